@@ -1,0 +1,27 @@
+"""The pruning core. Names are loaded on first use (PEP 562), so that `import core.spec` costs no torch."""
+
+from __future__ import annotations
+
+import importlib
+
+_HOMES = {
+    "core.errors": ("BadInput", "IllConditioned", "PruneError"),
+    "core.spec": ("Calibration", "Evaluation", "Magnitude", "RunSpec", "SemiStructured", "SparseGPT", "Structured", "Thanos",
+                  "Unstructured", "Wanda", "parse_pattern"),
+    "core.problem": ("LayerProblem", "LayerSolution", "optimum"),
+    "core.solve": ("Step", "solve", "steps"),
+    "core.pipeline": ("prune",),
+    "core.plan": ("plan",),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+__all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'core' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

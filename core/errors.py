@@ -1,0 +1,69 @@
+"""What can go wrong, said so that a person can act on it. No torch.
+
+Every error that a person can cause is a `PruneError`: the browser and the command line show its text unchanged.
+`BadInput` names the field, the value given, what is allowed and what to do.
+"""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+
+class PruneError(Exception):
+    """An error whose text is meant for the person who asked."""
+
+
+class BadInput(PruneError, ValueError):
+    """A value that cannot be used. A ValueError too, so that pydantic validators may raise it."""
+
+    def __init__(self, field: str, value: object, allowed: str, remedy: str) -> None:
+        super().__init__(f"{field}: {_short(value)} cannot be used. Allowed: {allowed}. {remedy}")
+        self.field, self.value, self.allowed, self.remedy = field, value, allowed, remedy
+
+    def __reduce__(self) -> tuple[type[BadInput], tuple[str, object, str, str]]:
+        return BadInput, (self.field, self.value, self.allowed, self.remedy)
+
+
+class IllConditioned(PruneError):
+    """The damped Gram matrix of a layer has no Cholesky factor in the arithmetic used."""
+
+    def __init__(self, layer: str, pivot: float, damping: float) -> None:
+        super().__init__(
+            f"{layer}: the Hessian is not positive definite (smallest pivot {pivot:.3g} at damping λ = {damping:g}). "
+            f"Raise the damping (try {max(10 * damping, 0.01):g}), allow it to be raised automatically, "
+            "or use more calibration tokens than the layer has inputs."
+        )
+        self.layer, self.pivot, self.damping = layer, pivot, damping
+
+    def __reduce__(self) -> tuple[type[IllConditioned], tuple[str, float, float]]:
+        return IllConditioned, (self.layer, self.pivot, self.damping)
+
+
+def complaints(error: ValidationError) -> tuple[BadInput, ...]:
+    """A pydantic error as our own, one for each field, in the order of the fields."""
+    found: list[BadInput] = []
+    for item in error.errors():
+        cause = item.get("ctx", {}).get("error")
+        if isinstance(cause, BadInput):
+            found.append(cause)
+            continue
+        field = next((str(part) for part in reversed(item["loc"]) if isinstance(part, str)), "input")
+        found.append(BadInput(field, item["input"], _allowed(item), "Change it and try again."))
+    return tuple(found)
+
+
+_COMPARISONS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+
+
+def _allowed(item: object) -> str:
+    context: dict[str, object] = item.get("ctx", {}) if isinstance(item, dict) else {}
+    limits = [f"{word} {context[name]}" for name, word in _COMPARISONS.items() if name in context]
+    if limits:
+        return " and ".join(limits)
+    expected = context.get("expected") or context.get("expected_tags")
+    return str(expected) if expected else str(item["msg"]).lower() if isinstance(item, dict) else "another value"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

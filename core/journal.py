@@ -1,0 +1,33 @@
+"""What a run writes down after each block, so that a rerun continues at the next one. No torch at run time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from core.records import LayerRecord
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockState:
+    """A finished block: its records, and the pruned weights [out, in] in the model's dtype by layer name."""
+
+    layers: tuple[LayerRecord, ...]
+    weights: Mapping[str, Tensor]
+
+
+class Journal(Protocol):
+    """Where finished blocks are kept. The activations are not kept: a rerun recomputes them through the finished blocks,
+    with the same bits, for one forward pass a block."""
+
+    def read(self, block: int) -> BlockState | None:
+        """The finished block, or None if it is not there (or was cut off while being written)."""
+        ...
+
+    def write(self, block: int, state: BlockState) -> None:
+        """Keep a finished block; all of it or nothing."""
+        ...

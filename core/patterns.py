@@ -1,0 +1,173 @@
+"""Sparsity patterns, and how many entries each takes from a layer. Integer arithmetic only; no torch.
+
+Vocabulary: p is `sparsity`, α is `outlier_rows`, n:m means n zeros in every m consecutive inputs of a row (DESIGN.md §3).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from core.errors import BadInput
+from core.noun import Noun
+
+_SLACK = 1e-9  # 0.3·10 is 2.9999999999999996 in binary: counts are taken from p·n + slack
+
+Sparsity = Annotated[
+    float,
+    Field(ge=0, lt=1, title="Sparsity", description="p: the share of the weights that goes.", json_schema_extra={"symbol": "p"}),
+]
+OutlierRows = Annotated[
+    float,
+    Field(ge=0, lt=1, title="Outlier rows",
+          description="α: this share of the rows, those with the most energy, stays dense.", json_schema_extra={"symbol": "α"}),
+]
+AlphaBudget = Annotated[
+    Literal["paper", "iso"],
+    Field(title="α budget", description="paper: the other rows are pruned at p, so the total is (1−α)p. "
+          "iso: they are pruned harder, so that the total is p."),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entries:
+    """Remove exactly `count` entries of the rows that are not kept dense."""
+
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Groups:
+    """Remove n of every m consecutive inputs of each row; a last group of fewer than m inputs stays dense."""
+
+    n: int
+    m: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """Remove exactly `count` whole input columns (from the rows that are not kept dense)."""
+
+    count: int
+
+
+Target = Entries | Groups | Columns
+
+
+def outlier_count(rows: int, alpha: float) -> int:
+    """⌈αc⌉: how many of c rows stay dense."""
+    return math.ceil(alpha * rows - _SLACK)
+
+
+class Unstructured(Noun):
+    """Any entries of the layer."""
+
+    kind: Literal["unstructured"] = "unstructured"
+    sparsity: Sparsity = 0.5
+    outlier_rows: OutlierRows = 0.0
+    alpha_budget: AlphaBudget = "paper"
+
+    @model_validator(mode="after")
+    def _room(self) -> Unstructured:
+        if self.alpha_budget == "iso" and self.sparsity > 1 - self.outlier_rows + _SLACK:
+            raise BadInput("outlier_rows", self.outlier_rows, f"at most 1 − p = {1 - self.sparsity:g} at p = {self.sparsity:g}",
+                           "With the budget 'iso' the other rows must hold all the zeros: lower α or p, or use 'paper'.")
+        return self
+
+    def target(self, rows: int, columns: int) -> Entries:
+        """⌊p·c·b⌋ entries over the active rows ('paper': c counts the active rows only)."""
+        active = rows - outlier_count(rows, self.outlier_rows)
+        counted = active if self.alpha_budget == "paper" else rows
+        count = math.floor(self.sparsity * counted * columns + _SLACK)
+        return Entries(count=min(count, active * columns))
+
+
+class SemiStructured(Noun):
+    """n zeros in every m consecutive inputs of a row."""
+
+    kind: Literal["semi-structured"] = "semi-structured"
+    n: int = Field(2, ge=0, le=1024, title="n", description="Zeros in each group.", json_schema_extra={"symbol": "n"})
+    m: int = Field(4, ge=1, le=1024, title="m", description="Consecutive inputs in a group.", json_schema_extra={"symbol": "m"})
+    outlier_rows: OutlierRows = 0.0
+    alpha_budget: AlphaBudget = "paper"
+
+    @model_validator(mode="after")
+    def _groups(self) -> SemiStructured:
+        if self.n > self.m:
+            raise BadInput("n", self.n, f"0 to m = {self.m}", "n counts the zeros in each group of m: lower n or raise m.")
+        if self.alpha_budget == "iso":
+            _ = self.active_n
+        return self
+
+    @property
+    def active_n(self) -> int:
+        """n′, the zeros in each group of the rows that are not kept dense."""
+        if self.alpha_budget == "paper":
+            return self.n
+        exact = self.n / (1 - self.outlier_rows)
+        if exact <= self.m + _SLACK and abs(exact - round(exact)) < 1e-6:
+            return round(exact)
+        near = sorted({max(0, min(self.m, k)) for k in (math.floor(exact), math.ceil(exact))})
+        words = " or ".join(f"{k}:{self.m} ({100 * (1 - self.outlier_rows) * k / self.m:.1f} % counted)" for k in near)
+        raise BadInput("outlier_rows", self.outlier_rows,
+                       f"values for which n/(1 − α) is a whole number up to m = {self.m}; here it is {exact:.3g}",
+                       f"No n′:{self.m} keeps {self.n}:{self.m}'s total; nearest: {words}. Use 'paper' with one of these.")
+
+    def target(self, rows: int, columns: int) -> Groups:
+        """n′ of every m inputs. Raises BadInput if not one group of m fits into the layer's inputs."""
+        if self.m > columns:
+            raise BadInput("m", self.m, f"1 to {columns}, the inputs of this layer", "Choose a smaller group.")
+        return Groups(n=self.active_n, m=self.m)
+
+
+class Structured(Noun):
+    """Whole input columns: ⌈p·b/(1−α)⌉ of them go from the rows that are not kept dense, so that p is kept."""
+
+    kind: Literal["structured"] = "structured"
+    sparsity: Sparsity = 0.3
+    outlier_rows: OutlierRows = 0.0
+
+    @model_validator(mode="after")
+    def _room(self) -> Structured:
+        if self.sparsity / (1 - self.outlier_rows) > 1 + _SLACK:
+            raise BadInput("outlier_rows", self.outlier_rows, f"at most 1 − p = {1 - self.sparsity:g} at p = {self.sparsity:g}",
+                           "p/(1 − α) of the columns would go, which is more than all: lower α or p.")
+        return self
+
+    def target(self, rows: int, columns: int) -> Columns:
+        """s = ⌈p·b/(1−α)⌉ columns (Ilin & Richtárik 2025, structured pruning with outlier rows)."""
+        return Columns(count=min(columns, math.ceil(self.sparsity * columns / (1 - self.outlier_rows) - _SLACK)))
+
+
+Pattern = Annotated[Unstructured | SemiStructured | Structured, Field(discriminator="kind")]
+
+
+def parse_pattern(word: str, *, alpha: float = 0.0, alpha_budget: str = "paper") -> Unstructured | SemiStructured | Structured:
+    """`0.5` or `50%`, `2:4`, `columns:0.3`. Raises BadInput for a word of another form, ValidationError for a value out of range."""
+    number = r"(-?\d*\.?\d+(?:e-?\d+)?)(\s*%)?"
+    text = word.strip().lower()
+    share = {"outlier_rows": alpha}
+    if match := re.fullmatch(number, text):
+        return Unstructured.model_validate({"sparsity": _share(match), "alpha_budget": alpha_budget, **share})
+    if match := re.fullmatch(rf"col(?:umn)?s?:{number}", text):
+        return Structured.model_validate({"sparsity": _share(match), **share})
+    if match := re.fullmatch(r"(\d+):(\d+)", text):
+        return SemiStructured.model_validate({"n": int(match[1]), "m": int(match[2]), "alpha_budget": alpha_budget, **share})
+    raise BadInput("pattern", word, "0.5 or 50% (unstructured), 2:4 (n zeros in every m), columns:0.3 (whole columns)",
+                   "Write it in one of these forms.")
+
+
+def pattern_word(pattern: Unstructured | SemiStructured | Structured) -> str:
+    """The shortest word that `parse_pattern` reads back; α and its budget are not part of it."""
+    if isinstance(pattern, SemiStructured):
+        return f"{pattern.n}:{pattern.m}"
+    word = f"{pattern.sparsity!r}"
+    return word if isinstance(pattern, Unstructured) else f"columns:{word}"
+
+
+def _share(match: re.Match[str]) -> float:
+    return float(match[1]) / 100 if match[2] else float(match[1])

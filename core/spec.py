@@ -1,0 +1,188 @@
+"""What can be asked: patterns, methods' parameters, calibration, evaluation, runs. No torch.
+
+Every noun is frozen, keyword-only and validated when made. Forms, links, the command line and cache keys are derived from
+these models, so adding a method means: its parameters here, its generator in `core/methods/`, nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter, field_validator, model_validator
+
+from core.errors import BadInput
+from core.noun import Noun
+from core.patterns import Pattern, SemiStructured, Structured, Unstructured, parse_pattern, pattern_word
+
+
+__all__ = ["Calibration", "Evaluation", "Magnitude", "Method", "Pattern", "RunSpec", "SemiStructured", "SparseGPT", "Structured",
+           "Thanos", "Unstructured", "Wanda", "make_method", "parse_pattern", "pattern_word"]
+
+
+class _Method(Noun):
+    """What all methods share. `version` goes up when a change moves the numbers: it is part of every cache key."""
+
+    @property
+    def version(self) -> int:
+        return METHOD_VERSIONS[self.name]  # type: ignore[attr-defined]
+
+    def resolved(self, pattern: Pattern) -> _Method:
+        """The same parameters with every 'automatic' replaced by what it means for this pattern."""
+        block_size = getattr(self, "block_size", 0)
+        if block_size is not None:
+            return self
+        return self.model_copy(update={"block_size": 512 if isinstance(pattern, SemiStructured) else 128})
+
+
+BlockSize = Annotated[
+    int | None,
+    Field(ge=1, title="Block size", description="B: columns pruned at a time. Automatic: 128, for n:m 512.",
+          json_schema_extra={"symbol": "B"}),
+]
+Damping = Annotated[
+    float,
+    Field(ge=0, le=100, title="Damping", description="λ: this share of the mean diagonal is added to the Gram matrix.",
+          json_schema_extra={"symbol": "λ"}),
+]
+RaiseDamping = Annotated[
+    bool,
+    Field(title="May raise damping", description="If the factorisation fails, try 10 times the damping, up to 3 times; "
+          "the result says so."),
+]
+
+
+class Magnitude(_Method):
+    """The smallest |W| go; nothing else moves."""
+
+    name: Literal["magnitude"] = "magnitude"
+    granularity: Literal["layer", "row"] = Field("layer", title="Compare within",
+                                                 description="One threshold for the layer, or one for each row.")
+
+
+class Wanda(_Method):
+    """The smallest |W|·√G_jj go, row by row; nothing else moves (Sun et al. 2024)."""
+
+    name: Literal["wanda"] = "wanda"
+    granularity: Literal["layer", "row"] = Field("row", title="Compare within",
+                                                 description="One threshold for each row, or one for the layer.")
+
+
+class SparseGPT(_Method):
+    """Column by column, each error compensated to the right (Frantar & Alistarh 2023)."""
+
+    name: Literal["sparsegpt"] = "sparsegpt"
+    block_size: BlockSize = 128
+    damping: Damping = 0.01
+    raise_damping: RaiseDamping = False
+
+
+class Thanos(_Method):
+    """Block by block, each row's removals compensated jointly (Ilin & Richtárik 2025)."""
+
+    name: Literal["thanos"] = "thanos"
+    block_size: BlockSize = None
+    damping: Damping = 0.01
+    raise_damping: RaiseDamping = False
+
+
+Method = Annotated[Magnitude | Wanda | SparseGPT | Thanos, Field(discriminator="name")]
+METHODS: dict[str, type[_Method]] = {m.model_fields["name"].default: m for m in (Magnitude, Wanda, SparseGPT, Thanos)}
+METHOD_VERSIONS = {"magnitude": 1, "wanda": 1, "sparsegpt": 1, "thanos": 1}
+METHOD_LABELS = {"magnitude": "Magnitude", "wanda": "Wanda", "sparsegpt": "SparseGPT", "thanos": "Thanos"}
+
+
+def make_method(name: str, **parameters: object) -> Method:
+    """The parameters of a method by its name. Raises BadInput for an unknown name, ValidationError for bad parameters."""
+    if name not in METHODS:
+        raise BadInput("method", name, ", ".join(METHODS), "Choose one of these.")
+    unknown = set(parameters) - set(METHODS[name].model_fields)
+    if unknown:
+        known = ", ".join(field for field in METHODS[name].model_fields if field != "name")
+        raise BadInput(sorted(unknown)[0], parameters[sorted(unknown)[0]], f"for {name}: {known or 'no parameters'}",
+                       "Leave it out, or choose a method that has it.")
+    return TypeAdapter(Method).validate_python({"name": name, **parameters})
+
+
+SOURCES = "embedded, text:FILE, hub:NAME or windows:FILE.npy"
+
+
+def check_source(source: str, field: str) -> str:
+    """A text source's form (its existence is checked where it is read)."""
+    kind, _, rest = source.partition(":")
+    fits = source == "embedded" or (kind in ("text", "hub") and rest) or (kind == "windows" and rest.endswith(".npy"))
+    if not fits or any(ord(letter) < 32 for letter in source):
+        raise BadInput(field, source, SOURCES, "The embedded text is always at hand.")
+    return source
+
+
+class Calibration(Noun):
+    """The text whose activations make the Gram matrices."""
+
+    source: str = Field("embedded", title="Calibration text", description=SOURCES)
+    windows: int = Field(128, ge=1, le=100_000, title="Calibration windows", description="How many windows of tokens.")
+    length: int | None = Field(None, ge=2, le=131_072, title="Window length",
+                               description="Tokens a window. Automatic: 2048 or the model's context, whichever is less.")
+    seed: int = Field(0, ge=0, le=2**31 - 1, title="Seed", description="Which windows are drawn.")
+
+    @field_validator("source")
+    @classmethod
+    def _source(cls, value: str) -> str:
+        return check_source(value, "calibration")
+
+
+class Evaluation(Noun):
+    """The held-out text on which perplexity is measured: consecutive windows, tail dropped."""
+
+    source: str = Field("embedded", title="Evaluation text", description=SOURCES)
+    windows: int | None = Field(None, ge=1, le=100_000, title="Evaluation windows",
+                                description="At most this many windows from the start. Automatic: all.")
+    length: int | None = Field(None, ge=2, le=131_072, title="Window length",
+                               description="Tokens a window. Automatic: 2048 or the model's context, whichever is less.")
+
+    @field_validator("source")
+    @classmethod
+    def _source(cls, value: str) -> str:
+        return check_source(value, "evaluation")
+
+
+class RunSpec(Noun):
+    """One run: this method and pattern on this model, calibrated and evaluated so."""
+
+    model: str = Field("demo", min_length=1, max_length=256, title="Model",
+                       description="demo, a folder below PRUNESCOPE_MODELS, or a hub id")
+    revision: str | None = Field(None, max_length=64, title="Revision", description="Branch, tag or commit of a hub model.")
+    method: Method = Field(default_factory=Thanos)
+    pattern: Pattern = Field(default_factory=lambda: parse_pattern("0.5"))
+    refit: bool = Field(False, title="Exact refit", description="Solve for the best kept weights after the method.")
+    true_sequential: bool = Field(False, title="True sequential",
+                                  description="Collect inputs again inside a block, after each group of layers.")
+    calibration: Calibration = Field(default_factory=Calibration)
+    evaluation: Evaluation = Field(default_factory=Evaluation)
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", title="Device", description="auto: a GPU where there is one.")
+
+    @field_validator("model")
+    @classmethod
+    def _model(cls, value: str) -> str:
+        return check_model_name(value)
+
+    @model_validator(mode="after")
+    def _resolve(self) -> RunSpec:
+        object.__setattr__(self, "method", self.method.resolved(self.pattern))
+        return self
+
+    @property
+    def title(self) -> str:
+        """A line for lists: what was done to what."""
+        block = getattr(self.method, "block_size", None)
+        return f"{self.model} · {METHOD_LABELS[self.method.name]} · {pattern_word(self.pattern)}" + (
+            f" · B={block}" if block else "")
+
+
+def check_model_name(name: str) -> str:
+    """A hub id (`owner/name`) or a relative folder; nothing that could leave PRUNESCOPE_MODELS."""
+    parts = name.split("/")
+    safe = all(part and part not in (".", "..") and not part.startswith("~") for part in parts)
+    if not safe or "\\" in name or any(not letter.isprintable() for letter in name):
+        raise BadInput("model", name, "demo, a folder below PRUNESCOPE_MODELS, or a hub id such as owner/name",
+                       "Absolute paths, '..' and control characters are refused; put the folder below PRUNESCOPE_MODELS.")
+    return name
