@@ -9,9 +9,9 @@ _HOMES = {
     "core.spec": ("Calibration", "Evaluation", "Magnitude", "RunSpec", "SemiStructured", "SparseGPT", "Structured", "Thanos",
                   "Unstructured", "Wanda", "parse_pattern"),
     "core.problem": ("LayerProblem", "LayerSolution", "optimum"),
-    "core.solve": ("Step", "solve", "steps"),
+    "core.solver": ("Step", "solve", "steps"),
     "core.pipeline": ("prune",),
-    "core.plan": ("plan",),
+    "core.planning": ("plan",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]

@@ -33,12 +33,12 @@ SHINGLE_WORDS = 10
 # Test folders are deleted from Docker images; tkinter, turtle, idlelib and ensurepip are separate
 # packages on Debian; the rest left the library by 3.13 or came after 3.11.
 EXCLUDED_FOLDERS = frozenset(
-    "test tests idle_test idlelib site-packages dist-packages tkinter turtledemo ensurepip pydoc_data"
-    " lib2to3 distutils _pyrepl __pycache__".split()
+    "test tests idle_test idlelib site-packages dist-packages tkinter turtledemo ensurepip"  # noqa: SIM905
+    " pydoc_data lib2to3 distutils _pyrepl __pycache__".split()
 )
 EXCLUDED_MODULES = frozenset(
-    "turtle aifc asynchat asyncore cgi cgitb chunk crypt imghdr imp mailcap nntplib pipes smtpd sndhdr"
-    " sunau telnetlib uu xdrlib _bootsubprocess antigravity this".split()
+    "turtle aifc asynchat asyncore cgi cgitb chunk crypt imghdr imp mailcap nntplib pipes smtpd"  # noqa: SIM905
+    " sndhdr sunau telnetlib uu xdrlib _bootsubprocess antigravity this".split()
 )
 
 
@@ -160,12 +160,12 @@ def without_repeats(documents: Iterable[Document], seen: set[str]) -> Iterator[D
             yield Document(name=document.name, paragraphs=tuple(kept))
 
 
-def shingles_of(documents: Iterable[Document]) -> frozenset[str]:
+def shingles_of(documents: Iterable[Document]) -> frozenset[tuple[str, ...]]:
     """All runs of SHINGLE_WORDS words within a paragraph."""
     return frozenset(run for document in documents for part in document.paragraphs for run in _runs(part))
 
 
-def without_overlap(documents: Iterable[Document], shingles: frozenset[str]) -> Iterator[Document]:
+def without_overlap(documents: Iterable[Document], shingles: frozenset[tuple[str, ...]]) -> Iterator[Document]:
     """Drop paragraphs that share a run of words with the held-out text: near-duplicates of it."""
     for document in documents:
         kept = tuple(part for part in document.paragraphs if shingles.isdisjoint(_runs(part)))
@@ -178,11 +178,9 @@ def join_documents(documents: Iterable[Document]) -> str:
     return "\n\n".join("\n\n".join(document.paragraphs) for document in documents)
 
 
-def _runs(paragraph: str) -> list[str]:
+def _runs(paragraph: str) -> Iterator[tuple[str, ...]]:
     words = re.findall(r"\w+", paragraph.lower())
-    if len(words) <= SHINGLE_WORDS:
-        return []
-    return [" ".join(words[i : i + SHINGLE_WORDS]) for i in range(len(words) - SHINGLE_WORDS + 1)]
+    return zip(*(words[i:] for i in range(SHINGLE_WORDS)), strict=False)
 
 
 def _hash(name: str) -> int:

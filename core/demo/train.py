@@ -1,3 +1,4 @@
+# pyright: basic
 """Train the demo model: `python -m core.demo.train --steps N --seed S`, which is `make demo-model`.
 
 A small LLaMA learns the documentation in core/demo/text.py with an ordinary recipe (AdamW, warm-up
@@ -11,20 +12,18 @@ import argparse
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import LlamaConfig, LlamaForCausalLM
 
-from core.corpus import Document, embedded_text
+from core.corpus import embedded_text
 from core.demo import MODEL
-from core.demo.card import CHECK_WINDOWS, perplexity, save_model, windows_of
+from core.demo.card import perplexity, save_model
 from core.demo.text import demo_text
-
-BOS, EOS = "<s>", "</s>"
+from core.demo.tokens import encode, train_tokenizer, windows_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,42 +40,13 @@ class Settings:
     context: int = 512
     batch: int = 8  # windows a step
     learning_rate: float = 3e-3
-    warm_up: int = 200
+    warm_up: int = 100
     weight_decay: float = 0.1
     clip: float = 1.0
 
     def __post_init__(self) -> None:
         if self.steps < 1:
-            raise ValueError(f"steps: got {self.steps}; at least 1 is needed; pass --steps 9000 for the shipped model")
-
-
-def train_tokenizer(texts: Iterator[str], vocabulary: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE: every text can be encoded and decoded back without loss."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary,
-        special_tokens=[BOS, EOS],
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token=BOS,
-        eos_token=EOS,
-        pad_token=EOS,
-        clean_up_tokenization_spaces=False,
-    )
-
-
-def encode(tokenizer: PreTrainedTokenizerFast, documents: tuple[Document, ...]) -> torch.Tensor:
-    """All documents as one stream of token ids, int32 [T], each between begin and end."""
-    texts = ["\n\n".join(document.paragraphs) for document in documents]
-    bos, eos = tokenizer.convert_tokens_to_ids([BOS, EOS])
-    encoded = tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=False)
-    return torch.cat([torch.tensor([bos, *one.ids, eos], dtype=torch.int32) for one in encoded])
+            raise ValueError(f"steps: got {self.steps}; at least 1 is needed; the shipped model took 4000")
 
 
 def new_model(settings: Settings) -> LlamaForCausalLM:
@@ -93,7 +63,8 @@ def new_model(settings: Settings) -> LlamaForCausalLM:
         tie_word_embeddings=True,
         bos_token_id=0,
         eos_token_id=1,
-        pad_token_id=1,
+        # Not stored. In bfloat16 on a CPU this attention trains a quarter faster than the fused kernel.
+        attn_implementation="eager",  # pyright: ignore[reportCallIssue]
     )
     return LlamaForCausalLM(config)
 
@@ -144,7 +115,7 @@ def _rate(step: int, settings: Settings) -> float:
 
 def main() -> None:
     """The command line: progress goes to standard output."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m core.demo.train", description="Train the demo model.")
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
@@ -158,8 +129,8 @@ def main() -> None:
     tokenizer = train_tokenizer(("\n\n".join(document.paragraphs) for document in text.train), settings.vocabulary)
     tokens = encode(tokenizer, text.train)
     held_out = {
-        "standard library": windows_of(tokenizer.encode(text.standard_library, add_special_tokens=False), settings.context),
-        "package docstrings": windows_of(tokenizer.encode(text.docstrings, add_special_tokens=False), settings.context),
+        name: windows_of(tokenizer.encode(one, add_special_tokens=False, verbose=False), settings.context)
+        for name, one in {"standard library": text.standard_library, "package docstrings": text.docstrings}.items()
     }
     print(f"{len(tokens)} training tokens, {compiled=}", flush=True)
     start, every = time.perf_counter(), max(1, settings.steps // 20)
@@ -169,7 +140,7 @@ def main() -> None:
             return
         seen = step * settings.batch * settings.context
         speed = seen / (time.perf_counter() - start)
-        scores = ", ".join(f"{name} {perplexity(model, windows[:CHECK_WINDOWS]):.2f}" for name, windows in held_out.items())
+        scores = ", ".join(f"{name} {perplexity(model, windows[:16]):.2f}" for name, windows in held_out.items())
         print(f"step {step}: {seen} tokens seen, {speed:.0f}/s, loss {loss:.3f}, held out: {scores}", flush=True)
 
     model = train(tokens, settings, compiled=compiled, report=report)

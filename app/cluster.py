@@ -1,0 +1,299 @@
+"""The processes that compute: a Dask scheduler and its workers, loopback only, found again after the web server restarts.
+
+    HOME/cluster/HOST/scheduler.json   the scheduler's address, written by Dask
+    HOME/cluster/HOST/processes.json   which processes were started (number and birth, so that a reused number is no match)
+    HOME/cluster/HOST/lock             held by the operating system while somebody starts or stops; gone with its holder
+    HOME/cluster/HOST/dask.yaml        Dask's settings for them           HOME/logs/NAME.log   what they say
+
+Two lanes, by Dask resources: `device` workers compute runs, one for each GPU or one for the CPU; the `interactive` worker answers
+while a page waits. They outlive the web server. The scheduler ends after IDLE without work, the workers after it.
+PRUNESCOPE_SCHEDULER=tcp://HOST:8786 uses a scheduler of your own instead; its workers need the same PRUNESCOPE_HOME, this
+repository on PYTHONPATH, and `--nthreads 1 --resources device=1` (or interactive=1).
+
+    python -m app.cluster status | stop
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import platform
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import psutil
+
+from app.tasks import threads
+from cache.store import default_home
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+ROOT = Path(__file__).resolve().parents[1]
+IDLE = "8 hours"
+_START_SECONDS, _CONNECT_SECONDS, _RETRY_SECONDS = 30.0, 5.0, 5.0
+_LOG_BYTES = 5 * 2**20
+
+
+class ClusterError(Exception):
+    """The processes could not be started or reached; the text says where to look."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lane:
+    """A worker to start: what it computes (`resource`), its share of the machine's memory, the GPU it sees."""
+
+    name: str
+    resource: str
+    memory: float
+    gpu: str | None
+
+
+def visible_gpus() -> tuple[str, ...]:
+    """The GPUs this process may use, as CUDA_VISIBLE_DEVICES names them. Asks nvidia-smi, not torch."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        names = [name.strip() for name in chosen.split(",")]
+        return tuple(name for name in names if name and name != "-1" and name.lower() != "none")
+    if shutil.which("nvidia-smi") is None:
+        return ()
+    try:
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return tuple(re.findall(r"UUID: (MIG-[^)\s]+)", listed) or re.findall(r"UUID: (GPU-[^)\s]+)", listed))
+
+
+def lanes() -> tuple[Lane, ...]:
+    """One device worker for each GPU, or one for the CPU; one interactive worker."""
+    gpus = visible_gpus()
+    devices = [Lane(name=f"device-{i}", resource="device", memory=0.75 / max(1, len(gpus)), gpu=gpu)
+               for i, gpu in enumerate(gpus or (None,))]
+    return (*devices, Lane(name="interactive-0", resource="interactive", memory=0.25, gpu=devices[-1].gpu))
+
+
+def ensure_cluster(home: Path) -> str:
+    """The scheduler's address, started with its workers where they are missing. Two callers at once start one cluster.
+    Raises ClusterError."""
+    external = os.environ.get("PRUNESCOPE_SCHEDULER")
+    if external:
+        return external
+    folder = _folder(home)
+    with _lock(folder):
+        alive = _alive(folder)
+        address = _address(folder) if "scheduler" in alive else None
+        if address is None:
+            _end(alive.values())
+            (folder / "scheduler.json").unlink(missing_ok=True)
+            alive = {"scheduler": _start_scheduler(home)}
+        for lane in lanes():
+            if lane.name not in alive:
+                alive[lane.name] = _start_worker(home, lane)
+        entries = {name: {"pid": process.pid, "created": process.create_time()} for name, process in alive.items()}
+        (folder / "processes.tmp").write_text(json.dumps(entries))
+        (folder / "processes.tmp").replace(folder / "processes.json")
+        deadline = time.monotonic() + _START_SECONDS
+        while address is None and time.monotonic() < deadline and _lives(alive["scheduler"]):
+            time.sleep(0.02)
+            address = _address(folder)
+        if address is None:
+            _end(alive.values())
+            raise ClusterError(f"it did not start; its log is {home / 'logs' / 'scheduler.log'}.")
+        return address
+
+
+def stop_cluster(home: Path) -> None:
+    """End what `ensure_cluster` started. Finished blocks of a run that is going on are kept; it continues when started again."""
+    folder = _folder(home)
+    with _lock(folder):
+        _end(_alive(folder).values())
+        (folder / "scheduler.json").unlink(missing_ok=True)
+        (folder / "processes.json").unlink(missing_ok=True)
+
+
+def cluster_status(home: Path) -> dict[str, object]:
+    """The address, or None, and the numbers of the processes that are alive."""
+    folder = _folder(home)
+    alive = _alive(folder)
+    address = os.environ.get("PRUNESCOPE_SCHEDULER") or (_address(folder) if "scheduler" in alive else None)
+    return {"home": str(home), "address": address, "processes": {name: process.pid for name, process in alive.items()}}
+
+
+class Connection:
+    """A Dask client that is made in the background, and made again when the scheduler is lost. `on_connect` is called with
+    each new client, so that work the lost scheduler knew of can be handed to the new one."""
+
+    def __init__(self, home: Path, on_connect: Callable[[Client], None]) -> None:
+        self._home, self._on_connect = home, on_connect
+        self._guard = threading.Lock()
+        self._client: Client | None = None
+        self._thread: threading.Thread | None = None
+        self._failed = float("-inf")
+        self.error: str | None = None
+
+    def client(self) -> Client | None:
+        """The live client, or None: then a connection is being made, or `error` says why none can be. Never blocks."""
+        client = self._client
+        if client is not None and client.status == "running":
+            return client
+        with self._guard:
+            connecting = self._thread is not None and self._thread.is_alive()
+            if not connecting and time.monotonic() > self._failed + _RETRY_SECONDS:
+                self._thread = threading.Thread(target=self._connect, name="prunescope-connect", daemon=True)
+                self._thread.start()
+        return None
+
+    def wait(self, seconds: float = 60) -> Client:
+        """The live client; waits for it. Raises ClusterError."""
+        began = time.monotonic()
+        while (client := self.client()) is None:
+            if self._failed > began or time.monotonic() > began + seconds:
+                raise ClusterError(self.error or "There is no connection to the scheduler yet.")
+            time.sleep(0.02)
+        return client
+
+    def close(self) -> None:
+        """Let go of the client; the cluster goes on."""
+        client, self._client = self._client, None
+        with suppress(Exception):
+            if client is not None:
+                client.close(timeout=2)
+
+    def _connect(self) -> None:
+        self.close()
+        try:
+            address = ensure_cluster(self._home)
+            from distributed import Client
+
+            client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False, name="prunescope")
+        except Exception as error:  # whatever it is, it is shown, and tried again later
+            self.error = f"The worker processes cannot be reached: {error}"
+            self._failed = time.monotonic()
+            return
+        self._client, self.error = client, None
+        self._on_connect(client)
+
+
+def _folder(home: Path) -> Path:
+    folder = home / "cluster" / (platform.node() or "localhost")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    with (folder / "lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _alive(folder: Path) -> dict[str, psutil.Process]:
+    """The processes that were started and still live; a file that somebody damaged names none."""
+    found: dict[str, psutil.Process] = {}
+    with suppress(OSError, ValueError, AttributeError):
+        for name, entry in json.loads((folder / "processes.json").read_text()).items():
+            with suppress(psutil.Error, TypeError, KeyError):
+                process = psutil.Process(entry["pid"])
+                if abs(process.create_time() - entry["created"]) < 1 and _lives(process):
+                    found[name] = process
+    return found
+
+
+def _address(folder: Path) -> str | None:
+    """The address in the scheduler file, if somebody answers there."""
+    try:
+        address = str(json.loads((folder / "scheduler.json").read_text())["address"])
+        place = urlsplit(address)
+        socket.create_connection((place.hostname or "", place.port or 0), timeout=1).close()
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return address
+
+
+def _start_scheduler(home: Path) -> psutil.Process:
+    (_folder(home) / "dask.yaml").write_text(json.dumps(_SETTINGS))
+    return _start(home, "scheduler", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard",
+                  "--dashboard-address", "127.0.0.1:0", "--idle-timeout", IDLE, gpu="")
+
+
+def _start_worker(home: Path, lane: Lane) -> psutil.Process:
+    return _start(home, lane.name, "distributed.cli.dask_worker", "--host", "127.0.0.1", "--name", lane.name, "--nthreads", "1",
+                  "--resources", f"{lane.resource}=1", "--memory-limit", f"{lane.memory:.3f}", "--death-timeout", "60",
+                  "--no-dashboard", "--dashboard-address", "127.0.0.1:0", "--preload", "app.tasks",
+                  "--local-directory", str(_folder(home) / "scratch"), gpu=lane.gpu)
+
+
+def _start(home: Path, name: str, module: str, *arguments: str, gpu: str | None) -> psutil.Process:
+    folder, logs = _folder(home), home / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    log = logs / f"{name}.log"
+    if log.exists() and log.stat().st_size > _LOG_BYTES:
+        log.replace(log.with_suffix(".log.1"))
+    paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    environment = {f"{library}_NUM_THREADS": str(threads()) for library in ("OMP", "MKL", "OPENBLAS")}  # Dask's nanny would say 1
+    environment |= {"PYTHONPATH": paths, "PRUNESCOPE_HOME": str(home), "DASK_CONFIG": str(folder / "dask.yaml")}
+    environment |= {"CUDA_VISIBLE_DEVICES": gpu} if gpu is not None else {}
+    with log.open("ab") as output:
+        started = subprocess.Popen(
+            [sys.executable, "-m", module, "--scheduler-file", str(folder / "scheduler.json"), *arguments],
+            cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+            env={**os.environ, **environment})
+    return psutil.Process(started.pid)
+
+
+# Spilling and pausing are for Dask's own data, of which there is none here; a worker that outgrows its memory is killed and started
+# again, and its task continues from the journal.
+_SETTINGS = {"distributed": {
+    "worker": {"memory": {"target": False, "spill": False, "pause": False, "terminate": 0.95}, "profile": {"enabled": False},
+               "http": {"routes": []}},
+    "scheduler": {"http": {"routes": []}, "active-memory-manager": {"start": False}},
+    "diagnostics": {"nvml": False},
+}}
+
+
+def _end(processes: Iterable[psutil.Process]) -> None:
+    """First a nanny, then its worker, which it would otherwise start again. A kill loses nothing: writes are all or nothing."""
+    doomed = list(processes)
+    for process in tuple(doomed):
+        with suppress(psutil.Error):
+            doomed += process.children(recursive=True)
+    for process in doomed:
+        with suppress(psutil.Error):
+            process.kill()
+    deadline = time.monotonic() + 5
+    while any(_lives(process) for process in doomed) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _main(words: list[str]) -> int:
+    home = default_home()
+    if words == ["stop"]:
+        stop_cluster(home)
+    elif words != ["status"]:
+        sys.stderr.write("Usage: python -m app.cluster status | stop\n")
+        return 2
+    sys.stdout.write(json.dumps(cluster_status(home), indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main(sys.argv[1:]))

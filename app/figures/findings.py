@@ -1,0 +1,66 @@
+"""What the numbers of a result say, in sentences computed from them."""
+
+from __future__ import annotations
+
+import math
+
+from app.figures import numbers
+from core.patterns import Pattern, SemiStructured, Structured
+from core.records import LayerRecord, RunResult
+from core.spec import METHOD_LABELS, RunSpec
+
+_AT_OPTIMUM = 0.005  # a gap below half a percent is none to speak of
+
+
+def describe(spec: RunSpec) -> str:
+    """A run in a line: `demo · Thanos · 50 % of the weights · B = 128`."""
+    parts = [spec.model, METHOD_LABELS[spec.method.name], describe_pattern(spec.pattern)]
+    block = getattr(spec.method, "block_size", None)
+    if block:
+        parts.append(f"B = {block}")
+    if spec.pattern.outlier_rows:
+        budget = "" if getattr(spec.pattern, "alpha_budget", "paper") == "paper" else " (total kept)"
+        parts.append(f"α = {spec.pattern.outlier_rows:g}{budget}")
+    if spec.refit:
+        parts.append("exact refit")
+    return " · ".join(parts)
+
+
+def describe_pattern(pattern: Pattern) -> str:
+    """`50 % of the weights`, `2:4`, `30 % of the columns`."""
+    if isinstance(pattern, SemiStructured):
+        return f"{pattern.n}:{pattern.m}"
+    return f"{100 * pattern.sparsity:.6g} % of the {'columns' if isinstance(pattern, Structured) else 'weights'}"
+
+
+def short_name(layer: LayerRecord) -> str:
+    """A layer by block and module: `3.mlp.down_proj`."""
+    return f"{layer.block}.{layer.module}"
+
+
+def finding(result: RunResult) -> str:
+    """What this run shows: how far from the optimum, where it hurts most, what it costs in perplexity."""
+    name = METHOD_LABELS[result.spec.method.name] + (" with refit" if result.spec.refit else "")
+    gap, worst = result.median_gap, result.worst
+    if worst.relative_error <= 0:
+        return f"{name} changes no layer's output here: nothing that matters was removed."
+    if gap < _AT_OPTIMUM:
+        first = f"{name} reaches the best possible error for its mask: what is lost, the mask has lost."
+    elif not math.isfinite(gap):
+        first = f"{name} makes an error where none was needed: other values of the kept weights would have lost nothing."
+    else:
+        first = f"{name} leaves {numbers.over_optimum(gap)} the best possible error for its mask (median of the layers)."
+    beside = "" if worst.gap < _AT_OPTIMUM else f", {numbers.over_optimum(worst.gap)} its optimum"
+    second = f"Worst layer: {short_name(worst)} with error {numbers.error(worst.relative_error)}{beside}."
+    return f"{first} {second} {_cost(result.dense.perplexity, result.pruned.perplexity)}"
+
+
+def _cost(dense: float, pruned: float) -> str:
+    if not (math.isfinite(dense) and math.isfinite(pruned)):
+        return "The pruned model predicts nothing any more."
+    change = pruned / dense - 1
+    if abs(change) < 0.0005:
+        return "Perplexity stays the same."
+    if change > 9:
+        return f"Perplexity is {numbers.times(pruned / dense)} that of the dense model: it is broken."
+    return f"Perplexity {'rises' if change > 0 else 'falls'} by {numbers.percent(abs(change))}."

@@ -1,0 +1,98 @@
+"""Numbers as a person reads them. The same form on every page: perplexity 2 decimals, errors 3 digits, shares 1 decimal."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+
+def perplexity(value: float) -> str:
+    """Two decimals; thousands apart; a model that is destroyed says so in powers of ten."""
+    if not math.isfinite(value):
+        return "infinite"
+    return f"{value:,.2f}".replace(",", " ") if value < 1e6 else f"{value:.2e}"
+
+
+def error(value: float) -> str:
+    """Three significant digits, never in a form such as 1e-02."""
+    if not math.isfinite(value):
+        return "infinite"
+    if value == 0:
+        return "0"
+    size = math.floor(math.log10(abs(value)))
+    if not -5 <= size < 6:
+        mantissa = value / 10**size
+        return f"{mantissa:.2f}·10{_raised(size)}"
+    return f"{value:.{max(0, 2 - size)}f}"
+
+
+def percent(share: float) -> str:
+    """A share as a percentage with one decimal."""
+    return f"{100 * share:.1f} %"
+
+
+def times(value: float) -> str:
+    """A ratio: 2.4×."""
+    if not math.isfinite(value):
+        return "∞×"
+    return f"{value:.2f}×" if value < 1.995 else f"{value:.1f}×" if value < 99.95 else f"{value:.0f}×"
+
+
+def over_optimum(gap: float) -> str:
+    """f/f* from f/f* − 1."""
+    return times(1 + gap)
+
+
+def seconds(value: float) -> str:
+    """A duration: 0.4 s, 12 s, 3 min 05 s, 2 h 10 min."""
+    if value < 9.95:
+        return f"{value:.1f} s"
+    whole = round(value)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def size(count: float) -> str:
+    """Bytes: 512 kB, 38 MB, 1.2 GB."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= 0.995 * factor:
+            value = count / factor
+            return f"{value:.1f} {unit}" if value < 9.95 else f"{value:.0f} {unit}"
+    return f"{count:.0f} B"
+
+
+def count(value: int) -> str:
+    """How many: 840, 12 800, 4.74 M, 6.74 G."""
+    if value < 100_000:
+        return f"{value:,}".replace(",", " ")
+    factor, unit = (1e9, "G") if value >= 9.995e8 else (1e6, "M")
+    return f"{value / factor:.2f} {unit}" if value < 100 * factor else f"{value / factor:.0f} {unit}"
+
+
+def moment(stamp: float) -> str:
+    """A time stamp, in UTC."""
+    return datetime.fromtimestamp(stamp, UTC).strftime("%d %b %Y, %H:%M UTC").lstrip("0")
+
+
+def ago(stamp: float, now: float) -> str:
+    """How long ago: just now, 4 min ago, 3 h ago; then the date."""
+    passed = max(0.0, now - stamp)
+    if passed < 60:
+        return "just now"
+    if passed < 3600:
+        return f"{passed // 60:.0f} min ago"
+    if passed < 86_400:
+        return f"{passed // 3600:.0f} h ago"
+    return datetime.fromtimestamp(stamp, UTC).strftime("%d %b %Y").lstrip("0")
+
+
+def plural(number: int, noun: str) -> str:
+    """`1 layer`, `42 layers`."""
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+
+
+def _raised(power: int) -> str:
+    return str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))

@@ -1,0 +1,125 @@
+"""How charts look: the only place for colours, dashes and markers, and the light and dark template.
+
+Colour is never alone: each method has its dash and marker, each module its marker. Method colours are Okabe and Ito's; module
+colours are Paul Tol's 'bright' scheme, so that a module is not mistaken for a method.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import plotly.graph_objects as go
+
+Theme = Literal["light", "dark"]
+FONT = '"Source Sans", "Source Sans 3", system-ui, sans-serif'
+OUTLIER_ROWS = "#F0A202"
+OPTIMUM = "best possible for the same mask"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """How one series is drawn."""
+
+    color: str
+    symbol: str
+    dash: str = "solid"
+
+    @property
+    def hollow(self) -> str:
+        """The symbol of the optimum: the same, empty."""
+        return f"{self.symbol}-open"
+
+
+METHOD_MARKS: dict[str, Mark] = {
+    "magnitude": Mark(color="#999999", symbol="square"),
+    "wanda": Mark(color="#56B4E9", symbol="circle", dash="dash"),
+    "sparsegpt": Mark(color="#E69F00", symbol="diamond", dash="dashdot"),
+    "thanos": Mark(color="#CC79A7", symbol="triangle-up"),
+    "admm1": Mark(color="#009E73", symbol="cross", dash="dash"),
+    "admm-grad": Mark(color="#009E73", symbol="cross", dash="dot"),
+    "obc": Mark(color="#0072B2", symbol="star", dash="dot"),
+    "adaprune": Mark(color="#8C6D31", symbol="triangle-down"),
+    "dsnot": Mark(color="#7F7F7F", symbol="x", dash="dot"),
+    "frontier": Mark(color="#D55E00", symbol="hexagon"),
+}
+_MODULES = (("#4477AA", "circle"), ("#EE6677", "square"), ("#228833", "diamond"), ("#AA3377", "triangle-up"),
+            ("#CC8B1C", "triangle-down"), ("#3FA7C8", "pentagon"), ("#A08B73", "star"), ("#9B6FD0", "hexagon"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ink:
+    """The colours of a theme that charts need."""
+
+    text: str
+    faint: str
+    grid: str
+    paper: str
+
+
+INKS: dict[Theme, Ink] = {
+    "light": Ink(text="#23303B", faint="#5F6B75", grid="#E3E1DA", paper="#FDFCF9"),
+    "dark": Ink(text="#E4E1D8", faint="#A3A79F", grid="#333A40", paper="#171B1F"),
+}
+
+
+def dense_mark(theme: Theme) -> Mark:
+    """The dense model: black, or what black is on a dark page."""
+    return Mark(color="#000000" if theme == "light" else "#FFFFFF", symbol="line-ew")
+
+
+def method_mark(name: str) -> Mark:
+    """The mark of a method; one that has none yet is drawn in the colour of 'dsnot', as a hollow mark's partner."""
+    return METHOD_MARKS.get(name, Mark(color="#7F7F7F", symbol="circle-x"))
+
+
+def module_marks(modules: Iterable[str]) -> dict[str, Mark]:
+    """A mark for each module, by its place in the block. Beyond eight, colours come again with another marker."""
+    marks: dict[str, Mark] = {}
+    for place, module in enumerate(dict.fromkeys(modules)):
+        color, _ = _MODULES[place % len(_MODULES)]
+        _, symbol = _MODULES[(place + place // len(_MODULES)) % len(_MODULES)]
+        marks[module] = Mark(color=color, symbol=symbol)
+    return marks
+
+
+def template(theme: Theme) -> go.layout.Template:
+    """Quiet axes, no frame, horizontal grid only, numbers as plain text."""
+    ink = INKS[theme]
+    axis: dict[str, Any] = {
+        "showline": True, "linecolor": ink.faint, "linewidth": 1, "ticks": "outside", "ticklen": 4, "tickcolor": ink.faint,
+        "tickfont": {"color": ink.text, "size": 13}, "title": {"font": {"color": ink.text, "size": 13}, "standoff": 10},
+        "gridcolor": ink.grid, "zeroline": False, "automargin": True,
+    }
+    return go.layout.Template(layout={
+        "font": {"family": FONT, "size": 13, "color": ink.text},
+        "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)",
+        "xaxis": {**axis, "showgrid": False}, "yaxis": axis,
+        "legend": {"font": {"color": ink.text, "size": 13}, "itemsizing": "constant", "tracegroupgap": 0},
+        "hoverlabel": {"font": {"family": FONT, "size": 13, "color": ink.text}, "bgcolor": ink.paper, "bordercolor": ink.faint,
+                       "align": "left"},
+        "title": {"font": {"size": 16, "color": ink.text}, "x": 0, "xref": "container", "xanchor": "left", "pad": {"l": 2}},
+        "hovermode": "closest",
+    })
+
+
+def log_axis(low: float, high: float) -> dict[str, Any]:
+    """A logarithmic axis labelled with plain numbers: 1, 2 and 5 of each decade, fewer where there are many decades."""
+    decades = math.log10(high / low)
+    steps = (1, 2, 5) if decades < 2.5 else (1, 3) if decades < 4 else (1,)
+    powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
+    ticks = [step * 10.0**power for power in powers for step in steps]
+    room = 0.06 * max(decades, 0.3)
+    return {"type": "log", "range": [math.log10(low) - room, math.log10(high) + room], "tickvals": ticks,
+            "ticktext": [f"{tick:.10f}".rstrip("0").rstrip(".") if tick >= 1e-5 else f"{tick:.0e}" for tick in ticks]}
+
+
+def chart_config(name: str) -> dict[str, Any]:
+    """The chart's own menu: save as PNG (twice the size, for slides), and reset after zooming."""
+    return {
+        "displaylogo": False, "displayModeBar": "hover", "scrollZoom": False,
+        "modeBarButtonsToRemove": ["zoom2d", "pan2d", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
+        "toImageButtonOptions": {"format": "png", "filename": name, "scale": 2},
+    }

@@ -1,0 +1,17 @@
+"""The router. Run it from the root: `python -m streamlit run app/main.py`."""
+
+from pathlib import Path
+
+import streamlit as st
+
+ROOT = Path(__file__).resolve().parents[1]
+
+st.set_page_config(page_title="PruneScope", layout="wide", initial_sidebar_state=320, menu_items={})
+st.logo(ROOT / "app" / "ui" / "wordmark.svg")
+st.navigation(
+    [
+        st.Page(ROOT / "pages" / "explore.py", title="Explore", url_path="explore", default=True),
+        st.Page(ROOT / "pages" / "runs.py", title="Runs", url_path="runs"),
+    ],
+    position="top",
+).run()

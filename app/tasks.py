@@ -1,0 +1,172 @@
+"""What a worker executes. torch and the core's computing half are imported inside the functions only: the web server imports this.
+
+The record in the store is the one truth about a run: a task looks at it between events, and stops as soon as the run was
+cancelled, deleted or asked for again. The journal stays, so that asking again continues.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import sys
+import threading
+import time
+from contextlib import closing
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from cache import RunRecord, Store, dense_key, plan_key, run_key
+from core.errors import PruneError
+from core.records import Event, Finished, LayerPruned, Progress, RunResult, Started
+from core.spec import RunSpec
+
+if TYPE_CHECKING:
+    from distributed import Worker
+
+log = logging.getLogger("distributed.prunescope")  # below `distributed`, so that it reaches the worker's log
+
+PROGRESS_SECONDS = 0.3  # at most one progress event in this time
+MEMORY_WORDS = ("The device ran out of memory. Lower the calibration windows or their length, choose a smaller model, or a device "
+                "with more memory; finished blocks are kept, and the same run asked for again continues after them.")
+
+
+def topics(name: str) -> tuple[str, str]:
+    """Where the task of this name announces its layers (few, all kept) and its progress (many, the latest counts)."""
+    return f"{name}-layers", f"{name}-progress"
+
+
+def task_name(record: RunRecord) -> str:
+    """The name of a run's task: the same for the same attempt, so that handing it over twice computes it once."""
+    return f"run-{record.key}-{round(record.submitted * 1000)}"
+
+
+def run(key: str, spec_json: str, attempt: float) -> None:
+    """Compute a run, from its journal on where there is one. `spec_json` is for Dask's eyes: the record's spec is computed.
+    The outcome goes into the store, whatever it is."""
+    store = _store()
+    record = store.change_record(key, lambda record: record.begun() if record and _wanted(record, attempt) else None)
+    if record is None or not _wanted(record, attempt):
+        return
+    try:
+        result = store.result(key) or _follow(store, record)
+        if result is not None:
+            store.put_result(key, result)
+            store.change_record(key, lambda record: record and record.finished(result))
+        if store.record(key) is None:
+            store.delete(key)  # deleted while it ran: what was still written goes too
+    except Exception as error:
+        log.exception("run %s failed", key)
+        reason = failure_words(error)
+        store.change_record(key, lambda record: record.failed(reason) if record and _wanted(record, attempt) else None)
+    finally:
+        _free_memory()
+
+
+def plan(spec_json: str) -> str | None:
+    """Put the plan of a spec into the store; returns None, or why there is none."""
+    try:
+        from core.plan import plan as make_plan
+        from core.revisions import revisions
+
+        _use_all_cores()
+        spec = RunSpec.model_validate_json(spec_json)
+        _store().put_plan(plan_key(spec, revisions(spec)), make_plan(spec))
+    except Exception as error:
+        log.exception("plan failed")
+        return failure_words(error)
+    finally:
+        _free_memory()
+    return None
+
+
+def threads() -> int:
+    """How many threads a worker computes with: PRUNESCOPE_THREADS, or as many cores as this process may use."""
+    from dask.system import CPU_COUNT
+
+    return int(os.environ.get("PRUNESCOPE_THREADS") or CPU_COUNT)
+
+
+def failure_words(error: BaseException) -> str:
+    """Why it failed, for the person who asked: our own errors unchanged, want of memory with what to lower, others by name."""
+    if isinstance(error, PruneError):
+        return str(error)
+    text = str(error)
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in text:
+        return MEMORY_WORDS
+    return f"{type(error).__name__}: {text[:1000]}"
+
+
+def dask_setup(worker: Worker) -> None:
+    """Called by Dask in each new worker process: import torch while nobody waits yet."""
+    threading.Thread(target=_warm, name="prunescope-warm", daemon=True).start()
+
+
+def _follow(store: Store, record: RunRecord) -> RunResult | None:
+    """The result, or None if the run is not wanted any more."""
+    from core.pipeline import prune
+    from core.revisions import revisions
+
+    _use_all_cores()
+    spec = record.spec
+    found = revisions(spec)
+    if run_key(spec, found) != record.key:
+        raise PruneError("The model or a text has changed since this run was asked for. Ask for it again.")
+    dense = dense_key(spec, found)
+    announce = _Announcer(task_name(record))
+    with closing(prune(spec, journal=store.journal(record.key), dense=store.dense(dense))) as events:
+        for event in events:
+            if isinstance(event, Finished):
+                store.put_dense(dense, event.result.dense)
+                return event.result
+            announce(event)
+            if not _wanted(store.record(record.key), record.submitted):
+                return None
+    raise RuntimeError("the pipeline ended without a result")
+
+
+class _Announcer:
+    """Sends a run's events to the scheduler, where any web server finds them."""
+
+    def __init__(self, name: str) -> None:
+        from distributed import get_worker
+
+        self._layers, self._progress = topics(name)
+        self._worker = get_worker()
+        self._last = 0.0
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Started | LayerPruned):
+            self._worker.log_event(self._layers, event.model_dump_json())
+        elif isinstance(event, Progress) and time.monotonic() >= self._last + PROGRESS_SECONDS:
+            self._last = time.monotonic()
+            self._worker.log_event(self._progress, event.model_dump_json())
+
+
+def _wanted(record: RunRecord | None, attempt: float) -> bool:
+    return record is not None and record.active and record.submitted == attempt
+
+
+@lru_cache(maxsize=1)
+def _store() -> Store:
+    return Store()
+
+
+def _use_all_cores() -> None:
+    import torch
+
+    torch.set_num_threads(threads())
+
+
+def _warm() -> None:
+    try:
+        import core.pipeline  # noqa: F401
+    except Exception:
+        log.exception("importing the pruning core failed")
+
+
+def _free_memory() -> None:
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()

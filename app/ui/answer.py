@@ -1,0 +1,116 @@
+"""The answer of a run: four numbers, a sentence, the error of every layer, and how to repeat it and take it away."""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+
+from app.figures import findings, numbers, tables
+from app.figures.layer_errors import layer_errors
+from app.figures.style import chart_config
+from app.link import command_line
+from app.ui import layout, planned
+from app.ui.layout import Figure
+from app.ui.view import Answer
+from core.records import RunResult
+from core.spec import RunSpec
+
+_LAYER_FORMATS = {
+    "layer": st.column_config.TextColumn("layer", pinned=True),
+    "outputs": st.column_config.NumberColumn("outputs"), "inputs": st.column_config.NumberColumn("inputs"),
+    "counted_sparsity": st.column_config.NumberColumn("counted sparsity", format="percent"),
+    "relative_error": st.column_config.NumberColumn("error", format="%.3g", help="relative error of the layer's output"),
+    "optimum_error": st.column_config.NumberColumn("best possible", format="%.3g", help="least error for the same mask"),
+    "over_optimum": st.column_config.NumberColumn("error ÷ best", format="%.2f×"),
+    "seconds": st.column_config.NumberColumn("time", format="%.2f s"),
+    "damping": st.column_config.NumberColumn("λ used", format="%.3g"),
+}
+_SHOWN = (*_LAYER_FORMATS, "dense_rows", "dense_columns")
+
+
+def draw_answer(answer: Answer) -> None:
+    """The whole answer. One that does not fit the controls is dimmed and says what it is an answer to."""
+    result = answer.result
+    with st.container(key="answer" if answer.fits else "old-answer", gap="small"):
+        layout.heading(findings.describe(result.spec), _origin(answer))
+        layout.figures(_figures(result))
+        layout.sentence(findings.finding(result))
+        st.plotly_chart(
+            layer_errors(result.layers, theme=layout.theme(), calibration=result.calibration), theme=None,
+            key="layer-errors" if answer.fits else "old-layer-errors", config=chart_config("layer-errors"),
+            alt=f"Error of {numbers.plural(len(result.layers), 'layer')}. {findings.finding(result)}")
+        _details(result)
+
+
+def draw_empty() -> None:
+    """Nothing was ever computed here: what the page will show, and the demo."""
+    layout.heading("Nothing has been computed yet")
+    layout.sentence("After a run this page shows the perplexity before and after pruning, the sparsity that was reached, and "
+                    "the error of every layer beside the best possible error for the same mask: what the method lost, and what the "
+                    "mask had already lost.")
+    demo = RunSpec.model_validate({})
+    st.button(f"Run the example: {findings.describe(demo)}", key="run_demo", on_click=planned.start_demo, args=(demo,))
+
+
+def _origin(answer: Answer) -> str:
+    environment = answer.result.environment
+    if answer.origin == "gallery":
+        return f"shipped with PruneScope: computed by this code on {numbers.moment(answer.ended)}, {environment.device}"
+    return f"{'' if answer.fits else 'an earlier answer, '}finished {numbers.ago(answer.ended, time.time())}"
+
+
+def _figures(result: RunResult) -> tuple[Figure, ...]:
+    weights = sum(layer.parameters for layer in result.layers)
+    worst = result.worst
+    return (
+        Figure(label="Perplexity, dense → pruned", hover=f"Measured on {result.pruned.protocol}",
+               value=f"{numbers.perplexity(result.dense.perplexity)} → {numbers.perplexity(result.pruned.perplexity)}",
+               note=f"{result.pruned.text}, {result.pruned.windows} × {result.pruned.length} tokens, {result.pruned.dtype}"),
+        Figure(label="Counted sparsity", value=numbers.percent(result.counted_sparsity),
+               note=f"of {numbers.count(weights)} weights in {numbers.plural(len(result.layers), 'layer')}",
+               hover="Zeros really there in the pruned layers; embeddings and head are left alone"),
+        Figure(label="Error over optimum, median", value=numbers.over_optimum(result.median_gap),
+               note=f"worst error: {findings.short_name(worst)}",
+               hover=f"Layer error divided by the least possible for the same mask, on {result.calibration}"),
+        Figure(label="Time · memory", value=f"{numbers.seconds(result.seconds)} · {numbers.size(result.peak_memory_bytes)}",
+               note=f"{result.environment.device}, {numbers.plural(result.environment.threads, 'thread')}",
+               hover="Wall time of the whole run, and its highest memory use"),
+    )
+
+
+def _details(result: RunResult) -> None:
+    layers, measured, repeat = st.tabs(["Layers", "How it was measured", "Repeat it, take it away"])
+    with layers:
+        st.dataframe(tables.layer_rows(result.layers), hide_index=True, column_config=_LAYER_FORMATS, column_order=_SHOWN,
+                     height=320, alt="The layers of this run with their errors")
+    with measured:
+        layout.facts(_facts(result))
+    with repeat:
+        st.code(command_line(result.spec), language="bash", wrap_lines=True)
+        name = f"prunescope-{result.spec.model.replace('/', '-')}-{result.spec.method.name}"
+        with st.container(horizontal=True):
+            st.download_button("Result as JSON", result.model_dump_json(indent=1), f"{name}.json", "application/json",
+                               on_click="ignore", key="json")
+            st.download_button("Layers as CSV", tables.layers_csv(result), f"{name}.csv", "text/csv", on_click="ignore", key="csv")
+
+
+def _facts(result: RunResult) -> list[tuple[str, str]]:
+    where, stages = result.environment, sorted(result.stages.items(), key=lambda stage: -stage[1])
+    raised = [layer for layer in result.layers if layer.damping and layer.damping > getattr(result.spec.method, "damping", 1e9)]
+    facts = [
+        ("Perplexity", f"{result.pruned.protocol}; {numbers.count(result.pruned.tokens)} predicted tokens, exp of the mean loss"),
+        ("Evaluation text", f"sha256 {result.pruned.text_sha256[:16]}…"),
+        ("Calibration", result.calibration),
+        ("Layer error", "tr(ΔGΔᵀ) / tr(WGWᵀ) on the calibration tokens; best possible: least squares over the kept weights"),
+        ("Computed", f"{numbers.moment(where.started)} on {where.device}, {numbers.plural(where.threads, 'thread')}"),
+        ("Programs", f"Python {where.python}, torch {where.torch}, transformers {where.transformers}"),
+        ("Time by stage", ", ".join(f"{stage} {numbers.seconds(spent)}" for stage, spent in stages)),
+        ("Versions", f"method {result.revisions.method}, core {result.revisions.core}, model {result.revisions.model[:12]}"),
+    ]
+    if result.resumed_blocks:
+        facts.append(("Resumed", f"{numbers.plural(result.resumed_blocks, 'block')} taken over from an interrupted run"))
+    if raised:
+        words = [f"{findings.short_name(layer)} to λ = {layer.damping:g}" for layer in raised[:6]]
+        facts.append(("Damping raised", ", ".join(words) + (f" and {len(raised) - 6} more" if len(raised) > 6 else "")))
+    return facts

@@ -1,0 +1,142 @@
+"""The list of runs: one row a run, with what can be done about it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from html import escape
+from pathlib import Path
+
+import streamlit as st
+
+from app.figures import findings, numbers
+from app.ui import activity, layout, resources, state
+from cache.records import ACTIVE, RunRecord
+
+PAGE = 25
+FILTERS: dict[str, tuple[str, ...] | None] = {
+    "All": None, "Queued and running": tuple(sorted(ACTIVE)), "Finished": ("finished",), "Failed": ("failed",),
+    "Cancelled": ("cancelled",),
+}
+EXPLORE = Path(__file__).resolve().parents[2] / "pages" / "explore.py"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """What the list shows now."""
+
+    records: tuple[RunRecord, ...]
+    total: int
+    active: int
+
+
+def choose() -> Page:
+    """The filter, the page numbers, and the records they choose."""
+    store = resources.store()
+    chosen = st.segmented_control("Show", list(FILTERS), key="show", default="All", required=True, label_visibility="collapsed")
+    states = FILTERS[chosen or "All"]
+    total = store.count(states)
+    page = st.pagination(-(-total // PAGE), key="page") if total > PAGE else 1
+    return Page(records=store.runs(offset=(page - 1) * PAGE, limit=PAGE, states=states), total=total, active=store.count(ACTIVE))
+
+
+def draw_list(page: Page) -> None:
+    """The rows; those that are queued or running are read again every two seconds."""
+    for record in page.records:
+        if record.active:
+            st.fragment(_draw_active, run_every=2.0, key=f"row-{record.key}")(record.key)
+        else:
+            _draw_row(record)
+
+
+def draw_empty() -> None:
+    """No run at all, or none of this state."""
+    layout.heading("No runs to show")
+    layout.sentence("Here you will find every run that was asked for: what is waiting and at which place, what is being computed "
+                    "and how far it is, what is finished with its perplexity, and what failed with its reason.")
+    st.page_link(EXPLORE, label="Choose a pruning on the Explore page")
+
+
+def draw_dialog() -> None:
+    """The question that comes before a run is deleted."""
+    key = state.recall("deleting", "")
+    record = resources.store().record(key) if key else None
+    if record is not None:
+        st.dialog("Delete this run?", on_dismiss=partial(state.forget, "deleting"))(_confirm)(record)
+
+
+def _confirm(record: RunRecord) -> None:
+    layout.sentence(f"{findings.describe(record.spec)}. Its result, and what was computed of it so far, will be gone. "
+                    "Links to it will offer to run it again.")
+    with st.container(horizontal=True):
+        if st.button("Delete", type="primary", key="delete-yes"):
+            resources.jobs().delete(record.key)
+            state.forget("deleting")
+            st.rerun()
+        if st.button("Keep", key="delete-no"):
+            state.forget("deleting")
+            st.rerun()
+
+
+def _draw_active(key: str) -> None:
+    record = resources.store().record(key)
+    if record is None or not record.active:
+        st.rerun()
+    _draw_row(record)
+    share, words = activity.bar(record, resources.jobs().progress(key), resources.jobs().position(key))
+    st.progress(share, text=words)
+
+
+def _draw_row(record: RunRecord) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", key=f"run-{record.key[:16]}", wrap=False):
+        st.html(_row(record))
+        st.button("Open", key=f"open-{record.key}", on_click=state.remember, args=("open", record.key))
+        actions = _actions(record)
+        chosen = st.menu_button("More", list(actions), key=f"more-{record.key}")
+        if chosen in actions:
+            actions[chosen](record)
+            st.rerun()
+
+
+def _actions(record: RunRecord) -> dict[str, Callable[[RunRecord], None]]:
+    return ({"Cancel": _cancel} if record.active else {}) | {"Unpin" if record.pinned else "Pin": _pin, "Delete": _delete}
+
+
+def _cancel(record: RunRecord) -> None:
+    resources.jobs().cancel(record.key)
+
+
+def _pin(record: RunRecord) -> None:
+    resources.jobs().pin(record.key, not record.pinned)
+
+
+def _delete(record: RunRecord) -> None:
+    state.remember("deleting", record.key)
+
+
+def follow() -> None:
+    """Go to the run whose button was pressed."""
+    key = state.recall("open", "")
+    if key:
+        state.forget("open")
+        st.switch_page(EXPLORE, query_params={"run": key})
+
+
+def _row(record: RunRecord) -> str:
+    title = ("Pinned: " if record.pinned else "") + findings.describe(record.spec)
+    stamp = record.ended or record.started or record.submitted
+    cells = (title, _outcome(record), record.state, numbers.ago(stamp, time.time()))
+    inside = "".join(f"<span class='{kind}'>{escape(cell)}</span>" for kind, cell in zip(_KINDS, cells, strict=True))
+    why = f"<span class='ps-why'>{escape(record.error)}</span>" if record.state == "failed" and record.error else ""
+    return f"<div class='ps-row'>{inside}{why}</div>"
+
+
+_KINDS: Sequence[str] = ("ps-title", "ps-number", "ps-quiet", "ps-quiet")
+
+
+def _outcome(record: RunRecord) -> str:
+    if record.dense_perplexity is None or record.pruned_perplexity is None:
+        return ""
+    return f"{numbers.perplexity(record.dense_perplexity)} → {numbers.perplexity(record.pruned_perplexity)}"

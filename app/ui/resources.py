@@ -1,0 +1,61 @@
+"""What all sessions of the web server share: one store, one client of the workers, the models at hand, the shipped examples."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import streamlit as st
+from pydantic import ValidationError
+
+from app.jobs import Jobs
+from cache.records import RunRecord
+from cache.store import Store, default_home
+from core.records import RunResult
+from core.sources import ModelSource, list_models
+
+GALLERY = Path(__file__).parents[1] / "gallery"
+
+
+def jobs() -> Jobs:
+    """The client that submits, watches and cancels runs. Made once for each home; takes up what an earlier server left behind."""
+    return _at_home(str(default_home()))[1]
+
+
+def store() -> Store:
+    """The records and results, shared with the workers."""
+    return _at_home(str(default_home()))[0]
+
+
+def newest_demo() -> RunRecord | None:
+    """The run of the demo model that finished last, and can still be read."""
+    finished = store().runs(limit=1_000_000, states=("finished",))
+    demo = sorted((record for record in finished if record.spec.model == "demo"), key=lambda record: record.ended or 0.0)
+    return next((record for record in reversed(demo) if store().result(record.key) is not None), None)
+
+
+@st.cache_data(ttl=20, show_spinner=False)
+def models() -> tuple[ModelSource, ...]:
+    """The models at hand: the demo, folders, hub snapshots in the local cache."""
+    return list_models()
+
+
+@st.cache_resource(show_spinner=False)
+def gallery() -> tuple[RunResult, ...]:
+    """Results of the demo model that were computed by this code and shipped with it; unreadable files are left out."""
+    found: list[RunResult] = []
+    for path in sorted(GALLERY.glob("*.json")):
+        try:
+            found.append(RunResult.model_validate_json(path.read_bytes()))
+        except (OSError, ValidationError):
+            logging.getLogger(__name__).warning("not a result of this version: %s", path)
+    return tuple(found)
+
+
+@st.cache_resource(show_spinner=False)
+def _at_home(home: str) -> tuple[Store, Jobs]:
+    opened = Store(Path(home))
+    client = Jobs(opened)
+    client.recover()
+    client.warm()
+    return opened, client

@@ -1,0 +1,85 @@
+"""A diskcache that never unpickles and never leaves its folder.
+
+diskcache loads pickles wherever a row says so, in values and in keys (CVE-2025-69872): whoever can write one row of the database
+then runs code in the web server. And a row's filename is joined to the folder unchecked: it may name any file, to read or remove.
+"""
+
+# diskcache has no types
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportIncompatibleMethodOverride=false
+# pyright: reportUnknownVariableType=false
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from diskcache import Cache, Disk
+from diskcache.core import MODE_PICKLE, UNKNOWN
+
+Value = str | bytes | int | float
+
+
+class Rows(Protocol):
+    """What we use of diskcache.Cache. Safe between threads and processes."""
+
+    def get(self, key: str, *, retry: bool) -> Value | None: ...
+    def set(self, key: str, value: str, *, retry: bool) -> bool: ...
+    def delete(self, key: str, *, retry: bool) -> bool: ...
+    def iterkeys(self) -> Iterator[Value]: ...
+    def transact(self, *, retry: bool) -> AbstractContextManager[None]: ...
+    def close(self) -> None: ...
+
+
+def open_rows(folder: Path) -> Rows:
+    """Rows in a folder: nothing is evicted, nothing expires, nothing is pickled."""
+    return cast(Rows, Cache(str(folder), disk=SafeDisk, eviction_policy="none", cull_limit=0, statistics=0, tag_index=0))
+
+
+class Refused(OSError):
+    """A row that needs pickle, or a file outside the folder. diskcache's readers take an OSError for a missing value."""
+
+
+class SafeDisk(Disk):
+    """Keys and values are text, bytes, whole numbers of 64 bits or floats; anything else is refused, both ways."""
+
+    def put(self, key: object) -> tuple[Any, bool]:
+        _check(key)
+        return super().put(key)
+
+    def get(self, key: Any, raw: bool) -> Value:
+        """A pickled key is given back as its bytes, never loaded: nothing is stored under them, so it finds nothing."""
+        return cast(Value, super().get(key, raw)) if raw else bytes(key)
+
+    def store(self, value: object, read: bool, key: Any = UNKNOWN) -> tuple[Any, ...]:
+        if not read:
+            _check(value)
+        return super().store(value, read, key)
+
+    def fetch(self, mode: int, filename: str | None, value: object, read: bool) -> Any:
+        if mode == MODE_PICKLE:
+            raise Refused("a pickled row is never loaded")
+        if filename is not None:
+            self._inside(filename)
+        return super().fetch(mode, filename, value, read)
+
+    def remove(self, file_path: str) -> None:
+        """Remove a file of this folder; a name that leads out of it is left alone."""
+        try:
+            self._inside(file_path)
+        except Refused:
+            return
+        super().remove(file_path)
+
+    def _inside(self, filename: str) -> None:
+        folder = Path(os.path.realpath(cast(str, self._directory)))
+        if not Path(os.path.realpath(folder / filename)).is_relative_to(folder):
+            raise Refused("a row names a file outside its folder")
+
+
+def _check(value: object) -> None:
+    fits = type(value) in (str, bytes, float) or (type(value) is int and -(2**63) <= value < 2**63)
+    if not fits:
+        raise TypeError(f"{type(value).__name__} is not stored: text, bytes, 64-bit integers and floats are.")

@@ -1,0 +1,51 @@
+"""Keys by content: everything a value depends on goes in, so that a changed input is another key. No torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+
+from pydantic import BaseModel
+
+from core.records import Revisions
+from core.spec import RunSpec
+
+Part = BaseModel | str | int | float | bool | None
+_KEY = re.compile(r"[0-9a-f]{64}")
+
+
+def canonical_json(model: BaseModel) -> bytes:
+    """The one JSON of a model: sorted keys, no spaces, UTF-8."""
+    return _canonical(model.model_dump(mode="json"))
+
+
+def content_key(kind: str, **parts: Part) -> str:
+    """sha256, in hex, of a kind of value and of all it depends on."""
+    named = {name: part.model_dump(mode="json") if isinstance(part, BaseModel) else part for name, part in parts.items()}
+    return hashlib.sha256(_canonical({"kind": kind, "parts": named})).hexdigest()
+
+
+def run_key(spec: RunSpec, revisions: Revisions) -> str:
+    """A run: its spec, and the revisions of model, texts, method and core behind the spec's names."""
+    return content_key("run", spec=spec, revisions=revisions)
+
+
+def plan_key(spec: RunSpec, revisions: Revisions) -> str:
+    """A plan: everything a run depends on, because its estimates do."""
+    return content_key("plan", spec=spec, revisions=revisions)
+
+
+def dense_key(spec: RunSpec, revisions: Revisions) -> str:
+    """The perplexity of the unpruned model: the model, the evaluation text and windows, the device; not method or calibration."""
+    return content_key("dense", model=spec.model, revision=spec.revision, evaluation=spec.evaluation, device=spec.device,
+                       model_revision=revisions.model, evaluation_revision=revisions.evaluation, core=revisions.core)
+
+
+def is_key(text: str) -> bool:
+    """Whether a text (from a link, say) has the form of a key."""
+    return _KEY.fullmatch(text) is not None
+
+
+def _canonical(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

@@ -1,0 +1,53 @@
+"""What the store keeps of a run besides its result: small, so that a list of hundreds is quick. No torch."""
+
+from __future__ import annotations
+
+import time
+from typing import Literal
+
+from core.noun import Noun
+from core.records import RunResult
+from core.spec import RunSpec
+
+RunState = Literal["queued", "running", "finished", "failed", "cancelled"]
+ACTIVE: frozenset[RunState] = frozenset({"queued", "running"})
+
+
+class RunRecord(Noun):
+    """A run that was asked for. Times are seconds since 1970, UTC; `submitted` also tells one attempt from the next."""
+
+    key: str
+    spec: RunSpec
+    state: RunState
+    submitted: float
+    started: float | None = None
+    ended: float | None = None
+    error: str | None = None
+    dense_perplexity: float | None = None
+    pruned_perplexity: float | None = None
+    counted_sparsity: float | None = None
+    seconds: float | None = None
+    pinned: bool = False
+
+    @property
+    def active(self) -> bool:
+        """Whether it is still to be computed, or being computed."""
+        return self.state in ACTIVE
+
+    def begun(self) -> RunRecord:
+        """A worker has taken it up."""
+        return self.model_copy(update={"state": "running", "started": time.time()})
+
+    def cancelled(self) -> RunRecord:
+        """Nobody wants it any more; its journal stays."""
+        return self.model_copy(update={"state": "cancelled", "ended": time.time()})
+
+    def failed(self, reason: str) -> RunRecord:
+        """It cannot go on, for a reason in words."""
+        return self.model_copy(update={"state": "failed", "ended": time.time(), "error": reason})
+
+    def finished(self, result: RunResult) -> RunRecord:
+        """Its result is there; the numbers that lists show are copied from it."""
+        return self.model_copy(update={
+            "state": "finished", "ended": self.ended or time.time(), "error": None, "dense_perplexity": result.dense.perplexity,
+            "pruned_perplexity": result.pruned.perplexity, "counted_sparsity": result.counted_sparsity, "seconds": result.seconds})

@@ -1,0 +1,163 @@
+"""The store: records, results, plans and journals below PRUNESCOPE_HOME, for several processes at once. No torch.
+
+    HOME/store/records     one small row a run         HOME/store/documents   results, plans, dense evaluations, as JSON
+    HOME/journals/KEY      finished blocks of a run
+
+Nothing is ever evicted. What an older version wrote and this one cannot read counts as missing (`skipped` says how many).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Collection, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeVar, cast
+
+from pydantic import BaseModel, ValidationError
+
+from cache.disk import Rows, open_rows
+from cache.journal import BlockJournal
+from cache.keys import is_key
+from cache.records import RunRecord
+from core.errors import BadInput
+from core.records import Evaluated, Plan, RunResult
+
+_Model = TypeVar("_Model", bound=BaseModel)
+_RESERVE = 256 * 2**20  # left free for the database and everybody else
+
+
+def default_home() -> Path:
+    """PRUNESCOPE_HOME, or ~/.cache/prunescope."""
+    return Path(os.environ.get("PRUNESCOPE_HOME") or Path.home() / ".cache" / "prunescope").expanduser().absolute()
+
+
+class Store:
+    """What has been asked and computed. Safe to share between threads; open one in each process."""
+
+    def __init__(self, home: Path | None = None) -> None:
+        self.home = (home or default_home()).absolute()
+        self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._records: Rows = open_rows(self.home / "store" / "records")
+        self._documents: Rows = open_rows(self.home / "store" / "documents")
+        self.skipped = 0  # unreadable records met by the last `runs` or `count`
+
+    def record(self, key: str) -> RunRecord | None:
+        """The record of a run, or None if there is none that this version can read."""
+        text = self._records.get(key, retry=True)
+        return _record(text) if isinstance(text, str) else None
+
+    def put_record(self, record: RunRecord) -> None:
+        """Write a record, whatever was there."""
+        if not is_key(record.key):
+            raise ValueError(f"not a key: {record.key!r}")
+        self._records.set(record.key, record.model_dump_json(), retry=True)
+
+    def change_record(self, key: str, change: Callable[[RunRecord | None], RunRecord | None]) -> RunRecord | None:
+        """Read, change and write in one transaction. `change` may return None to leave things be. Returns what is there then."""
+        with self._records.transact(retry=True):
+            before = self.record(key)
+            after = change(before)
+            if after is None or after == before:
+                return before
+            self.put_record(after)
+            return after
+
+    def update_record(self, key: str, **changes: object) -> RunRecord:
+        """Change fields of a record in one transaction. Raises KeyError if there is no such record."""
+
+        def change(record: RunRecord | None) -> RunRecord:
+            if record is None:
+                raise KeyError(key)
+            return RunRecord.model_validate({**dict(record), **changes})
+
+        return cast(RunRecord, self.change_record(key, change))
+
+    def runs(self, *, offset: int = 0, limit: int = 50, states: Collection[str] | None = None) -> tuple[RunRecord, ...]:
+        """A page of the records: pinned ones first, then the newest."""
+        chosen = [record for record in self._all() if states is None or record.state in states]
+        chosen.sort(key=lambda record: (not record.pinned, -record.submitted, record.key))
+        return tuple(chosen[offset:offset + limit])
+
+    def count(self, states: Collection[str] | None = None) -> int:
+        """How many records there are, of these states or of all."""
+        return sum(1 for record in self._all() if states is None or record.state in states)
+
+    def result(self, key: str) -> RunResult | None:
+        return self._read(f"result-{key}", RunResult)
+
+    def put_result(self, key: str, result: RunResult) -> None:
+        self._write(f"result-{key}", result)
+
+    def plan(self, key: str) -> Plan | None:
+        return self._read(f"plan-{key}", Plan)
+
+    def put_plan(self, key: str, plan: Plan) -> None:
+        self._write(f"plan-{key}", plan)
+
+    def dense(self, key: str) -> Evaluated | None:
+        return self._read(f"dense-{key}", Evaluated)
+
+    def put_dense(self, key: str, dense: Evaluated) -> None:
+        self._write(f"dense-{key}", dense)
+
+    def journal(self, key: str) -> BlockJournal:
+        """The finished blocks of a run."""
+        if not is_key(key):
+            raise ValueError(f"not a key: {key!r}")
+        return BlockJournal(self.home / "journals" / key)
+
+    def delete(self, key: str) -> None:
+        """Remove a run: record, result, journal."""
+        self._records.delete(key, retry=True)
+        self._documents.delete(f"result-{key}", retry=True)
+        if is_key(key):
+            shutil.rmtree(self.journal(key).folder, ignore_errors=True)
+
+    def free_bytes(self) -> int:
+        """What is free on the disk that holds the store."""
+        return shutil.disk_usage(self.home).free
+
+    def require_space(self, bytes_needed: int) -> None:
+        """Raises BadInput unless that much is free, and a little more."""
+        free, needed = self.free_bytes(), bytes_needed + _RESERVE
+        if free < needed:
+            raise BadInput("disk", f"{_gigabytes(free)} free", f"at least {_gigabytes(needed)} free below {self.home}",
+                           "Delete runs you no longer need, or set PRUNESCOPE_HOME to a folder on a larger disk and start again.")
+
+    def close(self) -> None:
+        """Close this thread's connections."""
+        self._records.close()
+        self._documents.close()
+
+    def _all(self) -> Iterator[RunRecord]:
+        self.skipped = 0
+        for key in self._records.iterkeys():
+            record = self.record(key) if isinstance(key, str) else None
+            if record is None:
+                self.skipped += 1
+            else:
+                yield record
+
+    def _read(self, name: str, model: type[_Model]) -> _Model | None:
+        text = self._documents.get(name, retry=True)
+        try:
+            return model.model_validate_json(text) if isinstance(text, str) else None
+        except ValidationError:
+            return None
+
+    def _write(self, name: str, model: BaseModel) -> None:
+        self._documents.set(name, model.model_dump_json(), retry=True)
+
+
+@lru_cache(maxsize=4096)
+def _record(text: str) -> RunRecord | None:
+    try:
+        return RunRecord.model_validate_json(text)
+    except ValidationError:
+        return None
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:.1f} GB"

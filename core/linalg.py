@@ -1,0 +1,139 @@
+"""Damping, the reversed Cholesky factor, row systems and masked conjugate gradients.
+
+Notation of METHODS.md: c rows out, b columns in, H = G + λ·mean(diag G)·I, H⁻¹ = UᵀU with U upper triangular.
+All functions keep the dtype they are given (float32 or float64) and never change their arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from core.errors import IllConditioned
+from core.rows import solve_subsets
+
+
+def damp(gram: Tensor, damping: float) -> Tensor:
+    """H = G + λ·mean(diag G)·I [b, b].
+
+    A dead input (G_jj = 0) has no entry off the diagonal, so any positive diagonal leaves the others as they are: it gets
+    λ·mean like the rest, and at λ = 0 the mean itself (1 where every input is dead).
+    """
+    diagonal = gram.diagonal()
+    mean = diagonal.mean()
+    mean = torch.where(mean > 0, mean, torch.ones_like(mean))
+    hessian = gram.clone()
+    added = torch.where(diagonal > 0, damping * mean, damping * mean if damping > 0 else mean)
+    hessian.diagonal().add_(added)
+    return hessian
+
+
+def inverse_factor(hessian: Tensor, *, layer: str = "layer", damping: float = 0.0) -> Tensor:
+    """U [b, b], upper triangular, with H⁻¹ = UᵀU; then [H_{j:,j:}]⁻¹ = U[j:,j:]ᵀU[j:,j:] for every j.
+
+    With J the reversal of the axes, JHJ = LLᵀ gives H = VVᵀ with V = JLJ upper triangular, and U = V⁻¹: one Cholesky and
+    one triangular inverse, H⁻¹ is never formed. O(b³).
+
+    Raises:
+        IllConditioned: H is not positive definite in this arithmetic; says the pivot that failed.
+    """
+    reversed_ = hessian.flip(0, 1)
+    lower, info = torch.linalg.cholesky_ex(reversed_)
+    failed = int(info)
+    if failed:
+        raise IllConditioned(layer, _failed_pivot(reversed_, failed - 1), damping)
+    del reversed_
+    identity = torch.eye(len(lower), dtype=lower.dtype, device=lower.device)
+    return torch.linalg.solve_triangular(lower, identity, upper=False).flip(0, 1)
+
+
+def cholesky(matrix: Tensor, *, layer: str = "layer", damping: float = 0.0) -> Tensor:
+    """Lower L [k, k] with LLᵀ = matrix. Raises IllConditioned."""
+    lower, info = torch.linalg.cholesky_ex(matrix)
+    failed = int(info)
+    if failed:
+        raise IllConditioned(layer, _failed_pivot(matrix, failed - 1), damping)
+    return lower
+
+
+Result = TypeVar("Result")
+
+
+def raising_damping(attempt: Callable[[float], Result], damping: float, *, may_raise: bool) -> tuple[Result, float]:
+    """`attempt(λ)` and the λ it took. With `may_raise`, an IllConditioned attempt is repeated at ten times λ, up to three times."""
+    for _ in range(3 if may_raise else 0):
+        try:
+            return attempt(damping), damping
+        except IllConditioned:
+            damping = max(10 * damping, 0.001)
+    return attempt(damping), damping
+
+
+def _failed_pivot(matrix: Tensor, index: int) -> float:
+    """The pivot that was not positive: the Schur complement of the leading `index` rows, in float64."""
+    leading = matrix[: index + 1, : index + 1].double()
+    if index == 0:
+        return float(leading[0, 0])
+    lower = torch.linalg.cholesky_ex(leading[:index, :index])[0]
+    row = torch.linalg.solve_triangular(lower, leading[:index, index:], upper=False)
+    return float(leading[index, index] - (row * row).sum())
+
+
+def solve_rows(system: Tensor, weight: Tensor, pruned: Tensor, *, layer: str = "layer", damping: float = 0.0) -> Tensor:
+    """Λ [c, B], zero off the mask, with (A_SS) Λ_S = weight_S in every row, S = the row's pruned columns.
+
+    A = `system` [B, B] is symmetric positive definite; weight [c, B]; pruned bool [c, B]. Rows with |S| ≤ B/2 factor A_SS.
+    The others factor the kept set K: with z = weight on S and y = zA⁻¹, Λ = y − A⁻¹[:,K] ([A⁻¹]_KK)⁻¹ y_K (METHODS.md §4).
+    Cost Σ min(|S|, |K|)³/6 multiply-adds. Raises IllConditioned, with the layer and damping given, where rounding has
+    left A indefinite.
+    """
+    many = pruned.sum(1, keepdim=True) > system.shape[0] // 2
+    solution = solve_subsets(system, weight, pruned & ~many)
+    if not bool(many.any()):
+        return solution
+    inverse = torch.cholesky_inverse(cholesky(system, layer=layer, damping=damping))
+    removed = pruned & many
+    spread = (weight * removed) @ inverse
+    correction = solve_subsets(inverse, spread, ~pruned & many)
+    return solution.add_((spread - correction @ inverse).mul_(removed))
+
+
+def masked_cg(hessian: Tensor, target: Tensor, start: Tensor, pruned: Tensor, *, iterations: int,
+              tolerance: float = 0.0) -> tuple[Tensor, Tensor]:
+    """The kept weights X [c, b] that minimise tr((X−W)H(X−W)ᵀ) with X zero on `pruned`, and that minimum (a scalar).
+
+    Jacobi-preconditioned conjugate gradients on all rows at once from X = `start` (zero on the mask), W = `target`.
+    One c×b×b product an iteration; stops early when an iteration lowers the total by less than `tolerance` of it.
+    A singular H is allowed: an input without energy keeps its starting weight.
+    """
+    diagonal = hessian.diagonal()
+    inverse = torch.where(diagonal > 0, 1 / diagonal, torch.zeros_like(diagonal))
+    solution = start.clone()
+    error = target - solution
+    residual = error @ hessian
+    total = (error * residual).sum()
+    del error
+    residual.masked_fill_(pruned, 0)
+    scaled = residual * inverse
+    direction = scaled.clone()
+    slope = (residual * scaled).sum(1)
+    for _ in range(iterations):
+        product = (direction @ hessian).masked_fill_(pruned, 0)
+        curvature = (direction * product).sum(1)
+        step = torch.where(curvature > 0, slope / curvature, torch.zeros_like(slope))
+        solution.addcmul_(direction, step[:, None])
+        residual.addcmul_(product, step[:, None], value=-1)
+        gained = (step * slope).sum()
+        total = total - gained
+        if tolerance and bool(gained <= tolerance * total.abs()):
+            break
+        torch.mul(residual, inverse, out=scaled)
+        following = (residual * scaled).sum(1)
+        ratio = torch.where(slope > 0, following / slope, torch.zeros_like(slope))
+        direction.mul_(ratio[:, None]).add_(scaled)
+        slope = following
+    error = solution - target
+    return solution, ((error @ hessian) * error).sum()

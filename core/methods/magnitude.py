@@ -1,0 +1,21 @@
+"""Magnitude pruning: the smallest |W| go, nothing else moves (Han et al. 2015; METHODS.md §1)."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+from core.masks import select
+from core.patterns import Target
+from core.problem import LayerProblem
+from core.solver import Outcome, Step
+from core.spec import Magnitude
+
+
+def kernel(problem: LayerProblem, target: Target, method: Magnitude) -> Generator[Step, None, Outcome]:
+    """Score |W_ij|, dead inputs first; columns by their mean score. O(cb)."""
+    weight = problem.working_weight
+    scores = weight.abs().masked_fill_(problem.dead, -1)
+    pruned = select(scores, target, granularity=method.granularity)
+    kept = weight.masked_fill(pruned, 0)
+    yield Step(columns=(0, weight.shape[1]), pruned=pruned, weight=kept, loss=None)
+    return Outcome(weight=kept, pruned=pruned)

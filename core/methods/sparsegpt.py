@@ -1,0 +1,69 @@
+"""SparseGPT: column by column, each removal's error compensated in the columns to its right (Frantar & Alistarh 2023, Alg. 1).
+
+With U upper triangular and H⁻¹ = UᵀU, removing w_j of a row adds −(w_j/U_jj)·U[j, j:] to the row's columns from j on, which is
+the OBS update with the columns left of j frozen; it costs (w_j/U_jj)² of tr(ΔHΔᵀ). METHODS.md §3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import torch
+from torch import Tensor
+
+from core.masks import share, smallest, smallest_columns, smallest_in_groups
+from core.patterns import Columns, Groups, Target
+from core.problem import LayerProblem
+from core.rows import sweep
+from core.solver import Outcome, Step
+from core.spec import SparseGPT
+
+
+def kernel(problem: LayerProblem, target: Target, method: SparseGPT) -> Generator[Step, None, Outcome]:
+    """Blocks of B columns: the mask at block entry (n:m: at each group), a column sweep inside, one product to the right.
+
+    O(b³) for U and O(cb²) for the sweep. Raises IllConditioned.
+    """
+    weight = problem.working_weight.clone()
+    rows, columns = weight.shape
+    upper, damping = problem.factor(method.damping, may_raise=method.raise_damping)
+    dead = problem.dead
+    pruned = torch.zeros_like(weight, dtype=torch.bool)
+    loss = weight.new_zeros(())
+    size = _block(method.block_size or 128, target)
+    for start in range(0, columns, size):
+        stop = min(columns, start + size)
+        block = weight[:, start:stop].contiguous()
+        errors = torch.zeros_like(block)
+        corner = upper[start:stop, start:stop].contiguous()
+        width = target.m if isinstance(target, Groups) else stop - start
+        for at in range(0, stop - start, width):
+            end = min(at + width, stop - start)
+            scores = (block[:, at:end] / corner.diagonal()[at:end]).square_().masked_fill_(dead[start + at : start + end], -1)
+            mask = _choose(scores, target, start + at, start + end, columns)
+            pruned[:, start + at : start + end] = mask
+            sweep(block, errors, corner, mask, at)
+        weight[:, start:stop] = block
+        if stop < columns:
+            weight[:, stop:].addmm_(errors, upper[start:stop, stop:], alpha=-1)
+        loss = loss + errors.square_().sum()
+        yield Step(columns=(start, stop), pruned=pruned, weight=weight, loss=loss)
+    weight.masked_fill_(pruned, 0)
+    return Outcome(weight=weight, pruned=pruned, damping=damping)
+
+
+def _choose(scores: Tensor, target: Target, start: int, stop: int, columns: int) -> Tensor:
+    """The mask of the columns start … stop−1: the block's share of the budget over all rows, or n of each group."""
+    match target:
+        case Groups(n=n, m=m):
+            return smallest_in_groups(scores, n, m)
+        case Columns():
+            count = share(target, stop, columns) - share(target, start, columns)
+            return smallest_columns(scores.mean(0), count).expand_as(scores).clone()
+        case _:
+            return smallest(scores, share(target, stop, columns) - share(target, start, columns))
+
+
+def _block(size: int, target: Target) -> int:
+    """Whole groups of m only: B is lowered to a multiple of m (at least m)."""
+    return max(target.m, size - size % target.m) if isinstance(target, Groups) else size

@@ -1,0 +1,87 @@
+"""Thanos: block by block, all removals of a row compensated jointly (Ilin & Richtárik 2025), by one Cholesky (METHODS.md §4).
+
+For the block of columns J starting at j, S a row's removals in J, u = w_S:   Δw_{j:} = −u ([H_{j:}]⁻¹_SS)⁻¹ [H_{j:}]⁻¹_S:
+With H⁻¹ = UᵀU, [H_{j:}]⁻¹ = U[j:,j:]ᵀU[j:,j:] for every j: one factorisation serves all blocks. With D = U[J,J] and P = U[J, j:],
+solve (DᵀD)_SS Λ_S = u per row, Λ zero elsewhere, then one product for all rows: W[:, j:] −= (ΛDᵀ)P. The cost is tr(ΔHΔᵀ) = Σ Λ·W.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import torch
+from torch import Tensor
+
+from core.errors import IllConditioned
+from core.linalg import cholesky, raising_damping, solve_rows
+from core.masks import smallest, smallest_columns, smallest_in_groups
+from core.patterns import Columns, Entries, Groups, Target
+from core.problem import LayerProblem
+from core.solver import Outcome, Step
+from core.spec import Thanos
+
+
+def kernel(problem: LayerProblem, target: Target, method: Thanos) -> Generator[Step, None, Outcome]:
+    """Structured targets go all at once (Eq. 13, Alg. 2), others in blocks of B columns (Alg. 1, Alg. 8)."""
+    if isinstance(target, Columns):
+        return (yield from _structured(problem, target.count, method))
+    return (yield from _blocks(problem, target, method))
+
+
+def _blocks(problem: LayerProblem, target: Entries | Groups, method: Thanos) -> Generator[Step, None, Outcome]:
+    """O(b³) for U, Σ min(|S|, B−|S|)³/6 for the rows, c·b² for the updates. Raises IllConditioned."""
+    weight = problem.working_weight.clone()
+    columns = weight.shape[1]
+    upper, damping = problem.factor(method.damping, may_raise=method.raise_damping)
+    norm, dead = problem.input_norm, problem.dead
+    pruned = torch.zeros_like(weight, dtype=torch.bool)
+    loss = weight.new_zeros(())
+    size = method.block_size or 128
+    if isinstance(target, Groups):
+        size = max(target.m, size - size % target.m)
+    left = torch.tensor(target.count if isinstance(target, Entries) else 0, device=weight.device)
+    for start in range(0, columns, size):
+        stop = min(columns, start + size)
+        mask = _choose(weight[:, start:], norm[start:], dead[start:], target, left, stop - start)
+        pruned[:, start:stop] = mask
+        left = left - mask.sum()
+        corner = upper[start:stop, start:stop]
+        block = weight[:, start:stop]
+        solution = solve_rows(corner.T @ corner, block, mask, layer=problem.name, damping=damping)
+        loss = loss + (solution * block).sum()
+        weight[:, start:].addmm_(solution @ corner.T, upper[start:stop, start:], alpha=-1)
+        yield Step(columns=(start, stop), pruned=pruned, weight=weight, loss=loss)
+    if not bool(loss.isfinite()):
+        raise IllConditioned(problem.name, 0.0, damping)
+    weight.masked_fill_(pruned, 0)
+    return Outcome(weight=weight, pruned=pruned, damping=damping)
+
+
+def _choose(weight: Tensor, norm: Tensor, dead: Tensor, target: Entries | Groups, left: Tensor, width: int) -> Tensor:
+    """The block's mask [c, width]: its part of the `left` smallest |W_ij|√G_jj of all remaining columns, or n of each group."""
+    if isinstance(target, Groups):
+        weight, norm, dead = weight[:, :width], norm[:width], dead[:width]
+    scores = (weight.abs() * norm).masked_fill_(dead, -1)
+    if isinstance(target, Groups):
+        return smallest_in_groups(scores, target.n, target.m)
+    return smallest(scores, left)[:, :width]
+
+
+def _structured(problem: LayerProblem, count: int, method: Thanos) -> Generator[Step, None, Outcome]:
+    """The columns S of least v_j = Σ_i W_ij²·G_jj; Δ_K = W_S H_SK (H_KK)⁻¹. One Cholesky of H_KK: O((b−s)³ + c(b−s)²)."""
+    weight = problem.working_weight.clone()
+    losses = (weight.square().sum(0) * problem.input_norm.square()).masked_fill_(problem.dead, -1)
+    removed = smallest_columns(losses, count)
+    gone, kept = removed.nonzero()[:, 0], (~removed).nonzero()[:, 0]
+    factor, damping = raising_damping(
+        lambda value: cholesky(problem.hessian(value)[kept][:, kept], layer=problem.name, damping=value),
+        method.damping, may_raise=method.raise_damping)
+    hessian = problem.hessian(damping)
+    taken = weight[:, gone]
+    if len(gone) and len(kept):
+        weight[:, kept] += torch.cholesky_solve(hessian[kept][:, gone] @ taken.T, factor).T
+    weight[:, gone] = 0
+    pruned = removed.expand_as(weight).clone()
+    loss = -(((weight - problem.working_weight) @ hessian[:, gone]) * taken).sum()  # ΔH is zero on the kept columns
+    yield Step(columns=(0, weight.shape[1]), pruned=pruned, weight=weight, loss=loss)
+    return Outcome(weight=weight, pruned=pruned, damping=damping)

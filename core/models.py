@@ -1,0 +1,238 @@
+"""Load a causal language model and find its decoder blocks and their linear layers, by structure, never by name.
+
+    load_model(source)  ->  map_blocks(model)  ->  core.stream.Stream(model, block_map, device, probe)
+"""
+
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+from transformers.utils import logging as transformers_logging
+
+from core.errors import BadInput, PruneError
+from core.sources import ModelSource
+
+Forward = Callable[..., Any]
+_LOOKED_FOR = "a ModuleList whose members are of one class and hold linear layers (torch Linear or GPT-2's Conv1D) of their own"
+_STRAY_SHARE = 0.1  # matrices outside linear layers above this share of a block mean that a whole part of it was missed
+
+
+class BlocksNotFound(PruneError):
+    """No decoder blocks, or blocks whose weights are not in linear layers. The text shows what the model looks like."""
+
+    def __init__(self, problem: str, tree: str) -> None:
+        super().__init__(f"{problem} Looked for: {_LOOKED_FOR}. The model is:\n{tree}")
+        self.problem, self.tree = problem, tree
+
+    def __reduce__(self) -> tuple[type[BlocksNotFound], tuple[str, str]]:
+        return BlocksNotFound, (self.problem, self.tree)
+
+
+class NotStreamable(PruneError):
+    """The blocks do not form a plain chain, so running them one by one would not be what the model does."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"This model cannot be run block by block: {problem} Choose a model whose blocks form a plain chain.")
+        self.problem = problem
+
+    def __reduce__(self) -> tuple[type[NotStreamable], tuple[str]]:
+        return NotStreamable, (self.problem,)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Linear:
+    """A linear layer of a block. `layer` is the torch module; its weight may move between devices, so ask anew each time."""
+
+    name: str  # "model.layers.0.self_attn.q_proj"
+    module: str  # "self_attn.q_proj"
+    block: int
+    rows: int  # c, outputs
+    columns: int  # b, inputs
+    layer: nn.Module
+
+    @property
+    def weight(self) -> Tensor:
+        """[c, b], a view of the stored weight: writing into it writes into the model."""
+        stored = _stored_weight(self.layer)
+        return stored.t() if isinstance(self.layer, Conv1D) else stored
+
+    @torch.no_grad()
+    def write(self, weight: Tensor) -> None:
+        """Put `weight` [c, b], any float dtype and device, in place of the stored one; storage, dtype and device stay."""
+        assert weight.shape == (self.rows, self.columns), f"{self.name}: {tuple(weight.shape)} for {(self.rows, self.columns)}"
+        self.weight.copy_(weight)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BlockMap:
+    """Where the decoder blocks are, and the linear layers of each in the order they are registered."""
+
+    path: str  # "model.layers"
+    blocks: tuple[nn.Module, ...]
+    linears: tuple[tuple[Linear, ...], ...]
+
+
+def load_model(source: ModelSource, *, dtype: torch.dtype | None = None) -> PreTrainedModel:
+    """The model on the CPU, in eval mode, frozen. Never runs code from the model's folder, reads safetensors only.
+
+    `dtype` None means float32 whatever the checkpoint holds, so that half-precision weights are widened before pruning.
+    Attention is transformers' choice for the family: sdpa, or eager where scores are soft-capped (Gemma 2), which sdpa cannot do.
+    Raises BadInput when transformers cannot build the model, or when weights are missing, left over or of another shape.
+    """
+    quiet = transformers_logging.is_progress_bar_enabled()
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()  # what its report would warn of is an error below
+    try:
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            source.path, dtype=dtype or torch.float32, local_files_only=True, use_safetensors=True, trust_remote_code=False,
+            output_loading_info=True)
+    except (ValueError, OSError, RuntimeError, KeyError, TypeError, AttributeError, ImportError) as error:
+        raise _unloadable(source, f"transformers says: {str(error).strip()[:600]}") from error
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if quiet:
+            transformers_logging.enable_progress_bar()
+    model, loading = loaded
+    for kind, words in (("missing_keys", "has no weights for"), ("unexpected_keys", "has weights the model lacks:"),
+                        ("mismatched_keys", "has other shapes for"), ("error_msgs", "does not load:")):
+        if loading[kind]:
+            names = sorted(str(key) for key in loading[kind])
+            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+            raise _unloadable(source, f"The checkpoint {words} {', '.join(names[:5])}{more}.")
+    return model.eval().requires_grad_(False)
+
+
+def load_skeleton(source: ModelSource) -> PreTrainedModel:
+    """The model's structure on the meta device: shapes and names without memory. Raises BadInput as `load_model` does."""
+    try:
+        config = AutoConfig.from_pretrained(source.path, local_files_only=True, trust_remote_code=False)
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(config, dtype=torch.float32, trust_remote_code=False)
+    except (ValueError, OSError, RuntimeError, KeyError, TypeError, AttributeError, ImportError) as error:
+        raise _unloadable(source, f"transformers says: {str(error).strip()[:600]}") from error
+    return model.eval().requires_grad_(False)
+
+
+def parameter_count(model: nn.Module) -> int:
+    """All parameters; tied weights count once."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def map_blocks(model: nn.Module) -> BlockMap:
+    """The decoder blocks and their linear layers.
+
+    Blocks: of all ModuleLists with members of one class that have linear layers of their own, those not inside another such
+    list (experts), and of these the longest. A linear layer whose weight is used elsewhere too (by another block, by the
+    embeddings or the head) is not a block's own and is left out.
+    Raises BlocksNotFound where there is none, or where a block keeps matrices outside linear layers (fused experts).
+    """
+    owners = Counter(id(module.weight) for _, module in model.named_modules(remove_duplicate=False)
+                     if isinstance(getattr(module, "weight", None), Tensor))
+    found: list[BlockMap] = []
+    for path, blocks in model.named_modules():
+        inside = any(path.startswith(f"{outer.path}.") for outer in found)
+        if inside or not isinstance(blocks, nn.ModuleList) or len({type(block) for block in blocks}) != 1:
+            continue
+        linears = tuple(tuple(_linears(path, index, block, owners)) for index, block in enumerate(blocks))
+        if all(linears):
+            found.append(BlockMap(path=path, blocks=tuple(blocks), linears=linears))
+    if not found:
+        raise BlocksNotFound("No decoder blocks were found in this model.", module_tree(model))
+    chosen = max(found, key=lambda block_map: (len(block_map.blocks), parameter_count(nn.ModuleList(block_map.blocks))))
+    for index, block in enumerate(chosen.blocks):
+        _refuse_stray_matrices(f"{chosen.path}.{index}", block, model)
+    return chosen
+
+
+def module_tree(model: nn.Module, depth: int = 3, lines: int = 40) -> str:
+    """The model as an indented tree; members of a list that are of one class share a line."""
+
+    def walk(module: nn.Module, name: str, level: int) -> Iterator[str]:
+        yield f"{'  ' * level}{name}: {type(module).__name__}"
+        children = list(module.named_children())
+        if level == depth:
+            if children:
+                yield f"{'  ' * (level + 1)}… {len(children)} inside"
+        elif isinstance(module, nn.ModuleList) and len(children) > 1 and len({type(child) for _, child in children}) == 1:
+            yield from walk(children[0][1], f"0…{len(children) - 1}", level + 1)
+        else:
+            for child_name, child in children:
+                yield from walk(child, child_name, level + 1)
+
+    text = list(walk(model, "model", 0))
+    return "\n".join(text if len(text) <= lines else [*text[:lines], f"… {len(text) - lines} more lines"])
+
+
+@contextmanager
+def other_forwards(replacements: Iterable[tuple[nn.Module, Forward]]) -> Generator[None]:
+    """Other forwards for some modules, for the time of the `with`."""
+    before: list[tuple[nn.Module, Any]] = []
+    try:
+        for module, forward in replacements:
+            before.append((module, vars(module).get("forward")))
+            vars(module)["forward"] = forward
+        yield
+    finally:
+        for module, forward in before:
+            del vars(module)["forward"]
+            if forward is not None:
+                vars(module)["forward"] = forward
+
+
+@contextmanager
+def watched_inputs(watched: Iterable[tuple[nn.Module, Callable[[Tensor], None]]]) -> Generator[None]:
+    """Call back with a layer's input just before the layer runs. The hooks are gone after the `with`, whatever happened in it."""
+
+    def hook(watch: Callable[[Tensor], None]) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
+        return lambda layer, args, kwargs: watch(args[0] if args else next(iter(kwargs.values())))
+
+    with ExitStack() as hooks:
+        for layer, watch in watched:
+            hooks.callback(layer.register_forward_pre_hook(hook(watch), with_kwargs=True).remove)
+        yield
+
+
+def _linears(path: str, index: int, block: nn.Module, owners: Counter[int]) -> Iterator[Linear]:
+    for module, layer in block.named_modules():
+        if isinstance(layer, nn.Linear | Conv1D) and owners[id(layer.weight)] == 1:
+            rows, columns = layer.weight.shape[::-1] if isinstance(layer, Conv1D) else layer.weight.shape
+            yield Linear(name=f"{path}.{index}.{module}", module=module, block=index, rows=rows, columns=columns, layer=layer)
+
+
+def _refuse_stray_matrices(path: str, block: nn.Module, model: nn.Module) -> None:
+    """Fused experts and the like are parameters of their own; pruning a model around them would be a silent omission."""
+    held: set[int] = set()
+    for module in block.modules():
+        if isinstance(module, nn.Linear | Conv1D | nn.Embedding | nn.Conv1d):
+            held.update(id(parameter) for parameter in module.parameters(recurse=False))
+    stray = {name: parameter for name, parameter in block.named_parameters() if id(parameter) not in held and parameter.ndim > 1}
+    fused = [name for name, parameter in stray.items() if parameter.ndim > 2]
+    share = sum(parameter.numel() for parameter in stray.values()) / parameter_count(block)
+    if not fused and share <= _STRAY_SHARE:
+        return
+    name = fused[0] if fused else max(stray, key=lambda key: stray[key].numel())
+    what = "a mixture of experts keeps its experts there" if fused else f"{share:.0%} of the block's weights are kept so"
+    raise BlocksNotFound(f"{path}.{name} {tuple(stray[name].shape)} is no linear layer: {what}. It cannot be pruned, and the model "
+                         "is not pruned around it in silence.", module_tree(model))
+
+
+def _stored_weight(layer: nn.Module) -> Tensor:
+    weight = layer.weight
+    assert isinstance(weight, Tensor)
+    return weight.detach()
+
+
+def _unloadable(source: ModelSource, why: str) -> BadInput:
+    return BadInput("model", source.name, "a checkpoint whose safetensors hold exactly the weights that config.json describes",
+                    f"{why} Look at {source.path}, or save the model again with transformers' save_pretrained.")

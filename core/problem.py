@@ -1,0 +1,151 @@
+"""One layer to prune, and what came of it.
+
+c rows out, b columns in. Every method sees a layer only through W and the Gram matrix G = XXᵀ of its inputs (DESIGN.md §1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from core.errors import BadInput
+from core.linalg import damp, inverse_factor, masked_cg, raising_damping
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LayerProblem:
+    """A layer: `weight` W [c, b] (any float dtype), `gram` G [b, b] (float32 or float64) over `tokens` calibration tokens.
+
+    Raises BadInput when shapes, dtypes or devices do not fit, or an entry is not finite.
+    """
+
+    weight: Tensor
+    gram: Tensor
+    tokens: int
+    name: str = "layer"
+    _shared: dict[object, object] = field(default_factory=dict[object, object], repr=False)  # depends on G alone
+    _own: dict[str, Tensor] = field(init=False, default_factory=dict[str, Tensor], repr=False)
+
+    def __post_init__(self) -> None:
+        weight, gram = self.weight, self.gram
+        if weight.ndim != 2 or not weight.is_floating_point() or 0 in weight.shape:
+            raise BadInput("weight", f"{tuple(weight.shape)} {weight.dtype}", "a float matrix [out, in]", "Pass W as c×b.")
+        if gram.shape != (weight.shape[1],) * 2:
+            raise BadInput("gram", tuple(gram.shape), f"[in, in] = {(weight.shape[1],) * 2}", "Pass G = XXᵀ of this layer's inputs.")
+        if gram.dtype not in (torch.float32, torch.float64):
+            raise BadInput("gram", str(gram.dtype), "float32 or float64", "Accumulate G in float32 at least.")
+        if gram.device != weight.device:
+            raise BadInput("gram", str(gram.device), f"the weight's device, {weight.device}", "Move one of them.")
+        if not ("finite" in self._shared or bool(gram.isfinite().all())) or not bool(weight.isfinite().all()):
+            raise BadInput(self.name, "NaN or infinity", "finite weights and inputs",
+                           "Look for overflow in the model: fp16 activations are the usual cause.")
+        self._shared["finite"] = True
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of the arithmetic: float32, or float64 where W or G is."""
+        return torch.promote_types(torch.promote_types(self.weight.dtype, self.gram.dtype), torch.float32)
+
+    @property
+    def working_gram(self) -> Tensor:
+        return self.gram.to(self.dtype)
+
+    @property
+    def working_weight(self) -> Tensor:
+        """W in the dtype of the arithmetic; not a copy where it is already."""
+        return self.weight.to(self.dtype)
+
+    @property
+    def dead(self) -> Tensor:
+        """bool [b]: inputs that no calibration token used (G_jj = 0). Their columns go first and cost nothing."""
+        return self.gram.diagonal() <= 0
+
+    @property
+    def input_norm(self) -> Tensor:
+        """√G_jj = ‖X_j‖ [b]."""
+        return self.gram.diagonal().clamp(min=0).sqrt().to(self.dtype)
+
+    def row_energy(self) -> Tensor:
+        """h_i = ‖W_i X‖² = W_i G W_iᵀ [c], exact, over all calibration tokens."""
+        weight = self.working_weight
+        return ((weight @ self.working_gram) * weight).sum(1)
+
+    def error(self, weight: Tensor) -> Tensor:
+        """f(Ŵ) = tr((Ŵ−W) G (Ŵ−W)ᵀ), a float64 scalar."""
+        change = weight.to(self.dtype) - self.working_weight
+        return ((change @ self.working_gram) * change).sum(dtype=torch.float64).clamp(min=0)
+
+    def energy(self) -> Tensor:
+        """tr(W G Wᵀ), the error of removing everything: a float64 scalar."""
+        if "energy" not in self._own:
+            self._own["energy"] = self.row_energy().sum(dtype=torch.float64)
+        return self._own["energy"]
+
+    def relative(self, error: Tensor) -> float:
+        """f divided by tr(W G Wᵀ); 0 for a layer whose output is nothing."""
+        energy = self.energy()
+        return float(torch.where(energy > 0, error.double() / energy, torch.zeros_like(energy)))
+
+    def hessian(self, damping: float) -> Tensor:
+        """H = G + λ·mean(diag G)·I [b, b]."""
+        return damp(self.working_gram, damping)
+
+    def factor(self, damping: float, *, may_raise: bool = False) -> tuple[Tensor, float]:
+        """U with H⁻¹ = UᵀU, and the λ used; computed once for all layers with this input.
+
+        Raises IllConditioned; with `may_raise`, first tries ten times the damping, up to three times.
+        """
+        key = ("factor", damping, may_raise, self.dtype)
+        if key not in self._shared:
+            self._shared[key] = raising_damping(
+                lambda value: inverse_factor(self.hessian(value), layer=self.name, damping=value), damping, may_raise=may_raise)
+        return self._shared[key]  # type: ignore[return-value]
+
+    def with_weight(self, weight: Tensor, name: str | None = None) -> LayerProblem:
+        """Another layer with the same input: what was computed from G alone is shared."""
+        return replace(self, weight=weight, name=name or self.name)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LayerSolution:
+    """A pruned layer: `weight` [c, b] in W's dtype, `pruned` bool [c, b] (there `weight` is exactly 0).
+
+    `seconds` is the method's time; `damping` the λ it used (None: it has none); `dense_rows` the indices of the rows that α
+    kept; `dense_columns` how many inputs a last short n:m group left dense. `relative_error` is f(Ŵ)/tr(WGWᵀ).
+    """
+
+    weight: Tensor
+    pruned: Tensor
+    relative_error: float
+    seconds: float
+    dense_rows: Tensor
+    damping: float | None = None
+    dense_columns: int = 0
+
+    @property
+    def counted_sparsity(self) -> float:
+        """Zeros of the weight itself over its entries: counted, never assumed."""
+        return int((self.weight == 0).sum()) / self.weight.numel()
+
+
+def optimum(problem: LayerProblem, pruned: Tensor, *, tolerance: float = 1e-12, iterations: int = 1000) -> Tensor:
+    """The exact least-squares weights for a mask: argmin f(Ŵ) with Ŵ zero on `pruned` [c, b]; float64, undamped G.
+
+    Masked conjugate gradients until an iteration gains less than `tolerance` of f; one c×b×b product each.
+    """
+    weight, gram = problem.weight.double(), problem.gram.double()
+    start = weight.masked_fill(pruned, 0)
+    return masked_cg(gram, weight, start, pruned, iterations=iterations, tolerance=tolerance)[0]
+
+
+def optimum_error(problem: LayerProblem, solution: LayerSolution, *, tolerance: float = 1e-4, iterations: int = 100) -> float:
+    """f*(M)/tr(WGWᵀ): the least relative error for the solution's mask, warm-started at its weights.
+
+    Stops when an iteration gains less than `tolerance` of f, and never says more than the solution itself reached.
+    """
+    start = solution.weight.to(problem.dtype)
+    _, error = masked_cg(problem.working_gram, problem.working_weight, start, solution.pruned,
+                         iterations=iterations, tolerance=tolerance)
+    return min(problem.relative(error.clamp(min=0)), solution.relative_error)

@@ -1,0 +1,38 @@
+"""Explore: what does this pruning do to this model?"""
+
+import streamlit as st
+
+from app.ui import activity, address, answer, controls, layout, planned, view
+
+layout.begin("What does this pruning do to this model?")
+notes = address.arrive()
+
+with st.sidebar:
+    controls.draw_controls()
+    button = st.container()
+    controls.draw_more()
+
+form = controls.read()
+seen = view.look(form.spec)
+with button:
+    planned.draw_button(form.spec, seen)
+address.write(form.spec, seen.key if seen.record else None)
+
+layout.link_notes(notes, on_dismiss=address.dismiss)
+layout.complaints(form.complaints)
+planned.draw_refusal(form.spec)
+if seen.problem:
+    layout.note(seen.problem, tone="bad", title="This cannot be run as it is.")
+elif form.spec and seen.record and seen.active:
+    activity.draw_activity(seen.record.key)
+elif form.spec and seen.record and seen.record.state in ("failed", "cancelled"):
+    activity.draw_ended(seen.record)
+elif form.spec and not (seen.answer and seen.answer.fits):
+    planned.draw_plan(form.spec)
+if seen.outdated:
+    layout.note("The model, a text or the method has changed since this was computed. Run computes it as it would be today.")
+
+if seen.answer:
+    answer.draw_answer(seen.answer)
+elif not seen.active:
+    answer.draw_empty()

@@ -1,0 +1,13 @@
+"""Runs: what is going on, what have I done?"""
+
+from app.ui import address, layout, listing
+
+address.leave()
+listing.follow()
+layout.begin("What is going on, what have I done?")
+page = listing.choose()
+listing.draw_dialog()
+if page.records:
+    listing.draw_list(page)
+else:
+    listing.draw_empty()

@@ -1,0 +1,63 @@
+"""A key changes with everything a value depends on, and with nothing else."""
+
+import json
+
+import pytest
+
+from cache import canonical_json, content_key, dense_key, plan_key, run_key
+from core.spec import METHODS, RunSpec, Unstructured, make_method
+from tests.cache.examples import REVISIONS
+
+SPECS = {
+    "model": {"model": "owner/name"}, "revision": {"revision": "main"}, "method": {"method": make_method("wanda")},
+    "damping": {"method": make_method("thanos", damping=0.02)}, "block_size": {"method": make_method("thanos", block_size=64)},
+    "raise_damping": {"method": make_method("thanos", raise_damping=True)}, "sparsity": {"pattern": Unstructured(sparsity=0.6)},
+    "kind": {"pattern": {"kind": "semi-structured"}}, "alpha": {"pattern": Unstructured(outlier_rows=0.1)},
+    "budget": {"pattern": Unstructured(alpha_budget="iso")}, "refit": {"refit": True}, "true_sequential": {"true_sequential": True},
+    "calibration": {"calibration": {"windows": 64}}, "seed": {"calibration": {"seed": 1}},
+    "text": {"calibration": {"source": "hub:x"}},
+    "evaluation": {"evaluation": {"windows": 64}}, "length": {"evaluation": {"length": 64}}, "device": {"device": "cpu"},
+}
+
+
+def test_each_field_of_a_spec_is_in_the_key():
+    assert set(RunSpec.model_fields) <= set(SPECS) | {"pattern"}, "a new field of RunSpec needs a line above"
+    keys = {name: run_key(RunSpec(**changes), REVISIONS) for name, changes in SPECS.items()}
+    assert len({run_key(RunSpec(), REVISIONS), *keys.values()}) == len(SPECS) + 1
+
+
+@pytest.mark.parametrize("field", ["model", "calibration", "evaluation", "method", "core"])
+def test_each_revision_is_in_the_key(field):
+    other = REVISIONS.model_copy(update={field: 2 if field in ("method", "core") else "another"})
+    assert run_key(RunSpec(), other) != run_key(RunSpec(), REVISIONS)
+    assert plan_key(RunSpec(), other) != plan_key(RunSpec(), REVISIONS)
+
+
+def test_what_is_automatic_has_the_key_of_what_it_means():
+    assert run_key(RunSpec(), REVISIONS) == run_key(RunSpec(method=make_method("thanos", block_size=128)), REVISIONS)
+
+
+def test_a_key_survives_json():
+    for name in METHODS:
+        spec = RunSpec(method=make_method(name))
+        assert run_key(RunSpec.model_validate_json(spec.model_dump_json()), REVISIONS) == run_key(spec, REVISIONS)
+
+
+def test_the_dense_perplexity_is_shared_by_methods_and_not_by_texts():
+    spec, other = RunSpec(), RunSpec(method=make_method("wanda"), pattern=Unstructured(sparsity=0.7), calibration={"seed": 3})
+    assert dense_key(spec, REVISIONS) == dense_key(other, REVISIONS.model_copy(update={"method": 9, "calibration": "c2"}))
+    assert dense_key(spec, REVISIONS) != dense_key(spec, REVISIONS.model_copy(update={"evaluation": "e2"}))
+    assert dense_key(spec, REVISIONS) != dense_key(RunSpec(evaluation={"windows": 3}), REVISIONS)
+    assert dense_key(spec, REVISIONS) != dense_key(RunSpec(device="cuda"), REVISIONS)
+
+
+def test_canonical_json_is_sorted_and_without_spaces():
+    text = canonical_json(RunSpec()).decode()
+    parsed = json.loads(text)
+    assert text == json.dumps(parsed, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert RunSpec.model_validate(parsed) == RunSpec()
+
+
+def test_kinds_and_names_of_parts_do_not_run_into_each_other():
+    keys = {content_key("a", x=1), content_key("b", x=1), content_key("a", y=1), content_key("a", x="1"), content_key("a")}
+    assert len(keys) == 5

@@ -1,0 +1,82 @@
+"""What every test gets: a private PRUNESCOPE_HOME, the repository on the path, few threads (PRUNESCOPE_THREADS, by default 2)."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED_DATA = ROOT.parent / "shared" / "data"
+
+# Before anything imports numpy or torch, so that neither they nor the tests' subprocesses start one thread a core.
+THREADS = os.environ.get("PRUNESCOPE_THREADS", "2")
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[_name] = THREADS
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Fixtures that outlive a test must not find the real home either."""
+    homes = tmp_path_factory.mktemp("homes")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PRUNESCOPE_HOME", str(homes / "session"))
+        yield homes
+
+
+_numbers = itertools.count()  # tmp_path lists all folders made before: too slow for thousands of tests
+
+
+@pytest.fixture(autouse=True)
+def prunescope_home(_homes: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty PRUNESCOPE_HOME for this test. Tests that share a store or a cluster override this fixture."""
+    home = _homes / str(next(_numbers))
+    home.mkdir()
+    monkeypatch.setenv("PRUNESCOPE_HOME", str(home))
+    return home
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Text and small models that are not part of the repository."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"{SHARED_DATA} is not there: this test needs the shared data next to the repository")
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def stories260k(shared_data: Path) -> Path:
+    """A LLaMA of 260 thousand real weights; some of its layers have 172 inputs."""
+    folder = shared_data / "models" / "stories260K"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there: this test needs the stories260K checkpoint")
+    return folder
+
+
+@pytest.fixture
+def layer():
+    """make(rows, columns, *, tokens=…, dead=(…), seed=0, dtype=torch.float64) -> LayerProblem on correlated inputs."""
+    import torch
+
+    from core import LayerProblem
+    from tests.oracles import random_layer
+
+    def make(rows: int, columns: int, *, dtype: torch.dtype = torch.float64, name: str = "layer", **options: Any) -> LayerProblem:
+        weight, gram = random_layer(rows, columns, **options)
+        tokens = options.get("tokens") or 3 * columns + 8
+        wide = torch.float64 if dtype == torch.float64 else torch.float32
+        return LayerProblem(weight=torch.tensor(weight, dtype=dtype), gram=torch.tensor(gram, dtype=wide), tokens=tokens, name=name)
+
+    return make

@@ -1,0 +1,152 @@
+"""The factor, the row systems and the conjugate gradients against explicit inverses in float64 numpy."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from core import IllConditioned, linalg
+from tests import oracles
+
+SIZES = [1, 2, 5, 33, 172]
+
+
+def hessian(columns: int, *, damping: float = 0.01, **options) -> tuple[np.ndarray, torch.Tensor]:
+    _, gram = oracles.random_layer(1, columns, **options)
+    matrix = oracles.damped(gram, damping)
+    return matrix, torch.tensor(matrix)
+
+
+@pytest.mark.parametrize("damping", [0.0, 0.01, 1.0])
+@pytest.mark.parametrize("columns", SIZES)
+def test_damping_is_a_share_of_the_mean_diagonal(columns, damping):
+    _, gram = oracles.random_layer(1, columns)
+    before = torch.tensor(gram)
+    np.testing.assert_allclose(linalg.damp(before, damping).numpy(), oracles.damped(gram, damping), rtol=1e-15)
+    assert torch.equal(before, torch.tensor(gram))
+
+
+@pytest.mark.parametrize("damping", [0.0, 0.01])
+def test_a_dead_input_gets_a_diagonal_of_its_own(damping):
+    _, gram = oracles.random_layer(1, 12, dead=(0, 5, 11))
+    matrix = linalg.damp(torch.tensor(gram), damping).numpy()
+    live = [j for j in range(12) if j not in (0, 5, 11)]
+    np.testing.assert_allclose(matrix[np.ix_(live, live)], oracles.damped(gram, damping)[np.ix_(live, live)], rtol=1e-15)
+    for j in (0, 5, 11):
+        assert matrix[j, j] > 0
+        assert np.count_nonzero(matrix[j]) == np.count_nonzero(matrix[:, j]) == 1
+
+
+def test_nothing_but_dead_inputs_can_still_be_factored():
+    assert linalg.inverse_factor(linalg.damp(torch.zeros(4, 4, dtype=torch.float64), 0.01)).isfinite().all()
+    assert linalg.inverse_factor(linalg.damp(torch.zeros(4, 4), 0.0)).isfinite().all()
+
+
+@pytest.mark.parametrize("columns", SIZES)
+def test_one_factor_holds_the_inverse_of_every_trailing_matrix(columns):
+    matrix, tensor = hessian(columns)
+    factor = linalg.inverse_factor(tensor).numpy()
+    assert np.array_equal(factor, np.triu(factor))
+    assert (np.diag(factor) > 0).all()
+    for start in {0, columns // 3, columns // 2, columns - 1}:
+        trailing = factor[start:, start:].T @ factor[start:, start:]
+        np.testing.assert_allclose(trailing, np.linalg.inv(matrix[start:, start:]), rtol=1e-8, atol=1e-10 * abs(trailing).max())
+
+
+def test_the_factor_keeps_its_dtype_and_its_argument():
+    _, tensor = hessian(20)
+    for dtype in (torch.float32, torch.float64):
+        given = tensor.to(dtype)
+        before = given.clone()
+        assert linalg.inverse_factor(given).dtype == dtype
+        assert torch.equal(given, before)
+
+
+@pytest.mark.parametrize("at", [0, 3, 7])
+def test_an_indefinite_matrix_names_layer_pivot_and_damping(at):
+    matrix = torch.eye(8, dtype=torch.float64)
+    matrix[at, at] = -2.0
+    with pytest.raises(IllConditioned) as caught:
+        linalg.inverse_factor(matrix, layer="blocks.1.up", damping=0.05)
+    assert (caught.value.layer, caught.value.damping) == ("blocks.1.up", 0.05)
+    assert caught.value.pivot == pytest.approx(-2.0)
+
+
+def test_the_pivot_is_that_of_the_matrix_that_was_factored():
+    """[[4, 2], [2, 1−ε]]: eliminating from the last column up, the pivot left for the first is 4 − 4/(1−ε) < 0."""
+    matrix = torch.tensor([[4.0, 2.0], [2.0, 1 - 1e-3]], dtype=torch.float64)
+    with pytest.raises(IllConditioned) as caught:
+        linalg.inverse_factor(matrix)
+    assert caught.value.pivot == pytest.approx(4 - 4 / (1 - 1e-3))
+
+
+@pytest.mark.parametrize("columns", SIZES)
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 0.8, 1.0])
+def test_row_systems_equal_gathered_submatrices(columns, share):
+    rng = np.random.default_rng(columns)
+    matrix, tensor = hessian(columns)
+    weight, mask = rng.standard_normal((9, columns)), rng.random((9, columns)) < share
+    mask[0], mask[1] = True, False
+    expected = np.zeros_like(weight)
+    for i in range(9):
+        gone = np.flatnonzero(mask[i])
+        if len(gone):
+            expected[i, gone] = np.linalg.inv(matrix[np.ix_(gone, gone)]) @ weight[i, gone]
+    found = linalg.solve_rows(tensor, torch.tensor(weight), torch.tensor(mask)).numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-9 * max(1e-300, abs(expected).max()))
+    assert not found[~mask].any()
+
+
+def test_row_systems_do_not_depend_on_how_the_rows_are_split():
+    """At most half of each row goes, so that only the row kernel is at work."""
+    rng = np.random.default_rng(0)
+    _, tensor = hessian(64)
+    weight, mask = torch.tensor(rng.standard_normal((300, 64))), torch.tensor(rng.random((300, 64)) < 0.2)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        alone = linalg.solve_rows(tensor, weight, mask)
+        torch.set_num_threads(2)
+        assert torch.equal(linalg.solve_rows(tensor, weight, mask), alone)
+    finally:
+        torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("start", ["masked", "zero"])
+@pytest.mark.parametrize("columns", SIZES)
+def test_conjugate_gradients_reach_the_least_squares_weights(columns, start):
+    rng = np.random.default_rng(columns)
+    matrix, tensor = hessian(columns)
+    weight, mask = rng.standard_normal((7, columns)), rng.random((7, columns)) < 0.5
+    mask[0], mask[1] = True, False
+    target, gone = torch.tensor(weight), torch.tensor(mask)
+    first = target.masked_fill(gone, 0) if start == "masked" else torch.zeros_like(target)
+    found, least = linalg.masked_cg(tensor, target, first, gone, iterations=40 * columns)
+    np.testing.assert_allclose(found.numpy(), oracles.best_weights(weight, matrix, mask), rtol=1e-6, atol=1e-8)
+    assert float(least) == pytest.approx(oracles.least_error(weight, matrix, mask), rel=1e-9, abs=1e-12)
+    assert not found[gone].any()
+
+
+def test_conjugate_gradients_never_raise_the_error_and_leave_their_arguments():
+    rng = np.random.default_rng(3)
+    matrix, tensor = hessian(24)
+    weight, mask = torch.tensor(rng.standard_normal((6, 24))), torch.tensor(rng.random((6, 24)) < 0.5)
+    start = weight.masked_fill(mask, 0)
+    kept = [given.clone() for given in (tensor, weight, start, mask)]
+    errors = [float(linalg.masked_cg(tensor, weight, start, mask, iterations=k)[1]) for k in range(12)]
+    assert errors[0] == pytest.approx(oracles.error(weight.numpy(), start.numpy(), matrix))
+    assert all(later <= earlier * (1 + 1e-12) for earlier, later in itertools.pairwise(errors))
+    assert all(torch.equal(given, before) for given, before in zip((tensor, weight, start, mask), kept, strict=True))
+
+
+def test_conjugate_gradients_stand_a_singular_matrix():
+    weight, gram = oracles.random_layer(5, 20, tokens=8, dead=(4,))
+    mask = np.random.default_rng(1).random((5, 20)) < 0.7
+    start = torch.tensor(np.where(mask, 0.0, weight))
+    found, least = linalg.masked_cg(torch.tensor(gram), torch.tensor(weight), start, torch.tensor(mask), iterations=400)
+    assert float(least) == pytest.approx(oracles.least_error(weight, gram, mask), rel=1e-6)
+    kept = ~mask[:, 4]
+    assert np.array_equal(found.numpy()[kept, 4], weight[kept, 4])

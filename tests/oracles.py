@@ -1,0 +1,317 @@
+"""Textbook pruning in float64 numpy: explicit inverses, Python loops, row by row. Slow on purpose; nothing here imports core.
+
+Written from METHODS.md. The factors of 2 of the papers cancel, so H = G + λ·mean(diag G)·I. Patterns are read by their fields
+only; their counts are worked out here again, in exact fractions.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass
+class Step:
+    """One block: its columns, its mask [c, width], the whole weight [c, b] after it, and what its removals cost."""
+
+    start: int
+    end: int
+    pruned: Mask
+    weight: Array
+    loss: float
+
+
+@dataclass
+class Pruned:
+    """What a textbook run ends with. `dense_rows` are the rows that α keeps; `steps` see the active rows only."""
+
+    weight: Array
+    pruned: Mask
+    dense_rows: list[int] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+
+
+# Layers to prune.
+
+
+def random_layer(
+    rows: int, columns: int, *, tokens: int | None = None, dead: tuple[int, ...] = (), seed: int = 0
+) -> tuple[Array, Array]:
+    """W [c, b] and G = XXᵀ [b, b] of correlated inputs with unequal energies; `tokens` < b makes G rank-deficient."""
+    rng = np.random.default_rng([seed, rows, columns])
+    tokens = 3 * columns + 8 if tokens is None else tokens
+    mixing = rng.standard_normal((columns, columns)) / math.sqrt(columns) + np.eye(columns)
+    inputs = (mixing @ rng.standard_normal((columns, tokens))) * np.exp(rng.normal(0, 0.7, (columns, 1)))
+    inputs[list(dead)] = 0.0
+    weight = rng.standard_normal((rows, columns)) * np.exp(rng.normal(0, 0.3, (rows, 1)))
+    return weight, inputs @ inputs.T
+
+
+# Errors, damping, inverses.
+
+
+def error(weight: Array, other: Array, matrix: Array) -> float:
+    """tr(Δ M Δᵀ), row by row."""
+    return sum(float((v - w) @ matrix @ (v - w)) for w, v in zip(weight, other, strict=True))
+
+
+def relative_error(weight: Array, other: Array, gram: Array) -> float:
+    return error(weight, other, gram) / error(np.zeros_like(weight), weight, gram)
+
+
+def damped(gram: Array, damping: float) -> Array:
+    """H = G + λ·mean(diag G)·I, the mean over all inputs."""
+    return gram + damping * np.mean(np.diag(gram)) * np.eye(len(gram))
+
+
+def dead_inputs(gram: Array) -> list[int]:
+    return [j for j in range(len(gram)) if gram[j, j] == 0]
+
+
+def trailing_inverse(hessian: Array, start: int, dead: list[int]) -> Array:
+    """[H_{j:,j:}]⁻¹ over the live inputs from `start` on, indexed like H; zero wherever an input is dead or already passed."""
+    live = [j for j in range(start, len(hessian)) if j not in dead]
+    inverse = np.zeros_like(hessian)
+    inverse[np.ix_(live, live)] = np.linalg.inv(hessian[np.ix_(live, live)])
+    return inverse
+
+
+def remove(row: Array, gone: list[int], inverse: Array, dead: list[int]) -> tuple[Array, float]:
+    """OBS for several weights at once: Δw = −u·(H⁻¹_SS)⁻¹·H⁻¹_S: and its cost u (H⁻¹_SS)⁻¹ uᵀ. Dead inputs cost nothing."""
+    live = [j for j in gone if j not in dead]
+    row, cost = row.copy(), 0.0
+    if live:
+        multipliers = row[live] @ np.linalg.inv(inverse[np.ix_(live, live)])
+        cost = float(multipliers @ row[live])
+        row = row - multipliers @ inverse[live]
+    row[gone] = 0.0
+    return row, cost
+
+
+# Choosing entries.
+
+
+def smallest(scores: Array, count: int) -> Mask:
+    """Exactly `count` entries, the smallest first, ties by (row, column)."""
+    order = sorted(np.ndindex(*scores.shape), key=lambda at: (scores[at], at))
+    mask = np.zeros(scores.shape, dtype=bool)
+    for at in order[:count]:
+        mask[at] = True
+    return mask
+
+
+def smallest_per_row(scores: Array, count: int) -> Mask:
+    return np.stack([smallest(row, count) for row in scores])
+
+
+def smallest_in_groups(scores: Array, n: int, m: int) -> Mask:
+    mask = np.zeros(scores.shape, dtype=bool)
+    for i, row in enumerate(scores):
+        for start in range(0, len(row) - m + 1, m):
+            mask[i, start : start + m] = smallest(row[start : start + m], n)
+    return mask
+
+
+def smallest_columns(losses: Array, count: int) -> Mask:
+    return smallest(losses, count)
+
+
+# What a pattern asks for.
+
+
+@dataclass
+class Ask:
+    """The dense rows, the active rows, and of those: entries, or n of m, or columns to remove."""
+
+    dense: list[int]
+    active: list[int]
+    entries: int | None = None
+    groups: tuple[int, int] | None = None
+    columns: int | None = None
+
+
+def energies(weight: Array, gram: Array) -> Array:
+    """h_i = W_i G W_iᵀ."""
+    return np.array([row @ gram @ row for row in weight])
+
+
+def ask(weight: Array, gram: Array, pattern: object) -> Ask:
+    rows, columns = weight.shape
+    alpha = Fraction(str(pattern.outlier_rows))
+    heaviest = sorted(range(rows), key=lambda i: (-energies(weight, gram)[i], i)) if alpha else list(range(rows))
+    dense = sorted(heaviest[: math.ceil(alpha * rows)])
+    active = [i for i in range(rows) if i not in dense]
+    found = Ask(dense, active)
+    if pattern.kind == "unstructured":
+        p = Fraction(str(pattern.sparsity))
+        counted = rows if pattern.alpha_budget == "iso" else len(active)
+        found.entries = min(math.floor(p * counted * columns), len(active) * columns)
+    elif pattern.kind == "semi-structured":
+        share = 1 - alpha if pattern.alpha_budget == "iso" else Fraction(1)
+        n = pattern.n / share
+        assert n.denominator == 1, "the pattern should have refused"
+        found.groups = int(n), pattern.m
+    else:
+        found.columns = min(columns, math.ceil(Fraction(str(pattern.sparsity)) * columns / (1 - alpha)))
+    return found
+
+
+def zeros_asked(asked: Ask, columns: int, *, per_row: bool = False) -> int:
+    """How many entries must go in all."""
+    if asked.entries is not None:
+        return asked.entries // len(asked.active) * len(asked.active) if per_row and asked.active else asked.entries
+    if asked.groups is not None:
+        return columns // asked.groups[1] * asked.groups[0] * len(asked.active)
+    return asked.columns * len(asked.active)
+
+
+def select(scores: Array, asked: Ask, *, per_row: bool) -> Mask:
+    """One mask for the whole layer from one table of scores (magnitude, Wanda)."""
+    if asked.groups is not None:
+        return smallest_in_groups(scores, *asked.groups)
+    if asked.columns is not None:
+        return np.tile(smallest_columns(scores.mean(axis=0), asked.columns), (len(scores), 1))
+    if per_row:
+        return smallest_per_row(scores, asked.entries // len(scores))
+    return smallest(scores, asked.entries)
+
+
+def block_bounds(columns: int, block_size: int, asked: Ask) -> list[tuple[int, int]]:
+    """Blocks of B columns; for n:m of the largest multiple of m that is at most B, and never less than m."""
+    if asked.groups is not None:
+        m = asked.groups[1]
+        block_size = max(m, block_size // m * m)
+    return [(start, min(start + block_size, columns)) for start in range(0, columns, block_size)]
+
+
+# The methods, on the active rows.
+
+
+def magnitude_rows(weight: Array, gram: Array, asked: Ask, granularity: str) -> Pruned:
+    scores = np.abs(weight)
+    scores[:, dead_inputs(gram)] = -1.0
+    pruned = select(scores, asked, per_row=granularity == "row")
+    return Pruned(np.where(pruned, 0.0, weight), pruned)
+
+
+def wanda_rows(weight: Array, gram: Array, asked: Ask, granularity: str) -> Pruned:
+    pruned = select(np.abs(weight) * np.sqrt(np.diag(gram)), asked, per_row=granularity == "row")
+    return Pruned(np.where(pruned, 0.0, weight), pruned)
+
+
+def obs_scores(weight: Array, hessian: Array, start: int, end: int, dead: list[int]) -> Array:
+    """W²/U_jj² for the columns start..end, where U_jj² = ([H_{j:,j:}]⁻¹)_jj; 0 for dead inputs."""
+    scores = np.zeros((len(weight), end - start))
+    for j in range(start, end):
+        if j not in dead:
+            scores[:, j - start] = weight[:, j] ** 2 / trailing_inverse(hessian, j, dead)[j, j]
+    return scores
+
+
+def sweep_column(weight: Array, hessian: Array, j: int, rows: Mask, dead: list[int]) -> tuple[Array, float]:
+    """Remove entry j of the rows marked; everything to the left is frozen."""
+    inverse, weight, loss = trailing_inverse(hessian, j, dead), weight.copy(), 0.0
+    for i in np.flatnonzero(rows):
+        weight[i], cost = remove(weight[i], [j], inverse, dead)
+        loss += cost
+    return weight, loss
+
+
+def sweep(weight: Array, gram: Array, pruned: Mask, damping: float) -> tuple[Array, float]:
+    """SparseGPT's update for a mask that is given: column after column. Also Thanos with B = 1."""
+    hessian, dead, total = damped(gram, damping), dead_inputs(gram), 0.0
+    for j in range(weight.shape[1]):
+        weight, loss = sweep_column(weight, hessian, j, pruned[:, j], dead)
+        total += loss
+    return weight, total
+
+
+def sparsegpt_rows(weight: Array, gram: Array, asked: Ask, block_size: int, damping: float) -> Pruned:
+    hessian, dead, columns = damped(gram, damping), dead_inputs(gram), weight.shape[1]
+    pruned, steps = np.zeros(weight.shape, dtype=bool), []
+    for start, end in block_bounds(columns, block_size, asked):
+        here, loss = pruned[:, start:end], 0.0
+        if asked.entries is not None:
+            share = asked.entries * end // columns - asked.entries * start // columns
+            here[:] = smallest(obs_scores(weight, hessian, start, end, dead), share)
+        elif asked.columns is not None:
+            share = asked.columns * end // columns - asked.columns * start // columns
+            here[:] = smallest_columns(obs_scores(weight, hessian, start, end, dead).mean(axis=0), share)
+        for j in range(start, end):
+            if asked.groups is not None and j % asked.groups[1] == 0 and j + asked.groups[1] <= columns:
+                n, m = asked.groups
+                pruned[:, j : j + m] = smallest_per_row(obs_scores(weight, hessian, j, j + m, dead), n)
+            weight, cost = sweep_column(weight, hessian, j, pruned[:, j], dead)
+            loss += cost
+        steps.append(Step(start, end, here.copy(), weight.copy(), loss))
+    return Pruned(weight, pruned, steps=steps)
+
+
+def remove_from_rows(weight: Array, pruned: Mask, inverse: Array, dead: list[int]) -> tuple[Array, float]:
+    weight, loss = weight.copy(), 0.0
+    for i in range(len(weight)):
+        weight[i], cost = remove(weight[i], list(np.flatnonzero(pruned[i])), inverse, dead)
+        loss += cost
+    return weight, loss
+
+
+def thanos_rows(weight: Array, gram: Array, asked: Ask, block_size: int, damping: float) -> Pruned:
+    hessian, dead, columns = damped(gram, damping), dead_inputs(gram), weight.shape[1]
+    pruned, steps = np.zeros(weight.shape, dtype=bool), []
+    if asked.columns is not None:
+        losses = np.array([sum(weight[i, j] ** 2 * gram[j, j] for i in range(len(weight))) for j in range(columns)])
+        pruned[:] = smallest_columns(losses, asked.columns)
+        weight, loss = remove_from_rows(weight, pruned, trailing_inverse(hessian, 0, dead), dead)
+        return Pruned(weight, pruned, steps=[Step(0, columns, pruned.copy(), weight.copy(), loss)])
+    left = asked.entries
+    for start, end in block_bounds(columns, block_size, asked):
+        scores = np.abs(weight[:, start:]) * np.sqrt(np.diag(gram))[start:]
+        if asked.groups is not None:
+            chosen = smallest_in_groups(scores[:, : end - start], *asked.groups)
+        else:
+            chosen = smallest(scores, left)[:, : end - start]
+            left -= int(chosen.sum())
+        here = np.zeros(weight.shape, dtype=bool)
+        here[:, start:end] = chosen
+        weight, loss = remove_from_rows(weight, here, trailing_inverse(hessian, start, dead), dead)
+        pruned |= here
+        steps.append(Step(start, end, chosen, weight.copy(), loss))
+    return Pruned(weight, pruned, steps=steps)
+
+
+TEXTBOOK = {"magnitude": magnitude_rows, "wanda": wanda_rows, "sparsegpt": sparsegpt_rows, "thanos": thanos_rows}
+
+
+def run(name: str, weight: Array, gram: Array, pattern: object, **parameters: object) -> Pruned:
+    """A method by its name on a layer: outlier rows set aside, the rest pruned, put together again."""
+    asked = ask(weight, gram, pattern)
+    whole, pruned = weight.copy(), np.zeros(weight.shape, dtype=bool)
+    if not asked.active:
+        return Pruned(whole, pruned, asked.dense)
+    part = TEXTBOOK[name](weight[asked.active].copy(), gram, asked, **parameters)
+    whole[asked.active], pruned[asked.active] = part.weight, part.pruned
+    return Pruned(whole, pruned, asked.dense, part.steps)
+
+
+# The least possible error for a mask.
+
+
+def best_weights(weight: Array, matrix: Array, pruned: Mask) -> Array:
+    """Row by row the least-squares weights that vanish on the mask: w_K = (M_KK)⁺ M_K: wᵀ."""
+    best = np.zeros_like(weight)
+    for i in range(len(weight)):
+        kept = np.flatnonzero(~pruned[i])
+        if len(kept):
+            best[i, kept] = np.linalg.lstsq(matrix[np.ix_(kept, kept)], matrix[kept] @ weight[i], rcond=1e-13)[0]
+    return best
+
+
+def least_error(weight: Array, matrix: Array, pruned: Mask) -> float:
+    return error(weight, best_weights(weight, matrix, pruned), matrix)
