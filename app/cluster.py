@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 IDLE = "8 hours"
 _START_SECONDS, _CONNECT_SECONDS, _RETRY_SECONDS = 30.0, 5.0, 5.0
-_LOG_BYTES = 5 * 2**20
 
 
 class ClusterError(Exception):
@@ -87,8 +86,7 @@ def lanes() -> tuple[Lane, ...]:
 def ensure_cluster(home: Path) -> str:
     """The scheduler's address, started with its workers where they are missing. Two callers at once start one cluster.
     Raises ClusterError."""
-    external = os.environ.get("PRUNESCOPE_SCHEDULER")
-    if external:
+    if external := os.environ.get("PRUNESCOPE_SCHEDULER"):
         return external
     folder = _folder(home)
     with _lock(folder):
@@ -119,8 +117,8 @@ def stop_cluster(home: Path) -> None:
     folder = _folder(home)
     with _lock(folder):
         _end(_alive(folder).values())
-        (folder / "scheduler.json").unlink(missing_ok=True)
-        (folder / "processes.json").unlink(missing_ok=True)
+        for name in ("scheduler.json", "processes.json"):
+            (folder / name).unlink(missing_ok=True)
 
 
 def cluster_status(home: Path) -> dict[str, object]:
@@ -143,17 +141,17 @@ class Connection:
         self._failed = float("-inf")
         self.error: str | None = None
 
-    def client(self) -> Client | None:
-        """The live client, or None: then a connection is being made, or `error` says why none can be. Never blocks."""
-        client = self._client
-        if client is not None and client.status == "running":
-            return client
-        with self._guard:
-            connecting = self._thread is not None and self._thread.is_alive()
-            if not connecting and time.monotonic() > self._failed + _RETRY_SECONDS:
-                self._thread = threading.Thread(target=self._connect, name="prunescope-connect", daemon=True)
-                self._thread.start()
-        return None
+    def client(self, *, mend: bool = False) -> Client | None:
+        """The live client, or None: then a connection is being made, or `error` says why none can be. Never blocks.
+        `mend`: also see, in the background, that all workers are still there."""
+        client = self._live()
+        if client is None or mend:
+            with self._guard:
+                busy = self._thread is not None and self._thread.is_alive()
+                if not busy and time.monotonic() > self._failed + _RETRY_SECONDS:
+                    self._thread = threading.Thread(target=self._connect, name="prunescope-connect", daemon=True)
+                    self._thread.start()
+        return client
 
     def wait(self, seconds: float = 60) -> Client:
         """The live client; waits for it. Raises ClusterError."""
@@ -171,10 +169,16 @@ class Connection:
             if client is not None:
                 client.close(timeout=2)
 
+    def _live(self) -> Client | None:
+        client = self._client
+        return client if client is not None and client.status == "running" else None
+
     def _connect(self) -> None:
-        self.close()
         try:
             address = ensure_cluster(self._home)
+            if self._live() is not None:
+                return
+            self.close()
             from distributed import Client
 
             client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False, name="prunescope")
@@ -236,20 +240,18 @@ def _start_worker(home: Path, lane: Lane) -> psutil.Process:
 
 
 def _start(home: Path, name: str, module: str, *arguments: str, gpu: str | None) -> psutil.Process:
-    folder, logs = _folder(home), home / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
-    log = logs / f"{name}.log"
-    if log.exists() and log.stat().st_size > _LOG_BYTES:
+    folder, log = _folder(home), home / "logs" / f"{name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if log.exists() and log.stat().st_size > 5 * 2**20:
         log.replace(log.with_suffix(".log.1"))
     paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     environment = {f"{library}_NUM_THREADS": str(threads()) for library in ("OMP", "MKL", "OPENBLAS")}  # Dask's nanny would say 1
     environment |= {"PYTHONPATH": paths, "PRUNESCOPE_HOME": str(home), "DASK_CONFIG": str(folder / "dask.yaml")}
     environment |= {"CUDA_VISIBLE_DEVICES": gpu} if gpu is not None else {}
     with log.open("ab") as output:
-        started = subprocess.Popen(
-            [sys.executable, "-m", module, "--scheduler-file", str(folder / "scheduler.json"), *arguments],
-            cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-            env={**os.environ, **environment})
+        started = subprocess.Popen([sys.executable, "-m", module, "--scheduler-file", str(folder / "scheduler.json"), *arguments],
+                                   cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+                                   env={**os.environ, **environment})
     return psutil.Process(started.pid)
 
 
@@ -259,12 +261,12 @@ _SETTINGS = {"distributed": {
     "worker": {"memory": {"target": False, "spill": False, "pause": False, "terminate": 0.95}, "profile": {"enabled": False},
                "http": {"routes": []}},
     "scheduler": {"http": {"routes": []}, "active-memory-manager": {"start": False}},
-    "diagnostics": {"nvml": False},
+    "diagnostics": {"nvml": False}, "admin": {"low-level-log-length": 10_000},  # events kept of a topic: all layers
 }}
 
 
 def _end(processes: Iterable[psutil.Process]) -> None:
-    """First a nanny, then its worker, which it would otherwise start again. A kill loses nothing: writes are all or nothing."""
+    """Nannies first, which would start their workers again. A kill loses nothing: writes are all or nothing."""
     doomed = list(processes)
     for process in tuple(doomed):
         with suppress(psutil.Error):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from app import tasks
@@ -19,13 +20,14 @@ from cache import RunRecord, Store, plan_key, run_key
 from cache.records import ACTIVE
 from core.errors import PruneError
 from core.noun import Noun
-from core.records import EVENT, LayerPruned, LayerRecord, Plan, Progress, Revisions, Started
+from core.records import EVENT, LayerPruned, LayerRecord, Plan, Progress, Started
+from core.revisions import revisions
 from core.spec import RunSpec
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-_KEEP_SECONDS = 30.0  # how long revisions and failed plans are believed
+_KEEP_SECONDS = 30.0  # how long a failed plan is believed
 _PLANS = 64  # as many plans are asked for at once; those that fell behind are given up
 _ALL = 1_000_000
 
@@ -55,16 +57,15 @@ class Jobs:
         self._guard = threading.Lock()
         self._runs: dict[str, Future] = {}
         self._plans: dict[str, tuple[Future, float]] = {}
-        self._revisions: dict[str, tuple[Revisions, float]] = {}
 
     def key(self, spec: RunSpec) -> str:
         """The key of a run of this spec, now. Raises BadInput if its model or texts cannot be found."""
-        return run_key(spec, self._current(spec))
+        return run_key(spec, revisions(spec))
 
     def submit(self, spec: RunSpec) -> str:
         """Ask for a run; returns its key. What is finished, queued or running is not computed again; what failed or was cancelled
         is, from its last finished block on. Raises BadInput if something the spec names is missing or the disk is full."""
-        found = self._current(spec)
+        found = revisions(spec)
         key = run_key(spec, found)
         result = self.store.result(key)
         if result is None:
@@ -80,9 +81,10 @@ class Jobs:
             return RunRecord(key=key, spec=spec, state="queued", submitted=time.time(), pinned=pinned)
 
         record = self.store.change_record(key, ask)
-        client = self._connection.client() if record is not None and record.active else None
-        if record is not None and client is not None:
-            self._send(client, record)
+        if record is not None and record.active:
+            client = self._connection.client(mend=True)
+            if client is not None:  # else it is handed over as soon as there is a connection
+                self._send(client, record)
         return key
 
     def cancel(self, key: str) -> None:
@@ -112,7 +114,7 @@ class Jobs:
     def plan(self, spec: RunSpec) -> Planning:
         """What a run of this spec would do: from the store, or being made on the interactive worker."""
         try:
-            key = plan_key(spec, self._current(spec))
+            key = plan_key(spec, revisions(spec))
         except PruneError as error:
             return Planning(state="failed", error=str(error))
         plan = self.store.plan(key)
@@ -133,31 +135,20 @@ class Jobs:
     def recover(self) -> None:
         """Hand what is queued or running to the scheduler again, in the background; call it once at the start."""
         if self.store.count(ACTIVE):
-            client = self._connection.client()
+            client = self._connection.client(mend=True)
             if client is not None:
                 self._hand_over(client)
 
     def warm(self) -> None:
-        """Start the workers, and import torch on them, in the background."""
-        self._connection.client()
+        """Start the workers, which import torch before anybody waits for it, in the background."""
+        self._connection.client(mend=True)
 
     def close(self) -> None:
         """Let go of the connection; what was asked goes on."""
+        with self._guard:
+            self._runs.clear()
+            self._plans.clear()
         self._connection.close()
-
-    def _current(self, spec: RunSpec) -> Revisions:
-        """Revisions may ask a hub: believed for a moment, for all specs that name the same things."""
-        names = f"{spec.model}\n{spec.revision}\n{spec.calibration.source}\n{spec.evaluation.source}\n{spec.method.name}"
-        known = self._revisions.get(names)
-        if known is None or known[1] < time.monotonic():
-            try:
-                from core.revisions import revisions
-            except ImportError:  # TEMPORARY until core/revisions.py is there
-                def revisions(spec):
-                    return Revisions(model="?", calibration="?", evaluation="?", method=spec.method.version, core=0)
-            known = (revisions(spec), time.monotonic() + _KEEP_SECONDS)
-            self._revisions[names] = known
-        return known[0]
 
     def _hand_over(self, client: Client) -> None:
         active = self.store.runs(limit=_ALL, states=ACTIVE)
@@ -181,15 +172,17 @@ class Jobs:
     def _over(self, name: str, record: RunRecord, future: Future) -> None:
         """A run's task has ended. Its outcome is in the store unless its worker died too often, or the scheduler was lost."""
         with self._guard:
-            if self._runs.get(name) is future:
-                del self._runs[name]
+            if self._runs.get(name) is not future:
+                return
+            del self._runs[name]
+        now = self.store.record(record.key)
+        if now is None or not _same(now, record):
+            return
         if future.status == "error":
-            reason = _lost_words(future)
+            reason = _words(future)
             self.store.change_record(record.key, lambda now: now.failed(reason) if now and _same(now, record) else None)
-        elif future.status in ("cancelled", "lost"):
-            now = self.store.record(record.key)
-            if now is not None and _same(now, record):
-                self._connection.client()
+        else:
+            self._connection.client(mend=True)
 
     def _made(self, client: Client, key: str, spec: RunSpec) -> Planning:
         with self._guard:
@@ -201,24 +194,28 @@ class Jobs:
                 self._plans[key] = future, asked
                 while len(self._plans) > _PLANS:
                     del self._plans[next(iter(self._plans))]
-        if not future.done():
+        if future.status not in ("finished", "error"):
             return Planning(state="computing")
         plan = self.store.plan(key)
         if plan is not None:
             return Planning(state="ready", plan=plan)
         if asked + _KEEP_SECONDS < time.monotonic():
             self._plans.pop(key, None)
-        reason = future.result(timeout=2) if future.status == "finished" else _lost_words(future)
-        return Planning(state="failed", error=reason or "The model or a text has changed just now. Ask again in a moment.")
+        return Planning(state="failed", error=_words(future))
 
 
 def _same(now: RunRecord, record: RunRecord) -> bool:
     return now.active and now.submitted == record.submitted
 
 
-def _lost_words(future: Future) -> str:
-    """Why a task ended without writing its outcome."""
-    error = cast("BaseException", future.exception(timeout=2))
+def _words(future: Future) -> str:
+    """Why a task that has ended left nothing in the store."""
+    try:
+        if future.status == "finished":
+            return str(future.result(timeout=2) or "The model or a text has changed just now. Ask again in a moment.")
+        error = cast("BaseException", future.exception(timeout=2))
+    except (OSError, CancelledError):
+        return "The scheduler was lost before it could say why. Ask again in a moment."
     if type(error).__name__ == "KilledWorker":
         return ("The worker died several times over this, most likely for want of memory. Lower the calibration windows or their "
                 "length, or choose a smaller model; finished blocks are kept. The worker's log has more.")

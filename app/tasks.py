@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from cache import RunRecord, Store, dense_key, plan_key, run_key
 from core.errors import PruneError
 from core.records import Event, Finished, LayerPruned, Progress, RunResult, Started
+from core.revisions import revisions
 from core.spec import RunSpec
 
 if TYPE_CHECKING:
@@ -67,7 +68,6 @@ def plan(spec_json: str) -> str | None:
     """Put the plan of a spec into the store; returns None, or why there is none."""
     try:
         from core.plan import plan as make_plan
-        from core.revisions import revisions
 
         _use_all_cores()
         spec = RunSpec.model_validate_json(spec_json)
@@ -105,7 +105,6 @@ def dask_setup(worker: Worker) -> None:
 def _follow(store: Store, record: RunRecord) -> RunResult | None:
     """The result, or None if the run is not wanted any more."""
     from core.pipeline import prune
-    from core.revisions import revisions
 
     _use_all_cores()
     spec = record.spec

@@ -159,6 +159,9 @@ class RunSpec(Noun):
     calibration: Calibration = Field(default_factory=Calibration)
     evaluation: Evaluation = Field(default_factory=Evaluation)
     device: Literal["auto", "cpu", "cuda"] = Field("auto", title="Device", description="auto: a GPU where there is one.")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", title="Arithmetic of the model", description="auto: float32; on a GPU, a checkpoint of over a billion parameters "
+        "keeps its own. Gram matrices and solves are float32 always.")
 
     @field_validator("model")
     @classmethod

@@ -83,7 +83,8 @@ class Stream:
         try:
             last, logits = self._record()
             self._compare_with_two_windows()
-            if not torch.allclose(self.logits(last), logits, rtol=1e-3, atol=1e-4, equal_nan=True):
+            tolerance = max(1e-3, 4 * torch.finfo(logits.dtype).eps) * float(logits.abs().amax())
+            if not torch.allclose(self.logits(last), logits, rtol=0, atol=tolerance, equal_nan=True):
                 raise NotStreamable("its output depends on more than what the last block returns.")
         except BaseException:
             self.close()

@@ -100,11 +100,11 @@ def remove(row: Array, gone: list[int], inverse: Array, dead: list[int]) -> tupl
 
 def smallest(scores: Array, count: int) -> Mask:
     """Exactly `count` entries, the smallest first, ties by (row, column)."""
-    order = sorted(np.ndindex(*scores.shape), key=lambda at: (scores[at], at))
-    mask = np.zeros(scores.shape, dtype=bool)
-    for at in order[:count]:
-        mask[at] = True
-    return mask
+    listed = scores.ravel().tolist()
+    order = sorted(range(len(listed)), key=lambda at: (listed[at], at))
+    mask = np.zeros(len(listed), dtype=bool)
+    mask[order[:count]] = True
+    return mask.reshape(scores.shape)
 
 
 def smallest_per_row(scores: Array, count: int) -> Mask:
@@ -145,7 +145,8 @@ def energies(weight: Array, gram: Array) -> Array:
 def ask(weight: Array, gram: Array, pattern: object) -> Ask:
     rows, columns = weight.shape
     alpha = Fraction(str(pattern.outlier_rows))
-    heaviest = sorted(range(rows), key=lambda i: (-energies(weight, gram)[i], i)) if alpha else list(range(rows))
+    energy = energies(weight, gram)
+    heaviest = sorted(range(rows), key=lambda i: (-energy[i], i))
     dense = sorted(heaviest[: math.ceil(alpha * rows)])
     active = [i for i in range(rows) if i not in dense]
     found = Ask(dense, active)

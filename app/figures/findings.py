@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from app.figures import numbers
+from app.link import to_words
 from core.patterns import Pattern, SemiStructured, Structured
 from core.records import LayerRecord, RunResult
 from core.spec import METHOD_LABELS, RunSpec
@@ -24,6 +25,12 @@ def describe(spec: RunSpec) -> str:
     if spec.refit:
         parts.append("exact refit")
     return " · ".join(parts)
+
+
+def describe_rest(spec: RunSpec) -> str:
+    """What `describe` leaves out and is not the default: `windows 32, seed 4`."""
+    told = ("model", "method", "pattern", "alpha", "alpha_budget", "block_size", "refit")
+    return ", ".join(f"{word.replace('_', ' ')} {text}" for word, text in to_words(spec).items() if word not in told)
 
 
 def describe_pattern(pattern: Pattern) -> str:

@@ -10,7 +10,7 @@ def perplexity(value: float) -> str:
     """Two decimals; thousands apart; a model that is destroyed says so in powers of ten."""
     if not math.isfinite(value):
         return "infinite"
-    return f"{value:,.2f}".replace(",", " ") if value < 1e6 else f"{value:.2e}"
+    return f"{value:,.2f}".replace(",", " ") if value < 1e6 else _scientific(value)
 
 
 def error(value: float) -> str:
@@ -19,11 +19,8 @@ def error(value: float) -> str:
         return "infinite"
     if value == 0:
         return "0"
-    size = math.floor(math.log10(abs(value)))
-    if not -5 <= size < 6:
-        mantissa = value / 10**size
-        return f"{mantissa:.2f}·10{_raised(size)}"
-    return f"{value:.{max(0, 2 - size)}f}"
+    digits = math.floor(math.log10(abs(value)))
+    return f"{value:.{max(0, 2 - digits)}f}" if -5 <= digits < 6 else _scientific(value)
 
 
 def percent(share: float) -> str:
@@ -94,5 +91,6 @@ def plural(number: int, noun: str) -> str:
     return f"{count(number)} {noun}{'' if number == 1 else 's'}"
 
 
-def _raised(power: int) -> str:
-    return str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+def _scientific(value: float) -> str:
+    mantissa, _, power = f"{value:.2e}".partition("e")
+    return f"{mantissa}·10{str(int(power)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"

@@ -27,10 +27,10 @@ def draw_activity(key: str) -> None:
 def draw_ended(record: RunRecord) -> None:
     """Why a run has no result."""
     if record.state == "failed":
-        layout.heading(findings.describe(record.spec), "failed")
+        layout.heading(findings.describe(record.spec), findings.describe_rest(record.spec), "failed")
         layout.note(record.error or "No reason was recorded.", tone="bad", title="The run failed.")
     elif record.state == "cancelled":
-        layout.heading(findings.describe(record.spec), "cancelled")
+        layout.heading(findings.describe(record.spec), findings.describe_rest(record.spec), "cancelled")
         layout.note("Cancelled before it was finished. Its finished blocks are kept: Run again continues behind them.")
 
 
@@ -51,7 +51,7 @@ def _draw(key: str) -> None:
         st.rerun()
     progress = jobs.progress(key)
     share, words = bar(record, progress, jobs.position(key))
-    layout.heading(findings.describe(record.spec), "being computed")
+    layout.heading(findings.describe(record.spec), findings.describe_rest(record.spec), "being computed")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(share, text=words)
         st.button("Cancel", key="cancel", on_click=_cancel, args=(key,), disabled=state.recall("stopping", "") == key)

@@ -25,15 +25,16 @@ _LAYER_FORMATS = {
     "over_optimum": st.column_config.NumberColumn("error ÷ best", format="%.2f×"),
     "seconds": st.column_config.NumberColumn("time", format="%.2f s"),
     "damping": st.column_config.NumberColumn("λ used", format="%.3g"),
+    "dense_rows": st.column_config.NumberColumn("dense rows", help="outlier rows that were left as they are"),
+    "dense_columns": st.column_config.NumberColumn("dense columns", help="a last group shorter than m, left as it is"),
 }
-_SHOWN = (*_LAYER_FORMATS, "dense_rows", "dense_columns")
 
 
 def draw_answer(answer: Answer) -> None:
     """The whole answer. One that does not fit the controls is dimmed and says what it is an answer to."""
     result = answer.result
     with st.container(key="answer" if answer.fits else "old-answer", gap="small"):
-        layout.heading(findings.describe(result.spec), _origin(answer))
+        layout.heading(findings.describe(result.spec), findings.describe_rest(result.spec), _origin(answer))
         layout.figures(_figures(result))
         layout.sentence(findings.finding(result))
         st.plotly_chart(
@@ -82,7 +83,7 @@ def _figures(result: RunResult) -> tuple[Figure, ...]:
 def _details(result: RunResult) -> None:
     layers, measured, repeat = st.tabs(["Layers", "How it was measured", "Repeat it, take it away"])
     with layers:
-        st.dataframe(tables.layer_rows(result.layers), hide_index=True, column_config=_LAYER_FORMATS, column_order=_SHOWN,
+        st.dataframe(tables.layer_rows(result.layers), hide_index=True, column_config=_LAYER_FORMATS, column_order=tuple(_LAYER_FORMATS),
                      height=320, alt="The layers of this run with their errors")
     with measured:
         layout.facts(_facts(result))

@@ -129,7 +129,7 @@ def _pair(*fields: Field) -> None:
     """Two controls a line; switches, whose text is long, have a line of their own."""
     beside = [field for field in fields if field.kind != "switch"]
     for start in range(0, len(beside), 2):
-        for column, field in zip(st.columns(2, gap="small"), beside[start:start + 2], strict=False):
+        for column, field in zip(st.columns(2, gap="small", vertical_alignment="bottom"), beside[start:start + 2], strict=False):
             with column:
                 draw(field, on_change=touched)
     for field in (field for field in fields if field.kind == "switch"):

@@ -51,7 +51,7 @@ def fields_of(noun: type[Noun], names: Mapping[str, str]) -> tuple[Field, ...]:
 
 def draw(field: Field, *, on_change: Callable[[], None] | None = None) -> None:
     """One widget; its value is in the session under the field's word, put there beforehand. Left empty, it means the default."""
-    placeholder = "automatic" if field.default is None else str(field.default)
+    placeholder = "auto" if field.default is None else str(field.default)
     value: dict[str, Any] = {"value": None, "placeholder": placeholder} if field.default is None else {}
     common: dict[str, Any] = {"key": field.word, "help": field.help or None, "on_change": on_change, "persist_state": "session"}
     match field.kind:
@@ -72,13 +72,14 @@ def draw(field: Field, *, on_change: Callable[[], None] | None = None) -> None:
 def _field(word: str, schema: dict[str, Any]) -> Field:
     options = [option for option in schema.get("anyOf", [schema]) if option.get("type") != "null"]
     kept = {**options[0], **{name: value for name, value in schema.items() if name != "anyOf"}}
-    symbol = f" {kept['symbol']}" if "symbol" in kept else ""
+    title, symbol = str(kept["title"]), str(kept.get("symbol", ""))
     choices = tuple(str(choice) for choice in kept.get("enum", ()))
     low, high = kept.get("minimum"), kept.get("maximum")
     if "exclusiveMaximum" in kept:
         high = math.nextafter(kept["exclusiveMaximum"], -math.inf)
-    return Field(word=word, kind="choice" if choices else _KINDS[kept["type"]], title=f"{kept['title']}{symbol}",
-                 help=kept.get("description", ""), default=kept.get("default"), low=low, high=high, choices=choices)
+    return Field(word=word, kind="choice" if choices else _KINDS[kept["type"]], help=kept.get("description", ""),
+                 title=title if symbol in ("", title) else f"{title} {symbol}",
+                 default=kept.get("default"), low=low, high=high, choices=choices)
 
 
 def _step(default: Any) -> float:

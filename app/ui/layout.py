@@ -43,8 +43,9 @@ def note(text: str, *, tone: Literal["plain", "bad"] = "plain", title: str = "")
     st.html(f"<div class='ps-note ps-{tone}' role='{role}'>{head}{escape(text)}</div>")
 
 
-def heading(text: str, aside: str = "") -> None:
-    """What the next answer is about, and in small where it comes from."""
+def heading(text: str, *asides: str) -> None:
+    """What the next answer is about, and in small what else there is to know about it."""
+    aside = ", ".join(filter(None, asides))
     st.html(f"<h2 class='ps-about'>{escape(text)} <span class='ps-aside'>{escape(aside)}</span></h2>")
 
 

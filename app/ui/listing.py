@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from html import escape
@@ -35,20 +35,24 @@ class Page:
 def choose() -> Page:
     """The filter, the page numbers, and the records they choose."""
     store = resources.store()
-    chosen = st.segmented_control("Show", list(FILTERS), key="show", default="All", required=True, label_visibility="collapsed")
-    states = FILTERS[chosen or "All"]
-    total = store.count(states)
-    page = st.pagination(-(-total // PAGE), key="page") if total > PAGE else 1
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        chosen = st.segmented_control("Show", list(FILTERS), key="show", default="All", required=True, label_visibility="collapsed")
+        states = FILTERS[chosen or "All"]
+        total = store.count(states)
+        page = st.pagination(-(-total // PAGE), key=f"page-{chosen}") if total > PAGE else 1
     return Page(records=store.runs(offset=(page - 1) * PAGE, limit=PAGE, states=states), total=total, active=store.count(ACTIVE))
 
 
 def draw_list(page: Page) -> None:
     """The rows; those that are queued or running are read again every two seconds."""
-    for record in page.records:
-        if record.active:
-            st.fragment(_draw_active, run_every=2.0, key=f"row-{record.key}")(record.key)
-        else:
-            _draw_row(record)
+    with st.container(gap="xxsmall"):
+        st.html("<div class='ps-row ps-head'><span>Run</span><span title='On the evaluation text of the run; open it for the protocol'>"
+                "Perplexity, dense → pruned</span><span>State</span><span>Ended or asked for</span></div>")
+        for record in page.records:
+            if record.active:
+                st.fragment(_draw_active, run_every=2.0, key=f"row-{record.key}")(record.key)
+            else:
+                _draw_row(record)
 
 
 def draw_empty() -> None:
@@ -126,14 +130,12 @@ def follow() -> None:
 
 def _row(record: RunRecord) -> str:
     title = ("Pinned: " if record.pinned else "") + findings.describe(record.spec)
+    rest = f" <span class='ps-quiet'>{escape(findings.describe_rest(record.spec))}</span>"
     stamp = record.ended or record.started or record.submitted
-    cells = (title, _outcome(record), record.state, numbers.ago(stamp, time.time()))
-    inside = "".join(f"<span class='{kind}'>{escape(cell)}</span>" for kind, cell in zip(_KINDS, cells, strict=True))
+    inside = f"<span>{escape(title)}{rest}</span><span>{escape(_outcome(record))}</span>" + "".join(
+        f"<span class='ps-quiet'>{escape(text)}</span>" for text in (record.state, numbers.ago(stamp, time.time())))
     why = f"<span class='ps-why'>{escape(record.error)}</span>" if record.state == "failed" and record.error else ""
     return f"<div class='ps-row'>{inside}{why}</div>"
-
-
-_KINDS: Sequence[str] = ("ps-title", "ps-number", "ps-quiet", "ps-quiet")
 
 
 def _outcome(record: RunRecord) -> str:

@@ -63,7 +63,7 @@ def _draw(spec: RunSpec) -> None:
     if planning.state == "failed":
         layout.note(planning.error or "", tone="bad", title="This cannot be run as it is.")
         return
-    layout.heading(findings.describe(spec), "not computed yet")
+    layout.heading(findings.describe(spec), findings.describe_rest(spec), "not computed yet")
     if planning.plan is None:
         layout.note("Looking up which layers will be pruned, and estimating time and memory …")
         return

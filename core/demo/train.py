@@ -39,14 +39,14 @@ class Settings:
     heads: int = 4
     context: int = 512
     batch: int = 8  # windows a step
-    learning_rate: float = 3e-3
+    learning_rate: float = 1e-3
     warm_up: int = 100
     weight_decay: float = 0.1
     clip: float = 1.0
 
     def __post_init__(self) -> None:
         if self.steps < 1:
-            raise ValueError(f"steps: got {self.steps}; at least 1 is needed; the shipped model took 4000")
+            raise ValueError(f"steps: got {self.steps}; at least 1 is needed; the shipped model took 2800")
 
 
 def new_model(settings: Settings) -> LlamaForCausalLM:

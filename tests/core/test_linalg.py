@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from core import IllConditioned, linalg
+from core import IllConditioned, linalg, rows
 from tests import oracles
 
 SIZES = [1, 2, 5, 33, 172]
@@ -98,6 +98,32 @@ def test_row_systems_equal_gathered_submatrices(columns, share):
     found = linalg.solve_rows(tensor, torch.tensor(weight), torch.tensor(mask)).numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-9 * max(1e-300, abs(expected).max()))
     assert not found[~mask].any()
+
+
+def test_the_batched_row_systems_of_a_gpu_are_those_of_the_compiled_kernel():
+    rng = np.random.default_rng(5)
+    _, tensor = hessian(33)
+    weight, mask = torch.tensor(rng.standard_normal((9, 33))), torch.tensor(rng.random((9, 33)) < 0.4)
+    batched, compiled = (solve(tensor, weight, mask) for solve in (rows._solve_batched, rows.solve_subsets))
+    torch.testing.assert_close(batched, compiled, rtol=1e-9, atol=1e-12)
+
+
+def test_sweeps_do_not_depend_on_how_the_rows_are_split():
+    rng = np.random.default_rng(6)
+    _, tensor = hessian(64)
+    factor, mask = linalg.inverse_factor(tensor).contiguous(), torch.tensor(rng.random((300, 64)) < 0.5)
+    weight, results = torch.tensor(rng.standard_normal((300, 64))), []
+    threads = torch.get_num_threads()
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            block, errors = weight.clone(), torch.zeros_like(weight)
+            rows.sweep(block, errors, factor, mask, 0)
+            results.append((block, errors))
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(results[0][0], results[1][0])
+    assert torch.equal(results[0][1], results[1][1])
 
 
 def test_row_systems_do_not_depend_on_how_the_rows_are_split():

@@ -41,10 +41,11 @@ LAYERS = {
     "dead inputs": {"rows": 7, "columns": 30, "dead": (0, 5, 6, 29)},
     "rank-deficient": {"rows": 6, "columns": 33, "tokens": 11},
 }
+SOME = ("0.5", "0.6 iso", "1:3 a", "2:4", "columns a")
 NARROW = {name: shape for name, shape in LAYERS.items() if shape["columns"] < 100}
 every_method = pytest.mark.parametrize("name", METHODS)
 every_pattern = pytest.mark.parametrize("pattern", PATTERNS.values(), ids=PATTERNS)
-every_layer = pytest.mark.parametrize("shape", LAYERS.values(), ids=LAYERS)
+some_patterns = pytest.mark.parametrize("pattern", [PATTERNS[word] for word in SOME], ids=SOME)
 updates = pytest.mark.parametrize("name", [name for name in METHODS if "damping" in METHODS[name].model_fields])
 
 
@@ -81,8 +82,7 @@ class Way:
 def ways(name: str) -> list[Way]:
     """The parameters that lead through different code."""
     if has(name, "block_size"):
-        blocks = [Way(name, (("block_size", size), ("damping", 0.01))) for size in (1, 7, 16, 128)]
-        return [*blocks, Way(name, (("block_size", 12), ("damping", 0.3)))]
+        return [Way(name, (("block_size", size), ("damping", damping))) for size, damping in ((1, 0.01), (14, 0.3), (128, 0.01))]
     return [Way(name, (("granularity", within),)) for within in ("layer", "row")] if has(name, "granularity") else [Way(name)]
 
 
@@ -131,17 +131,17 @@ def test_a_method_equals_its_textbook(layer, shape, pattern, way):
 
 
 @every_method
-@pytest.mark.parametrize("pattern", ["0.5", "0.6 iso", "5:8", "columns a"])
+@pytest.mark.parametrize("pattern", ["0.6 iso", "5:8", "columns a"])
 def test_a_method_equals_its_textbook_on_172_inputs(layer, name, pattern):
     """Blocks of 128, of which the last is short, and a last group of four that has no eight."""
-    problem, way = layer(**LAYERS["172 inputs"]), ways(name)[-2:][0]
+    problem, way = layer(**LAYERS["172 inputs"]), ways(name)[-1]
     expected, solution = way.textbook(*arrays_of(problem), PATTERNS[pattern]), way(problem, PATTERNS[pattern])
     assert way.block_size >= 128
     assert np.array_equal(solution.pruned.numpy(), expected.pruned)
     np.testing.assert_allclose(solution.weight.numpy(), expected.weight, rtol=1e-7, atol=1e-9)
 
 
-@pytest.mark.parametrize("block_size", [1, 7, 12, 64])
+@pytest.mark.parametrize("block_size", [1, 12, 64])
 @every_pattern
 @updates
 def test_every_step_equals_the_textbooks(layer, name, pattern, block_size):
@@ -193,8 +193,8 @@ def test_two_weights_by_hand(weight, name, block_size, expected, loss):
 @every_way
 @every_pattern
 @pytest.mark.parametrize("shape", [
-    {**shape, "dtype": dtype} for shape in LAYERS.values() for dtype in (torch.float32, torch.bfloat16)
-], ids=lambda shape: "-".join(map(str, shape.values())))
+    {"rows": 16, "columns": 32, "dtype": torch.bfloat16}, {"rows": 4, "columns": 172, "dtype": torch.float32},
+], ids=lambda shape: str(shape["columns"]))
 def test_counts_zeros_and_dense_rows_are_exact(layer, shape, pattern, way):
     problem = layer(**shape)
     solution = way(problem, pattern)
@@ -222,7 +222,7 @@ any_pattern = st.one_of(
 
 
 @every_method
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(size=st.tuples(st.integers(1, 40), st.integers(1, 40)), pattern=any_pattern, block_size=st.integers(1, 50), data=st.data())
 def test_any_pattern_on_any_layer(name, size, pattern, block_size, data):
     rows, columns = size
@@ -259,11 +259,11 @@ def test_any_pattern_on_any_layer(name, size, pattern, block_size, data):
 
 @every_way
 @pytest.mark.parametrize("pattern", [Unstructured(sparsity=0), Structured(sparsity=0), SemiStructured(n=0, m=5)], ids=kind)
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("refit", [False, True])
-def test_sparsity_zero_is_the_identity(layer, way, pattern, dtype, refit):
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_sparsity_zero_is_the_identity(layer, way, pattern, dtype):
     problem = layer(6, 17, dtype=dtype, dead=(3,))
-    solution = way(problem, pattern, refit=refit)
+    assert torch.equal(way(problem, pattern, refit=True).weight, problem.weight)
+    solution = way(problem, pattern)
     assert torch.equal(solution.weight, problem.weight)
     assert not solution.pruned.any()
     assert solution.relative_error == solution.counted_sparsity == 0
@@ -402,6 +402,12 @@ def test_the_rows_of_most_energy_stay_dense(layer, name, pattern, rows_alpha_den
 
 
 @every_method
+def test_rows_of_equal_energy_stay_dense_in_their_order(name):
+    problem = LayerProblem(weight=torch.ones(6, 4), gram=torch.eye(4), tokens=4)
+    assert solve(problem, name, Unstructured(sparsity=0.5, outlier_rows=0.5)).dense_rows.tolist() == [0, 1, 2]
+
+
+@every_method
 def test_alpha_is_paid_for_as_its_budget_says(layer, name):
     problem = layer(20, 40)
     paper = solve(problem, name, Unstructured(sparsity=0.5, outlier_rows=0.1))
@@ -439,8 +445,8 @@ def test_with_uncorrelated_equal_inputs_every_method_is_magnitude(layer, way, pa
 
 
 @every_way
-@every_pattern
-@pytest.mark.parametrize("scale", [2.0**20, 2.0**-20, 3.7])
+@some_patterns
+@pytest.mark.parametrize("scale", [2.0**-20, 3.7])
 def test_the_scale_of_the_inputs_changes_nothing(layer, way, pattern, scale):
     problem = layer(8, 24, dead=(2,))
     solution = way(problem, pattern)
@@ -451,7 +457,7 @@ def test_the_scale_of_the_inputs_changes_nothing(layer, way, pattern, scale):
 
 
 @every_way
-@every_pattern
+@some_patterns
 def test_permuting_rows_permutes_the_result(layer, way, pattern):
     problem = layer(9, 24)
     order = torch.tensor([4, 2, 8, 0, 7, 1, 3, 6, 5])
@@ -502,7 +508,7 @@ def test_thanos_with_one_block_is_the_damped_optimum(layer, pattern, damping):
     np.testing.assert_allclose(solution.weight.numpy(), best, rtol=1e-7, atol=1e-9)
 
 
-@pytest.mark.parametrize("block_size", [1, 7, 16, 128])
+@pytest.mark.parametrize("block_size", [1, 7, 128])
 @every_pattern
 @updates
 def test_the_losses_of_the_steps_add_up_to_the_damped_error(layer, name, pattern, block_size):
@@ -539,8 +545,8 @@ def test_block_size_means_nothing_to_structured_thanos_and_to_one_block(layer, p
 
 
 @every_way
-@every_pattern
-@every_layer
+@some_patterns
+@pytest.mark.parametrize("shape", NARROW.values(), ids=NARROW)
 def test_no_method_beats_the_optimum_and_the_refit_reaches_it(layer, shape, pattern, way):
     problem = layer(**shape)
     weight, gram = arrays_of(problem)
@@ -565,7 +571,7 @@ def test_no_method_beats_the_optimum_and_the_refit_reaches_it(layer, shape, patt
 
 
 @every_way
-@every_pattern
+@some_patterns
 def test_float32_agrees_with_float64(layer, way, pattern):
     exact, single = layer(16, 48), layer(16, 48, dtype=torch.float32)
     wide, narrow = (way(problem, pattern) for problem in (exact, single))
@@ -590,9 +596,8 @@ def test_half_precision_is_solved_in_float32_and_cast_once(layer, way, pattern, 
 
 
 @every_way
-@every_pattern
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("refit", [False, True])
+@some_patterns
+@pytest.mark.parametrize(("dtype", "refit"), [(torch.float64, True), (torch.float32, False), (torch.bfloat16, True)])
 def test_inputs_stay_as_they_are_and_reruns_are_bit_identical(layer, way, pattern, dtype, refit):
     problem, fresh = (layer(7, 24, dtype=dtype, dead=(5,)) for _ in range(2))
     first = way(problem, pattern, refit=refit)
@@ -609,7 +614,7 @@ def test_inputs_stay_as_they_are_and_reruns_are_bit_identical(layer, way, patter
 
 
 @every_way
-@every_pattern
+@some_patterns
 def test_a_transposed_weight_gives_the_same_result(layer, way, pattern):
     """GPT-2 keeps its weights as [in, out]."""
     problem = layer(8, 24)

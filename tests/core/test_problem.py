@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from core import BadInput, IllConditioned, LayerProblem, Unstructured, optimum, solve
+from core.problem import optimum_error
 from tests import oracles
 
 
@@ -143,6 +144,22 @@ def test_the_optimum_of_no_mask_is_the_layer_and_of_a_full_mask_is_nothing(layer
     problem = layer(3, 8)
     assert torch.equal(optimum(problem, torch.zeros(3, 8, dtype=torch.bool)), problem.weight)
     assert not optimum(problem, torch.ones(3, 8, dtype=torch.bool)).any()
+
+
+@pytest.mark.parametrize("method", ["wanda", "thanos"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_reported_optimum_error_is_the_optimum_to_a_percent(layer, method, dtype):
+    problem = layer(8, 64, dtype=dtype)
+    solution = solve(problem, method, Unstructured(sparsity=0.6))
+    weight, gram = arrays_of(problem)
+    least = oracles.least_error(weight, gram, solution.pruned.numpy()) / oracles.energies(weight, gram).sum()
+    assert least * (1 - 1e-4) <= optimum_error(problem, solution) <= min(1.01 * least, solution.relative_error)
+
+
+def test_the_reported_optimum_error_never_exceeds_the_solutions_own(layer):
+    problem = layer(4, 12, dtype=torch.float32)
+    solution = solve(problem, "wanda", Unstructured(sparsity=0.0))
+    assert optimum_error(problem, solution) == solution.relative_error == 0
 
 
 # Damping.

@@ -76,6 +76,13 @@ def test_a_method_is_made_by_its_name_and_survives_json(name):
     assert type(method).model_validate_json(method.model_dump_json()) == method
 
 
+def test_the_defaults_are_those_of_the_papers():
+    assert make_method("wanda").granularity == "row"
+    assert make_method("magnitude").granularity == "layer"
+    assert make_method("sparsegpt").damping == make_method("thanos").damping == 0.01
+    assert not make_method("thanos").raise_damping
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_every_parameter_can_explain_itself_on_a_form(name):
     for field, about in METHODS[name].model_fields.items():

@@ -1,0 +1,91 @@
+"""Work, time and memory of a run, counted before it starts: multiply-adds by stage, over a rate measured on the device."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+
+from core.spec import Magnitude, RunSpec, Structured, Wanda
+
+_OVERHEAD = {"forward": 2.5, "solve": 2.5}  # measured on the demo model: time over (multiply-adds / matrix rate)
+_ERROR_PRODUCTS = 2 + 25  # the error of the solution, and the conjugate gradients of the optimum for its mask
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """Multiply-adds of a whole run by stage."""
+
+    collect: float  # calibration forward with Gram matrices
+    solve: float
+    push: float  # calibration forward through the pruned blocks
+    evaluate: float
+
+    @property
+    def total(self) -> float:
+        return self.collect + self.solve + self.push + self.evaluate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """What the counts need to know of a model: groups of layers that share an input, as (columns, rows of each)."""
+
+    groups: tuple[tuple[int, tuple[int, ...]], ...]
+    hidden: int
+    vocabulary: int
+
+    @property
+    def prunable(self) -> int:
+        return sum(columns * sum(rows) for columns, rows in self.groups)
+
+
+def count_work(shape: Shape, spec: RunSpec, *, calibration_tokens: int, evaluation_tokens: int, window: int,
+               dense_known: bool = False) -> Work:
+    """Counted from shapes alone. A matrix product of c×b by b×T counts c·b·T."""
+    attention = len(shape.groups) * window * shape.hidden / 2
+    forward = shape.prunable + attention
+    gram = sum(columns * columns for columns, _ in shape.groups)
+    head = shape.hidden * shape.vocabulary
+    streams = 1 if dense_known else 2
+    scales = (_OVERHEAD["forward"], _OVERHEAD["solve"])
+    return Work(collect=calibration_tokens * (forward * scales[0] + gram), push=calibration_tokens * forward * scales[0],
+                solve=scales[1] * _solve_work(shape, spec), evaluate=scales[0] * streams * evaluation_tokens * (forward + head))
+
+
+def _solve_work(shape: Shape, spec: RunSpec) -> float:
+    if isinstance(spec.method, Magnitude | Wanda):
+        products, factor = 0.0, 0.0
+    else:
+        products, factor = 1.0, 1.0 if not isinstance(spec.pattern, Structured) else 0.5
+    block = getattr(spec.method, "block_size", None) or 0
+    total = 0.0
+    for columns, rows in shape.groups:
+        total += factor * columns**3
+        for count in rows:
+            within = count * columns * min(block, columns) ** 2 / 48 if spec.method.name == "thanos" else 0.0
+            total += (products + _ERROR_PRODUCTS + 30 * spec.refit) * count * columns**2 + within
+    return total
+
+
+def matrix_rate(device: torch.device) -> float:
+    """Multiply-adds a second of a float32 matrix product here, now: the best of three, in about 20 ms."""
+    size = 4096 if device.type == "cuda" else 512
+    one = torch.ones(size, size, device=device)
+    best = float("inf")
+    for _ in range(4):
+        start = time.perf_counter()
+        float((one @ one)[0, 0])
+        best = min(best, time.perf_counter() - start)
+    return size**3 / best
+
+
+def memory_bytes(shape: Shape, *, parameters: int, tokens: int, dtype_bytes: int, largest: tuple[int, int], batch_tokens: int) -> int:
+    """Peak: the model, all hidden states of calibration and two evaluation streams, one block's Gram matrices, one solve
+    (three times W and G), one batch's activations and logits."""
+    grams = max((columns for columns, _ in shape.groups), default=0)
+    rows, columns = largest
+    solve = 4 * 4 * (rows * columns + columns * columns)
+    batch = 4 * batch_tokens * (shape.vocabulary + 8 * grams)
+    base = 600 << 20  # Python, torch and transformers themselves
+    return base + parameters * dtype_bytes + tokens * shape.hidden * dtype_bytes + 4 * 4 * grams * grams + solve + batch

@@ -1,0 +1,101 @@
+"""What a run would do: the layers it matches, how many entries go, an estimate of time and memory. Loads no weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from core.calibration import window_length
+from core.errors import BadInput
+from core.estimate import Shape, count_work, matrix_rate, memory_bytes
+from core.models import BlockMap, Linear, load_skeleton, map_blocks, parameter_count
+from core.patterns import Columns, Entries, Groups, Pattern, outlier_count
+from core.records import Plan, PlannedLayer
+from core.sources import ModelSource, resolve_model
+from core.spec import RunSpec
+
+BATCH_TOKENS = 8192  # of one forward
+
+
+def plan(spec: RunSpec) -> Plan:
+    """Raises PruneError for a model or layer that the spec cannot be applied to."""
+    source = resolve_model(spec.model, spec.revision, download=True)
+    model = load_skeleton(source)
+    block_map = map_blocks(model)
+    layers = planned_layers(block_map, spec.pattern)
+    device = choose_device(spec.device)
+    shape = model_shape(model, block_map)
+    calibration = window_length(spec.calibration.length, source.context, "calibration")
+    evaluation = window_length(spec.evaluation.length, source.context, "evaluation")
+    calibration_tokens = spec.calibration.windows * calibration
+    evaluation_tokens = (spec.evaluation.windows or 250) * evaluation
+    work = count_work(shape, spec, calibration_tokens=calibration_tokens, evaluation_tokens=evaluation_tokens,
+                      window=max(calibration, evaluation))
+    parameters = parameter_count(model)
+    largest = max(((layer.rows, layer.columns) for layer in layers), key=lambda size: size[0] * size[1])
+    dtype = choose_dtype(spec, source, device)
+    return Plan(
+        layers=layers, parameters=parameters, blocks=len(block_map.blocks), context=source.context, family=source.family,
+        device=device_name(device), calibration=f"{spec.calibration.windows} windows of {calibration} tokens",
+        evaluation=f"{spec.evaluation.windows or 'all'} windows of {evaluation} tokens",
+        seconds=0.5 + work.total / matrix_rate(device),
+        memory_bytes=memory_bytes(shape, parameters=parameters, tokens=calibration_tokens + 2 * evaluation_tokens,
+                                  dtype_bytes=dtype.itemsize, largest=largest, batch_tokens=BATCH_TOKENS),
+        disk_bytes=sum(layer.parameters for layer in layers) * dtype.itemsize)
+
+
+def planned_layers(block_map: BlockMap, pattern: Pattern) -> tuple[PlannedLayer, ...]:
+    """Every linear layer of every block, with what the pattern takes. Raises BadInput naming the first layer it does not fit."""
+    return tuple(_planned(linear, pattern) for linears in block_map.linears for linear in linears)
+
+
+def _planned(linear: Linear, pattern: Pattern) -> PlannedLayer:
+    try:
+        target = pattern.target(linear.rows, linear.columns)
+    except BadInput as error:
+        raise BadInput(error.field, error.value, f"{error.allowed} ({linear.name}, {linear.rows}×{linear.columns})",
+                       error.remedy) from error
+    dense = outlier_count(linear.rows, pattern.outlier_rows)
+    short = 0
+    match target:
+        case Entries(count=count):
+            pruned = count
+        case Columns(count=count):
+            pruned = count * (linear.rows - dense)
+        case Groups(n=n, m=m):
+            short = linear.columns % m
+            pruned = (linear.rows - dense) * (linear.columns // m) * n
+    return PlannedLayer(name=linear.name, block=linear.block, module=linear.module, rows=linear.rows, columns=linear.columns,
+                        pruned=pruned, dense_rows=dense, dense_columns=short)
+
+
+def model_shape(model: nn.Module, block_map: BlockMap) -> Shape:
+    """Layers of one block with the same number of inputs are counted as one group: at least as many as really share."""
+    groups: list[tuple[int, tuple[int, ...]]] = []
+    for linears in block_map.linears:
+        by_columns: dict[int, list[int]] = {}
+        for linear in linears:
+            by_columns.setdefault(linear.columns, []).append(linear.rows)
+        groups.extend((columns, tuple(rows)) for columns, rows in by_columns.items())
+    embeddings = model.get_input_embeddings()  # type: ignore[operator]
+    vocabulary, hidden = embeddings.weight.shape
+    return Shape(groups=tuple(groups), hidden=int(hidden), vocabulary=int(vocabulary))
+
+
+def choose_device(asked: str) -> torch.device:
+    """Raises BadInput where a GPU is asked for and there is none."""
+    if asked == "cuda" and not torch.cuda.is_available():
+        raise BadInput("device", asked, "auto or cpu on this machine", "It has no CUDA device.")
+    return torch.device("cuda" if asked != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def choose_dtype(spec: RunSpec, source: ModelSource, device: torch.device) -> torch.dtype:
+    """The dtype of the model's own arithmetic."""
+    if spec.dtype != "auto":
+        return getattr(torch, spec.dtype)
+    large = device.type == "cuda" and source.parameters > 1_000_000_000 and source.dtype in ("bfloat16", "float16")
+    return getattr(torch, source.dtype) if large else torch.float32
+
+
+def device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"

@@ -1,0 +1,18 @@
+"""The exact inputs behind a spec's names, as content addresses: with the spec they make a run's key. No torch."""
+
+from __future__ import annotations
+
+from core.records import Revisions
+from core.sources import resolve_model
+from core.spec import RunSpec
+from core.texts import text_revision
+
+CORE_VERSION = 1  # goes up when a change outside the methods (streaming, perplexity, ...) moves numbers: CHANGELOG says which
+
+
+def revisions(spec: RunSpec) -> Revisions:
+    """Raises BadInput when the model or a text is not there."""
+    return Revisions(model=resolve_model(spec.model, spec.revision).revision,
+                     calibration=text_revision(spec.calibration.source, "calibration"),
+                     evaluation=text_revision(spec.evaluation.source, "evaluation"),
+                     method=spec.method.version, core=CORE_VERSION)
