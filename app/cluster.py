@@ -20,7 +20,6 @@ import json
 import os
 import platform
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -66,13 +65,10 @@ def visible_gpus() -> tuple[str, ...]:
     if chosen is not None:
         names = [name.strip() for name in chosen.split(",")]
         return tuple(name for name in names if name and name != "-1" and name.lower() != "none")
-    if shutil.which("nvidia-smi") is None:
-        return ()
-    try:
+    with suppress(OSError, subprocess.SubprocessError):
         listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return ()
-    return tuple(re.findall(r"UUID: (MIG-[^)\s]+)", listed) or re.findall(r"UUID: (GPU-[^)\s]+)", listed))
+        return tuple(re.findall(r"UUID: (MIG-[^)\s]+)", listed) or re.findall(r"UUID: (GPU-[^)\s]+)", listed))
+    return ()
 
 
 def lanes() -> tuple[Lane, ...]:
@@ -288,11 +284,11 @@ def _lives(process: psutil.Process) -> bool:
 
 def _main(words: list[str]) -> int:
     home = default_home()
-    if words == ["stop"]:
-        stop_cluster(home)
-    elif words != ["status"]:
+    if words not in (["stop"], ["status"]):
         sys.stderr.write("Usage: python -m app.cluster status | stop\n")
         return 2
+    if words == ["stop"]:
+        stop_cluster(home)
     sys.stdout.write(json.dumps(cluster_status(home), indent=2) + "\n")
     return 0
 

@@ -12,9 +12,8 @@ import os
 import sys
 import threading
 import time
-from contextlib import closing
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from cache import RunRecord, Store, dense_key, plan_key, run_key
 from core.errors import PruneError
@@ -23,6 +22,8 @@ from core.revisions import revisions
 from core.spec import RunSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from distributed import Worker
 
 log = logging.getLogger("distributed.prunescope")  # below `distributed`, so that it reaches the worker's log
@@ -67,7 +68,7 @@ def run(key: str, spec_json: str, attempt: float) -> None:
 def plan(spec_json: str) -> str | None:
     """Put the plan of a spec into the store; returns None, or why there is none."""
     try:
-        from core.plan import plan as make_plan
+        from core.planning import plan as make_plan
 
         _use_all_cores()
         spec = RunSpec.model_validate_json(spec_json)
@@ -113,14 +114,15 @@ def _follow(store: Store, record: RunRecord) -> RunResult | None:
         raise PruneError("The model or a text has changed since this run was asked for. Ask for it again.")
     dense = dense_key(spec, found)
     announce = _Announcer(task_name(record))
-    with closing(prune(spec, journal=store.journal(record.key), dense=store.dense(dense))) as events:
-        for event in events:
-            if isinstance(event, Finished):
-                store.put_dense(dense, event.result.dense)
-                return event.result
-            announce(event)
-            if not _wanted(store.record(record.key), record.submitted):
-                return None
+    events = prune(spec, journal=store.journal(record.key), dense=store.dense(dense))
+    for event in events:
+        if isinstance(event, Finished):
+            store.put_dense(dense, event.result.dense)
+            return event.result
+        announce(event)
+        if not _wanted(store.record(record.key), record.submitted):
+            cast("Generator[Event]", events).close()
+            return None
     raise RuntimeError("the pipeline ended without a result")
 
 

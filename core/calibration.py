@@ -33,7 +33,7 @@ def window_length(asked: int | None, context: int, field: str) -> int:
     return asked or min(MAX_LENGTH, context)
 
 
-def calibration_windows(spec: Calibration, encode: Encode, *, context: int, vocabulary: int) -> Windows:
+def calibration_windows(spec: Calibration, encode: Encode, context: int, vocabulary: int) -> Windows:
     """`spec.windows` windows drawn by `spec.seed`.
 
     From one long text: different ones of its consecutive windows. From many documents: documents in random order, one window
@@ -51,7 +51,7 @@ def calibration_windows(spec: Calibration, encode: Encode, *, context: int, voca
                    f"seed {spec.seed}", sha256=text.sha256)
 
 
-def evaluation_windows(spec: Evaluation, encode: Encode, *, context: int, vocabulary: int) -> Windows:
+def evaluation_windows(spec: Evaluation, encode: Encode, context: int, vocabulary: int) -> Windows:
     """The documents joined with a blank line, tokenised once, cut into windows without overlap; the tail is dropped."""
     text = read_text(spec.source, "evaluation")
     if text.windows is not None:

@@ -64,6 +64,22 @@ def prune(spec: RunSpec, *, journal: Journal | None = None, dense: Evaluated | N
     yield from _Pass(spec, opened, meter, journal, dense).run()
 
 
+def evaluate(spec: RunSpec) -> Evaluated:
+    """The unpruned model's perplexity: the model, evaluation, device and dtype of the spec; the rest is ignored."""
+    device = choose_device(spec.device)
+    source = resolve_model(spec.model, spec.revision, download=True)
+    windows = evaluation_windows(spec.evaluation, *_encoder(source))
+    model = load_model(source, dtype=choose_dtype(spec, source, device))
+    with Stream(model, map_blocks(model), device, windows.tokens[:1]) as stream:
+        losses: list[Tensor] = []
+        for batch in _batches(windows.tokens):
+            hidden = stream.embed(batch)
+            for block in range(stream.blocks):
+                hidden = stream.forward(block, hidden)
+            losses.append(next_token_loss(stream.logits(hidden), batch))
+    return evaluated(float(torch.stack(losses).sum()), windows, next(model.parameters()).dtype)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Opened:
     """A model with its texts as token windows."""
@@ -77,13 +93,17 @@ class Opened:
 
 def _open(spec: RunSpec, device: torch.device) -> Opened:
     source = resolve_model(spec.model, spec.revision, download=True)
-    tokenizer: Any = AutoTokenizer.from_pretrained(source.path, local_files_only=True, trust_remote_code=False)
-    encode: Callable[[str], list[int]] = lambda text: tokenizer(text, verbose=False)["input_ids"]  # noqa: E731
-    limits = {"context": source.context, "vocabulary": len(tokenizer)}
-    calibration = calibration_windows(spec.calibration, encode, **limits)
-    evaluation = evaluation_windows(spec.evaluation, encode, **limits)
+    reader = _encoder(source)
+    calibration = calibration_windows(spec.calibration, *reader)
+    evaluation = evaluation_windows(spec.evaluation, *reader)
     model = load_model(source, dtype=choose_dtype(spec, source, device))
     return Opened(source=source, model=model, calibration=calibration, evaluation=evaluation, device=device)
+
+
+def _encoder(source: ModelSource) -> tuple[Callable[[str], list[int]], int, int]:
+    """Text to token ids with the tokenizer's own special tokens, the model's context, and its vocabulary."""
+    tokenizer: Any = AutoTokenizer.from_pretrained(source.path, local_files_only=True, trust_remote_code=False)
+    return lambda text: tokenizer(text, verbose=False)["input_ids"], source.context, len(tokenizer)
 
 
 class _Pass:

@@ -37,7 +37,10 @@ class Text:
 
 
 def read_text(source: str, split: Split) -> Text:
-    """The text behind a source; a hub's is downloaded. Raises BadInput(field = split) when it is missing, unreadable, empty or out of reach."""
+    """The text behind a source; a hub's is downloaded.
+
+    Raises BadInput, field = split, when it is missing, unreadable, empty or out of reach.
+    """
     kind, _, rest = source.partition(":")
     if kind == "embedded":
         text = embedded_text(split)

@@ -83,8 +83,8 @@ def _figures(result: RunResult) -> tuple[Figure, ...]:
 def _details(result: RunResult) -> None:
     layers, measured, repeat = st.tabs(["Layers", "How it was measured", "Repeat it, take it away"])
     with layers:
-        st.dataframe(tables.layer_rows(result.layers), hide_index=True, column_config=_LAYER_FORMATS, column_order=tuple(_LAYER_FORMATS),
-                     height=320, alt="The layers of this run with their errors")
+        st.dataframe(tables.layer_rows(result.layers), hide_index=True, column_config=_LAYER_FORMATS,
+                     column_order=tuple(_LAYER_FORMATS), height=320, alt="The layers of this run with their errors")
     with measured:
         layout.facts(_facts(result))
     with repeat:

@@ -12,6 +12,7 @@ from app.ui import resources, state
 from app.ui.fields import Field, draw, fields_of
 from core.patterns import SemiStructured, Structured, Unstructured
 from core.spec import METHOD_LABELS, METHODS, Calibration, Evaluation, RunSpec
+from core.words import CALIBRATION_WORDS, EVALUATION_WORDS, RUN_WORDS
 
 KINDS = {"unstructured": "any weights", "semi-structured": "n:m", "structured": "columns"}
 _NOUNS = {"unstructured": Unstructured, "semi-structured": SemiStructured, "structured": Structured}
@@ -20,10 +21,10 @@ _DIGITS = 12  # a slider's 57 % is 0.5700000000000001 in binary
 
 _N, _M = fields_of(SemiStructured, {"n": "n", "m": "m"})
 _ALPHA, _BUDGET = fields_of(Unstructured, {"alpha": "outlier_rows", "alpha_budget": "alpha_budget"})
-_CALIBRATION = fields_of(Calibration, link.CALIBRATION_WORDS)
-_EVALUATION = fields_of(Evaluation, link.EVALUATION_WORDS)
-_REVISION, _REFIT, _SEQUENTIAL, _DEVICE = fields_of(RunSpec, {word: word for word in link.RUN_WORDS if word != "model"})
-_FLAT = (_ALPHA, _BUDGET, *_CALIBRATION, *_EVALUATION, _REVISION, _REFIT, _SEQUENTIAL, _DEVICE)
+_CALIBRATION = fields_of(Calibration, CALIBRATION_WORDS)
+_EVALUATION = fields_of(Evaluation, EVALUATION_WORDS)
+_RUN = fields_of(RunSpec, {word: word for word in RUN_WORDS if word != "model"})
+_FLAT = (_ALPHA, _BUDGET, *_CALIBRATION, *_EVALUATION, *_RUN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +75,7 @@ def draw_more() -> None:
     with st.expander("Texts, windows, device", key="more"):
         _pair(*_CALIBRATION)
         _pair(*_EVALUATION)
-        _pair(_REFIT, _SEQUENTIAL)
-        _pair(_DEVICE, _REVISION)
+        _pair(*_RUN)
 
 
 def read() -> Form:

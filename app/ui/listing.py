@@ -20,6 +20,8 @@ FILTERS: dict[str, tuple[str, ...] | None] = {
     "All": None, "Queued and running": tuple(sorted(ACTIVE)), "Finished": ("finished",), "Failed": ("failed",),
     "Cancelled": ("cancelled",),
 }
+_HEAD = ("<div class='ps-row ps-head'><span>Run</span><span title='On the evaluation text of the run; open it for the protocol'>"
+         "Perplexity, dense → pruned</span><span>State</span><span>When</span></div>")
 EXPLORE = Path(__file__).resolve().parents[2] / "pages" / "explore.py"
 
 
@@ -46,8 +48,7 @@ def choose() -> Page:
 def draw_list(page: Page) -> None:
     """The rows; those that are queued or running are read again every two seconds."""
     with st.container(gap="xxsmall"):
-        st.html("<div class='ps-row ps-head'><span>Run</span><span title='On the evaluation text of the run; open it for the protocol'>"
-                "Perplexity, dense → pruned</span><span>State</span><span>Ended or asked for</span></div>")
+        st.html(_HEAD)
         for record in page.records:
             if record.active:
                 st.fragment(_draw_active, run_every=2.0, key=f"row-{record.key}")(record.key)

@@ -192,14 +192,11 @@ def test_two_weights_by_hand(weight, name, block_size, expected, loss):
 
 @every_way
 @every_pattern
-@pytest.mark.parametrize("shape", [
-    {"rows": 16, "columns": 32, "dtype": torch.bfloat16}, {"rows": 4, "columns": 172, "dtype": torch.float32},
-], ids=lambda shape: str(shape["columns"]))
-def test_counts_zeros_and_dense_rows_are_exact(layer, shape, pattern, way):
-    problem = layer(**shape)
+def test_counts_zeros_and_dense_rows_are_exact(layer, pattern, way):
+    problem = layer(**LAYERS["16x32"], dtype=torch.bfloat16)
     solution = way(problem, pattern)
     asked = oracles.ask(*arrays_of(problem), pattern)
-    zeros = oracles.zeros_asked(asked, shape["columns"], per_row=way.granularity == "row")
+    zeros = oracles.zeros_asked(asked, 32, per_row=way.granularity == "row")
     assert int(solution.pruned.sum()) == zeros
     assert not solution.weight[solution.pruned].any()
     assert solution.counted_sparsity == int((solution.weight == 0).sum()) / solution.weight.numel()
@@ -546,9 +543,9 @@ def test_block_size_means_nothing_to_structured_thanos_and_to_one_block(layer, p
 
 @every_way
 @some_patterns
-@pytest.mark.parametrize("shape", NARROW.values(), ids=NARROW)
+@pytest.mark.parametrize("shape", ["16x32", "dead inputs", "rank-deficient"])
 def test_no_method_beats_the_optimum_and_the_refit_reaches_it(layer, shape, pattern, way):
-    problem = layer(**shape)
+    problem = layer(**LAYERS[shape])
     weight, gram = arrays_of(problem)
     plain = way(problem, pattern)
     refit = way(problem, pattern, refit=True)
@@ -559,10 +556,8 @@ def test_no_method_beats_the_optimum_and_the_refit_reaches_it(layer, shape, patt
     assert plain.relative_error >= least * (1 - 1e-9) - 1e-9
     assert torch.equal(refit.pruned, plain.pruned)
     assert least * (1 - 1e-9) - 1e-9 <= refit.relative_error <= plain.relative_error * (1 + 1e-9)
-    if shape.get("tokens", 99) > shape["columns"]:
-        assert refit.relative_error <= 1.01 * least + 1e-9
-    else:
-        assert refit.relative_error <= 1.01 * least + 0.01 * plain.relative_error
+    slack = 0.01 * plain.relative_error if shape == "rank-deficient" else 1e-9  # there the optimum may be 0
+    assert refit.relative_error <= 1.01 * least + slack
     assert not refit.weight[refit.pruned].any()
     assert torch.equal(refit.weight[refit.dense_rows], problem.weight[refit.dense_rows])
 
@@ -597,7 +592,7 @@ def test_half_precision_is_solved_in_float32_and_cast_once(layer, way, pattern, 
 
 @every_way
 @some_patterns
-@pytest.mark.parametrize(("dtype", "refit"), [(torch.float64, True), (torch.float32, False), (torch.bfloat16, True)])
+@pytest.mark.parametrize(("dtype", "refit"), [(torch.float32, False), (torch.bfloat16, True)])
 def test_inputs_stay_as_they_are_and_reruns_are_bit_identical(layer, way, pattern, dtype, refit):
     problem, fresh = (layer(7, 24, dtype=dtype, dead=(5,)) for _ in range(2))
     first = way(problem, pattern, refit=refit)

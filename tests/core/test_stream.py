@@ -37,7 +37,8 @@ def replay(stream: Stream, tokens: Tensor) -> Tensor:
 
 def traces(model: nn.Module) -> list[str]:
     """Modules with a hook or a replaced forward."""
-    return [name for name, module in model.named_modules() if module._forward_pre_hooks or module._forward_hooks or "forward" in vars(module)]
+    return [name for name, module in model.named_modules()
+            if module._forward_pre_hooks or module._forward_hooks or "forward" in vars(module)]
 
 
 @every_family
@@ -51,12 +52,11 @@ def test_the_replay_is_the_model(family: str, count: int) -> None:
     assert not traces(model)
 
 
-@pytest.mark.parametrize(
-    "config",
-    [BloomConfig(vocab_size=64, hidden_size=32, n_layer=3, n_head=4),
-     FalconConfig(vocab_size=64, hidden_size=32, num_hidden_layers=3, num_attention_heads=4, alibi=True, bos_token_id=1, eos_token_id=2),
-     MptConfig(vocab_size=64, d_model=32, n_layers=3, n_heads=4, max_seq_len=64)],
-    ids=["bloom", "falcon-alibi", "mpt"])
+@pytest.mark.parametrize("config", [
+    BloomConfig(vocab_size=64, hidden_size=32, n_layer=3, n_head=4),
+    FalconConfig(vocab_size=64, hidden_size=32, num_hidden_layers=3, num_attention_heads=4, alibi=True, eos_token_id=2),
+    MptConfig(vocab_size=64, d_model=32, n_layers=3, n_heads=4, max_seq_len=64),
+], ids=["bloom", "falcon-alibi", "mpt"])
 def test_masks_that_grow_with_heads_times_windows_are_repeated(config: Any) -> None:
     model, tokens = build(config), windows(3)
     torch.testing.assert_close(replay(opened(model), tokens), model(tokens).logits, rtol=1e-5, atol=1e-5)

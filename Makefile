@@ -1,0 +1,59 @@
+# make run | test | check | bench | demo-model | gallery      Everything needed is set up on the way, in .venv.
+PYTHON ?= python3
+PORT ?= 8501
+ADDRESS ?= localhost
+VENV := .venv
+BIN := $(VENV)/bin
+# Threads that wait for work sleep instead of spinning: on a shared machine spinning costs several times the work itself.
+export OMP_WAIT_POLICY ?= passive
+export PYTHONUNBUFFERED ?= 1
+
+.PHONY: run setup test check bench bench-ui demo-model gallery chromium clean
+
+run: setup
+	$(BIN)/python -m streamlit run app/main.py --server.port $(PORT) --server.address $(ADDRESS)
+
+setup: $(VENV)/runtime
+test: $(VENV)/development chromium
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/development
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/python -m pytest -q tests/test_architecture.py
+
+bench: setup
+	$(BIN)/python -m bench.layers
+	$(BIN)/python -m bench.models
+
+bench-ui: $(VENV)/development chromium
+	$(BIN)/python -m bench.ui
+
+demo-model: setup
+	$(BIN)/python -m core.demo.train $(ARGS)
+
+gallery: setup
+	$(BIN)/python -m app.gallery
+
+$(VENV)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/runtime: requirements.txt | $(VENV)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt
+	touch $@
+
+$(VENV)/development: requirements.txt requirements-dev.txt | $(VENV)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-dev.txt
+	touch $(VENV)/runtime $@
+
+# The browser tests drive Debian's chromium. Where it cannot be installed they are skipped and say so.
+chromium:
+	@command -v chromium >/dev/null || { \
+	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt-get update -q && apt-get install -y -q --no-install-recommends chromium; \
+	  elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then sudo apt-get update -q && sudo apt-get install -y -q --no-install-recommends chromium; \
+	  else echo "chromium is not here and cannot be installed: the browser tests will be skipped"; fi; }
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

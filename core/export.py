@@ -1,0 +1,58 @@
+"""Write a pruned model as an ordinary Hugging Face folder: safetensors, tokenizer, and the run's record beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AutoTokenizer
+
+from core.errors import BadInput
+from core.journal import BlockState
+from core.models import load_model, map_blocks
+from core.records import RunResult
+from core.sources import resolve_model
+
+RECORD = "prunescope.json"
+
+
+class MemoryJournal:
+    """A journal that lives as long as this process: the command line's, when it has to write the model at the end."""
+
+    def __init__(self) -> None:
+        self.states: dict[int, BlockState] = {}
+
+    def read(self, block: int) -> BlockState | None:
+        return self.states.get(block)
+
+    def write(self, block: int, state: BlockState) -> None:
+        self.states[block] = state
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        return {name: weight for state in self.states.values() for name, weight in state.weights.items()}
+
+
+def require_empty(folder: Path) -> None:
+    """Raises BadInput for a folder that holds something already."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BadInput("save", str(folder), "a folder that is empty or does not exist yet", "Choose another, or empty it.")
+
+
+def save_checkpoint(result: RunResult, weights: Mapping[str, Tensor], folder: Path) -> None:
+    """The model of `result` with `weights` [out, in] by layer name in place of its own, in the checkpoint's dtype.
+
+    A mask survives any dtype; kept weights are rounded to it. Raises BadInput for a folder that is not empty.
+    """
+    require_empty(folder)
+    source = resolve_model(result.spec.model, result.spec.revision)
+    model: Any = load_model(source, dtype=getattr(torch, source.dtype, torch.float32))
+    for linears in map_blocks(model).linears:
+        for linear in linears:
+            linear.write(weights[linear.name])
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(source.path, local_files_only=True, trust_remote_code=False).save_pretrained(folder)
+    (folder / RECORD).write_text(result.model_dump_json(indent=1))
