@@ -51,8 +51,8 @@ $(VENV)/development: requirements.txt requirements-dev.txt | $(VENV)/python
 # The browser tests drive Debian's chromium. Where it cannot be installed they are skipped and say so.
 chromium:
 	@command -v chromium >/dev/null || { \
-	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt-get update -q && apt-get install -y -q --no-install-recommends chromium; \
-	  elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then sudo apt-get update -q && sudo apt-get install -y -q --no-install-recommends chromium; \
+	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt-get update -q && apt-get install -y -q --no-install-recommends chromium fonts-liberation; \
+	  elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then sudo apt-get update -q && sudo apt-get install -y -q --no-install-recommends chromium fonts-liberation; \
 	  else echo "chromium is not here and cannot be installed: the browser tests will be skipped"; fi; }
 
 clean:

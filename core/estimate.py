@@ -10,7 +10,7 @@ import torch
 from core.spec import Magnitude, RunSpec, Structured, Wanda
 
 _OVERHEAD = {"forward": 2.5, "solve": 2.5}  # measured on the demo model: time over (multiply-adds / matrix rate)
-_ERROR_PRODUCTS = 2 + 25  # the error of the solution, and the conjugate gradients of the optimum for its mask
+_ERROR_PRODUCTS = 2 + 50  # the error of the solution, and the conjugate gradients of the optimum for its mask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ def _solve_work(shape: Shape, spec: RunSpec) -> float:
         total += factor * columns**3
         for count in rows:
             within = count * columns * min(block, columns) ** 2 / 48 if spec.method.name == "thanos" else 0.0
-            total += (products + _ERROR_PRODUCTS + 30 * spec.refit) * count * columns**2 + within
+            total += (products + _ERROR_PRODUCTS + 60 * spec.refit) * count * columns**2 + within
     return total
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AutoTokenizer
 
 from core.errors import BadInput
 from core.journal import BlockState
@@ -17,6 +17,8 @@ from core.records import RunResult
 from core.sources import resolve_model
 
 RECORD = "prunescope.json"
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json", "added_tokens.json",
+                   "vocab.json", "vocab.txt", "merges.txt")
 
 
 class MemoryJournal:
@@ -54,5 +56,7 @@ def save_checkpoint(result: RunResult, weights: Mapping[str, Tensor], folder: Pa
         for linear in linears:
             linear.write(weights[linear.name])
     model.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(source.path, local_files_only=True, trust_remote_code=False).save_pretrained(folder)
+    for name in TOKENIZER_FILES:
+        if (source.path / name).is_file():
+            shutil.copyfile(source.path / name, folder / name)
     (folder / RECORD).write_text(result.model_dump_json(indent=1))

@@ -68,8 +68,8 @@ def evaluate(spec: RunSpec) -> Evaluated:
     """The unpruned model's perplexity: the model, evaluation, device and dtype of the spec; the rest is ignored."""
     device = choose_device(spec.device)
     source = resolve_model(spec.model, spec.revision, download=True)
-    windows = evaluation_windows(spec.evaluation, *_encoder(source))
-    model = load_model(source, dtype=choose_dtype(spec, source, device))
+    model: Any = load_model(source, dtype=choose_dtype(spec, source, device))
+    windows = evaluation_windows(spec.evaluation, *_reader(source, model))
     with Stream(model, map_blocks(model), device, windows.tokens[:1]) as stream:
         losses: list[Tensor] = []
         for batch in _batches(windows.tokens):
@@ -93,17 +93,23 @@ class Opened:
 
 def _open(spec: RunSpec, device: torch.device) -> Opened:
     source = resolve_model(spec.model, spec.revision, download=True)
-    reader = _encoder(source)
+    model: Any = load_model(source, dtype=choose_dtype(spec, source, device))
+    reader = _reader(source, model)
     calibration = calibration_windows(spec.calibration, *reader)
     evaluation = evaluation_windows(spec.evaluation, *reader)
-    model = load_model(source, dtype=choose_dtype(spec, source, device))
     return Opened(source=source, model=model, calibration=calibration, evaluation=evaluation, device=device)
 
 
-def _encoder(source: ModelSource) -> tuple[Callable[[str], list[int]], int, int]:
-    """Text to token ids with the tokenizer's own special tokens, the model's context, and its vocabulary."""
-    tokenizer: Any = AutoTokenizer.from_pretrained(source.path, local_files_only=True, trust_remote_code=False)
-    return lambda text: tokenizer(text, verbose=False)["input_ids"], source.context, len(tokenizer)
+def _reader(source: ModelSource, model: Any) -> tuple[Callable[[str], list[int]], int, int]:
+    """Text to token ids with the tokenizer's own special tokens (loaded when a text is read), context, size of the vocabulary."""
+
+    def encode(text: str) -> list[int]:
+        if not loaded:
+            loaded.append(AutoTokenizer.from_pretrained(source.path, local_files_only=True, trust_remote_code=False))
+        return loaded[0](text, verbose=False)["input_ids"]
+
+    loaded: list[Any] = []
+    return encode, source.context, model.get_input_embeddings().weight.shape[0]
 
 
 class _Pass:

@@ -93,7 +93,7 @@ def steps(problem: LayerProblem, method: Method, pattern: Unstructured | SemiStr
         damping=outcome.damping, dense_columns=columns % target.m if isinstance(target, Groups) else 0)
 
 
-def exact_refit(problem: LayerProblem, weight: Tensor, pruned: Tensor, *, iterations: int = 30) -> Tensor:
+def exact_refit(problem: LayerProblem, weight: Tensor, pruned: Tensor, *, iterations: int = 60) -> Tensor:
     """The best kept weights for a mask, min tr((Ŵ−W)G(Ŵ−W)ᵀ), from `weight` on (METHODS.md §8). O(iterations·c·b²)."""
     start = weight.masked_fill(pruned, 0)
     return masked_cg(problem.working_gram, problem.working_weight, start, pruned, iterations=iterations, tolerance=1e-4)[0]

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,7 +32,7 @@ Groups = tuple[tuple[Linear, ...], ...]
 
 
 class StopForward(BaseException):
-    """Ends a forward whose first block has been reached. Not an Exception, so that no model's own handler takes it."""
+    """Ends a forward of which no more is needed. Not an Exception, so that no model's own handler takes it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +65,9 @@ class Stream:
     """A model opened for block-by-block running. On the CPU nothing moves; elsewhere one block at a time does.
 
     `probe` [1, L] integer: all later windows must have its length L. Embeddings, final norm and head live on `device` until
-    `close` (or the end of a `with`). Hidden states are [n, L, d] in the model's dtype; they may come from any device and are
-    returned on `device`. No gradients anywhere. Raises NotStreamable where block by block would differ from the model.
+    `close` (or the end of a `with`; of several streams of a model the last opened closes first). Hidden states are [n, L, d] in the
+    model's dtype; they may come from any device and are returned on `device`. No gradients anywhere.
+    Raises NotStreamable where block by block would differ from the model.
     """
 
     @torch.no_grad()
@@ -81,10 +82,10 @@ class Stream:
         self._move_frame(self.device)
         self._calls: list[_Call] = []
         try:
-            last, logits = self._record()
+            last, ending = self._record()
             self._compare_with_two_windows()
-            tolerance = max(1e-3, 4 * torch.finfo(logits.dtype).eps) * float(logits.abs().amax())
-            if not torch.allclose(self.logits(last), logits, rtol=0, atol=tolerance, equal_nan=True):
+            tolerance = max(1e-3, 4 * torch.finfo(ending.dtype).eps) * float(ending.abs().amax())
+            if not torch.allclose(_ending(self.logits(last)), ending, rtol=0, atol=tolerance, equal_nan=True):
                 raise NotStreamable("its output depends on more than what the last block returns.")
         except BaseException:
             self.close()
@@ -168,7 +169,7 @@ class Stream:
             module.to(home)
 
     def _record(self) -> tuple[Tensor, Tensor]:
-        """One real forward of the probe. Fills `_calls`; returns the last block's output and the logits."""
+        """One real forward of the probe. Fills `_calls`; returns the last block's output and the logits of the last tokens."""
         previous: Tensor | None = None
         order: list[int] = []
 
@@ -195,10 +196,10 @@ class Stream:
             return forward
 
         with other_forwards((block, spy(index, block)) for index, block in enumerate(self.block_map.blocks)):
-            logits = self._model(input_ids=self._probe, use_cache=False).logits
+            ending = _ending(self._model(input_ids=self._probe, use_cache=False).logits)
         if order != list(range(self.blocks)) or previous is None:
             raise NotStreamable(f"its {self.blocks} blocks ran in the order {order[:12]}.")
-        return previous, logits
+        return previous, ending
 
     def _compare_with_two_windows(self) -> None:
         """Mark the recorded tensors that grow with the batch, by a forward of two windows that runs no block."""
@@ -213,11 +214,14 @@ class Stream:
                     raise NotStreamable("a block is called with other arguments for two windows than for one.")
                 hidden, leaves[call.slot] = leaves[call.slot], None
                 again.append(leaves)
+                if len(again) == self.blocks:
+                    raise StopForward
                 return call.output(hidden)
 
             return forward
 
-        with other_forwards((block, pass_on(call)) for block, call in zip(self.block_map.blocks, self._calls, strict=True)):
+        with (other_forwards((block, pass_on(call)) for block, call in zip(self.block_map.blocks, self._calls, strict=True)),
+              suppress(StopForward)):
             self._model(input_ids=windows, use_cache=False)
         seen: dict[tuple[int, int], Any] = {}  # blocks share their masks: each pair is compared once and stays one tensor
         marked: list[_Call] = []
@@ -263,6 +267,11 @@ def _grouping(linears: Sequence[Linear]) -> Generator[Callable[[], Groups]]:
 
     with watched_inputs((linear.layer, note(linear)) for linear in linears):
         yield groups
+
+
+def _ending(logits: Tensor) -> Tensor:
+    """[1, L, vocabulary] -> the last 8 tokens', copied, so that the rest can go."""
+    return logits[:, -8:].clone()
 
 
 def _hidden_slot(block: int, leaves: list[Any], previous: Tensor | None, output: Tensor) -> int:

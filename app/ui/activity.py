@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Sequence
 
@@ -15,6 +16,7 @@ from app.ui import controls, layout, resources, state
 from cache.records import RunRecord
 from core.records import LayerRecord, Progress
 
+_WITHIN = re.compile(r"^.*?\.\d+\.")  # model.layers.3.mlp.up -> mlp.up: the block is said beside it
 STAGES = {"load": "Loading the model", "calibrate": "Reading the calibration text", "collect": "Collecting the layers' inputs",
           "solve": "Solving", "push": "Passing the text on to the next block", "evaluate": "Measuring perplexity"}
 
@@ -76,7 +78,7 @@ def _where(latest: Progress) -> list[str]:
     if latest.stage in ("collect", "solve", "push"):
         parts.append(f"block {latest.block + 1} of {latest.blocks}")
     if latest.layer:
-        parts.append(latest.layer)
+        parts.append(_WITHIN.sub("", latest.layer))
     parts.append("estimating the time left" if latest.seconds_left is None else f"{numbers.seconds(latest.seconds_left)} left")
     return parts
 

@@ -75,7 +75,7 @@ def _figures(result: RunResult) -> tuple[Figure, ...]:
                note=f"worst error: {findings.short_name(worst)}",
                hover=f"Layer error divided by the least possible for the same mask, on {result.calibration}"),
         Figure(label="Time · memory", value=f"{numbers.seconds(result.seconds)} · {numbers.size(result.peak_memory_bytes)}",
-               note=f"{result.environment.device}, {numbers.plural(result.environment.threads, 'thread')}",
+               note=result.environment.device,
                hover="Wall time of the whole run, and its highest memory use"),
     )
 
@@ -104,7 +104,7 @@ def _facts(result: RunResult) -> list[tuple[str, str]]:
         ("Evaluation text", f"sha256 {result.pruned.text_sha256[:16]}…"),
         ("Calibration", result.calibration),
         ("Layer error", "tr(ΔGΔᵀ) / tr(WGWᵀ) on the calibration tokens; best possible: least squares over the kept weights"),
-        ("Computed", f"{numbers.moment(where.started)} on {where.device}, {numbers.plural(where.threads, 'thread')}"),
+        ("Computed", f"{numbers.moment(where.started)} on {where.device}"),
         ("Programs", f"Python {where.python}, torch {where.torch}, transformers {where.transformers}"),
         ("Time by stage", ", ".join(f"{stage} {numbers.seconds(spent)}" for stage, spent in stages)),
         ("Versions", f"method {result.revisions.method}, core {result.revisions.core}, model {result.revisions.model[:12]}"),

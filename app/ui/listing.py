@@ -95,7 +95,7 @@ def _draw_active(key: str) -> None:
 
 
 def _draw_row(record: RunRecord) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", key=f"run-{record.key[:16]}", wrap=False):
+    with st.container(horizontal=True, vertical_alignment="center", wrap=False):
         st.html(_row(record))
         st.button("Open", key=f"open-{record.key}", on_click=state.remember, args=("open", record.key))
         actions = _actions(record)

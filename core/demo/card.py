@@ -29,8 +29,8 @@ It knows Python documentation and nothing else: use it to look at pruning, not t
   docstrings of {sources}.
   No paragraph is repeated, and none shares a run of ten words with a held-out text.
 * {train_tokens:,} tokens of text, {seen_tokens:,} tokens seen: {steps:,} steps of {batch} windows of {context} tokens.
-* Seed {seed}. AdamW, learning rate {learning_rate}, warm-up and cosine, bfloat16 autocast on {threads} CPU threads,
-  torch {torch}, transformers {transformers}, tokenizers {tokenizers}.
+* Seed {seed}. AdamW, learning rate {learning_rate} with warm-up, falling to zero over the last fifth of the steps,
+  bfloat16 autocast on {threads} CPU threads, torch {torch}, transformers {transformers}, tokenizers {tokenizers}.
 * Made by `make demo-model`, that is `python -m core.demo.train --steps {steps} --seed {seed} --threads {threads}`.
   No choice in the recipe was made by looking at a pruned model.
 

@@ -1,19 +1,21 @@
 # pyright: basic
 """Train the demo model: `python -m core.demo.train --steps N --seed S`, which is `make demo-model`.
 
-A small LLaMA learns the documentation in core/demo/text.py with an ordinary recipe (AdamW, warm-up
-and cosine, bfloat16 autocast). Nothing in it aims at a pruning method. The same text, steps, seed,
-settings and machine give the same weights.
+A small LLaMA learns the documentation in core/demo/text.py with an ordinary recipe (AdamW, bfloat16
+autocast). Nothing in it aims at a pruning method. The same text, steps, seed, settings and machine
+give the same weights. The learning rate is constant until the last fifth of the steps and then falls
+to zero: so a run can be told late how long it is (`--minutes`), and `--steps` repeats it exactly.
 
     demo_text -> train_tokenizer -> encode -> train (windows at random places) -> card.save_model
 """
 
 import argparse
+import itertools
 import math
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -24,6 +26,9 @@ from core.demo import MODEL
 from core.demo.card import perplexity, save_model
 from core.demo.text import demo_text
 from core.demo.tokens import encode, train_tokenizer, windows_of
+
+LONGEST = 10**7  # steps, when only the time is limited
+REPORT_EVERY = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +51,15 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.steps < 1:
-            raise ValueError(f"steps: got {self.steps}; at least 1 is needed; the shipped model took 2800")
+            raise ValueError(f"steps: got {self.steps}; at least 1 is needed; the shipped model's card names its number")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What `train` returns: `Settings(steps=steps)` makes the same model again."""
+
+    model: LlamaForCausalLM
+    steps: int
 
 
 def new_model(settings: Settings) -> LlamaForCausalLM:
@@ -74,19 +87,30 @@ def train(
     settings: Settings,
     *,
     compiled: bool = False,
+    enough: Callable[[], bool] = lambda: False,
     report: Callable[[int, torch.Tensor, LlamaForCausalLM], None] = lambda step, loss, model: None,
-) -> LlamaForCausalLM:
-    """Minimise the next-token cross-entropy over windows at random places of `tokens` [T]."""
+) -> Trained:
+    """Minimise the next-token cross-entropy over windows at random places of `tokens` [T].
+
+    Once `enough` returns true the run goes on for a quarter of the steps made so far, while the learning
+    rate falls, as if `settings.steps` had been that number from the start.
+    """
     model = new_model(settings)
     decayed = [p for p in model.parameters() if p.ndim >= 2]
     others = [p for p in model.parameters() if p.ndim < 2]
     groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.95), fused=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, settings))
     forward = torch.compile(_loss) if compiled else _loss
     generator = torch.Generator().manual_seed(settings.seed)
     offsets = torch.arange(settings.context + 1)
-    for step in range(1, settings.steps + 1):
+    steps = settings.steps
+    for done in itertools.count():
+        if done and done % 4 == 0 and done < steps * 4 // 5 and enough():
+            steps = done * 5 // 4
+        if done == steps:
+            return Trained(model=model.eval(), steps=steps)
+        for group in optimizer.param_groups:
+            group["lr"] = settings.learning_rate * _rate(done, steps, settings.warm_up)
         starts = torch.randint(len(tokens) - settings.context, (settings.batch, 1), generator=generator)
         windows = tokens[starts + offsets].long()  # [batch, context + 1]
         with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -94,10 +118,9 @@ def train(
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
         optimizer.step()
-        schedule.step()
         optimizer.zero_grad(set_to_none=True)
-        report(step, loss.detach(), model)
-    return model.eval()
+        report(done + 1, loss.detach(), model)
+    raise AssertionError("the loop ends by returning")
 
 
 def _loss(model: LlamaForCausalLM, windows: torch.Tensor) -> torch.Tensor:
@@ -105,24 +128,27 @@ def _loss(model: LlamaForCausalLM, windows: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), windows[:, 1:].flatten())
 
 
-def _rate(step: int, settings: Settings) -> float:
-    """Linear warm-up, then half a cosine down to a fiftieth."""
-    if step < settings.warm_up:
-        return (step + 1) / settings.warm_up
-    done = (step - settings.warm_up) / max(1, settings.steps - settings.warm_up)
-    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done))
+def _rate(done: int, steps: int, warm_up: int) -> float:
+    """Linear warm-up, constant, and linear to zero over the last fifth."""
+    falling = steps * 4 // 5
+    if done < falling:
+        return min(1.0, (done + 1) / warm_up)
+    return (steps - done) / (steps - falling + 1)
 
 
 def main() -> None:
     """The command line: progress goes to standard output."""
     parser = argparse.ArgumentParser(prog="python -m core.demo.train", description="Train the demo model.")
-    parser.add_argument("--steps", type=int, required=True)
+    length = parser.add_mutually_exclusive_group(required=True)
+    length.add_argument("--steps", type=int)
+    length.add_argument("--minutes", type=float, help="as many steps as fit; the card says how many they were")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=MODEL)
     parser.add_argument("--no-compile", action="store_true", help="do not use torch.compile")
     arguments = parser.parse_args()
-    settings = Settings(steps=arguments.steps, seed=arguments.seed)
+    minutes = arguments.minutes or math.inf
+    settings = Settings(steps=arguments.steps or LONGEST, seed=arguments.seed)
     torch.set_num_threads(arguments.threads)
     compiled = not arguments.no_compile and any(map(shutil.which, ("c++", "g++", "clang++")))
     text = demo_text()
@@ -133,27 +159,30 @@ def main() -> None:
         for name, one in {"standard library": text.standard_library, "package docstrings": text.docstrings}.items()
     }
     print(f"{len(tokens)} training tokens, {compiled=}", flush=True)
-    start, every = time.perf_counter(), max(1, settings.steps // 20)
+    start = time.perf_counter()
+
+    def enough() -> bool:
+        return time.perf_counter() - start > 0.8 * 60 * minutes
 
     def report(step: int, loss: torch.Tensor, model: LlamaForCausalLM) -> None:
-        if step % every and step != 20:
+        if step % REPORT_EVERY:
             return
         seen = step * settings.batch * settings.context
         speed = seen / (time.perf_counter() - start)
         scores = ", ".join(f"{name} {perplexity(model, windows[:16]):.2f}" for name, windows in held_out.items())
         print(f"step {step}: {seen} tokens seen, {speed:.0f}/s, loss {loss:.3f}, held out: {scores}", flush=True)
 
-    model = train(tokens, settings, compiled=compiled, report=report)
+    trained = train(tokens, settings, compiled=compiled, enough=enough, report=report)
     record = {
-        **asdict(settings),
+        **asdict(replace(settings, steps=trained.steps)),
         "threads": arguments.threads,
         "compiled": compiled,
         "train_tokens": len(tokens),
-        "seen_tokens": settings.steps * settings.batch * settings.context,
+        "seen_tokens": trained.steps * settings.batch * settings.context,
         "text_sha256": {split: embedded_text(split).sha256 for split in ("calibration", "evaluation")},
         "sources": text.sources,
     }
-    save_model(arguments.out, model, tokenizer, held_out=held_out, training=record)
+    save_model(arguments.out, trained.model, tokenizer, held_out=held_out, training=record)
     print(f"saved to {arguments.out}; {time.perf_counter() - start:.0f} s", flush=True)
 
 

@@ -125,16 +125,24 @@ def test_tokenizer_training_and_encoding():
 
 
 def test_training_repeats_bit_for_bit_and_depends_on_the_seed():
-    first, again = train(_tokens(), TINY), train(_tokens(), TINY)
-    other = train(_tokens(), Settings(**{**vars(TINY), "seed": 1}))
+    first, again = train(_tokens(), TINY).model, train(_tokens(), TINY).model
+    other = train(_tokens(), Settings(**{**vars(TINY), "seed": 1})).model
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
     assert not torch.equal(first.model.embed_tokens.weight, other.model.embed_tokens.weight)
+
+
+def test_a_run_that_is_stopped_by_time_is_repeated_by_its_steps():
+    asked: list[int] = []
+    stopped = train(_tokens(), Settings(**{**vars(TINY), "steps": 1000}), enough=lambda: len(asked) == 2 or asked.append(1))
+    assert stopped.steps == 15  # asked after 4, 8 and 12 steps; a quarter of 12 follows
+    again = train(_tokens(), Settings(**{**vars(TINY), "steps": 15}))
+    assert all(torch.equal(a, b) for a, b in zip(stopped.model.parameters(), again.model.parameters(), strict=True))
 
 
 def test_training_learns():
     settings = Settings(**{**vars(TINY), "steps": 60, "batch": 8, "learning_rate": 0.03})
     tokens = torch.arange(4, dtype=torch.int32).repeat(100)
-    trained = train(tokens, settings)
+    trained = train(tokens, settings).model
     assert perplexity(trained, tokens.long().view(-1, 16)) < 2  # 4 at most without order, 1 at best
 
 
@@ -142,7 +150,7 @@ def test_save_replaces_the_folder_and_scores_the_stored_weights(tmp_path: Path):
     folder = tmp_path / "model"
     folder.mkdir()
     (folder / "stale").touch()
-    trained = train(_tokens(), TINY)
+    trained = train(_tokens(), TINY).model
     windows = windows_of(_tokens().tolist(), 16)
     tokenizer = train_tokenizer(iter(["some text"]), 300)
     training = {**vars(TINY), "threads": 1, "train_tokens": 400, "seen_tokens": 64, "sources": ("a 1",)}

@@ -146,7 +146,7 @@ def test_names_of_nothing_say_what_is_at_hand(models: Path, name: str) -> None:
     assert str(models) in error.remedy
 
 
-@pytest.mark.parametrize("revision", ["", "../../x", "a b", "-x", "x" * 65, "a\n"])
+@pytest.mark.parametrize("revision", ["", "../../x", "v1/../x", "a b", "-x", "x" * 65, "a\n"])
 def test_bad_revisions_are_refused(models: Path, revision: str) -> None:
     assert refusal("owner/name", revision=revision).field == "revision"
 
@@ -414,6 +414,13 @@ def test_a_snapshot_without_weights_says_so_and_is_fetched_where_allowed(models:
     assert "it has no weights" in refusal("owner/name").remedy
     assert "no weights" in refusal("owner/name", download=True).remedy  # out of reach: the cache's own trouble is what helps
     assert "owner/name" in {model.name for model in unusable_models()}
+
+
+def test_a_broken_snapshot_is_fetched_again(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken, whole = make(tmp_path / "broken"), make(tmp_path / "snapshots" / COMMIT)
+    (broken / "model.safetensors").unlink()
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda _, **options: broken if options["local_files_only"] else whole)
+    assert resolve_model("owner/name", download=True).path == whole
 
 
 def test_a_cached_model_with_code_of_its_own_is_refused(models: Path, cache: Path) -> None:

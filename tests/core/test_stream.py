@@ -245,6 +245,14 @@ def test_arguments_that_depend_on_the_text_are_refused(monkeypatch: pytest.Monke
     assert traces(model) == ["model.rotary_emb"]
 
 
+def test_arguments_made_anew_in_each_call_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny("llama")
+    original = type(model.model).forward.__get__(model.model)
+    monkeypatch.setattr(model.model, "forward", lambda **kwargs: original(**kwargs, memory=object()))
+    with pytest.raises(NotStreamable, match="takes a object that differs from call to call"):
+        opened(model)
+
+
 def test_a_family_with_inputs_for_each_layer_is_refused() -> None:
     config = Gemma3nTextConfig(**GROUPED, head_dim=8, vocab_size_per_layer_input=64, hidden_size_per_layer_input=8, laurel_rank=4,
                                num_kv_shared_layers=1, layer_types=["sliding_attention", "full_attention", "full_attention"],
@@ -262,6 +270,18 @@ def test_on_the_cpu_nothing_moves() -> None:
     with opened(model) as stream:
         replay(stream, windows(1))
     assert {name: parameter.data_ptr() for name, parameter in model.named_parameters()} == places
+
+
+def test_a_block_goes_to_the_device_and_back_whatever_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = opened(tiny("llama"))
+    moves: list[str] = []
+    monkeypatch.setattr(stream.block_map.blocks[1], "to", lambda device: moves.append(str(device)))
+    with stream.on_device(1):
+        assert not moves
+    stream.device = torch.device("meta")
+    with pytest.raises(ZeroDivisionError), stream.on_device(1):
+        moves.append(f"{1 / 0}")
+    assert moves == ["meta", "cpu"]
 
 
 @pytest.mark.gpu

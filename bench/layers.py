@@ -1,0 +1,107 @@
+"""Layer solves, in one process: seconds, ratios to our SparseGPT and to a plain transcription, temporary memory, growth with b.
+
+    python -m bench.layers [--size 2048] [--threads 4] [--plain] [--growth]
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from core import LayerProblem, SemiStructured, Structured, Unstructured, solve
+
+from bench.plain_thanos import plain_thanos
+
+CASES = (("50 %", Unstructured(sparsity=0.5), 128), ("2:4", SemiStructured(n=2, m=4), 512), ("columns 30 %", Structured(sparsity=0.3), 128))
+
+
+def layer(rows: int, columns: int, device: str = "cpu") -> LayerProblem:
+    """Correlated inputs of uneven strength, three times as many tokens as inputs."""
+    generator = torch.Generator().manual_seed(0)
+    mix = torch.randn(columns, columns, generator=generator) / math.sqrt(columns) + torch.eye(columns)
+    scale = torch.exp(0.5 * torch.randn(columns, 1, generator=generator))
+    inputs = mix @ (scale * torch.randn(columns, 3 * columns, generator=generator))
+    weight = torch.randn(rows, columns, generator=generator)
+    return LayerProblem(weight=weight.to(device), gram=(inputs @ inputs.T).to(device), tokens=3 * columns)
+
+
+def seconds(call: Callable[[], object], repeats: int = 3) -> float:
+    """The median of `repeats` after one call that is not counted."""
+    call()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def fresh(problem: LayerProblem) -> LayerProblem:
+    """Without the factors kept from an earlier solve."""
+    return LayerProblem(weight=problem.weight, gram=problem.gram, tokens=problem.tokens)
+
+
+def temporary_bytes(call: Callable[[], object]) -> int:
+    """Growth of resident memory while `call` runs, sampled every millisecond."""
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+    peak, done = [resident()], threading.Event()
+    before = peak[0]
+
+    def watch() -> None:
+        while not done.wait(0.001):
+            peak[0] = max(peak[0], resident())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    call()
+    done.set()
+    watcher.join()
+    return peak[0] - before
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--size", type=int, default=2048)
+    options.add_argument("--threads", type=int, default=4)
+    options.add_argument("--plain", action="store_true", help="also the plain transcription: minutes")
+    options.add_argument("--growth", action="store_true", help="also b = 512 … 4096 and the fitted exponent")
+    given = options.parse_args()
+    torch.set_num_threads(given.threads)
+    size = given.size
+    problem = layer(size, size)
+    product = seconds(lambda: problem.weight @ problem.gram)
+    print(f"{size}×{size}, float32, {given.threads} threads, torch {torch.__version__}; one c×b×b product {product:.3f} s "
+          f"({size**3 / product / 1e9:.0f} G multiply-adds/s)")
+    print(f"{'':14}{'SparseGPT s':>12}{'Thanos s':>10}{'ratio':>7}{'products':>10}" + (f"{'plain s':>10}{'plain/ours':>12}" if given.plain else ""))
+    for name, pattern, block in CASES:
+        reference = seconds(lambda: solve(fresh(problem), "sparsegpt", pattern, block_size=128))
+        ours = seconds(lambda: solve(fresh(problem), "thanos", pattern, block_size=block))
+        line = f"{name:14}{reference:12.2f}{ours:10.2f}{ours / reference:7.2f}{ours / product:10.1f}"
+        if given.plain:
+            start = time.perf_counter()
+            plain_thanos(problem.weight, problem.gram, pattern, block)
+            plain = time.perf_counter() - start
+            line += f"{plain:10.1f}{plain / ours:12.1f}"
+        print(line, flush=True)
+    own = (problem.weight.numel() + problem.gram.numel()) * 4
+    for name in ("sparsegpt", "thanos"):
+        grown = temporary_bytes(lambda: solve(fresh(problem), name, Unstructured(sparsity=0.5)))
+        print(f"temporary memory, {name} 50 %: {grown / 2**20:.0f} MiB = {grown / own:.2f} × (W + G)")
+    if given.growth:
+        sizes = [512, 1024, 2048, 4096]
+        times = [seconds(lambda: solve(fresh(p), "thanos", Unstructured(sparsity=0.5)), 1) for p in (layer(s, s) for s in sizes)]
+        logs = [(math.log(s), math.log(t)) for s, t in zip(sizes, times, strict=True)]
+        slope = statistics.linear_regression(*zip(*logs, strict=True)).slope
+        print("Thanos 50 %, c = b: " + ", ".join(f"{s}: {t:.2f} s" for s, t in zip(sizes, times, strict=True)) + f"; grows as b^{slope:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""Pages on the real core: one small run of the demo model, computed once, and a browserless session of the app."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.jobs import Jobs
+from cache.records import RunRecord
+from cache.store import Store
+from core.records import Finished, RunResult
+from core.spec import Calibration, Evaluation, RunSpec
+
+SMALL = RunSpec(calibration=Calibration(windows=4, length=32), evaluation=Evaluation(windows=4, length=64))
+NOBODY = "tcp://127.0.0.1:1"  # a scheduler that is not there: pages must work without one, and no test here starts workers
+
+
+@pytest.fixture(scope="session")
+def small_result() -> RunResult:
+    """A real run: Thanos 50 % on the demo model, small windows."""
+    from core import prune
+
+    (result,) = (event.result for event in prune(SMALL) if isinstance(event, Finished))
+    return result
+
+
+@pytest.fixture
+def without_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRUNESCOPE_SCHEDULER", NOBODY)
+
+
+@pytest.fixture
+def store(prunescope_home: Path, without_workers: None) -> Iterator[Store]:
+    opened = Store(prunescope_home)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def keep(store: Store) -> Callable[..., str]:
+    """keep(result) or keep(spec=..., state=..., error=...): puts a run into the store, as the worker does; returns its key."""
+    jobs = Jobs(store)
+
+    def put(result: RunResult | None = None, *, spec: RunSpec | None = None, ago: float = 60.0, **fields: Any) -> str:
+        chosen = spec or (result.spec if result else SMALL)
+        key, then = jobs.key(chosen), time.time() - ago
+        record = RunRecord(key=key, spec=chosen, state="queued", submitted=then)
+        if result is not None:
+            store.put_result(key, result.model_copy(update={"spec": chosen}))
+            record = record.finished(result)
+        store.put_record(RunRecord.model_validate({**dict(record), **fields}))
+        return key
+
+    return put
+
+
+@pytest.fixture
+def visit(root: Path) -> Callable[..., AppTest]:
+    """visit("runs") or visit(words={...}): opens the app as a browser would."""
+
+    def open_app(page: str = "explore", *, words: Mapping[str, str] | None = None) -> AppTest:
+        session = AppTest.from_file(str(root / "app" / "main.py"), default_timeout=60)
+        for word, text in (words or {}).items():
+            session.query_params[word] = text
+        session.run()
+        if page != "explore":
+            session.switch_page(f"../pages/{page}.py").run()
+        assert not session.exception
+        return session
+
+    return open_app
+
+
+def said(session: AppTest) -> str:
+    """All text of the page's main column, markup included, entities resolved."""
+    return unescape("\n".join(item.proto.body for item in session.main if item.type == "html"))
+
+
+def link(session: AppTest) -> dict[str, str]:
+    """What the address bar says."""
+    return {word: values[0] if isinstance(values, list) else values for word, values in session.query_params.items()}
+
+
+def charts(session: AppTest) -> list[str]:
+    """The specifications of the charts on the page."""
+    return [item.proto.spec for item in session.get("plotly_chart")]

@@ -1,0 +1,232 @@
+"""Explore without a browser: first paint, links, controls, and every state a run can be in."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from app.figures import numbers
+from app.ui import resources
+from core.spec import METHODS, RunSpec, make_method, parse_pattern
+from tests.pages.conftest import SMALL, charts, link, said
+
+pytestmark = pytest.mark.usefixtures("without_workers")
+SMALL_WORDS = {"windows": "4", "length": "32", "evaluation_windows": "4", "evaluation_length": "64"}
+
+
+@pytest.fixture(autouse=True)
+def no_gallery(monkeypatch, tmp_path):
+    """What is shipped must not hide what a test is about."""
+    monkeypatch.setattr(resources, "GALLERY", tmp_path)
+    resources.gallery.clear()
+    yield tmp_path
+    resources.gallery.clear()
+
+
+def test_an_empty_house_says_what_will_be_shown_and_offers_the_example(visit):
+    page = visit()
+    assert "Nothing has been computed yet" in said(page)
+    assert "perplexity before and after" in said(page)
+    assert page.button(key="run_demo").label.startswith("Run the example: demo · Thanos")
+    assert not charts(page)
+
+
+def test_a_stored_result_opens_from_its_key_alone(visit, keep, small_result):
+    key = keep(small_result)
+    page = visit(words={"run": key})
+    text = said(page)
+    assert f"{numbers.perplexity(small_result.dense.perplexity)} → {numbers.perplexity(small_result.pruned.perplexity)}" in text
+    assert small_result.pruned.text in text
+    assert numbers.percent(small_result.counted_sparsity) in text
+    assert f"{len(small_result.layers)} layers" in text
+    assert "Thanos leaves" in text
+    assert link(page) == {"run": key, **SMALL_WORDS}
+    assert page.button(key="run_button").disabled
+    names = {name for trace in json.loads(charts(page)[0])["data"] for name in trace.get("customdata") or []}
+    assert names == {layer.name for layer in small_result.layers}
+    assert "--windows 4" in page.code[0].value
+
+
+def test_first_paint_shows_the_newest_finished_run_of_the_demo(visit, keep, small_result):
+    keep(small_result, spec=SMALL.model_copy(update={"refit": True}), ago=500, ended=1.0)
+    newest = keep(small_result)
+    page = visit()
+    assert link(page)["run"] == newest
+    assert "earlier answer" not in said(page)
+
+
+def test_first_paint_shows_the_shipped_example_and_says_so(visit, no_gallery, small_result):
+    (no_gallery / "thanos.json").write_text(small_result.model_dump_json())
+    (no_gallery / "broken.json").write_text("{")
+    page = visit()
+    assert "shipped with PruneScope" in said(page)
+    assert len(charts(page)) == 1
+    assert not page.button(key="run_button").disabled
+
+
+def test_changing_a_control_keeps_the_old_answer_and_labels_it(visit, keep, small_result):
+    page = visit(words={"run": keep(small_result)})
+    page.selectbox(key="method").set_value("wanda").run()
+    assert "demo · Thanos" in said(page)
+    assert "an earlier answer" in said(page)
+    assert "run" not in link(page)
+    assert link(page)["method"] == "wanda"
+    page.selectbox(key="method").set_value("thanos").run()
+    assert "an earlier answer" not in said(page)
+    assert "run" in link(page)
+
+
+@pytest.mark.parametrize(("words", "told"), [
+    ({"pattern": "9:4"}, "0 to m = 4"),
+    ({"alpha": "7", "windows": "many"}, "alpha: '7' cannot be used"),
+    ({"model": "../../etc/passwd"}, "Absolute paths"),
+    ({"run": "0" * 64}, "not in this store"),
+    ({"run": "../../x"}, "no run's key"),
+    ({"run": "zzz", "method": "magic", "foo": "<script>alert(1)</script>"}, "method: 'magic'"),
+])
+def test_nonsense_in_a_link_is_told_in_words(visit, words, told):
+    page = visit(words=words)
+    text = said(page)
+    assert "Not everything in this link could be used" in text
+    assert told in text or "Used instead" in text
+    assert "Traceback" not in text
+    page.button(key="dismiss").click().run()
+    assert "Not everything" not in said(page)
+
+
+def test_nothing_a_link_says_becomes_markup(visit):
+    page = visit(words={"foo": "<img src=x onerror=alert(1)>"})
+    assert not any("<img" in item.proto.body for item in page.main if item.type == "html")
+
+
+def test_a_lost_run_keeps_the_settings_of_its_link(visit):
+    page = visit(words={"run": "0" * 64, "method": "wanda", "pattern": "2:4"})
+    assert page.selectbox(key="method").value == "wanda"
+    assert page.number_input(key="n").value == 2
+    assert link(page) == {"method": "wanda", "pattern": "2:4"}
+    assert not page.button(key="run_button").disabled
+
+
+SPECS = [
+    RunSpec(),
+    RunSpec(method=make_method("wanda", granularity="layer"), pattern=parse_pattern("2:4")),
+    RunSpec(method=make_method("sparsegpt", block_size=64, damping=0.1, raise_damping=True), pattern=parse_pattern("0.333")),
+    RunSpec(method=make_method("thanos", block_size=7), pattern=parse_pattern("columns:0.3", alpha=0.1), refit=True, device="cpu"),
+    RunSpec(method=make_method("magnitude"), pattern=parse_pattern("0.995", alpha=0.001)),
+    RunSpec(pattern=parse_pattern("0.57", alpha=0.25, alpha_budget="iso"), revision="abc", true_sequential=True),
+    SMALL,
+]
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.title)
+def test_the_controls_say_what_the_link_says(visit, spec):
+    from app.link import to_words
+
+    page = visit(words={"device": "auto", **to_words(spec)})
+    assert link(page) == to_words(spec)
+    page.run()
+    assert link(page) == to_words(spec)
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+def test_every_parameter_of_a_method_has_a_control_with_its_words(visit, method):
+    page = visit(words={"method": method})
+    fields = {name: field for name, field in METHODS[method].model_fields.items() if name != "name"}
+    drawn = {item.key: item for kind in ("number_input", "selectbox", "checkbox", "text_input") for item in page.get(kind)}
+    for name, field in fields.items():
+        assert field.title in drawn[name].label
+        assert drawn[name].help == field.description
+
+
+@pytest.mark.parametrize(("widget", "key", "value", "words"), [
+    ("slider", "sparsity", 57.0, {"pattern": "0.57"}),
+    ("number_input", "alpha", 0.1, {"alpha": "0.1"}),
+    ("number_input", "block_size", 64, {"block_size": "64"}),
+    ("number_input", "damping", 0.05, {"damping": "0.05"}),
+    ("checkbox", "raise_damping", True, {"raise_damping": "true"}),
+    ("number_input", "windows", 16, {"windows": "16"}),
+    ("number_input", "evaluation_windows", 8, {"evaluation_windows": "8"}),
+    ("text_input", "calibration", "text:notes.txt", {"calibration": "text:notes.txt"}),
+    ("selectbox", "device", "cpu", {"device": "cpu"}),
+    ("checkbox", "refit", True, {"refit": "true"}),
+])
+def test_every_control_writes_the_link(visit, widget, key, value, words):
+    page = visit()
+    getattr(page, widget)(key=key).set_value(value).run()
+    assert link(page) == words
+
+
+def test_a_parameter_left_alone_takes_the_default_of_the_new_method(visit):
+    page = visit(words={"method": "wanda"})
+    page.selectbox(key="method").set_value("magnitude").run()
+    assert page.selectbox(key="granularity").value == "layer"
+    page.selectbox(key="method").set_value("sparsegpt").run()
+    page.number_input(key="damping").set_value(0.2).run()
+    page.selectbox(key="method").set_value("thanos").run()
+    assert page.number_input(key="damping").value == 0.2
+    assert link(page) == {"damping": "0.2"}
+
+
+def test_controls_that_do_not_fit_together_say_so_and_run_nothing(visit, keep, small_result):
+    keep(small_result)
+    page = visit(words={"pattern": "0.9", "alpha": "0.3"})
+    page.selectbox(key="alpha_budget").set_value("iso").run()
+    assert "at most 1 − p = 0.1" in said(page)
+    assert "an earlier answer" in said(page)
+    assert page.button(key="run_button").disabled
+
+
+def test_an_unknown_model_says_which_are_at_hand(visit):
+    page = visit(words={"model": "no-such-model"})
+    assert "At hand: demo" in said(page)
+    assert page.button(key="run_button").disabled
+
+
+@pytest.mark.parametrize("state", ["failed", "cancelled"])
+def test_a_run_without_result_says_why_and_the_last_answer_stays(visit, keep, small_result, state):
+    keep(small_result)
+    spec = SMALL.model_copy(update={"refit": True})
+    key = keep(spec=spec, state=state, ended=2.0, error="3.mlp: the Hessian is not positive definite. Raise the damping.")
+    page = visit(words={"run": key})
+    assert ("Raise the damping" if state == "failed" else "Cancelled before it was finished") in said(page)
+    assert "an earlier answer" in said(page)
+    assert len(charts(page)) == 1
+    assert page.button(key="run_button").label == "Run again"
+    assert not page.button(key="run_button").disabled
+
+
+def test_a_waiting_run_says_its_place_and_can_be_cancelled(visit, keep, store):
+    first = keep(spec=SMALL.model_copy(update={"refit": True}), state="queued", ago=100)
+    second = keep(spec=SMALL, state="queued")
+    page = visit(words={"run": second})
+    assert page.get("progress")[0].proto.text == "Waiting, number 2 in the queue"
+    assert page.button(key="run_button").disabled
+    page.button(key="cancel").click().run()
+    assert store.record(second).state == "cancelled"
+    assert store.record(first).state == "queued"
+
+
+def test_a_result_of_older_revisions_stays_openable_and_says_so(visit, keep, store, small_result):
+    key = keep(small_result)
+    old = "ab" * 32
+    store.put_record(store.record(key).model_copy(update={"key": old}))
+    store.put_result(old, store.result(key))
+    store.delete(key)
+    page = visit(words={"run": old})
+    assert "has changed since this was computed" in said(page)
+    assert link(page)["run"] == old
+    assert not page.button(key="run_button").disabled
+
+
+def test_the_web_server_never_imports_torch(root, prunescope_home, keep, small_result):
+    keep(small_result)
+    code = (
+        "import sys\nfrom streamlit.testing.v1 import AppTest\n"
+        "page = AppTest.from_file('app/main.py', default_timeout=60).run()\n"
+        "page.selectbox(key='method').set_value('wanda').run()\n"
+        "page.switch_page('../pages/runs.py').run()\n"
+        "assert not page.exception\n"
+        "sys.exit(', '.join(sorted({'torch', 'transformers', 'datasets'} & set(sys.modules))) or 0)")
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
