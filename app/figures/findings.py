@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 from app.figures import numbers
 from app.link import to_words
@@ -10,6 +11,8 @@ from core.patterns import Pattern, SemiStructured, Structured
 from core.records import LayerRecord, RunResult
 from core.spec import METHOD_LABELS, RunSpec
 
+_TOLD = ("model", "method", "pattern", "alpha", "alpha_budget", "block_size", "refit")
+_SAMPLES = ("calibration", "windows", "length", "seed", "evaluation", "evaluation_windows", "evaluation_length")
 _AT_OPTIMUM = 0.005  # a gap below half a percent is none to speak of
 
 
@@ -28,9 +31,11 @@ def describe(spec: RunSpec) -> str:
 
 
 def describe_rest(spec: RunSpec) -> str:
-    """What `describe` leaves out and is not the default: `windows 32, seed 4`."""
-    told = ("model", "method", "pattern", "alpha", "alpha_budget", "block_size", "refit")
-    return ", ".join(f"{word.replace('_', ' ')} {text}" for word, text in to_words(spec).items() if word not in told)
+    """What `describe` leaves out and is not the default: `damping 0.1, calibration 32 windows of 256 tokens, seed 4`."""
+    words = {word: text for word, text in to_words(spec).items() if word not in _TOLD}
+    said = [f"{word.replace('_', ' ')} {text}" for word, text in words.items() if word not in _SAMPLES]
+    return ", ".join([*said, *_sample("calibration", words, ("calibration", "windows", "length", "seed")),
+                      *_sample("evaluation", words, ("evaluation", "evaluation_windows", "evaluation_length"))])
 
 
 def describe_pattern(pattern: Pattern) -> str:
@@ -60,6 +65,23 @@ def finding(result: RunResult) -> str:
     beside = "" if worst.gap < _AT_OPTIMUM else f", {numbers.over_optimum(worst.gap)} its optimum"
     second = f"Worst layer: {short_name(worst)} with error {numbers.error(worst.relative_error)}{beside}."
     return f"{first} {second} {_cost(result.dense.perplexity, result.pruned.perplexity)}"
+
+
+def caution(result: RunResult) -> str:
+    """What makes the errors of this run say little; empty if nothing does."""
+    short = [layer for layer in result.layers if layer.tokens < layer.shape[1]]
+    if not short:
+        return ""
+    widest = max(short, key=lambda layer: layer.shape[1])
+    inputs = numbers.count(widest.shape[1])
+    return (f"Only {numbers.count(widest.tokens)} calibration tokens for layers with up to {inputs} inputs: "
+            "with fewer tokens than inputs the best possible error is close to zero for any mask. Use more calibration windows.")
+
+
+def _sample(name: str, words: Mapping[str, str], named: Sequence[str]) -> list[str]:
+    forms = dict(zip(named, ("{}", "{} windows", "of {} tokens", "seed {}"), strict=False))
+    said = [form.format(words[word]) for word, form in forms.items() if word in words]
+    return [" ".join([name, *said])] if said else []
 
 
 def _cost(dense: float, pruned: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 
 import plotly.graph_objects as go
@@ -80,7 +81,8 @@ def _hover(layer: LayerRecord, calibration: str) -> str:
         lines.append(f"left dense: {numbers.plural(layer.dense_rows, 'row')}, {numbers.plural(layer.dense_columns, 'column')}")
     if layer.damping is not None:
         lines.append(f"damping λ = {layer.damping:g}")
-    return "<br>".join([*lines, f"measured on {calibration}" if calibration else f"{numbers.count(layer.tokens)} tokens"])
+    measured = f"measured on {calibration}" if calibration else f"measured on {numbers.count(layer.tokens)} tokens"
+    return "<br>".join([*lines, *textwrap.wrap(measured, 60)])
 
 
 def _scale(layers: Sequence[LayerRecord]) -> dict[str, object]:

@@ -62,8 +62,8 @@ def size(count: float) -> str:
 
 
 def count(value: int) -> str:
-    """How many: 840, 12 800, 4.74 M, 6.74 G."""
-    if value < 100_000:
+    """How many: 840, 12 800, 262 144, 4.74 M, 6.74 G."""
+    if value < 1_000_000:
         return f"{value:,}".replace(",", " ")
     factor, unit = (1e9, "G") if value >= 9.995e8 else (1e6, "M")
     return f"{value / factor:.2f} {unit}" if value < 100 * factor else f"{value / factor:.0f} {unit}"

@@ -16,6 +16,7 @@ import plotly.graph_objects as go
 Theme = Literal["light", "dark"]
 FONT = '"Source Sans", "Source Sans 3", system-ui, sans-serif'
 OUTLIER_ROWS = "#F0A202"
+_WIDEST = 1e8
 OPTIMUM = "best possible for the same mask"
 
 
@@ -102,18 +103,30 @@ def template(theme: Theme) -> go.layout.Template:
                        "align": "left"},
         "title": {"font": {"size": 16, "color": ink.text}, "x": 0, "xref": "container", "xanchor": "left", "pad": {"l": 2}},
         "hovermode": "closest",
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": ink.faint, "activecolor": ink.text},
     })
 
 
 def log_axis(low: float, high: float) -> dict[str, Any]:
-    """A logarithmic axis labelled with plain numbers: 1, 2 and 5 of each decade, fewer where there are many decades."""
+    """A logarithmic axis labelled with plain numbers: 1, 2 and 5 of each decade, fewer where there are many decades.
+
+    At most eight decades are shown: an optimum of 1e-15 is zero in all but name, and would flatten everything else.
+    """
+    low = max(low, high / _WIDEST)
     decades = math.log10(high / low)
     steps = (1, 2, 5) if decades < 2.5 else (1, 3) if decades < 4 else (1,)
     powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
     ticks = [step * 10.0**power for power in powers for step in steps]
     room = 0.06 * max(decades, 0.3)
     return {"type": "log", "range": [math.log10(low) - room, math.log10(high) + room], "tickvals": ticks,
-            "ticktext": [f"{tick:.10f}".rstrip("0").rstrip(".") if tick >= 1e-5 else f"{tick:.0e}" for tick in ticks]}
+            "ticktext": [_tick(tick) for tick in ticks]}
+
+
+def _tick(value: float) -> str:
+    if value > 0.9e-4:
+        return f"{value:.6f}".rstrip("0").rstrip(".")
+    mantissa, _, power = f"{value:.0e}".partition("e")
+    return f"{mantissa}·10<sup>−{abs(int(power))}</sup>"
 
 
 def chart_config(name: str) -> dict[str, Any]:

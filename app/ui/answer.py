@@ -37,6 +37,8 @@ def draw_answer(answer: Answer) -> None:
         layout.heading(findings.describe(result.spec), findings.describe_rest(result.spec), _origin(answer))
         layout.figures(_figures(result))
         layout.sentence(findings.finding(result))
+        if findings.caution(result):
+            layout.note(findings.caution(result))
         st.plotly_chart(
             layer_errors(result.layers, theme=layout.theme(), calibration=result.calibration), theme=None,
             key="layer-errors" if answer.fits else "old-layer-errors", config=chart_config("layer-errors"),
@@ -67,7 +69,8 @@ def _figures(result: RunResult) -> tuple[Figure, ...]:
     return (
         Figure(label="Perplexity, dense → pruned", hover=f"Measured on {result.pruned.protocol}",
                value=f"{numbers.perplexity(result.dense.perplexity)} → {numbers.perplexity(result.pruned.perplexity)}",
-               note=f"{result.pruned.text}, {result.pruned.windows} × {result.pruned.length} tokens, {result.pruned.dtype}"),
+               note=f"{result.pruned.windows} × {result.pruned.length} tokens, {result.pruned.text.partition(':')[0]}, "
+                    f"{result.pruned.dtype}"),
         Figure(label="Counted sparsity", value=numbers.percent(result.counted_sparsity),
                note=f"of {numbers.count(weights)} weights in {numbers.plural(len(result.layers), 'layer')}",
                hover="Zeros really there in the pruned layers; embeddings and head are left alone"),
@@ -88,7 +91,7 @@ def _details(result: RunResult) -> None:
     with measured:
         layout.facts(_facts(result))
     with repeat:
-        st.code(command_line(result.spec), language="bash", wrap_lines=True)
+        st.code(command_line(result.spec), language=None, wrap_lines=True)
         name = f"prunescope-{result.spec.model.replace('/', '-')}-{result.spec.method.name}"
         with st.container(horizontal=True):
             st.download_button("Result as JSON", result.model_dump_json(indent=1), f"{name}.json", "application/json",

@@ -72,7 +72,7 @@ def link_notes(notes: Sequence[str], *, on_dismiss: Callable[[], None]) -> None:
     """What of a link was not taken over."""
     if not notes:
         return
-    with st.container(horizontal=True, vertical_alignment="center", key="link-notes"):
+    with st.container(horizontal=True, vertical_alignment="center", wrap=False, key="link-notes"):
         items = "".join(f"<li>{escape(text)}</li>" for text in notes)
         st.html("<div class='ps-note ps-bad' role='alert'><strong>Not everything in this link could be used.</strong>"
                 f"<ul>{items}</ul></div>")

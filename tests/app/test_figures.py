@@ -9,7 +9,7 @@ import pytest
 from app.figures import findings, numbers, style, tables
 from app.figures.layer_errors import layer_errors
 from core.records import Environment, Evaluated, LayerRecord, PlannedLayer, Revisions, RunResult
-from core.spec import METHODS, RunSpec, make_method, parse_pattern
+from core.spec import METHODS, Calibration, Evaluation, RunSpec, make_method, parse_pattern
 
 
 def layer(block, module, error, optimum, **more):
@@ -75,7 +75,7 @@ def test_the_axis_is_logarithmic_when_small_errors_would_vanish():
     assert wide.type == "log"
     assert wide.range[0] < math.log10(1e-5)
     assert wide.range[1] > math.log10(0.9)
-    assert not any("e" in text for text in wide.ticktext if float(text) >= 1e-5)
+    assert {"0.001", "1·10<sup>−5</sup>"} <= set(wide.ticktext)
 
 
 @pytest.mark.parametrize("found", [[], [layer(0, "mlp", 0.0, 0.0)], [layer(0, "mlp", 0.3, 0.0)], [layer(0, "mlp", math.inf, 0.1)]])
@@ -164,6 +164,23 @@ def test_the_csv_holds_every_layer_in_full_precision_and_its_protocol():
     assert any(found.pruned.protocol in line for line in comments)
     assert [float(row["relative_error"]) for row in rows] == [item.relative_error for item in found.layers]
     assert [row["layer"] for row in rows] == [item.name for item in found.layers]
+
+
+def test_too_few_tokens_are_told():
+    assert findings.caution(result()) == ""
+    few = findings.caution(result((layer(0, "mlp", 0.2, 0.1).model_copy(update={"tokens": 10}),)))
+    assert "Only 10 calibration tokens" in few
+    assert "12 inputs" in few
+
+
+@pytest.mark.parametrize(("spec", "text"), [
+    ({}, ""),
+    ({"calibration": Calibration(windows=32, seed=4)}, "calibration 32 windows seed 4"),
+    ({"method": make_method("thanos", damping=0.1), "evaluation": Evaluation(source="text:a.txt", windows=8, length=64)},
+     "damping 0.1, evaluation text:a.txt 8 windows of 64 tokens"),
+])
+def test_what_else_is_not_the_default(spec, text):
+    assert findings.describe_rest(RunSpec(**spec)) == text
 
 
 def test_planned_rows_count_the_zeros():

@@ -34,7 +34,7 @@ def quick(seed: int, **changes: object) -> RunSpec:
 
 def slow(seed: int) -> RunSpec:
     """Some seconds: long enough to be met on the way."""
-    return quick(seed, method=make_method("thanos", block_size=8), calibration=Calibration(windows=256, length=64, seed=seed))
+    return quick(seed, method=make_method("thanos", block_size=8), calibration=Calibration(windows=128, length=64, seed=seed))
 
 
 def save_small_model(folder: Path) -> None:
@@ -80,7 +80,7 @@ def jobs(shared):
         shared.delete(record.key)
 
 
-def wait_for(what: Callable[[], object], seconds: float = 40) -> object:
+def wait_for(what: Callable[[], object], seconds: float = 120) -> object:
     deadline = time.monotonic() + seconds
     while not (found := what()):
         assert time.monotonic() < deadline, "waited in vain"

@@ -132,8 +132,8 @@ def test_training_repeats_bit_for_bit_and_depends_on_the_seed():
 
 
 def test_a_run_that_is_stopped_by_time_is_repeated_by_its_steps():
-    asked: list[int] = []
-    stopped = train(_tokens(), Settings(**{**vars(TINY), "steps": 1000}), enough=lambda: len(asked) == 2 or asked.append(1))
+    answers = iter([False, False, True])
+    stopped = train(_tokens(), Settings(**{**vars(TINY), "steps": 1000}), enough=lambda: next(answers))
     assert stopped.steps == 15  # asked after 4, 8 and 12 steps; a quarter of 12 follows
     again = train(_tokens(), Settings(**{**vars(TINY), "steps": 15}))
     assert all(torch.equal(a, b) for a, b in zip(stopped.model.parameters(), again.model.parameters(), strict=True))

@@ -68,7 +68,7 @@ def test_every_family_end_to_end(family, models, tmp_path):
     assert result.pruned.perplexity == pytest.approx(perplexity_by_transformers(pruned, tokens), rel=1e-5)
     changed = {name for name, parameter in pruned.named_parameters() if not torch.equal(parameter, dict(dense.named_parameters())[name])}
     assert changed == {f"{layer.name}.weight" for layer in result.layers}
-    assert pruned.generate(tokens[:1, :4], max_new_tokens=3, do_sample=False).shape == (1, 7)
+    assert pruned.generate(tokens[:1, :4], min_new_tokens=3, max_new_tokens=3, do_sample=False).shape == (1, 7)
 
 
 @pytest.mark.parametrize("pattern", ["0.5", "2:4", "4:8", "3:7", "columns:0.3"])

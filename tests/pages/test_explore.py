@@ -37,7 +37,7 @@ def test_a_stored_result_opens_from_its_key_alone(visit, keep, small_result):
     page = visit(words={"run": key})
     text = said(page)
     assert f"{numbers.perplexity(small_result.dense.perplexity)} → {numbers.perplexity(small_result.pruned.perplexity)}" in text
-    assert small_result.pruned.text in text
+    assert small_result.pruned.protocol in text
     assert numbers.percent(small_result.counted_sparsity) in text
     assert f"{len(small_result.layers)} layers" in text
     assert "Thanos leaves" in text

@@ -1,0 +1,102 @@
+"""How quick the pages are, in a real browser on a warm server: `python -m bench.ui` (about a minute). Prints; asserts nothing.
+
+First paint: from the request to the numbers of a result on Explore, and to its chart. Server time: from the first message of a new
+browser over the page's WebSocket to the last answer, so everything between but the drawing.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from playwright.sync_api import Browser, WebSocket, sync_playwright
+
+from app.cluster import stop_cluster
+from app.jobs import Jobs
+from cache.records import RunRecord
+from cache.store import Store
+from core import prune
+from core.records import Finished, RunResult
+from core.spec import Calibration, Evaluation, RunSpec
+from tests.browser.conftest import ARGUMENTS, CHROMIUM, Server
+
+ROOT = Path(__file__).resolve().parents[1]
+TIMES = 7
+
+
+def stored(home: Path, runs: int) -> str:
+    """A store with one real result and many more records; returns the key of the result."""
+    spec = RunSpec(calibration=Calibration(windows=8, length=64), evaluation=Evaluation(windows=8, length=64))
+    (result,) = (event.result for event in prune(spec) if isinstance(event, Finished))
+    return fill(home, result, runs)
+
+
+def fill(home: Path, result: RunResult, runs: int) -> str:
+    store = Store(home)
+    jobs = Jobs(store)
+    key = jobs.key(result.spec)
+    store.put_result(key, result)
+    store.put_record(RunRecord(key=key, spec=result.spec, state="queued", submitted=time.time()).finished(result))
+    for number in range(runs):
+        spec = result.spec.model_copy(update={"calibration": Calibration(seed=number + 1)})
+        other = RunRecord(key=f"{number:064x}", spec=spec, state="queued", submitted=time.time() - number)
+        store.put_record(other.finished(result))
+    store.close()
+    return key
+
+
+def visit(browser: Browser, url: str, seen: tuple[str, ...]) -> tuple[float, ...]:
+    """Seconds to each selector in a new browser context, and last the server's time."""
+    sent: list[float] = []
+    heard: list[float] = []
+
+    def listen(socket: WebSocket) -> None:
+        socket.on("framesent", lambda _: sent.append(time.perf_counter()))
+        socket.on("framereceived", lambda _: heard.append(time.perf_counter()))
+
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    page.on("websocket", listen)
+    start = time.perf_counter()
+    page.goto(url)
+    moments = []
+    for selector in seen:
+        page.wait_for_selector(selector)
+        moments.append(time.perf_counter() - start)
+    page.wait_for_timeout(300)
+    context.close()
+    return (*moments, max(heard) - min(sent))
+
+
+def report(name: str, measure: Callable[[], tuple[float, ...]], columns: tuple[str, ...]) -> None:
+    """The median and the worst of a few visits; the first, cold one apart."""
+    cold, *warm = [measure() for _ in range(TIMES + 1)]
+    for place, column in enumerate(columns):
+        values = sorted(visit[place] for visit in warm)
+        print(f"{name:34}{column:28}median {statistics.median(values):6.2f} s   worst {values[-1]:6.2f} s   first {cold[place]:6.2f} s")
+
+
+def main() -> None:
+    home = Path(tempfile.mkdtemp(prefix="prunescope-bench-"))
+    key = stored(home, 500)
+    server = Server(ROOT, home)
+    server.start()
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(ARGUMENTS))
+            result = ("numbers", "chart", "server")
+            seen = (".st-key-answer .ps-value", ".js-plotly-plot .scatterlayer .trace")
+            report("Explore, first paint", lambda: visit(browser, f"{server.url}/", seen), result)
+            report("Explore, stored result by key", lambda: visit(browser, f"{server.url}/?run={key}", seen), result)
+            report("Runs, 501 runs", lambda: visit(browser, f"{server.url}/runs", (".ps-row:not(.ps-head)",)), ("rows", "server"))
+            browser.close()
+    finally:
+        server.stop()
+        stop_cluster(home)
+
+
+if __name__ == "__main__":
+    main()

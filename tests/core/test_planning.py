@@ -1,0 +1,59 @@
+"""The plan says beforehand what the run then does."""
+
+import pytest
+from core.errors import BadInput
+from core.pipeline import prune
+from core.planning import choose_device, plan
+from core.spec import Calibration, Evaluation, RunSpec, make_method, parse_pattern
+
+SMALL = {"calibration": Calibration(windows=4, length=48), "evaluation": Evaluation(windows=2, length=40)}
+
+
+@pytest.mark.parametrize(("pattern", "alpha"), [("0.5", 0.0), ("0.5", 0.1), ("3:7", 0.0), ("columns:0.3", 0.1)])
+def test_plan_counts_what_the_run_prunes(pattern, alpha):
+    spec = RunSpec(method=make_method("magnitude"), pattern=parse_pattern(pattern, alpha=alpha), **SMALL)
+    planned = plan(spec)
+    *_, last = prune(spec)
+    result = last.result
+    assert [layer.name for layer in planned.layers] == [layer.name for layer in result.layers]
+    assert planned.sparsity == pytest.approx(result.counted_sparsity, abs=1e-5)  # the dense weights hold a few zeros
+    for before, after in zip(planned.layers, result.layers, strict=True):
+        assert (before.rows, before.columns) == after.shape
+        assert (before.dense_rows, before.dense_columns) == (after.dense_rows, after.dense_columns)
+        assert before.pruned / before.parameters == pytest.approx(after.counted_sparsity, abs=1e-4)
+
+
+def test_plan_of_the_demo():
+    planned = plan(RunSpec())
+    assert (planned.blocks, planned.context, planned.family, len(planned.layers)) == (6, 512, "llama", 42)
+    assert planned.prunable == 4_743_168
+    assert planned.parameters == planned.prunable + 4096 * 256 + 13 * 256
+    assert planned.seconds > 0
+    assert 0.5e9 < planned.memory_bytes < 5e9
+    assert planned.disk_bytes == 4 * planned.prunable
+
+
+def test_more_work_takes_longer_and_more_memory():
+    small, large = plan(RunSpec(**SMALL)), plan(RunSpec(calibration=Calibration(windows=2000)))
+    assert large.seconds > small.seconds
+    assert large.memory_bytes > small.memory_bytes
+
+
+@pytest.mark.parametrize(("spec", "words"), [
+    (RunSpec(pattern=parse_pattern("1:300")), r"m: 300 .* 1 to 256.*q_proj, 256×256"),
+    (RunSpec(calibration=Calibration(length=513)), "calibration_length: 513 .* 2 to 512"),
+    (RunSpec(model="no/such"), "model: 'no/such'"),
+])
+def test_what_cannot_be_is_said_before_a_run(spec, words, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(BadInput, match=words):
+        plan(spec)
+
+
+def test_a_gpu_that_is_not_there():
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has one")
+    with pytest.raises(BadInput, match="device: 'cuda'"):
+        choose_device("cuda")
