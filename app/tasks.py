@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("distributed.prunescope")  # below `distributed`, so that it reaches the worker's log
 
+_importing = threading.Lock()
 PROGRESS_SECONDS = 0.3  # at most one progress event in this time
 MEMORY_WORDS = ("The device ran out of memory. Lower the calibration windows or their length, choose a smaller model, or a device "
                 "with more memory; finished blocks are kept, and the same run asked for again continues after them.")
@@ -68,9 +69,9 @@ def run(key: str, spec_json: str, attempt: float) -> None:
 def plan(spec_json: str) -> str | None:
     """Put the plan of a spec into the store; returns None, or why there is none."""
     try:
+        _use_all_cores()
         from core.planning import plan as make_plan
 
-        _use_all_cores()
         spec = RunSpec.model_validate_json(spec_json)
         _store().put_plan(plan_key(spec, revisions(spec)), make_plan(spec))
     except Exception as error:
@@ -105,9 +106,9 @@ def dask_setup(worker: Worker) -> None:
 
 def _follow(store: Store, record: RunRecord) -> RunResult | None:
     """The result, or None if the run is not wanted any more."""
+    _use_all_cores()
     from core.pipeline import prune
 
-    _use_all_cores()
     spec = record.spec
     found = revisions(spec)
     if run_key(spec, found) != record.key:
@@ -154,6 +155,7 @@ def _store() -> Store:
 
 
 def _use_all_cores() -> None:
+    _import_core()
     import torch
 
     torch.set_num_threads(threads())
@@ -161,9 +163,16 @@ def _use_all_cores() -> None:
 
 def _warm() -> None:
     try:
-        import core.pipeline  # noqa: F401
+        _import_core()
     except Exception:
         log.exception("importing the pruning core failed")
+
+
+def _import_core() -> None:
+    """Import what computes, once. transformers fills its names in while it is imported: a second thread would miss some."""
+    with _importing:
+        import core.pipeline
+        import core.planning  # noqa: F401
 
 
 def _free_memory() -> None:

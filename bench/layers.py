@@ -11,12 +11,14 @@ import statistics
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
-from core import LayerProblem, SemiStructured, Structured, Unstructured, solve
 
 from bench.plain_thanos import plain_thanos
+from core import LayerProblem, LayerSolution, SemiStructured, Structured, Unstructured, solve
+from core.patterns import Pattern
 
 CASES = (("50 %", Unstructured(sparsity=0.5), 128), ("2:4", SemiStructured(n=2, m=4), 512), ("columns 30 %", Structured(sparsity=0.3), 128))
 
@@ -42,9 +44,10 @@ def seconds(call: Callable[[], object], repeats: int = 3) -> float:
     return statistics.median(times)
 
 
-def fresh(problem: LayerProblem) -> LayerProblem:
+def solved(problem: LayerProblem, method: str, pattern: Pattern, **parameters: object) -> LayerSolution:
     """Without the factors kept from an earlier solve."""
-    return LayerProblem(weight=problem.weight, gram=problem.gram, tokens=problem.tokens)
+    fresh = LayerProblem(weight=problem.weight, gram=problem.gram, tokens=problem.tokens)
+    return solve(fresh, method, pattern, **parameters)
 
 
 def temporary_bytes(call: Callable[[], object]) -> int:
@@ -80,10 +83,11 @@ def main() -> None:
     product = seconds(lambda: problem.weight @ problem.gram)
     print(f"{size}×{size}, float32, {given.threads} threads, torch {torch.__version__}; one c×b×b product {product:.3f} s "
           f"({size**3 / product / 1e9:.0f} G multiply-adds/s)")
-    print(f"{'':14}{'SparseGPT s':>12}{'Thanos s':>10}{'ratio':>7}{'products':>10}" + (f"{'plain s':>10}{'plain/ours':>12}" if given.plain else ""))
+    heading = f"{'':14}{'SparseGPT s':>12}{'Thanos s':>10}{'ratio':>7}{'products':>10}"
+    print(heading + (f"{'plain s':>10}{'plain/ours':>12}" if given.plain else ""))
     for name, pattern, block in CASES:
-        reference = seconds(lambda: solve(fresh(problem), "sparsegpt", pattern, block_size=128))
-        ours = seconds(lambda: solve(fresh(problem), "thanos", pattern, block_size=block))
+        reference = seconds(partial(solved, problem, "sparsegpt", pattern, block_size=128))
+        ours = seconds(partial(solved, problem, "thanos", pattern, block_size=block))
         line = f"{name:14}{reference:12.2f}{ours:10.2f}{ours / reference:7.2f}{ours / product:10.1f}"
         if given.plain:
             start = time.perf_counter()
@@ -93,14 +97,15 @@ def main() -> None:
         print(line, flush=True)
     own = (problem.weight.numel() + problem.gram.numel()) * 4
     for name in ("sparsegpt", "thanos"):
-        grown = temporary_bytes(lambda: solve(fresh(problem), name, Unstructured(sparsity=0.5)))
+        grown = temporary_bytes(partial(solved, problem, name, Unstructured(sparsity=0.5)))
         print(f"temporary memory, {name} 50 %: {grown / 2**20:.0f} MiB = {grown / own:.2f} × (W + G)")
     if given.growth:
         sizes = [512, 1024, 2048, 4096]
-        times = [seconds(lambda: solve(fresh(p), "thanos", Unstructured(sparsity=0.5)), 1) for p in (layer(s, s) for s in sizes)]
+        times = [seconds(partial(solved, layer(s, s), "thanos", Unstructured(sparsity=0.5)), 1) for s in sizes]
         logs = [(math.log(s), math.log(t)) for s, t in zip(sizes, times, strict=True)]
         slope = statistics.linear_regression(*zip(*logs, strict=True)).slope
-        print("Thanos 50 %, c = b: " + ", ".join(f"{s}: {t:.2f} s" for s, t in zip(sizes, times, strict=True)) + f"; grows as b^{slope:.2f}")
+        measured = ", ".join(f"{size}: {spent:.2f} s" for size, spent in zip(sizes, times, strict=True))
+        print(f"Thanos 50 %, c = b: {measured}; grows as b^{slope:.2f}")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 
 import torch
+
 from core import Calibration, Evaluation, RunSpec, parse_pattern, plan, prune
 from core.spec import make_method
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
+
 from core.masks import smallest, smallest_columns, smallest_in_groups
 from core.patterns import Columns, Entries, Groups, Pattern
-from torch import Tensor
 
 
 @torch.no_grad()

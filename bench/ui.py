@@ -76,7 +76,8 @@ def report(name: str, measure: Callable[[], tuple[float, ...]], columns: tuple[s
     cold, *warm = [measure() for _ in range(TIMES + 1)]
     for place, column in enumerate(columns):
         values = sorted(visit[place] for visit in warm)
-        print(f"{name:34}{column:28}median {statistics.median(values):6.2f} s   worst {values[-1]:6.2f} s   first {cold[place]:6.2f} s")
+        middle = statistics.median(values)
+        print(f"{name:32}{column:10}median {middle:6.2f} s   worst {values[-1]:6.2f} s   first, cold {cold[place]:6.2f} s")
 
 
 def main() -> None:

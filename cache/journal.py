@@ -8,12 +8,16 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from core.journal import BlockState
 from core.noun import Noun
 from core.records import LayerRecord
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class _Commit(Noun):
@@ -54,6 +58,12 @@ class BlockJournal:
         _replace(weights_file, lambda path: save_file(weights, path))
         commit = _Commit(layers=state.layers, weights_sha256=_sha256(weights_file))
         _replace(commit_file, lambda path: path.write_text(commit.model_dump_json(), encoding="utf-8"))
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """The pruned weights [out, in] of all finished blocks, by layer name: a finished run's whole outcome."""
+        states = (self.read(block) for block in range(len(tuple(self.folder.glob("block-*.json")))))
+        return {name: weight for state in states if state for name, weight in state.weights.items()}
 
     def _files(self, block: int) -> tuple[Path, Path]:
         return self.folder / f"block-{block:05d}.safetensors", self.folder / f"block-{block:05d}.json"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 
 from pydantic import BaseModel
 
 from core.records import Revisions
 from core.spec import RunSpec
 
-Part = BaseModel | str | int | float | bool | None
+Part = BaseModel | Mapping[str, object] | str | int | float | bool | None
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -37,9 +38,10 @@ def plan_key(spec: RunSpec, revisions: Revisions) -> str:
 
 
 def dense_key(spec: RunSpec, revisions: Revisions) -> str:
-    """The perplexity of the unpruned model: the model, the evaluation text and windows, the device; not method or calibration."""
-    return content_key("dense", model=spec.model, revision=spec.revision, evaluation=spec.evaluation, device=spec.device,
-                       model_revision=revisions.model, evaluation_revision=revisions.evaluation, core=revisions.core)
+    """The perplexity of the unpruned model. Named is what it does not depend on, so that a new field of a spec counts."""
+    asked = spec.model_dump(mode="json", exclude={"method", "pattern", "refit", "true_sequential", "calibration"})
+    found = revisions.model_dump(mode="json", exclude={"method", "calibration"})
+    return content_key("dense", spec=asked, revisions=found)
 
 
 def is_key(text: str) -> bool:

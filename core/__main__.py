@@ -7,19 +7,20 @@ import inspect
 import itertools
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress as Bar, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 from rich.table import Table
 
 from core.errors import BadInput, PruneError
 from core.records import Evaluated, RunResult
-from core.spec import METHOD_LABELS, METHODS, RunSpec, parse_pattern
+from core.spec import METHOD_LABELS, METHODS, RunSpec
 from core.words import WORDS, check_words, describe_word
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
@@ -61,7 +62,7 @@ def _flag(word: str) -> inspect.Parameter:
 
 
 @contextmanager
-def complaining() -> Iterator[None]:
+def complaining() -> Generator[None]:
     """What a person can mend ends the command with its text and exit status 2."""
     try:
         yield
@@ -258,7 +259,8 @@ def table(results: list[RunResult]) -> Table:
 def show(result: RunResult) -> None:
     """A finished run in five lines."""
     out = Console(highlight=False)
-    out.print(f"perplexity        {result.dense.perplexity:.2f} → {result.pruned.perplexity:.2f}   ({result.pruned.protocol})", soft_wrap=True)
+    out.print(f"perplexity        {result.dense.perplexity:.2f} → {result.pruned.perplexity:.2f}   ({result.pruned.protocol})",
+              soft_wrap=True)
     out.print(f"counted sparsity  {100 * result.counted_sparsity:.1f} % of {sum(layer.parameters for layer in result.layers):,} weights "
               f"in {len(result.layers)} layers")
     out.print(f"error             median {1 + result.median_gap:.2f}× the least possible for the mask; worst layer {result.worst.name} "

@@ -1,4 +1,5 @@
 """Text to token windows: int64 [n, length], for calibration (drawn by a seed) and evaluation (in order, tail dropped)."""
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
 
 from __future__ import annotations
 

@@ -6,6 +6,8 @@ Every error that a person can cause is a `PruneError`: the browser and the comma
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import ValidationError
 
 
@@ -48,20 +50,19 @@ def complaints(error: ValidationError) -> tuple[BadInput, ...]:
             found.append(cause)
             continue
         field = next((str(part) for part in reversed(item["loc"]) if isinstance(part, str)), "input")
-        found.append(BadInput(field, item["input"], _allowed(item), "Change it and try again."))
+        found.append(BadInput(field, item["input"], _allowed(item.get("ctx", {}), item["msg"]), "Change it and try again."))
     return tuple(found)
 
 
 _COMPARISONS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 
 
-def _allowed(item: object) -> str:
-    context: dict[str, object] = item.get("ctx", {}) if isinstance(item, dict) else {}
+def _allowed(context: dict[str, Any], message: str) -> str:
     limits = [f"{word} {context[name]}" for name, word in _COMPARISONS.items() if name in context]
     if limits:
         return " and ".join(limits)
     expected = context.get("expected") or context.get("expected_tags")
-    return str(expected) if expected else str(item["msg"]).lower() if isinstance(item, dict) else "another value"
+    return str(expected) if expected else message.lower()
 
 
 def _short(value: object) -> str:

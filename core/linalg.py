@@ -3,6 +3,7 @@
 Notation of METHODS.md: c rows out, b columns in, H = G + λ·mean(diag G)·I, H⁻¹ = UᵀU with U upper triangular.
 All functions keep the dtype they are given (float32 or float64) and never change their arguments.
 """
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
 
 from __future__ import annotations
 

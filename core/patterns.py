@@ -90,8 +90,8 @@ class SemiStructured(Noun):
     """n zeros in every m consecutive inputs of a row."""
 
     kind: Literal["semi-structured"] = "semi-structured"
-    n: int = Field(2, ge=0, le=1024, title="n", description="Zeros in each group.", json_schema_extra={"symbol": "n"})
-    m: int = Field(4, ge=1, le=1024, title="m", description="Consecutive inputs in a group.", json_schema_extra={"symbol": "m"})
+    n: int = Field(default=2, ge=0, le=1024, title="n", description="Zeros in each group.", json_schema_extra={"symbol": "n"})
+    m: int = Field(default=4, ge=1, le=1024, title="m", description="Consecutive inputs in a group.", json_schema_extra={"symbol": "m"})
     outlier_rows: OutlierRows = 0.0
     alpha_budget: AlphaBudget = "paper"
 

@@ -10,6 +10,7 @@
 Nothing is kept but the activations [windows, L, d]; a block's weights, Gram matrices and factors go when it is done. Where a
 journal has a finished block, its weights are written instead of solved for, and the result has the same bits.
 """
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
 """What a run would do: the layers it matches, how many entries go, an estimate of time and memory. Loads no weights."""
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
 
 from __future__ import annotations
 

@@ -33,7 +33,8 @@ class LayerProblem:
         if weight.ndim != 2 or not weight.is_floating_point() or 0 in weight.shape:
             raise BadInput("weight", f"{tuple(weight.shape)} {weight.dtype}", "a float matrix [out, in]", "Pass W as c×b.")
         if gram.shape != (weight.shape[1],) * 2:
-            raise BadInput("gram", tuple(gram.shape), f"[in, in] = {(weight.shape[1],) * 2}", "Pass G = XXᵀ of this layer's inputs.")
+            raise BadInput("gram", tuple(gram.shape), f"[in, in] = {(weight.shape[1],) * 2}",
+                           "Pass G = XXᵀ of this layer's inputs.")
         if gram.dtype not in (torch.float32, torch.float64):
             raise BadInput("gram", str(gram.dtype), "float32 or float64", "Accumulate G in float32 at least.")
         if gram.device != weight.device:

@@ -5,6 +5,7 @@ Called by `core.rows`, which shares the rows out over threads. Small tensor oper
 
 from __future__ import annotations
 
+# pyright: basic
 import numba
 import numpy as np
 
@@ -13,7 +14,7 @@ _FAST = {"reassoc", "contract", "nsz", "arcp"}
 
 
 @numba.njit(nogil=True, cache=True, fastmath=_FAST, error_model="numpy")
-def solve_rows_range(system, weight, pruned, solution, first, last):  # noqa: ANN001, ANN201  # pyright: ignore
+def solve_rows_range(system, weight, pruned, solution, first, last):
     """solution[i, S] = (system_SS)⁻¹ weight[i, S] for the rows first ≤ i < last, S = the True columns of pruned[i].
 
     system [B, B], weight and solution [c, B] of one float type, pruned bool [c, B]. Row by row of the upper factor R,
@@ -61,7 +62,7 @@ def solve_rows_range(system, weight, pruned, solution, first, last):  # noqa: AN
 
 
 @numba.njit(nogil=True, cache=True, fastmath=_FAST, error_model="numpy")
-def sweep_range(block, errors, corner, pruned, begin, end, first, last):  # noqa: ANN001, ANN201  # pyright: ignore
+def sweep_range(block, errors, corner, pruned, begin, end, first, last):
     """In rows first … last−1, columns j = begin … end−1: where pruned, e = w_j/U_jj goes to `errors`, and w_{j:} −= e·U[j, j:].
 
     block and errors [c, B] change in place; corner = U [B, B]; pruned bool [c, end − begin].

@@ -2,12 +2,14 @@
 
 On a CPU the rows are shared out over as many threads as torch uses. No row looks at another, so the split moves no bit.
 """
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -55,7 +57,7 @@ def _over_rows(kernel: Callable[..., None], arguments: tuple[Tensor | int, ...],
         kernel(*arrays, 0, rows)
         return
     bounds = [rows * i // threads for i in range(threads + 1)]
-    for done in [_pool(threads).submit(kernel, *arrays, a, z) for a, z in zip(bounds, bounds[1:], strict=False)]:
+    for done in [_pool(threads).submit(kernel, *arrays, a, z) for a, z in pairwise(bounds)]:
         done.result()
 
 

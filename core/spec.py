@@ -6,14 +6,13 @@ these models, so adding a method means: its parameters here, its generator in `c
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, TypeAdapter, field_validator, model_validator
 
 from core.errors import BadInput
 from core.noun import Noun
 from core.patterns import Pattern, SemiStructured, Structured, Unstructured, parse_pattern, pattern_word
-
 
 __all__ = ["Calibration", "Evaluation", "Magnitude", "Method", "Pattern", "RunSpec", "SemiStructured", "SparseGPT", "Structured",
            "Thanos", "Unstructured", "Wanda", "make_method", "parse_pattern", "pattern_word"]
@@ -24,9 +23,9 @@ class _Method(Noun):
 
     @property
     def version(self) -> int:
-        return METHOD_VERSIONS[self.name]  # type: ignore[attr-defined]
+        return METHOD_VERSIONS[type(self).model_fields["name"].default]
 
-    def resolved(self, pattern: Pattern) -> _Method:
+    def resolved(self, pattern: Pattern) -> Self:
         """The same parameters with every 'automatic' replaced by what it means for this pattern."""
         block_size = getattr(self, "block_size", 0)
         if block_size is not None:
@@ -55,7 +54,7 @@ class Magnitude(_Method):
     """The smallest |W| go; nothing else moves."""
 
     name: Literal["magnitude"] = "magnitude"
-    granularity: Literal["layer", "row"] = Field("layer", title="Compare within",
+    granularity: Literal["layer", "row"] = Field(default="layer", title="Compare within",
                                                  description="One threshold for the layer, or one for each row.")
 
 
@@ -63,7 +62,7 @@ class Wanda(_Method):
     """The smallest |W|·√G_jj go, row by row; nothing else moves (Sun et al. 2024)."""
 
     name: Literal["wanda"] = "wanda"
-    granularity: Literal["layer", "row"] = Field("row", title="Compare within",
+    granularity: Literal["layer", "row"] = Field(default="row", title="Compare within",
                                                  description="One threshold for each row, or one for the layer.")
 
 
@@ -118,11 +117,11 @@ def check_source(source: str, field: str) -> str:
 class Calibration(Noun):
     """The text whose activations make the Gram matrices."""
 
-    source: str = Field("embedded", title="Calibration text", description=SOURCES)
-    windows: int = Field(128, ge=1, le=100_000, title="Calibration windows", description="How many windows of tokens.")
-    length: int | None = Field(None, ge=2, le=131_072, title="Window length",
+    source: str = Field(default="embedded", title="Calibration text", description=SOURCES)
+    windows: int = Field(default=128, ge=1, le=100_000, title="Calibration windows", description="How many windows of tokens.")
+    length: int | None = Field(default=None, ge=2, le=131_072, title="Window length",
                                description="Tokens a window. Automatic: 2048 or the model's context, whichever is less.")
-    seed: int = Field(0, ge=0, le=2**31 - 1, title="Seed", description="Which windows are drawn.")
+    seed: int = Field(default=0, ge=0, le=2**31 - 1, title="Seed", description="Which windows are drawn.")
 
     @field_validator("source")
     @classmethod
@@ -133,10 +132,10 @@ class Calibration(Noun):
 class Evaluation(Noun):
     """The held-out text on which perplexity is measured: consecutive windows, tail dropped."""
 
-    source: str = Field("embedded", title="Evaluation text", description=SOURCES)
-    windows: int | None = Field(None, ge=1, le=100_000, title="Evaluation windows",
+    source: str = Field(default="embedded", title="Evaluation text", description=SOURCES)
+    windows: int | None = Field(default=None, ge=1, le=100_000, title="Evaluation windows",
                                 description="At most this many windows from the start. Automatic: all.")
-    length: int | None = Field(None, ge=2, le=131_072, title="Window length",
+    length: int | None = Field(default=None, ge=2, le=131_072, title="Window length",
                                description="Tokens a window. Automatic: 2048 or the model's context, whichever is less.")
 
     @field_validator("source")
@@ -148,19 +147,19 @@ class Evaluation(Noun):
 class RunSpec(Noun):
     """One run: this method and pattern on this model, calibrated and evaluated so."""
 
-    model: str = Field("demo", min_length=1, max_length=256, title="Model",
+    model: str = Field(default="demo", min_length=1, max_length=256, title="Model",
                        description="demo, a folder below PRUNESCOPE_MODELS, or a hub id")
-    revision: str | None = Field(None, max_length=64, title="Revision", description="Branch, tag or commit of a hub model.")
-    method: Method = Field(default_factory=Thanos)
-    pattern: Pattern = Field(default_factory=lambda: parse_pattern("0.5"))
-    refit: bool = Field(False, title="Exact refit", description="Solve for the best kept weights after the method.")
-    true_sequential: bool = Field(False, title="True sequential",
+    revision: str | None = Field(default=None, max_length=64, title="Revision", description="Branch, tag or commit of a hub model.")
+    method: Method = Thanos()
+    pattern: Pattern = Unstructured()
+    refit: bool = Field(default=False, title="Exact refit", description="Solve for the best kept weights after the method.")
+    true_sequential: bool = Field(default=False, title="True sequential",
                                   description="Collect inputs again inside a block, after each group of layers.")
-    calibration: Calibration = Field(default_factory=Calibration)
-    evaluation: Evaluation = Field(default_factory=Evaluation)
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", title="Device", description="auto: a GPU where there is one.")
+    calibration: Calibration = Calibration()
+    evaluation: Evaluation = Evaluation()
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", title="Device", description="auto: a GPU where there is one.")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        "auto", title="Arithmetic of the model", description="auto: float32; on a GPU, a checkpoint of over a billion parameters "
+        default="auto", title="Arithmetic of the model", description="auto: float32; on a GPU, a checkpoint of over a billion parameters "
         "keeps its own. Gram matrices and solves are float32 always.")
 
     @field_validator("model")

@@ -3,6 +3,7 @@
 A text is a list of documents. Evaluation joins them with a blank line and reads on; calibration draws windows from inside
 documents (core/calibration.py).
 """
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false, reportMissingTypeStubs=false
 
 from __future__ import annotations
 

@@ -109,7 +109,8 @@ def _read_method(words: Mapping[str, str]) -> tuple[Method, list[Refused]]:
 def _read_pattern(words: Mapping[str, str]) -> tuple[Pattern, list[Refused]]:
     usual = pattern_word(_USUAL.pattern)
     word = words.get("pattern", usual)
-    pattern, refused = _pattern(word, 0.0, "paper"), []
+    pattern = _pattern(word, 0.0, "paper")
+    refused: list[Refused] = []
     if isinstance(pattern, BadInput):
         refused.append(Refused(word="pattern", used=usual, reason=BadInput("pattern", word, pattern.allowed, pattern.remedy)))
         word, pattern = usual, _USUAL.pattern

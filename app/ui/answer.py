@@ -10,7 +10,7 @@ from app.figures import findings, numbers, tables
 from app.figures.layer_errors import layer_errors
 from app.figures.style import chart_config
 from app.link import command_line
-from app.ui import layout, planned
+from app.ui import controls, layout, planned
 from app.ui.layout import Figure
 from app.ui.view import Answer
 from core.records import RunResult
@@ -43,7 +43,7 @@ def draw_answer(answer: Answer) -> None:
             layer_errors(result.layers, theme=layout.theme(), calibration=result.calibration), theme=None,
             key="layer-errors" if answer.fits else "old-layer-errors", config=chart_config("layer-errors"),
             alt=f"Error of {numbers.plural(len(result.layers), 'layer')}. {findings.finding(result)}")
-        _details(result)
+        _details(result, "details" if answer.fits else "old-details")
 
 
 def draw_empty() -> None:
@@ -83,17 +83,19 @@ def _figures(result: RunResult) -> tuple[Figure, ...]:
     )
 
 
-def _details(result: RunResult) -> None:
-    layers, measured, repeat = st.tabs(["Layers", "How it was measured", "Repeat it, take it away"])
-    with layers:
-        st.dataframe(tables.layer_rows(result.layers), hide_index=True, column_config=_LAYER_FORMATS,
-                     column_order=tuple(_LAYER_FORMATS), height=320, alt="The layers of this run with their errors")
+def _details(result: RunResult, key: str) -> None:
+    measured, layers, repeat = st.tabs(["How it was measured", "Every layer", "Repeat it, take it away"], key=key,
+                                       on_change=controls.touched)
+    if layers.open:  # what shows tables and code is large: only who wants it waits for it
+        with layers:
+            st.dataframe(tables.layer_rows(result.layers), hide_index=True, column_config=_LAYER_FORMATS,
+                         column_order=tuple(_LAYER_FORMATS), height=360, alt="The layers of this run with their errors")
     with measured:
         layout.facts(_facts(result))
-    with repeat:
-        st.code(command_line(result.spec), language=None, wrap_lines=True)
+    if repeat.open:
+        repeat.code(command_line(result.spec), language=None, wrap_lines=True)
         name = f"prunescope-{result.spec.model.replace('/', '-')}-{result.spec.method.name}"
-        with st.container(horizontal=True):
+        with repeat.container(horizontal=True):
             st.download_button("Result as JSON", result.model_dump_json(indent=1), f"{name}.json", "application/json",
                                on_click="ignore", key="json")
             st.download_button("Layers as CSV", tables.layers_csv(result), f"{name}.csv", "text/csv", on_click="ignore", key="csv")

@@ -69,9 +69,11 @@ def _draw(spec: RunSpec) -> None:
         return
     plan = planning.plan
     layout.figures(_figures(plan))
-    with st.expander(f"The {numbers.plural(len(plan.layers), 'layer')} that will be pruned", key="planned-layers"):
-        st.dataframe(tables.planned_rows(plan.layers), hide_index=True, column_config=_FORMATS, height=280,
-                     alt="The layers that will be pruned")
+    listed = st.expander(f"The {numbers.plural(len(plan.layers), 'layer')} that will be pruned", key="planned-layers",
+                         on_change=controls.touched)
+    if listed.open:
+        listed.dataframe(tables.planned_rows(plan.layers), hide_index=True, column_config=_FORMATS, height=280,
+                         alt="The layers that will be pruned")
 
 
 def _figures(plan: Plan) -> tuple[Figure, ...]:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -111,6 +112,21 @@ def test_a_file_of_a_scheduler_that_never_was_is_not_believed(own_home):
     assert "device-0" not in before
     assert set(after) == {"scheduler", "device-0", "interactive-0"}
     assert after["scheduler"] == before["scheduler"]
+
+
+def test_a_missing_worker_is_seen_while_connected(own_home):
+    connection = cluster.Connection(own_home, lambda client: None)
+    client = connection.wait()
+    before = processes(own_home)
+    kill(before["device-0"])
+    assert connection.client(mend=True) is client
+    deadline = time.monotonic() + 30
+    while len(processes(own_home)) < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert {name for name, pid in processes(own_home).items() if before[name] != pid} == {"device-0"}
+    assert client.submit(os.getpid, resources={"device": 1}).result(timeout=30) > 0
+    connection.close()
 
 
 def test_the_command_line_says_and_ends(own_home):

@@ -37,6 +37,14 @@ def test_a_block_comes_back_bit_for_bit(tmp_path, dtype):
     assert sorted(path.suffix for path in (tmp_path / "run").iterdir()) == [".json", ".safetensors"]
 
 
+def test_the_weights_of_all_blocks_together(tmp_path):
+    journal = BlockJournal(tmp_path / "run")
+    assert journal.weights == {}
+    for block in range(3):
+        journal.write(block, BlockState(layers=(layer_record(block),), weights={f"{block}.q": torch.full((2, 2), float(block))}))
+    assert {name: weight[0, 0].item() for name, weight in journal.weights.items()} == {"0.q": 0, "1.q": 1, "2.q": 2}
+
+
 @pytest.mark.parametrize("suffix", [".json", ".safetensors"])
 @pytest.mark.parametrize("damage", ["cut", "flip", "gone", "empty"])
 def test_a_damaged_block_reads_as_none_and_can_be_written_again(tmp_path, suffix, damage):

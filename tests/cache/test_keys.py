@@ -17,6 +17,7 @@ SPECS = {
     "calibration": {"calibration": {"windows": 64}}, "seed": {"calibration": {"seed": 1}},
     "text": {"calibration": {"source": "hub:x"}},
     "evaluation": {"evaluation": {"windows": 64}}, "length": {"evaluation": {"length": 64}}, "device": {"device": "cpu"},
+    "dtype": {"dtype": "float32"},
 }
 
 
@@ -49,6 +50,9 @@ def test_the_dense_perplexity_is_shared_by_methods_and_not_by_texts():
     assert dense_key(spec, REVISIONS) != dense_key(spec, REVISIONS.model_copy(update={"evaluation": "e2"}))
     assert dense_key(spec, REVISIONS) != dense_key(RunSpec(evaluation={"windows": 3}), REVISIONS)
     assert dense_key(spec, REVISIONS) != dense_key(RunSpec(device="cuda"), REVISIONS)
+    free = {"method", "pattern", "refit", "true_sequential", "calibration"}
+    for name in set(RunSpec.model_fields) - free:
+        assert dense_key(spec, REVISIONS) != dense_key(RunSpec(**SPECS[name]), REVISIONS), name
 
 
 def test_canonical_json_is_sorted_and_without_spaces():

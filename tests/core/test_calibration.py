@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+
 from core.calibration import calibration_windows, evaluation_windows
 from core.errors import BadInput
 from core.spec import Calibration, Evaluation

@@ -4,11 +4,12 @@ import csv
 import json
 
 import pytest
+from typer.testing import CliRunner
+
 from core.__main__ import app
 from core.records import RunResult
 from core.spec import METHODS
 from core.words import WORDS
-from typer.testing import CliRunner
 
 SMALL = ["--windows", "4", "--length", "48", "--evaluation-windows", "2", "--evaluation-length", "40"]
 

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from core.calibration import Windows
 from core.perplexity import evaluated, next_token_loss
 

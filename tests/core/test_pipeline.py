@@ -4,14 +4,14 @@ import math
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
+
 from core.errors import BadInput
 from core.export import MemoryJournal, save_checkpoint
 from core.journal import BlockState
 from core.pipeline import evaluate, prune
 from core.records import RunResult
 from core.spec import Calibration, Evaluation, RunSpec, make_method, parse_pattern
-from transformers import AutoModelForCausalLM
-
 from tests.core.families import FAMILIES, LINEARS, save_family
 
 SMALL = {"calibration": Calibration(windows=6, length=48), "evaluation": Evaluation(windows=4, length=40)}

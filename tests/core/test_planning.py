@@ -1,6 +1,7 @@
 """The plan says beforehand what the run then does."""
 
 import pytest
+
 from core.errors import BadInput
 from core.pipeline import prune
 from core.planning import choose_device, plan

@@ -4,6 +4,7 @@ import json
 import os
 
 import pytest
+
 from core.errors import BadInput
 from core.texts import read_text, text_revision
 
