@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import math
+import multiprocessing
+import os
 import statistics
-import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -50,24 +52,29 @@ def solved(problem: LayerProblem, method: str, pattern: Pattern, **parameters: o
     return solve(fresh, method, pattern, **parameters)
 
 
-def temporary_bytes(call: Callable[[], object]) -> int:
-    """Growth of resident memory while `call` runs, sampled every millisecond."""
-    def resident() -> int:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+def temporary_bytes(method: str, size: int) -> int:
+    """Peak resident memory of a 50 % solve above what was resident before it, in a process of its own (so that nothing freed
+    earlier is used again unseen), with an allocator that gives large blocks back at once (so that what is freed is not counted)."""
+    os.environ["MALLOC_MMAP_THRESHOLD_"] = "1000000"
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1) as pool:
+        return pool.apply(_temporary_bytes, (method, size))
 
-    peak, done = [resident()], threading.Event()
-    before = peak[0]
 
-    def watch() -> None:
-        while not done.wait(0.001):
-            peak[0] = max(peak[0], resident())
+def _temporary_bytes(method: str, size: int) -> int:
+    solved(layer(64, 64), method, Unstructured(sparsity=0.5))
+    problem = layer(size, size)
+    torch.linalg.cholesky(torch.eye(64))
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from here
+    before = _status("VmRSS")
+    solved(problem, method, Unstructured(sparsity=0.5))
+    return _status("VmHWM") - before
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    call()
-    done.set()
-    watcher.join()
-    return peak[0] - before
+
+def _status(name: str) -> int:
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(f"{name}:"))
+    return int(line.split()[1]) * 1024
 
 
 def main() -> None:
@@ -97,7 +104,7 @@ def main() -> None:
         print(line, flush=True)
     own = (problem.weight.numel() + problem.gram.numel()) * 4
     for name in ("sparsegpt", "thanos"):
-        grown = temporary_bytes(partial(solved, problem, name, Unstructured(sparsity=0.5)))
+        grown = temporary_bytes(name, size)
         print(f"temporary memory, {name} 50 %: {grown / 2**20:.0f} MiB = {grown / own:.2f} × (W + G)")
     if given.growth:
         sizes = [512, 1024, 2048, 4096]

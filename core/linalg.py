@@ -42,13 +42,16 @@ def inverse_factor(hessian: Tensor, *, layer: str = "layer", damping: float = 0.
         IllConditioned: H is not positive definite in this arithmetic; says the pivot that failed.
     """
     reversed_ = hessian.flip(0, 1)
+    del hessian
     lower, info = torch.linalg.cholesky_ex(reversed_)
     failed = int(info)
     if failed:
         raise IllConditioned(layer, _failed_pivot(reversed_, failed - 1), damping)
     del reversed_
-    identity = torch.eye(len(lower), dtype=lower.dtype, device=lower.device)
-    return torch.linalg.solve_triangular(lower, identity, upper=False).flip(0, 1)
+    inverse = torch.eye(len(lower), dtype=lower.dtype, device=lower.device).mT  # column-major: solved in place
+    torch.linalg.solve_triangular(lower, inverse, upper=False, out=inverse)
+    del lower
+    return inverse.flip(0, 1)
 
 
 def cholesky(matrix: Tensor, *, layer: str = "layer", damping: float = 0.0) -> Tensor:

@@ -20,8 +20,8 @@ def smallest(scores: Tensor, count: int | Tensor) -> Tensor:
     """
     threshold = _order_statistic(scores, count)
     chosen, ties = scores < threshold, scores == threshold
-    wanted = count - chosen.sum()
-    if scores.is_cuda or bool(ties.sum() != wanted):
+    wanted = count - chosen.count_nonzero()
+    if scores.is_cuda or bool(ties.count_nonzero() != wanted):
         ties &= ties.flatten().cumsum(0).view_as(ties) <= wanted
     return chosen.logical_or_(ties)
 

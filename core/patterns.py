@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -15,7 +16,11 @@ from pydantic import Field, model_validator
 from core.errors import BadInput
 from core.noun import Noun
 
-_SLACK = 1e-9  # 0.3·10 is 2.9999999999999996 in binary: counts are taken from p·n + slack
+
+def _exact(share: float) -> Fraction:
+    """The decimal a person wrote: 0.3·10 is 2.9999999999999996 in binary, and counts must not notice."""
+    return Fraction(repr(float(share)))
+
 
 Sparsity = Annotated[
     float,
@@ -60,7 +65,7 @@ Target = Entries | Groups | Columns
 
 def outlier_count(rows: int, alpha: float) -> int:
     """⌈αc⌉: how many of c rows stay dense."""
-    return math.ceil(alpha * rows - _SLACK)
+    return math.ceil(_exact(alpha) * rows)
 
 
 class Unstructured(Noun):
@@ -73,7 +78,7 @@ class Unstructured(Noun):
 
     @model_validator(mode="after")
     def _room(self) -> Unstructured:
-        if self.alpha_budget == "iso" and self.sparsity > 1 - self.outlier_rows + _SLACK:
+        if self.alpha_budget == "iso" and _exact(self.sparsity) > 1 - _exact(self.outlier_rows):
             raise BadInput("outlier_rows", self.outlier_rows, f"at most 1 − p = {1 - self.sparsity:g} at p = {self.sparsity:g}",
                            "With the budget 'iso' the other rows must hold all the zeros: lower α or p, or use 'paper'.")
         return self
@@ -82,7 +87,7 @@ class Unstructured(Noun):
         """⌊p·c·b⌋ entries over the active rows ('paper': c counts the active rows only)."""
         active = rows - outlier_count(rows, self.outlier_rows)
         counted = active if self.alpha_budget == "paper" else rows
-        count = math.floor(self.sparsity * counted * columns + _SLACK)
+        count = math.floor(_exact(self.sparsity) * counted * columns)
         return Entries(count=min(count, active * columns))
 
 
@@ -108,13 +113,14 @@ class SemiStructured(Noun):
         """n′, the zeros in each group of the rows that are not kept dense."""
         if self.alpha_budget == "paper":
             return self.n
-        exact = self.n / (1 - self.outlier_rows)
-        if exact <= self.m + _SLACK and abs(exact - round(exact)) < 1e-6:
-            return round(exact)
+        exact = self.n / (1 - _exact(self.outlier_rows))
+        whole = round(exact)
+        if whole <= self.m and abs(exact - whole) < 1e-6:  # α = 0.3333333 is meant as a third
+            return whole
         near = sorted({max(0, min(self.m, k)) for k in (math.floor(exact), math.ceil(exact))})
         words = " or ".join(f"{k}:{self.m} ({100 * (1 - self.outlier_rows) * k / self.m:.1f} % counted)" for k in near)
         raise BadInput("outlier_rows", self.outlier_rows,
-                       f"values for which n/(1 − α) is a whole number up to m = {self.m}; here it is {exact:.3g}",
+                       f"values for which n/(1 − α) is a whole number up to m = {self.m}; here it is {float(exact):.3g}",
                        f"No n′:{self.m} keeps {self.n}:{self.m}'s total; nearest: {words}. Use 'paper' with one of these.")
 
     def target(self, rows: int, columns: int) -> Groups:
@@ -133,14 +139,14 @@ class Structured(Noun):
 
     @model_validator(mode="after")
     def _room(self) -> Structured:
-        if self.sparsity / (1 - self.outlier_rows) > 1 + _SLACK:
+        if _exact(self.sparsity) > 1 - _exact(self.outlier_rows):
             raise BadInput("outlier_rows", self.outlier_rows, f"at most 1 − p = {1 - self.sparsity:g} at p = {self.sparsity:g}",
                            "p/(1 − α) of the columns would go, which is more than all: lower α or p.")
         return self
 
     def target(self, rows: int, columns: int) -> Columns:
         """s = ⌈p·b/(1−α)⌉ columns (Ilin & Richtárik 2025, structured pruning with outlier rows)."""
-        return Columns(count=min(columns, math.ceil(self.sparsity * columns / (1 - self.outlier_rows) - _SLACK)))
+        return Columns(count=min(columns, math.ceil(_exact(self.sparsity) * columns / (1 - _exact(self.outlier_rows)))))
 
 
 Pattern = Annotated[Unstructured | SemiStructured | Structured, Field(discriminator="kind")]
@@ -155,7 +161,7 @@ def parse_pattern(word: str, *, alpha: float = 0.0, alpha_budget: str = "paper")
         return Unstructured.model_validate({"sparsity": _share(match), "alpha_budget": alpha_budget, **share})
     if match := re.fullmatch(rf"col(?:umn)?s?:{number}", text):
         return Structured.model_validate({"sparsity": _share(match), **share})
-    if match := re.fullmatch(r"(\d+):(\d+)", text):
+    if match := re.fullmatch(r"(\d{1,9}):(\d{1,9})", text):
         return SemiStructured.model_validate({"n": int(match[1]), "m": int(match[2]), "alpha_budget": alpha_budget, **share})
     raise BadInput("pattern", word, "0.5 or 50% (unstructured), 2:4 (n zeros in every m), columns:0.3 (whole columns)",
                    "Write it in one of these forms.")

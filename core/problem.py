@@ -13,6 +13,8 @@ from torch import Tensor
 from core.errors import BadInput
 from core.linalg import damp, inverse_factor, masked_cg, raising_damping
 
+_ROWS_AT_ONCE = 512
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LayerProblem:
@@ -39,7 +41,7 @@ class LayerProblem:
             raise BadInput("gram", str(gram.dtype), "float32 or float64", "Accumulate G in float32 at least.")
         if gram.device != weight.device:
             raise BadInput("gram", str(gram.device), f"the weight's device, {weight.device}", "Move one of them.")
-        if not ("finite" in self._shared or bool(gram.isfinite().all())) or not bool(weight.isfinite().all()):
+        if not ("finite" in self._shared or _finite(gram)) or not _finite(weight):
             raise BadInput(self.name, "NaN or infinity", "finite weights and inputs",
                            "Look for overflow in the model: fp16 activations are the usual cause.")
         self._shared["finite"] = True
@@ -70,19 +72,27 @@ class LayerProblem:
 
     def row_energy(self) -> Tensor:
         """h_i = ‖W_i X‖² = W_i G W_iᵀ [c], exact, over all calibration tokens."""
-        weight = self.working_weight
-        return ((weight @ self.working_gram) * weight).sum(1)
+        return self._energies(self.working_weight)
 
     def error(self, weight: Tensor) -> Tensor:
         """f(Ŵ) = tr((Ŵ−W) G (Ŵ−W)ᵀ), a float64 scalar."""
-        change = weight.to(self.dtype) - self.working_weight
-        return ((change @ self.working_gram) * change).sum(dtype=torch.float64).clamp(min=0)
+        return self._energies(weight.to(self.dtype), self.working_weight).sum(dtype=torch.float64).clamp(min=0)
 
     def energy(self) -> Tensor:
         """tr(W G Wᵀ), the error of removing everything: a float64 scalar."""
         if "energy" not in self._own:
             self._own["energy"] = self.row_energy().sum(dtype=torch.float64)
         return self._own["energy"]
+
+    def _energies(self, weight: Tensor, origin: Tensor | None = None) -> Tensor:
+        """The diagonal of D G Dᵀ [c], D = weight − origin, some rows at a time: no temporary the size of the layer."""
+        gram, parts = self.working_gram, list[Tensor]()
+        for start in range(0, len(weight), _ROWS_AT_ONCE):
+            rows = weight[start : start + _ROWS_AT_ONCE]
+            if origin is not None:
+                rows = rows - origin[start : start + _ROWS_AT_ONCE]
+            parts.append(((rows @ gram) * rows).sum(1))
+        return torch.cat(parts)
 
     def relative(self, error: Tensor) -> float:
         """f divided by tr(W G Wᵀ); 0 for a layer whose output is nothing."""
@@ -109,6 +119,11 @@ class LayerProblem:
         return replace(self, weight=weight, name=name or self.name)
 
 
+def _finite(tensor: Tensor) -> bool:
+    """Whether no entry is NaN or infinite; NaN is in both extremes. No temporary."""
+    return bool(torch.stack(tensor.aminmax()).isfinite().all())
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LayerSolution:
     """A pruned layer: `weight` [c, b] in W's dtype, `pruned` bool [c, b] (there `weight` is exactly 0).
@@ -128,7 +143,7 @@ class LayerSolution:
     @property
     def counted_sparsity(self) -> float:
         """Zeros of the weight itself over its entries: counted, never assumed."""
-        return int((self.weight == 0).sum()) / self.weight.numel()
+        return 1 - int(self.weight.count_nonzero()) / self.weight.numel()
 
 
 def optimum(problem: LayerProblem, pruned: Tensor, *, tolerance: float = 1e-12, iterations: int = 1000) -> Tensor:

@@ -79,18 +79,24 @@ def steps(problem: LayerProblem, method: Method, pattern: Unstructured | SemiStr
     target = pattern.target(rows, columns)
     started = _now(problem.weight)
     dense, active, inner = _set_aside(problem, outlier_count(rows, pattern.outlier_rows))
-    outcome = yield from kernel_of(method)(inner, target, method.resolved(pattern))  # type: ignore[arg-type]
-    weight = problem.working_weight.clone()
-    pruned = torch.zeros(rows, columns, dtype=torch.bool, device=weight.device)
-    weight[active], pruned[active] = outcome.weight, outcome.pruned
+    damping, weight = None, problem.working_weight
+    pruned = torch.zeros_like(weight, dtype=torch.bool)
+    if inner is not None:
+        outcome = yield from kernel_of(method)(inner, target, method.resolved(pattern))  # type: ignore[arg-type]
+        damping = outcome.damping
+        if len(dense):
+            weight = weight.clone()
+            weight[active], pruned[active] = outcome.weight, outcome.pruned
+        else:
+            weight, pruned = outcome.weight, outcome.pruned
     if refit:
         weight = exact_refit(problem, weight, pruned)
-    result = weight.to(problem.weight.dtype).masked_fill_(pruned, 0)
+    result = weight.to(problem.weight.dtype, copy=inner is None).masked_fill_(pruned, 0)
     result[dense] = problem.weight[dense]
     seconds = _now(result) - started
     return LayerSolution(
         weight=result, pruned=pruned, relative_error=problem.relative(problem.error(result)), seconds=seconds, dense_rows=dense,
-        damping=outcome.damping, dense_columns=columns % target.m if isinstance(target, Groups) else 0)
+        damping=damping, dense_columns=columns % target.m if isinstance(target, Groups) else 0)
 
 
 def exact_refit(problem: LayerProblem, weight: Tensor, pruned: Tensor, *, iterations: int = 60) -> Tensor:
@@ -99,15 +105,15 @@ def exact_refit(problem: LayerProblem, weight: Tensor, pruned: Tensor, *, iterat
     return masked_cg(problem.working_gram, problem.working_weight, start, pruned, iterations=iterations, tolerance=1e-4)[0]
 
 
-def _set_aside(problem: LayerProblem, count: int) -> tuple[Tensor, Tensor, LayerProblem]:
-    """The `count` rows of most energy h_i (equal ones in row order), the others, and the problem of the others."""
+def _set_aside(problem: LayerProblem, count: int) -> tuple[Tensor, Tensor, LayerProblem | None]:
+    """The `count` rows of most energy h_i (equal ones in row order), the others, and the problem of the others if there are any."""
     rows = len(problem.weight)
     everything = torch.arange(rows, device=problem.weight.device)
     if count == 0:
         return everything[:0], everything, problem
     order = problem.row_energy().sort(descending=True, stable=True).indices
     dense, active = order[:count].sort().values, order[count:].sort().values
-    return dense, active, problem.with_weight(problem.weight[active]) if len(active) else problem
+    return dense, active, problem.with_weight(problem.weight[active]) if len(active) else None
 
 
 def _now(tensor: Tensor) -> float:

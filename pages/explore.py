@@ -30,7 +30,7 @@ elif form.spec and seen.record and seen.record.state in ("failed", "cancelled"):
 elif form.spec and not (seen.answer and seen.answer.fits):
     planned.draw_plan(form.spec)
 if seen.outdated:
-    layout.note("The model, a text or the method has changed since this was computed. Run computes it as it would be today.")
+    layout.note("This was computed with another model, text or version of the method than are here now. Run computes it anew.")
 
 if seen.answer:
     answer.draw_answer(seen.answer)

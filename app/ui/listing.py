@@ -41,7 +41,8 @@ def choose() -> Page:
         chosen = st.segmented_control("Show", list(FILTERS), key="show", default="All", required=True, label_visibility="collapsed")
         states = FILTERS[chosen or "All"]
         total = store.count(states)
-        page = st.pagination(-(-total // PAGE), key=f"page-{chosen}") if total > PAGE else 1
+        pages = -(-total // PAGE)
+        page = st.pagination(pages, key=f"page-{chosen}", width=100 + 42 * min(pages, 7)) if pages > 1 else 1
     return Page(records=store.runs(offset=(page - 1) * PAGE, limit=PAGE, states=states), total=total, active=store.count(ACTIVE))
 
 
@@ -89,9 +90,10 @@ def _draw_active(key: str) -> None:
     record = resources.store().record(key)
     if record is None or not record.active:
         st.rerun()
-    _draw_row(record)
     share, words = activity.bar(record, resources.jobs().progress(key), resources.jobs().position(key))
-    st.progress(share, text=words)
+    with st.container(gap=None):
+        _draw_row(record)
+        st.progress(share, text=words)
 
 
 def _draw_row(record: RunRecord) -> None:

@@ -55,11 +55,15 @@ def draw_refusal(spec: RunSpec | None) -> None:
 
 def draw_plan(spec: RunSpec) -> None:
     """What pressing Run would do. Asks again until the plan is there."""
-    st.fragment(_draw, run_every=0.5 if resources.jobs().plan(spec).state == "computing" else None)(spec)
+    asking = resources.jobs().plan(spec).state == "computing"
+    st.fragment(_draw, run_every=0.5 if asking else None)(spec, asking)
 
 
-def _draw(spec: RunSpec) -> None:
+def _draw(spec: RunSpec, asking: bool) -> None:
     planning = resources.jobs().plan(spec)
+    if asking and planning.state != "computing":
+        controls.touched()
+        st.rerun()
     if planning.state == "failed":
         layout.note(planning.error or "", tone="bad", title="This cannot be run as it is.")
         return

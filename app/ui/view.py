@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from app.ui import resources, state
+from cache.keys import run_key
 from cache.records import RunRecord
 from core.errors import PruneError
 from core.records import RunResult
@@ -30,7 +31,7 @@ class View:
     record: RunRecord | None
     answer: Answer | None
     problem: str | None = None
-    outdated: bool = False  # the opened run was made by other revisions than today's
+    outdated: bool = False  # the answer was made with another model, text or method version than today's
 
     @property
     def active(self) -> bool:
@@ -59,7 +60,8 @@ def look(spec: RunSpec | None) -> View:
         return View(key=key, record=record, answer=fitting, problem=problem, outdated=outdated)
     shipped = next((item for item in resources.gallery() if item.spec == spec), None)
     if shipped is not None and record is None:
-        return View(key=key, record=None, problem=problem, answer=_shipped(shipped, fits=True))
+        differs = today is not None and run_key(shipped.spec, shipped.revisions) != today
+        return View(key=key, record=None, problem=problem, answer=_shipped(shipped, fits=True), outdated=differs)
     return View(key=key, record=record, answer=_last(), problem=problem)
 
 

@@ -24,9 +24,9 @@ def kernel(problem: LayerProblem, target: Target, method: SparseGPT) -> Generato
 
     O(b³) for U and O(cb²) for the sweep. Raises IllConditioned.
     """
+    upper, damping = problem.factor(method.damping, may_raise=method.raise_damping)
     weight = problem.working_weight.clone()
     columns = weight.shape[1]
-    upper, damping = problem.factor(method.damping, may_raise=method.raise_damping)
     dead = problem.dead
     pruned = torch.zeros_like(weight, dtype=torch.bool)
     loss = weight.new_zeros(())

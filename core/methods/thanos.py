@@ -30,9 +30,9 @@ def kernel(problem: LayerProblem, target: Target, method: Thanos) -> Generator[S
 
 def _blocks(problem: LayerProblem, target: Entries | Groups, method: Thanos) -> Generator[Step, None, Outcome]:
     """O(b³) for U, Σ min(|S|, B−|S|)³/6 for the rows, c·b² for the updates. Raises IllConditioned."""
+    upper, damping = problem.factor(method.damping, may_raise=method.raise_damping)
     weight = problem.working_weight.clone()
     columns = weight.shape[1]
-    upper, damping = problem.factor(method.damping, may_raise=method.raise_damping)
     norm, dead = problem.input_norm, problem.dead
     pruned = torch.zeros_like(weight, dtype=torch.bool)
     loss = weight.new_zeros(())
@@ -61,7 +61,7 @@ def _choose(weight: Tensor, norm: Tensor, dead: Tensor, target: Entries | Groups
     """The block's mask [c, width]: its part of the `left` smallest |W_ij|√G_jj of all remaining columns, or n of each group."""
     if isinstance(target, Groups):
         weight, norm, dead = weight[:, :width], norm[:width], dead[:width]
-    scores = (weight.abs() * norm).masked_fill_(dead, -1)
+    scores = (weight * norm).abs_().masked_fill_(dead, -1)
     if isinstance(target, Groups):
         return smallest_in_groups(scores, target.n, target.m)
     return smallest(scores, left)[:, :width]

@@ -14,7 +14,7 @@ from core.spec import Wanda
 def kernel(problem: LayerProblem, target: Target, method: Wanda) -> Generator[Step, None, Outcome]:
     """Score |W_ij|·√G_jj, dead inputs first; compared within a row or the layer; columns by their mean score. O(cb)."""
     weight = problem.working_weight
-    scores = (weight.abs() * problem.input_norm).masked_fill_(problem.dead, -1)
+    scores = (weight * problem.input_norm).abs_().masked_fill_(problem.dead, -1)
     pruned = select(scores, target, granularity=method.granularity)
     kept = weight.masked_fill(pruned, 0)
     yield Step(columns=(0, weight.shape[1]), pruned=pruned, weight=kept, loss=None)

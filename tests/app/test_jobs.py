@@ -34,7 +34,7 @@ def quick(seed: int, **changes: object) -> RunSpec:
 
 def slow(seed: int) -> RunSpec:
     """Some seconds: long enough to be met on the way."""
-    return quick(seed, method=make_method("thanos", block_size=8), calibration=Calibration(windows=128, length=64, seed=seed))
+    return quick(seed, method=make_method("thanos", block_size=8), calibration=Calibration(windows=64, length=64, seed=seed))
 
 
 def save_small_model(folder: Path) -> None:

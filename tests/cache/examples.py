@@ -4,7 +4,7 @@ import hashlib
 
 from cache import RunRecord
 from core.records import Environment, Evaluated, LayerRecord, Plan, PlannedLayer, Revisions, RunResult
-from core.spec import Calibration, Evaluation, RunSpec
+from core.spec import RunSpec
 
 REVISIONS = Revisions(model="m1", calibration="c1", evaluation="e1", method=1, core=1)
 
@@ -39,6 +39,3 @@ def plan_of(**changes: object) -> Plan:
     return Plan.model_validate({
         "layers": (layer,), "parameters": 16, "blocks": 1, "context": 64, "family": "llama", "device": "cpu", "calibration": "c",
         "evaluation": "e", "seconds": 1.0, "memory_bytes": 1, "disk_bytes": 1, **changes})
-
-
-SMALL = {"calibration": Calibration(windows=4, length=64), "evaluation": Evaluation(windows=2, length=64)}

@@ -8,6 +8,7 @@ import pytest
 
 from app.figures import numbers
 from app.ui import resources
+from cache.store import Store
 from core.spec import METHODS, RunSpec, make_method, parse_pattern
 from tests.pages.conftest import SMALL, charts, link, said
 
@@ -45,7 +46,19 @@ def test_a_stored_result_opens_from_its_key_alone(visit, keep, small_result):
     assert page.button(key="run_button").disabled
     names = {name for trace in json.loads(charts(page)[0])["data"] for name in trace.get("customdata") or []}
     assert names == {layer.name for layer in small_result.layers}
-    assert "--windows 4" in page.code[0].value
+
+
+def test_a_result_can_be_repeated_and_taken_away(visit, keep, small_result):
+    page = visit(words={"run": keep(small_result)})
+    page.session_state["details"] = "Repeat it, take it away"
+    page.run()
+    assert page.code[0].value.startswith("python -m core prune --model demo --method thanos --pattern 0.5")
+    assert "--evaluation-windows 4" in page.code[0].value
+    assert [item.proto.label for item in page.get("download_button")] == ["Result as JSON", "Layers as CSV"]
+    page.session_state["details"] = "Every layer"
+    page.run()
+    assert len(page.dataframe[0].value) == len(small_result.layers)
+    assert link(page)["run"]
 
 
 def test_first_paint_shows_the_newest_finished_run_of_the_demo(visit, keep, small_result):
@@ -62,7 +75,14 @@ def test_first_paint_shows_the_shipped_example_and_says_so(visit, no_gallery, sm
     page = visit()
     assert "shipped with PruneScope" in said(page)
     assert len(charts(page)) == 1
+    assert "computed with another" not in said(page)
     assert not page.button(key="run_button").disabled
+
+
+def test_a_shipped_example_of_another_text_says_so(visit, no_gallery, small_result):
+    other = small_result.revisions.model_copy(update={"evaluation": "the text of another Python"})
+    (no_gallery / "thanos.json").write_text(small_result.model_copy(update={"revisions": other}).model_dump_json())
+    assert "computed with another model, text or version" in said(visit())
 
 
 def test_changing_a_control_keeps_the_old_answer_and_labels_it(visit, keep, small_result):
@@ -207,6 +227,32 @@ def test_a_waiting_run_says_its_place_and_can_be_cancelled(visit, keep, store):
     assert store.record(first).state == "queued"
 
 
+def test_pressing_run_asks_for_the_run_even_before_there_are_workers(visit, store):
+    page = visit(words=SMALL_WORDS)
+    page.button(key="run_button").click().run()
+    (record,) = store.runs()
+    assert (record.spec, record.state) == (SMALL, "queued")
+    assert link(page)["run"] == record.key
+    assert page.button(key="run_button").label == "Running…"
+
+
+def test_a_full_disk_is_told_and_nothing_is_asked_for(visit, store, monkeypatch):
+    monkeypatch.setattr(Store, "free_bytes", lambda self: 1)
+    page = visit(words=SMALL_WORDS)
+    page.button(key="run_button").click().run()
+    assert "PRUNESCOPE_HOME to a folder on a larger disk" in said(page)
+    assert store.count() == 0
+    page.selectbox(key="method").set_value("wanda").run()
+    assert "larger disk" not in said(page)
+
+
+def test_the_example_runs_with_one_button(visit, store):
+    page = visit(words={"method": "wanda"})
+    page.button(key="run_demo").click().run()
+    assert [record.spec for record in store.runs()] == [RunSpec()]
+    assert page.selectbox(key="method").value == "thanos"
+
+
 def test_a_result_of_older_revisions_stays_openable_and_says_so(visit, keep, store, small_result):
     key = keep(small_result)
     old = "ab" * 32
@@ -214,7 +260,7 @@ def test_a_result_of_older_revisions_stays_openable_and_says_so(visit, keep, sto
     store.put_result(old, store.result(key))
     store.delete(key)
     page = visit(words={"run": old})
-    assert "has changed since this was computed" in said(page)
+    assert "computed with another model, text or version" in said(page)
     assert link(page)["run"] == old
     assert not page.button(key="run_button").disabled
 
