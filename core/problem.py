@@ -143,7 +143,7 @@ class LayerSolution:
     @property
     def counted_sparsity(self) -> float:
         """Zeros of the weight itself over its entries: counted, never assumed."""
-        return 1 - int(self.weight.count_nonzero()) / self.weight.numel()
+        return (self.weight.numel() - int(self.weight.count_nonzero())) / self.weight.numel()
 
 
 def optimum(problem: LayerProblem, pruned: Tensor, *, tolerance: float = 1e-12, iterations: int = 1000) -> Tensor:

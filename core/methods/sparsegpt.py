@@ -46,7 +46,7 @@ def kernel(problem: LayerProblem, target: Target, method: SparseGPT) -> Generato
         weight[:, start:stop] = block
         if stop < columns:
             weight[:, stop:].addmm_(errors, upper[start:stop, stop:], alpha=-1)
-        loss = loss + errors.square_().sum()
+        loss = loss + errors.square_().masked_fill_(dead[start:stop], 0).sum()
         yield Step(columns=(start, stop), pruned=pruned, weight=weight, loss=loss)
     weight.masked_fill_(pruned, 0)
     return Outcome(weight=weight, pruned=pruned, damping=damping)

@@ -48,7 +48,7 @@ def _blocks(problem: LayerProblem, target: Entries | Groups, method: Thanos) -> 
         corner = upper[start:stop, start:stop]
         block = weight[:, start:stop]
         solution = solve_rows(corner.T @ corner, block, mask, layer=problem.name, damping=damping)
-        loss = loss + (solution * block).sum()
+        loss = loss + (solution * block).masked_fill_(dead[start:stop], 0).sum()
         weight[:, start:].addmm_(solution @ corner.T, upper[start:stop, start:], alpha=-1)
         yield Step(columns=(start, stop), pruned=pruned, weight=weight, loss=loss)
     if not bool(loss.isfinite()):
@@ -82,6 +82,7 @@ def _structured(problem: LayerProblem, count: int, method: Thanos) -> Generator[
         weight[:, kept] += torch.cholesky_solve(hessian[kept][:, gone] @ taken.T, factor).T
     weight[:, gone] = 0
     pruned = removed.expand_as(weight).clone()
-    loss = -(((weight - problem.working_weight) @ hessian[:, gone]) * taken).sum()  # ΔH is zero on the kept columns
+    change = ((weight - problem.working_weight) @ hessian[:, gone]).masked_fill_(problem.dead[gone], 0)  # ΔH is 0 on the kept columns
+    loss = -(change * taken).sum()
     yield Step(columns=(0, weight.shape[1]), pruned=pruned, weight=weight, loss=loss)
     return Outcome(weight=weight, pruned=pruned, damping=damping)
