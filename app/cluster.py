@@ -2,7 +2,7 @@
 
     HOME/cluster/HOST/scheduler.json   the scheduler's address, written by Dask
     HOME/cluster/HOST/processes.json   which processes were started (number and birth, so that a reused number is no match)
-    HOME/cluster/HOST/lock             held by the operating system while somebody starts or stops; gone with its holder
+    HOME/cluster/HOST/lock, code       held while somebody starts or stops, gone with its holder; which code they run
     HOME/cluster/HOST/dask.yaml        Dask's settings for them           HOME/logs/NAME.log   what they say
 
 Two lanes, by Dask resources: `device` workers compute runs, one for each GPU or one for the CPU; the `interactive` worker answers
@@ -28,6 +28,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -35,6 +36,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from app.tasks import threads
+from cache.keys import files_key
 from cache.store import default_home
 
 if TYPE_CHECKING:
@@ -79,15 +81,16 @@ def lanes() -> tuple[Lane, ...]:
     return (*devices, Lane(name="interactive-0", resource="interactive", memory=0.25, gpu=devices[-1].gpu))
 
 
-def ensure_cluster(home: Path) -> str:
+def ensure_cluster(home: Path, *, renew: bool = False) -> str:
     """The scheduler's address, started with its workers where they are missing. Two callers at once start one cluster.
-    Raises ClusterError."""
+    `renew`: also where they run other code than this process. Raises ClusterError."""
     if external := os.environ.get("PRUNESCOPE_SCHEDULER"):
         return external
     folder = _folder(home)
     with _lock(folder):
         alive = _alive(folder)
-        address = _address(folder) if "scheduler" in alive else None
+        outdated = renew and (not (folder / "code").exists() or (folder / "code").read_text() != _code())
+        address = _address(folder) if "scheduler" in alive and not outdated else None
         if address is None:
             _end(alive.values())
             (folder / "scheduler.json").unlink(missing_ok=True)
@@ -127,14 +130,15 @@ def cluster_status(home: Path) -> dict[str, object]:
 
 class Connection:
     """A Dask client that is made in the background, and made again when the scheduler is lost. `on_connect` is called with
-    each new client, so that work the lost scheduler knew of can be handed to the new one."""
+    each new client, so that work the lost scheduler knew of can be handed to the new one. The first connection of a web
+    server replaces workers that run other code, from before an update say; later ones take what there is, lest two fight."""
 
     def __init__(self, home: Path, on_connect: Callable[[Client], None]) -> None:
         self._home, self._on_connect = home, on_connect
         self._guard = threading.Lock()
         self._client: Client | None = None
         self._thread: threading.Thread | None = None
-        self._failed = float("-inf")
+        self._failed, self._first = float("-inf"), True
         self.error: str | None = None
 
     def client(self, *, mend: bool = False) -> Client | None:
@@ -171,7 +175,8 @@ class Connection:
 
     def _connect(self) -> None:
         try:
-            address = ensure_cluster(self._home)
+            address = ensure_cluster(self._home, renew=self._first)
+            self._first = False
             if self._live() is not None:
                 return
             self.close()
@@ -222,8 +227,15 @@ def _address(folder: Path) -> str | None:
     return address
 
 
+@cache
+def _code() -> str:
+    """What this process and the workers it starts run. Read once: files that change later are the next process's."""
+    return files_key([*(ROOT / "core").rglob("*.py"), *(ROOT / "cache").rglob("*.py"), ROOT / "app" / "tasks.py"])
+
+
 def _start_scheduler(home: Path) -> psutil.Process:
     (_folder(home) / "dask.yaml").write_text(json.dumps(_SETTINGS))
+    (_folder(home) / "code").write_text(_code())
     return _start(home, "scheduler", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard",
                   "--dashboard-address", "127.0.0.1:0", "--idle-timeout", IDLE, gpu="")
 

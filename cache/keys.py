@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from pydantic import BaseModel
 
@@ -42,6 +43,12 @@ def dense_key(spec: RunSpec, revisions: Revisions) -> str:
     asked = spec.model_dump(mode="json", exclude={"method", "pattern", "refit", "true_sequential", "calibration"})
     found = revisions.model_dump(mode="json", exclude={"method", "calibration"})
     return content_key("dense", spec=asked, revisions=found)
+
+
+def files_key(files: Iterable[Path]) -> str:
+    """The contents of some files, wherever they lie: whether two processes run the same code, say."""
+    digests = sorted(f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}" for file in files)
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
 def is_key(text: str) -> bool:

@@ -6,7 +6,7 @@ these models, so adding a method means: its parameters here, its generator in `c
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, TypeAdapter, field_validator, model_validator
 
@@ -21,9 +21,8 @@ __all__ = ["Calibration", "Evaluation", "Magnitude", "Method", "Pattern", "RunSp
 class _Method(Noun):
     """What all methods share. `version` goes up when a change moves the numbers: it is part of every cache key."""
 
-    @property
-    def version(self) -> int:
-        return METHOD_VERSIONS[type(self).model_fields["name"].default]
+    label: ClassVar[str]
+    version: ClassVar[int] = 1
 
     def resolved(self, pattern: Pattern) -> Self:
         """The same parameters with every 'automatic' replaced by what it means for this pattern."""
@@ -53,6 +52,7 @@ RaiseDamping = Annotated[
 class Magnitude(_Method):
     """The smallest |W| go; nothing else moves."""
 
+    label = "Magnitude"
     name: Literal["magnitude"] = "magnitude"
     granularity: Literal["layer", "row"] = Field(default="layer", title="Compare within",
                                                  description="One threshold for the layer, or one for each row.")
@@ -61,6 +61,7 @@ class Magnitude(_Method):
 class Wanda(_Method):
     """The smallest |W|·√G_jj go, row by row; nothing else moves (Sun et al. 2024)."""
 
+    label = "Wanda"
     name: Literal["wanda"] = "wanda"
     granularity: Literal["layer", "row"] = Field(default="row", title="Compare within",
                                                  description="One threshold for each row, or one for the layer.")
@@ -69,6 +70,7 @@ class Wanda(_Method):
 class SparseGPT(_Method):
     """Column by column, each error compensated to the right (Frantar & Alistarh 2023)."""
 
+    label = "SparseGPT"
     name: Literal["sparsegpt"] = "sparsegpt"
     block_size: BlockSize = 128
     damping: Damping = 0.01
@@ -78,6 +80,7 @@ class SparseGPT(_Method):
 class Thanos(_Method):
     """Block by block, each row's removals compensated jointly (Ilin & Richtárik 2025)."""
 
+    label = "Thanos"
     name: Literal["thanos"] = "thanos"
     block_size: BlockSize = None
     damping: Damping = 0.01
@@ -85,9 +88,8 @@ class Thanos(_Method):
 
 
 Method = Annotated[Magnitude | Wanda | SparseGPT | Thanos, Field(discriminator="name")]
-METHODS: dict[str, type[_Method]] = {m.model_fields["name"].default: m for m in (Magnitude, Wanda, SparseGPT, Thanos)}
-METHOD_VERSIONS = {"magnitude": 1, "wanda": 1, "sparsegpt": 1, "thanos": 1}
-METHOD_LABELS = {"magnitude": "Magnitude", "wanda": "Wanda", "sparsegpt": "SparseGPT", "thanos": "Thanos"}
+METHODS: dict[str, type[_Method]] = {m.model_fields["name"].default: m for m in get_args(get_args(Method)[0])}
+METHOD_LABELS = {name: method.label for name, method in METHODS.items()}
 
 
 def make_method(name: str, **parameters: object) -> Method:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,6 +19,8 @@ SHARED_DATA = ROOT.parent / "shared" / "data"
 THREADS = os.environ.get("PRUNESCOPE_THREADS", "2")
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_name] = THREADS
+hypothesis.settings.register_profile("prunescope", deadline=None)  # a busy machine is not a failure
+hypothesis.settings.load_profile("prunescope")
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 

@@ -27,6 +27,12 @@ def store() -> Store:
     return _at_home(str(default_home()))[0]
 
 
+def close() -> None:
+    """Let go of workers and store; what was asked for goes on. The next visit opens them again."""
+    jobs().close()
+    _at_home.clear()
+
+
 def newest_demo() -> RunRecord | None:
     """The run of the demo model that finished last, and can still be read."""
     finished = store().runs(limit=1_000_000, states=("finished",))

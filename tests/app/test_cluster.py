@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -120,13 +119,34 @@ def test_a_missing_worker_is_seen_while_connected(own_home):
     before = processes(own_home)
     kill(before["device-0"])
     assert connection.client(mend=True) is client
-    deadline = time.monotonic() + 30
-    while len(processes(own_home)) < 3:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for_thread(connection)
     assert {name for name, pid in processes(own_home).items() if before[name] != pid} == {"device-0"}
     assert client.submit(os.getpid, resources={"device": 1}).result(timeout=30) > 0
     connection.close()
+
+
+def test_a_new_web_server_replaces_workers_of_other_code_and_an_old_one_leaves_them(own_home):
+    connection = cluster.Connection(own_home, lambda client: None)
+    connection.wait()
+    before = processes(own_home)
+    next(own_home.rglob("code")).write_text("of another version")
+    connection.client(mend=True)
+    wait_for_thread(connection)
+    assert processes(own_home) == before
+    updated = cluster.Connection(own_home, lambda client: None)
+    updated.wait()
+    after = processes(own_home)
+    assert set(after) == set(before)
+    assert not set(after.values()) & set(before.values())
+    connection.wait()
+    assert processes(own_home) == after
+    connection.close()
+    updated.close()
+
+
+def wait_for_thread(connection: cluster.Connection) -> None:
+    connection._thread.join(timeout=30)
+    assert not connection._thread.is_alive()
 
 
 def test_the_command_line_says_and_ends(own_home):

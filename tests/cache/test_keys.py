@@ -5,6 +5,7 @@ import json
 import pytest
 
 from cache import canonical_json, content_key, dense_key, plan_key, run_key
+from cache.keys import files_key
 from core.spec import METHODS, RunSpec, Unstructured, make_method
 from tests.cache.examples import REVISIONS
 
@@ -60,6 +61,15 @@ def test_canonical_json_is_sorted_and_without_spaces():
     parsed = json.loads(text)
     assert text == json.dumps(parsed, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert RunSpec.model_validate(parsed) == RunSpec()
+
+
+def test_files_are_known_by_what_is_in_them(tmp_path):
+    (tmp_path / "a.py").write_text("1")
+    (tmp_path / "b.py").write_text("2")
+    before = files_key(tmp_path.glob("*.py"))
+    assert before == files_key([tmp_path / "b.py", tmp_path / "a.py"])
+    (tmp_path / "a.py").write_text("3")
+    assert files_key(tmp_path.glob("*.py")) != before
 
 
 def test_kinds_and_names_of_parts_do_not_run_into_each_other():

@@ -19,7 +19,7 @@ tables = st.one_of(
     sizes.flatmap(lambda size: arrays(np.float64, size, elements=few)),
     sizes.flatmap(lambda size: arrays(np.float64, size, elements=st.floats(0, 1e6, width=32))),
 )
-quick = settings(max_examples=60, deadline=None)
+quick = settings(max_examples=60)
 
 
 def same(mask: torch.Tensor, expected: np.ndarray) -> bool:

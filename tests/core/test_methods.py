@@ -219,7 +219,7 @@ any_pattern = st.one_of(
 
 
 @every_method
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(size=st.tuples(st.integers(1, 40), st.integers(1, 40)), pattern=any_pattern, block_size=st.integers(1, 50), data=st.data())
 def test_any_pattern_on_any_layer(name, size, pattern, block_size, data):
     rows, columns = size

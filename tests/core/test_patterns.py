@@ -6,7 +6,7 @@ import math
 from fractions import Fraction
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
@@ -145,7 +145,6 @@ def test_a_word_of_another_form_is_refused_with_the_forms(word):
         assert form in str(caught.value)
 
 
-@settings(deadline=None)
 @given(word=st.one_of(st.text(max_size=12), st.text("0123456789.:%e-", max_size=8)))
 @example(word="1" * 5000 + ":4")
 @example(word="2:" + "9" * 5000)

@@ -15,7 +15,6 @@ import core
 from core.errors import BadInput, IllConditioned, PruneError, complaints
 from core.spec import (
     METHOD_LABELS,
-    METHOD_VERSIONS,
     METHODS,
     Calibration,
     Evaluation,
@@ -71,7 +70,7 @@ def test_an_unknown_name_is_an_attribute_error():
 def test_a_method_is_made_by_its_name_and_survives_json(name):
     method = make_method(name)
     assert method.name == name
-    assert method.version == METHOD_VERSIONS[name] >= 1
+    assert method.version >= 1
     assert METHOD_LABELS[name]
     assert type(method).model_validate_json(method.model_dump_json()) == method
 

@@ -12,6 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.jobs import Jobs
+from app.ui import resources
 from cache.records import RunRecord
 from cache.store import Store
 from core.records import Finished, RunResult
@@ -61,7 +62,7 @@ def keep(store: Store) -> Callable[..., str]:
 
 
 @pytest.fixture
-def visit(root: Path) -> Callable[..., AppTest]:
+def visit(root: Path, prunescope_home: Path) -> Iterator[Callable[..., AppTest]]:
     """visit("runs") or visit(words={...}): opens the app as a browser would."""
 
     def open_app(page: str = "explore", *, words: Mapping[str, str] | None = None) -> AppTest:
@@ -74,7 +75,8 @@ def visit(root: Path) -> Callable[..., AppTest]:
         assert not session.exception
         return session
 
-    return open_app
+    yield open_app
+    resources.close()
 
 
 def said(session: AppTest) -> str:
