@@ -19,7 +19,6 @@ import fcntl
 import json
 import os
 import platform
-import re
 import socket
 import subprocess
 import sys
@@ -27,15 +26,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import psutil
 
-from app.tasks import threads
+from app.tasks import Lane, lanes, threads
 from cache.keys import files_key
 from cache.store import default_home
 
@@ -49,36 +47,6 @@ _START_SECONDS, _CONNECT_SECONDS, _RETRY_SECONDS = 30.0, 5.0, 5.0
 
 class ClusterError(Exception):
     """The processes could not be started or reached; the text says where to look."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Lane:
-    """A worker to start: what it computes (`resource`), its share of the machine's memory, the GPU it sees."""
-
-    name: str
-    resource: str
-    memory: float
-    gpu: str | None
-
-
-def visible_gpus() -> tuple[str, ...]:
-    """The GPUs this process may use, as CUDA_VISIBLE_DEVICES names them. Asks nvidia-smi, not torch."""
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is not None:
-        names = [name.strip() for name in chosen.split(",")]
-        return tuple(name for name in names if name and name != "-1" and name.lower() != "none")
-    with suppress(OSError, subprocess.SubprocessError):
-        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20, check=True).stdout
-        return tuple(re.findall(r"UUID: (MIG-[^)\s]+)", listed) or re.findall(r"UUID: (GPU-[^)\s]+)", listed))
-    return ()
-
-
-def lanes() -> tuple[Lane, ...]:
-    """One device worker for each GPU, or one for the CPU; one interactive worker."""
-    gpus = visible_gpus()
-    devices = [Lane(name=f"device-{i}", resource="device", memory=0.75 / max(1, len(gpus)), gpu=gpu)
-               for i, gpu in enumerate(gpus or (None,))]
-    return (*devices, Lane(name="interactive-0", resource="interactive", memory=0.25, gpu=devices[-1].gpu))
 
 
 def ensure_cluster(home: Path, *, renew: bool = False) -> str:
@@ -227,7 +195,7 @@ def _address(folder: Path) -> str | None:
     return address
 
 
-@cache
+@lru_cache(maxsize=1)
 def _code() -> str:
     """What this process and the workers it starts run. Read once: files that change later are the next process's."""
     return files_key([*(ROOT / "core").rglob("*.py"), *(ROOT / "cache").rglob("*.py"), ROOT / "app" / "tasks.py"])

@@ -163,8 +163,7 @@ class Jobs:
             known = self._runs.get(name)
             if known is not None and known.client is client and known.status == "pending":
                 return
-            future = client.submit(tasks.run, record.key, record.spec.model_dump_json(), record.submitted, key=name,
-                                   resources={"device": 1}, fifo_timeout="0 ms")
+            future = client.submit(tasks.run, record.key, record.submitted, key=name, resources={"device": 1}, fifo_timeout="0 ms")
             self._runs[name] = future
         fire_and_forget(future)
         future.add_done_callback(lambda future: self._over(name, record, future))

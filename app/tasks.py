@@ -1,4 +1,4 @@
-"""What a worker executes. torch and the core's computing half are imported inside the functions only: the web server imports this.
+"""What a worker executes, and which workers there are. The web server imports this: torch is imported inside functions only.
 
 The record in the store is the one truth about a run: a task looks at it between events, and stops as soon as the run was
 cancelled, deleted or asked for again. The journal stays, so that asking again continues.
@@ -9,9 +9,13 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import re
+import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
@@ -34,6 +38,43 @@ MEMORY_WORDS = ("The device ran out of memory. Lower the calibration windows or 
                 "with more memory; finished blocks are kept, and the same run asked for again continues after them.")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Lane:
+    """A worker to start: what it computes (`resource`), its share of the machine's memory, the GPU it sees."""
+
+    name: str
+    resource: str
+    memory: float
+    gpu: str | None
+
+
+def visible_gpus() -> tuple[str, ...]:
+    """The GPUs this process may use, as CUDA_VISIBLE_DEVICES names them. Asks nvidia-smi, not torch."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        names = [name.strip() for name in chosen.split(",")]
+        return tuple(name for name in names if name and name != "-1" and name.lower() != "none")
+    with suppress(OSError, subprocess.SubprocessError):
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20, check=True).stdout
+        return tuple(re.findall(r"UUID: (MIG-[^)\s]+)", listed) or re.findall(r"UUID: (GPU-[^)\s]+)", listed))
+    return ()
+
+
+def lanes() -> tuple[Lane, ...]:
+    """One device worker for each GPU, or one for the CPU; one interactive worker."""
+    gpus = visible_gpus()
+    devices = [Lane(name=f"device-{i}", resource="device", memory=0.75 / max(1, len(gpus)), gpu=gpu)
+               for i, gpu in enumerate(gpus or (None,))]
+    return (*devices, Lane(name="interactive-0", resource="interactive", memory=0.25, gpu=devices[-1].gpu))
+
+
+def threads() -> int:
+    """How many threads a worker computes with: PRUNESCOPE_THREADS, or as many cores as this process may use."""
+    from dask.system import CPU_COUNT
+
+    return int(os.environ.get("PRUNESCOPE_THREADS") or CPU_COUNT)
+
+
 def topics(name: str) -> tuple[str, str]:
     """Where the task of this name announces its layers (few, all kept) and its progress (many, the latest counts)."""
     return f"{name}-layers", f"{name}-progress"
@@ -44,9 +85,9 @@ def task_name(record: RunRecord) -> str:
     return f"run-{record.key}-{round(record.submitted * 1000)}"
 
 
-def run(key: str, spec_json: str, attempt: float) -> None:
-    """Compute a run, from its journal on where there is one. `spec_json` is for Dask's eyes: the record's spec is computed.
-    The outcome goes into the store, whatever it is."""
+def run(key: str, attempt: float) -> None:
+    """Compute a run, from its journal on where there is one. The outcome goes into the store, whatever it is. `attempt` is when
+    the run was asked for: one that was cancelled since, or asked for again, is not computed."""
     store = _store()
     record = store.change_record(key, lambda record: record.begun() if record and _wanted(record, attempt) else None)
     if record is None or not _wanted(record, attempt):
@@ -80,13 +121,6 @@ def plan(spec_json: str) -> str | None:
     finally:
         _free_memory()
     return None
-
-
-def threads() -> int:
-    """How many threads a worker computes with: PRUNESCOPE_THREADS, or as many cores as this process may use."""
-    from dask.system import CPU_COUNT
-
-    return int(os.environ.get("PRUNESCOPE_THREADS") or CPU_COUNT)
 
 
 def failure_words(error: BaseException) -> str:

@@ -29,7 +29,7 @@ def solve_subsets(system: Tensor, weight: Tensor, subset: Tensor) -> Tensor:
     if system.is_cuda:
         return _solve_batched(system, weight, subset)
     solution = torch.zeros(weight.shape, dtype=weight.dtype)
-    _over_rows(solve_rows_range, (system, weight, subset, solution), rows=len(weight), work=int(subset.sum()) * len(system))
+    _over_rows(solve_rows_range, (system, weight, subset, solution), rows=len(weight), work=int(subset.count_nonzero()) * len(system))
     return solution
 
 
@@ -38,15 +38,11 @@ def sweep(block: Tensor, errors: Tensor, corner: Tensor, pruned: Tensor, begin: 
 
     block [c, B] and errors [c, B] change in place (contiguous on a CPU); corner = U [B, B]; pruned entries become 0.
     """
-    end = begin + pruned.shape[1]
-    if not block.is_cuda:
-        work = int(pruned.sum()) * len(corner)
-        _over_rows(sweep_range, (block, errors, corner, pruned, begin, end), rows=len(block), work=work)
+    if block.is_cuda:
+        _sweep_columns(block, errors, corner, pruned, begin)
         return
-    for j in range(begin, end):
-        error = block[:, j] * pruned[:, j - begin] / corner[j, j]
-        errors[:, j] = error
-        block[:, j:].addr_(error, corner[j, j:], alpha=-1)
+    work = int(pruned.count_nonzero()) * len(corner)
+    _over_rows(sweep_range, (block, errors, corner, pruned, begin, begin + pruned.shape[1]), rows=len(block), work=work)
 
 
 def _over_rows(kernel: Callable[..., None], arguments: tuple[Tensor | int, ...], *, rows: int, work: int) -> None:
@@ -69,6 +65,15 @@ def _array(value: Tensor) -> np.ndarray:
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="rows")
+
+
+def _sweep_columns(block: Tensor, errors: Tensor, corner: Tensor, pruned: Tensor, begin: int) -> None:
+    """The sweep on a GPU: all rows at once, a column at a time; no value comes to the host."""
+    for j, column in enumerate(pruned.T, begin):
+        error = block[:, j] * column / corner[j, j]
+        errors[:, j] = error
+        block[:, j:].addr_(error, corner[j, j:], alpha=-1)
+        block[:, j].masked_fill_(column, 0)
 
 
 def _solve_batched(system: Tensor, weight: Tensor, subset: Tensor) -> Tensor:

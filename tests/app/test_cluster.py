@@ -11,8 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app import cluster
-from app.tasks import threads
+from app import cluster, tasks
 
 ROOT = Path(__file__).resolve().parents[2]
 ENSURE = "import sys; from pathlib import Path; from app.cluster import ensure_cluster; print(ensure_cluster(Path(sys.argv[1])))"
@@ -65,7 +64,7 @@ def test_workers_listen_on_loopback_and_compute_with_all_cores_in_the_root(home)
     def look() -> tuple[str, str, str, str]:
         return os.environ["OMP_NUM_THREADS"], os.environ["MKL_NUM_THREADS"], os.getcwd(), os.environ["PRUNESCOPE_HOME"]
 
-    assert set(client.run(look).values()) == {(str(threads()), str(threads()), str(ROOT), str(home))}
+    assert set(client.run(look).values()) == {(str(tasks.threads()), str(tasks.threads()), str(ROOT), str(home))}
     listening = {place.laddr.ip for pid in processes(home).values() for process in family(pid)
                  for place in process.net_connections("tcp") if place.status == psutil.CONN_LISTEN}
     assert listening == {"127.0.0.1"}
@@ -200,7 +199,7 @@ def test_one_device_worker_for_each_gpu(tmp_path, monkeypatch, listed, chosen, e
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if chosen is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
-    lanes = cluster.lanes()
+    lanes = tasks.lanes()
     devices = [lane for lane in lanes if lane.resource == "device"]
     assert [lane.gpu for lane in devices] == (expected or [None])
     assert len({lane.name for lane in lanes}) == len(lanes) == len(devices) + 1

@@ -1,0 +1,83 @@
+"""The compiled kernels and their batched twins for a GPU, against explicit inverses; the GPU's run on the CPU here."""
+
+import pytest
+import torch
+from core import rows
+from core.row_kernel import solve_rows_range, sweep_range
+
+TOLERANCE = {torch.float64: 1e-11, torch.float32: 2e-4}
+
+
+def system(size: int, dtype: torch.dtype) -> torch.Tensor:
+    inputs = torch.randn(size, 2 * size, dtype=torch.float64, generator=torch.Generator().manual_seed(size))
+    return (inputs @ inputs.T / size + 0.1 * torch.eye(size, dtype=torch.float64)).to(dtype)
+
+
+def random(rows_: int, columns: int, dtype: torch.dtype, share: float = 0.5) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(rows_ * columns)
+    return torch.randn(rows_, columns, dtype=dtype, generator=generator), torch.rand(rows_, columns, generator=generator) < share
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize(("count", "size", "share"), [(1, 1, 1.0), (7, 5, 0.5), (40, 33, 0.5), (3, 64, 1.0), (5, 16, 0.0), (300, 48, 0.7)])
+@pytest.mark.parametrize("solve", [rows.solve_subsets, rows._solve_batched])
+def test_subset_systems(solve, count, size, share, dtype):
+    matrix = system(size, dtype)
+    weight, subset = random(count, size, dtype, share)
+    found = solve(matrix, weight, subset)
+    for row in range(count):
+        chosen = subset[row].nonzero()[:, 0]
+        expected = torch.zeros(size, dtype=torch.float64)
+        expected[chosen] = torch.linalg.inv(matrix.double()[chosen][:, chosen]) @ weight[row].double()[chosen]
+        assert torch.allclose(found[row].double(), expected, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+        assert not found[row][~subset[row]].any()
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize(("begin", "width"), [(0, 24), (8, 4), (20, 4)])
+@pytest.mark.parametrize("sweep", [rows.sweep, rows._sweep_columns])
+def test_sweep_is_one_obs_update_after_another(sweep, begin, width, dtype):
+    """Column j: δw = −w_j/[H⁻¹]_jj · [H⁻¹]_j: with the inverse of the Hessian of the columns from j on (the left is frozen)."""
+    inverse = system(24, torch.float64)
+    hessian = torch.linalg.inv(inverse)
+    upper = torch.linalg.cholesky(inverse, upper=True)
+    weight, mask = random(9, 24, torch.float64)
+    pruned = mask[:, begin : begin + width]
+    block, errors = weight.to(dtype, copy=True), torch.zeros(9, 24, dtype=dtype)
+    sweep(block, errors, upper.to(dtype), pruned, begin)
+    expected = weight.clone()
+    losses = torch.zeros(9, dtype=torch.float64)
+    for row in range(9):
+        for j in range(begin, begin + width):
+            if mask[row, j]:
+                trailing = torch.linalg.inv(hessian[j:, j:])
+                losses[row] += expected[row, j] ** 2 / trailing[0, 0]
+                expected[row, j:] -= expected[row, j] / trailing[0, 0] * trailing[0]
+                expected[row, j] = 0
+    assert torch.allclose(block.double(), expected, rtol=0, atol=TOLERANCE[dtype])
+    assert torch.allclose(errors.double().square().sum(1), losses, rtol=1e-3 if dtype == torch.float32 else 1e-9)
+    assert not block[:, begin : begin + width][pruned].any()
+
+
+def test_the_split_into_threads_moves_no_bit():
+    matrix, (weight, subset) = system(64, torch.float32), random(500, 64, torch.float32)
+    whole, parts = torch.zeros(500, 64), torch.zeros(500, 64)
+    solve_rows_range(matrix.numpy(), weight.numpy(), subset.numpy(), whole.numpy(), 0, 500)
+    for first, last in ((0, 17), (17, 300), (300, 500)):
+        solve_rows_range(matrix.numpy(), weight.numpy(), subset.numpy(), parts.numpy(), first, last)
+    assert torch.equal(whole, parts)
+    assert torch.equal(rows.solve_subsets(matrix, weight, subset), whole)
+
+
+def test_an_indefinite_system_gives_nan_not_a_wrong_number():
+    matrix = torch.tensor([[1.0, 2.0], [2.0, 1.0]])
+    assert rows.solve_subsets(matrix, torch.ones(1, 2), torch.ones(1, 2, dtype=torch.bool)).isnan().any()
+
+
+def test_compiled_sweep_leaves_other_rows_alone():
+    weight, mask = random(6, 8, torch.float64)
+    block, errors = weight.clone(), torch.zeros(6, 8, dtype=torch.float64)
+    upper = torch.linalg.cholesky(system(8, torch.float64), upper=True)
+    sweep_range(block.numpy(), errors.numpy(), upper.numpy(), mask.numpy(), 0, 8, 2, 4)
+    assert torch.equal(block[[0, 1, 4, 5]], weight[[0, 1, 4, 5]])
+    assert not torch.equal(block[2:4], weight[2:4])
