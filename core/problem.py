@@ -149,8 +149,10 @@ class LayerSolution:
 def optimum(problem: LayerProblem, pruned: Tensor, *, tolerance: float = 1e-12, iterations: int = 1000) -> Tensor:
     """The exact least-squares weights for a mask: argmin f(Ŵ) with Ŵ zero on `pruned` [c, b]; float64, undamped G.
 
-    Masked conjugate gradients until an iteration gains less than `tolerance` of f; one c×b×b product each.
+    Masked conjugate gradients until an iteration gains less than `tolerance` of f; one c×b×b product each. Raises BadInput.
     """
+    if pruned.shape != problem.weight.shape or pruned.dtype != torch.bool:
+        raise BadInput("pruned", f"{tuple(pruned.shape)} {pruned.dtype}", f"bool {tuple(problem.weight.shape)}", "Pass this layer's mask.")
     weight, gram = problem.weight.double(), problem.gram.double()
     start = weight.masked_fill(pruned, 0)
     return masked_cg(gram, weight, start, pruned, iterations=iterations, tolerance=tolerance)[0]

@@ -194,3 +194,10 @@ def test_damping_is_raised_only_where_allowed_and_the_result_says_so(method):
 @pytest.mark.parametrize("method", ["sparsegpt", "thanos"])
 def test_damping_that_is_enough_is_not_raised(method):
     assert solve(singular(), method, Unstructured(sparsity=0.5), damping=0.01, raise_damping=True).damping == 0.01
+
+
+def test_optimum_of_another_layers_mask_is_refused(layer):
+    import torch
+
+    with pytest.raises(BadInput, match="pruned"):
+        optimum(layer(4, 6), torch.zeros(6, dtype=torch.bool))
