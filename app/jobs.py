@@ -101,7 +101,8 @@ class Jobs:
 
     def progress(self, key: str) -> RunProgress:
         """Where a run is. Cheap enough for each second."""
-        record, client = self.store.record(key), self._connection.client()
+        record = self.store.record(key)
+        client = self._connection.client() if record is not None else None
         if record is None or client is None:
             return RunProgress()
         layers, progress = tasks.topics(tasks.task_name(record))

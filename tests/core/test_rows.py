@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from core import rows
 from core.row_kernel import solve_rows_range, sweep_range
 
