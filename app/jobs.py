@@ -12,7 +12,10 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, cast
+
+from pydantic import ValidationError
 
 from app import tasks
 from app.cluster import Connection
@@ -20,7 +23,7 @@ from cache import RunRecord, Store, plan_key, run_key
 from cache.records import ACTIVE
 from core.errors import PruneError
 from core.noun import Noun
-from core.records import EVENT, LayerPruned, LayerRecord, Plan, Progress, Started
+from core.records import EVENT, Event, LayerPruned, LayerRecord, Plan, Progress, Started
 from core.revisions import revisions
 from core.spec import RunSpec
 
@@ -97,7 +100,7 @@ class Jobs:
 
     def pin(self, key: str, pinned: bool) -> None:
         """Keep a run at the top of lists, or let it go."""
-        self.store.update_record(key, pinned=pinned)
+        self.store.change_record(key, lambda record: record.model_copy(update={"pinned": pinned}) if record else None)
 
     def progress(self, key: str) -> RunProgress:
         """Where a run is. Cheap enough for each second."""
@@ -106,7 +109,10 @@ class Jobs:
         if record is None or client is None:
             return RunProgress()
         layers, progress = tasks.topics(tasks.task_name(record))
-        told = [EVENT.validate_json(text) for text in (*_events(client, layers), *_events(client, progress)[-1:])]
+        told: list[Event] = []
+        for text in (*_events(client, layers), *_events(client, progress)[-1:]):
+            with suppress(ValidationError):  # a worker of another version
+                told.append(EVENT.validate_json(text))
         return RunProgress(
             latest=next((event for event in reversed(told) if isinstance(event, Progress)), None),
             layers=tuple({event.layer.name: event.layer for event in told if isinstance(event, LayerPruned)}.values()),

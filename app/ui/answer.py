@@ -12,10 +12,12 @@ from app.figures.style import chart_config
 from app.link import command_line
 from app.ui import controls, layout, planned
 from app.ui.layout import Figure
+from app.ui.paint import first_paint
 from app.ui.view import Answer
 from core.records import RunResult
 from core.spec import RunSpec
 
+_CHART_HEIGHT = 400
 _LAYER_FORMATS = {
     "layer": st.column_config.TextColumn("layer", pinned=True),
     "outputs": st.column_config.NumberColumn("outputs"), "inputs": st.column_config.NumberColumn("inputs"),
@@ -39,10 +41,13 @@ def draw_answer(answer: Answer) -> None:
         layout.sentence(findings.finding(result))
         if findings.caution(result):
             layout.note(findings.caution(result))
-        st.plotly_chart(
-            layer_errors(result.layers, theme=layout.theme(), calibration=result.calibration), theme=None,
-            key="layer-errors" if answer.fits else "old-layer-errors", config=chart_config("layer-errors"),
-            alt=f"Error of {numbers.plural(len(result.layers), 'layer')}. {findings.finding(result)}")
+        if first_paint():
+            st.container(height=_CHART_HEIGHT, border=False)
+        else:
+            st.plotly_chart(
+                layer_errors(result.layers, theme=layout.theme(), calibration=result.calibration, height=_CHART_HEIGHT), theme=None,
+                key="layer-errors" if answer.fits else "old-layer-errors", config=chart_config("layer-errors"),
+                alt=f"Error of {numbers.plural(len(result.layers), 'layer')}. {findings.finding(result)}")
         _details(result, "details" if answer.fits else "old-details")
 
 

@@ -175,6 +175,8 @@ def test_a_run_is_followed_finishes_and_is_not_computed_again(jobs, home):
     assert told.started.layers == LAYERS
     assert told.layers == result.layers
     assert told.latest is not None
+    jobs._connection.wait().log_event(tasks.topics(tasks.task_name(jobs.store.record(key)))[0], '{"kind": "of another version"}')
+    assert jobs.progress(key) == told
     before = jobs.store.record(key)
     events = jobs._connection.wait().get_events(tasks.topics(tasks.task_name(before))[0])
     assert sum('"kind":"started"' in text for _, text in events) == 1
@@ -234,7 +236,6 @@ def test_waiting_runs_have_places_and_go_at_once_when_cancelled(jobs):
 def test_a_running_run_stops_within_a_layer_and_continues_when_asked_again(jobs):
     key = jobs.submit(slow(20))
     wait_for(lambda: blocks_done(jobs, key) >= 1)
-    seen = len(jobs.progress(key).layers)
     jobs.cancel(key)
     cancelled = jobs.store.record(key)
     assert cancelled.state == "cancelled"
@@ -242,7 +243,9 @@ def test_a_running_run_stops_within_a_layer_and_continues_when_asked_again(jobs)
     log = (jobs.store.home / "logs" / "device-0.log").read_text()
     assert f"run {key} failed" not in log
     events = jobs._connection.wait().get_events(tasks.topics(tasks.task_name(cancelled))[0])
-    assert seen <= len(events) - 1 <= seen + 3  # Started is one; between looking and cancelling a layer or two may pass
+    late = [text for told, text in events if told > cancelled.ended + 0.05]  # that long a batch may have been on its way
+    assert len(late) <= 1
+    assert len(events) < LAYERS
     assert jobs.store.record(key) == cancelled
     jobs.submit(slow(20))
     assert finished(jobs, key).resumed_blocks >= 1
@@ -257,13 +260,15 @@ def test_a_deleted_run_stops_and_leaves_nothing(jobs):
     assert not jobs.store.journal(key).folder.exists()
 
 
-def test_pins_survive_another_attempt(jobs):
+def test_pins_put_a_run_first(jobs):
     key = jobs.submit(quick(2))
     finished(jobs, key)
     jobs.pin(key, True)
     assert jobs.store.runs()[0].key == key
     jobs.pin(key, False)
     assert not jobs.store.record(key).pinned
+    jobs.pin("a" * 64, True)  # deleted meanwhile by somebody else
+    assert jobs.store.record("a" * 64) is None
 
 
 def test_a_killed_worker_costs_no_finished_block_and_no_bit(jobs, home):
@@ -311,20 +316,20 @@ def test_a_run_goes_on_without_the_web_server_that_asked(jobs, home):
     assert len(jobs.progress(record.key).layers) == LAYERS  # told to a client that came later
 
 
-@pytest.mark.parametrize("restarted", [False, True], ids=["same web server", "restarted web server"])
-def test_a_dead_scheduler_s_queue_is_not_lost(jobs, home, restarted):
-    seed = 70 + 5 * restarted
-    running, waiting = jobs.submit(slow(seed)), jobs.submit(quick(seed + 1))
+def test_a_dead_scheduler_s_queue_is_not_lost(jobs, home):
+    running, waiting = jobs.submit(slow(70)), jobs.submit(quick(71))
     wait_for(lambda: blocks_done(jobs, running) >= 1)
+    before = jobs.store.record(running).started
     kill(cluster.cluster_status(home)["processes"]["scheduler"])
-    later = Jobs(Store(home)) if restarted else jobs
-    if restarted:
-        later.recover()
-        wait_for(lambda: later.store.record(waiting).state == "finished")  # nobody looks at progress
+    wait_for(lambda: jobs.store.record(running).started > before)  # by itself: nobody asks for progress
+
+    jobs.close()  # the web server goes, then the scheduler again
+    kill(cluster.cluster_status(home)["processes"]["scheduler"])
+    later = Jobs(Store(home))
+    later.recover()
+    wait_for(lambda: later.store.record(waiting).state == "finished")
     assert finished(later, running).resumed_blocks >= 1
-    finished(later, waiting)
-    if restarted:
-        later.close()
+    later.close()
 
 
 def test_nothing_is_started_to_recover_nothing(tmp_path, request):

@@ -65,11 +65,13 @@ def keep(store: Store) -> Callable[..., str]:
 def visit(root: Path, prunescope_home: Path) -> Iterator[Callable[..., AppTest]]:
     """visit("runs") or visit(words={...}): opens the app as a browser would."""
 
-    def open_app(page: str = "explore", *, words: Mapping[str, str] | None = None) -> AppTest:
+    def open_app(page: str = "explore", *, words: Mapping[str, str] | None = None, twice: bool = True) -> AppTest:
         session = AppTest.from_file(str(root / "app" / "main.py"), default_timeout=60)
         for word, text in (words or {}).items():
             session.query_params[word] = text
         session.run()
+        if twice:
+            session.run()  # what the browser does by itself: charts wait for it
         if page != "explore":
             session.switch_page(f"../pages/{page}.py").run()
         assert not session.exception

@@ -48,6 +48,14 @@ def test_a_stored_result_opens_from_its_key_alone(visit, keep, small_result):
     assert names == {layer.name for layer in small_result.layers}
 
 
+def test_numbers_do_not_wait_for_the_chart(visit, keep, small_result):
+    page = visit(words={"run": keep(small_result)}, twice=False)
+    assert numbers.perplexity(small_result.pruned.perplexity) in said(page)
+    assert not charts(page)
+    page.run()
+    assert len(charts(page)) == 1
+
+
 def test_a_result_can_be_repeated_and_taken_away(visit, keep, small_result):
     page = visit(words={"run": keep(small_result)})
     page.session_state["details"] = "Repeat it, take it away"
