@@ -106,9 +106,7 @@ def standard_library() -> Iterator[Document]:
     yield from docstring_documents(root, EXCLUDED_FOLDERS, EXCLUDED_MODULES)
 
 
-def docstring_documents(
-    root: Path, folders: frozenset[str] = frozenset(), modules: frozenset[str] = frozenset()
-) -> Iterator[Document]:
+def docstring_documents(root: Path, folders: frozenset[str] = frozenset(), modules: frozenset[str] = frozenset()) -> Iterator[Document]:
     """The docstrings of the sources below `root`, except in the named folders and modules."""
     for path in sources(root, folders):
         parts = path.relative_to(root).with_suffix("").parts

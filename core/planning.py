@@ -12,7 +12,7 @@ from core.estimate import Shape, count_work, matrix_rate, memory_bytes
 from core.models import BlockMap, Linear, load_skeleton, map_blocks, parameter_count
 from core.patterns import Columns, Entries, Groups, Pattern, outlier_count
 from core.records import Plan, PlannedLayer
-from core.sources import ModelSource, resolve_model
+from core.sources import ModelSource, describe_model
 from core.spec import RunSpec
 
 BATCH_TOKENS = 8192  # of one forward
@@ -20,7 +20,7 @@ BATCH_TOKENS = 8192  # of one forward
 
 def plan(spec: RunSpec) -> Plan:
     """Raises PruneError for a model or layer that the spec cannot be applied to."""
-    source = resolve_model(spec.model, spec.revision, download=True)
+    source = describe_model(spec.model, spec.revision)
     model = load_skeleton(source)
     block_map = map_blocks(model)
     layers = planned_layers(block_map, spec.pattern)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.records import Revisions
-from core.sources import resolve_model
+from core.sources import model_revision
 from core.spec import RunSpec
 from core.texts import text_revision
 
@@ -12,7 +12,7 @@ CORE_VERSION = 1  # goes up when a change outside the methods (streaming, perple
 
 def revisions(spec: RunSpec) -> Revisions:
     """Raises BadInput when the model or a text is not there."""
-    return Revisions(model=resolve_model(spec.model, spec.revision).revision,
+    return Revisions(model=model_revision(spec.model, spec.revision),
                      calibration=text_revision(spec.calibration.source, "calibration"),
                      evaluation=text_revision(spec.evaluation.source, "evaluation"),
                      method=spec.method.version, core=CORE_VERSION)

@@ -1,56 +1,27 @@
 """Which model a name means: the demo, a folder below PRUNESCOPE_MODELS, or a hub id. No torch.
 
     resolve_model(name)  ->  ModelSource(path, revision, ...)        list_models()   unusable_models()
-
-Only configurations and safetensors headers are read; a model's own code never runs; nothing but safetensors counts as weights.
+    model_revision(name), describe_model(name)                       before a hub model's weights are here
 """
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-import json
-import math
-import os
 import re
-from collections import Counter
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
 
+from core.checkpoint import ModelSource, Origin, inspect_folder, models_root, refused
 from core.demo import MODEL
 from core.errors import BadInput, PruneError
 from core.noun import Noun
 from core.spec import check_model_name
 
-Origin = Literal["demo", "folder", "hub"]
-ALLOWED = "demo, a folder below PRUNESCOPE_MODELS, or a hub id such as owner/name"
-_ADDRESSED = ("config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json",
-              "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "model.safetensors.index.json")
-_OTHER_WEIGHTS = {".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf", ".onnx"}
-_DEPTH, _SAMPLES, _MIB = 3, 64, 1 << 20
-_DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+__all__ = ["ModelSource", "UnusableModel", "describe_model", "list_models", "model_revision", "resolve_model", "unusable_models"]
+
+_DEPTH = 3
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96}", re.ASCII)
 _REVISION = re.compile(r"[A-Za-z0-9][\w./-]{0,63}", re.ASCII)
-
-
-class ModelSource(Noun):
-    """A model that can be loaded from `path`. `revision` is its content address: a hub commit, or sha256 over its files."""
-
-    name: str
-    origin: Origin
-    path: Path
-    revision: str
-    architecture: str
-    family: str
-    context: int  # tokens; 2048 where config.json is silent
-    hidden: int
-    blocks: int
-    parameters: int  # as stored: tied weights once
-    bytes: int
-    dtype: str  # of most of the weights
+_CONFIGURATION = ["*.json", "tokenizer.model", "merges.txt", "vocab.txt"]
 
 
 class UnusableModel(Noun):
@@ -73,13 +44,41 @@ def resolve_model(name: str, revision: str | None = None, *, download: bool = Fa
     folder = MODEL if name == "demo" else _folder(name)
     if folder is None:
         if not _HUB_ID.fullmatch(name):
-            raise _refused(name, f"There is no such folder. {_at_hand()}")
+            raise refused(name, f"There is no such folder. {_at_hand()}")
         return _from_hub(name, revision, download=download)
-    source = _inspect(name, "demo" if name == "demo" else "folder", folder)
+    source = inspect_folder(name, "demo" if name == "demo" else "folder", folder)
     if revision is not None and not source.revision.startswith(revision):
         raise BadInput("revision", revision, f"{source.revision[:12]} for this model, or nothing",
                        f"{name} is no hub model: its revision is what its files hold now.")
     return source
+
+
+def model_revision(name: str, revision: str | None = None) -> str:
+    """The content address of a model. Of a hub model whose weights are not here, the commit that the hub names; nothing is loaded."""
+    try:
+        return resolve_model(name, revision).revision
+    except BadInput:
+        if not _only_on_hub(name):
+            raise
+    from huggingface_hub import HfApi
+
+    try:
+        return str(HfApi().model_info(name, revision=revision, timeout=5).sha)
+    except Exception as error:  # whatever the network client of the day raises: to the caller the model is out of reach
+        raise _out_of_reach(name, revision, f"The hub did not name it: {error!r:.200}.") from error
+
+
+def describe_model(name: str, revision: str | None = None) -> ModelSource:
+    """As `resolve_model`; of a hub model whose weights are not here, what its configuration says, which is fetched."""
+    try:
+        return resolve_model(name, revision)
+    except BadInput:
+        if not _only_on_hub(name):
+            raise
+    path = _snapshot(name, revision, _CONFIGURATION, local=False)
+    if isinstance(path, Exception):
+        raise _out_of_reach(name, revision, f"The hub did not give it: {path!r:.200}.") from path
+    return inspect_folder(name, "hub", path, weights_needed=False)
 
 
 def list_models() -> tuple[ModelSource, ...]:
@@ -93,12 +92,12 @@ def unusable_models() -> tuple[UnusableModel, ...]:
 
 
 def _survey() -> Iterator[ModelSource | UnusableModel]:
-    if (root := _root()) and not root.is_dir():
+    if (root := models_root()) and not root.is_dir():
         yield UnusableModel(name="PRUNESCOPE_MODELS", reason=f"{root} is no folder.")
     for name, (origin, path) in _places().items():
         try:
             check_model_name(name)
-            yield _inspect(name, origin, (_folder(name) or path) if origin == "folder" else path)
+            yield inspect_folder(name, origin, (_folder(name) or path) if origin == "folder" else path)
         except (PruneError, OSError) as error:
             yield UnusableModel(name=name, reason=str(error))
 
@@ -106,7 +105,7 @@ def _survey() -> Iterator[ModelSource | UnusableModel]:
 def _places() -> dict[str, tuple[Origin, Path]]:
     """Name -> where a model may be, unopened. Where names collide, the demo comes before folders and these before the hub."""
     found: dict[str, tuple[Origin, Path]] = {name: ("hub", path) for name, path in _hub_snapshots()}
-    if root := _root():
+    if root := models_root():
         found |= {path.relative_to(root).as_posix(): ("folder", path) for path in _model_folders(root, _DEPTH)}
     return {"demo": ("demo", MODEL), **{name: found[name] for name in sorted(found) if name != "demo"}}
 
@@ -119,14 +118,9 @@ def _model_folders(folder: Path, depth: int) -> Iterator[Path]:
             yield from _model_folders(entry, depth - 1)
 
 
-def _root() -> Path | None:
-    root = os.environ.get("PRUNESCOPE_MODELS")
-    return Path(root).expanduser().absolute() if root else None
-
-
 def _folder(name: str) -> Path | None:
     """The folder of this name below PRUNESCOPE_MODELS, links resolved. Raises BadInput for one that leads out of it."""
-    root = _root()
+    root = models_root()
     try:
         if root is None or not (root / name).is_dir():
             return None
@@ -134,32 +128,49 @@ def _folder(name: str) -> Path | None:
     except (OSError, RuntimeError, ValueError):  # too long a name, a loop of links
         return None
     if not folder.is_relative_to(root.resolve()):
-        raise _refused(name, "This folder is a link out of PRUNESCOPE_MODELS; put the model itself there.")
+        raise refused(name, "This folder is a link out of PRUNESCOPE_MODELS; put the model itself there.")
     return folder
 
 
 def _at_hand() -> str:
     names = [name for name, (_, path) in _places().items() if (path / "config.json").is_file()]
-    return f"PRUNESCOPE_MODELS is {_root() or 'not set'}. At hand: {', '.join(names) or 'nothing'}."
+    return f"PRUNESCOPE_MODELS is {models_root() or 'not set'}. At hand: {', '.join(names) or 'nothing'}."
+
+
+def _only_on_hub(name: str) -> bool:
+    return name != "demo" and bool(_HUB_ID.fullmatch(name)) and _folder(name) is None
 
 
 def _from_hub(name: str, revision: str | None, *, download: bool) -> ModelSource:
-    """A snapshot: the local cache first, then the hub where allowed. huggingface_hub is imported here and not before."""
-    from huggingface_hub import snapshot_download
-
+    """A snapshot: the local cache first, then the hub where allowed."""
     why = "There is no such folder, and the local hub cache does not have it."
     for local in (True, False) if download else (True,):
+        path = _snapshot(name, revision, [*_CONFIGURATION, "*.safetensors"], local=local)
+        if isinstance(path, Exception):
+            why = why if local else f"The hub did not give it: {path!r:.200}."
+            continue
         try:
-            path = snapshot_download(name, revision=revision, local_files_only=local, ignore_patterns=["*/*", "consolidated*"],
-                                     allow_patterns=["*.json", "*.safetensors", "tokenizer.model", "merges.txt", "vocab.txt"])
-            return _inspect(name, "hub", Path(path))
+            return inspect_folder(name, "hub", path)
         except BadInput:
             if not (local and download):
                 raise
-        except Exception as error:  # whatever the network client of the day raises: to the caller the model is out of reach
-            why = why if local else f"The hub did not give it: {error!r:.200}."
+    raise _out_of_reach(name, revision, why)
+
+
+def _snapshot(name: str, revision: str | None, patterns: list[str], *, local: bool) -> Path | Exception:
+    """The folder of a snapshot, or why there is none. huggingface_hub is imported here and not before."""
+    from huggingface_hub import snapshot_download  # pyright: ignore[reportUnknownVariableType]
+
+    try:
+        return Path(snapshot_download(name, revision=revision, local_files_only=local, allow_patterns=patterns,
+                                      ignore_patterns=["*/*", "consolidated*"]))
+    except Exception as error:  # whatever the network client of the day raises: to the caller the model is out of reach
+        return error
+
+
+def _out_of_reach(name: str, revision: str | None, why: str) -> BadInput:
     get = f"hf download {name}" + (f" --revision {revision}" if revision else "")
-    raise _refused(name, f"{why} Get it with `{get}`, or copy its folder below PRUNESCOPE_MODELS. {_at_hand()}")
+    return refused(name, f"{why} Get it with `{get}`, or copy its folder below PRUNESCOPE_MODELS. {_at_hand()}")
 
 
 def _hub_snapshots() -> Iterator[tuple[str, Path]]:
@@ -174,126 +185,3 @@ def _hub_snapshots() -> Iterator[tuple[str, Path]]:
             yield name, max(snapshots, key=lambda path: (path.name == commit, path.stat().st_mtime_ns))
 
 
-def _inspect(name: str, origin: Origin, path: Path) -> ModelSource:
-    """Read a folder's configuration and headers. Raises BadInput for one that cannot be loaded as it stands."""
-    if not (path / "config.json").is_file():
-        raise _refused(name, "The demo model is not here yet: run `make demo-model`." if origin == "demo" else
-                       "Its folder has no config.json; copy the whole Hugging Face folder, not only the weights.")
-    config = _json(name, path / "config.json")
-    family, known = config.get("model_type"), _known_families()
-    if not isinstance(family, str) or (known and family not in known):
-        code = " It would need code of its own (auto_map), and code from model folders never runs." if "auto_map" in config else ""
-        raise _refused(name, f"Its model_type {family!r} is no causal language model that the installed transformers knows.{code}")
-    if "quantization_config" in config:
-        raise _refused(name, "It is quantised (quantization_config); pruning needs the weights it was made from.")
-    hidden = _number(config, "hidden_size", "n_embd", "d_model")
-    blocks = _number(config, "num_hidden_layers", "n_layer", "num_layers", "n_layers")
-    if not hidden or not blocks:
-        raise _refused(name, "Its config.json does not say how wide it is and how many blocks it has.")
-    weights = _weight_files(name, path)
-    try:
-        counts = sum((_entries(*_stamp(file)) for file in weights), Counter[str]())
-    except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
-        raise _refused(name, f"A weight file is no whole safetensors file ({error!r:.200}); copy or download it again.") from error
-    dtype = counts.most_common(1)[0][0]
-    architectures = config.get("architectures")
-    return ModelSource(
-        name=name, origin=origin, path=path, revision=path.name if origin == "hub" else _content_address(path, weights),
-        architecture=str(architectures[0]) if isinstance(architectures, list) and architectures else "", family=family,
-        context=_number(config, "max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length") or 2048,
-        hidden=hidden, blocks=blocks, parameters=counts.total(), bytes=sum(file.stat().st_size for file in weights),
-        dtype=_DTYPES.get(dtype, dtype))
-
-
-@lru_cache(maxsize=1)
-def _known_families() -> frozenset[str]:
-    """The model types transformers has a causal language model for, read from its table as text: importing it loads torch."""
-    spec = importlib.util.find_spec("transformers")
-    tables = [Path(place) / "models/auto/modeling_auto.py" for place in (spec and spec.submodule_search_locations) or ()]
-    text = tables[0].read_text(encoding="utf-8") if tables and tables[0].is_file() else ""
-    _, _, rest = text.partition("\nMODEL_FOR_CAUSAL_LM_MAPPING_NAMES")
-    return frozenset(re.findall(r"\(\s*\"([^\"]+)\",", rest.partition("\n)\n")[0]))
-
-
-def _weight_files(name: str, path: Path) -> list[Path]:
-    """The safetensors files that transformers would load: model.safetensors, or all that its index names."""
-    names, index = ["model.safetensors"], path / "model.safetensors.index.json"
-    if not (path / names[0]).is_file():
-        if not index.is_file():
-            others = ", ".join(sorted(file.name for file in path.iterdir() if file.suffix in _OTHER_WEIGHTS)[:3])
-            raise _refused(name, f"Only safetensors are read; it has {others or 'no weights'}. To convert a model you trust: "
-                           "transformers.AutoModelForCausalLM.from_pretrained(OLD).save_pretrained(NEW).")
-        places = _json(name, index).get("weight_map")
-        names = sorted({str(file) for file in places.values()}) if isinstance(places, dict) else []
-        if not names or any("/" in file or not file.endswith(".safetensors") for file in names):
-            raise _refused(name, f"Its {index.name} does not name plain safetensors files.")
-    missing = [file for file in names if not (path / file).is_file()]
-    if missing:
-        raise _refused(name, f"{len(missing)} of its {len(names)} weight files are missing ({missing[0]}); finish the download.")
-    root = (_root() or path).resolve()
-    if path.is_relative_to(root) and not all((path / file).resolve().is_relative_to(root) for file in names):
-        raise _refused(name, "Its weights are a link out of PRUNESCOPE_MODELS; put the files themselves there.")
-    return [path / file for file in names]
-
-
-def _json(name: str, file: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(file.read_text(encoding="utf-8")).items())
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
-        raise _refused(name, f"Its {file.name} holds no JSON object that can be read ({error!r:.200}).") from error
-
-
-def _stamp(file: Path) -> tuple[str, int, int, int]:
-    """What tells that a file is still the same: path, size, times of the last writing and of the last change."""
-    stat = file.stat()
-    return str(file), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
-
-
-@lru_cache(maxsize=4096)
-def _entries(file: str, size: int, mtime_ns: int, ctime_ns: int) -> Counter[str]:
-    """Entries by dtype, from a safetensors header, which must fit the file's size."""
-    counts, end = Counter[str](), 0
-    with open(file, "rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        if not 2 <= length <= min(size - 8, 100 * _MIB):
-            raise ValueError(f"{Path(file).name}: its header does not fit; a Git LFS pointer perhaps?")
-        header = json.loads(stream.read(length))
-    for tensor in (value for key, value in header.items() if key != "__metadata__"):
-        counts[tensor["dtype"]] += math.prod(tensor["shape"])
-        end = max(end, tensor["data_offsets"][1])
-    if 8 + length + end != size or not counts:
-        raise ValueError(f"{Path(file).name}: it should have {8 + length + end:,} bytes and has {size:,}")
-    return counts
-
-
-def _content_address(path: Path, weights: list[Path]) -> str:
-    """sha256 over (name, digest) of the files that decide what the model computes. One read, remembered until a file changes."""
-    files = {file.name: file for file in [*weights, *(path / name for name in _ADDRESSED)] if file.is_file()}
-    lines = [f"{name}\0{_digest(*_stamp(files[name]))}\n" for name in sorted(files)]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-@lru_cache(maxsize=4096)
-def _digest(file: str, size: int, mtime_ns: int, ctime_ns: int) -> str:
-    """sha256 of the whole file up to 64 MiB; of a larger one the size, the header and 64 samples of 1 MiB, evenly spaced."""
-    with open(file, "rb") as stream:
-        if size <= 64 * _MIB:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-        start = stream.read(8)
-        length = min(int.from_bytes(start, "little"), size - 8, 100 * _MIB)
-        digest = hashlib.sha256(f"{size}\n".encode() + start + stream.read(length))
-        for sample in range(_SAMPLES):
-            stream.seek(max(0, 8 + length + sample * (size - 8 - length - _MIB) // (_SAMPLES - 1)))
-            digest.update(stream.read(_MIB))
-    return digest.hexdigest()
-
-
-def _number(config: dict[str, Any], *keys: str) -> int:
-    """The first of these keys that config.json, or the text_config in it, gives a positive whole number; else 0."""
-    views = [view for view in (config, config.get("text_config")) if isinstance(view, dict)]
-    found = (view[key] for view in views for key in keys if key in view)
-    return next((value for value in found if type(value) is int and value > 0), 0)
-
-
-def _refused(name: str, why: str) -> BadInput:
-    return BadInput("model", name, ALLOWED, why)

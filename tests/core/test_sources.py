@@ -16,7 +16,7 @@ import pytest
 from huggingface_hub import constants
 from safetensors.numpy import save_file
 
-from core import sources
+from core import checkpoint, sources
 from core.errors import BadInput
 from core.sources import ModelSource, list_models, resolve_model, unusable_models
 
@@ -274,7 +274,7 @@ def test_code_of_its_own_does_no_harm_where_the_family_is_known(models: Path) ->
 
 def test_the_families_are_known() -> None:
     families = {"llama", "opt", "qwen3", "mistral", "gemma", "gemma2", "gemma3", "gemma3_text", "gpt_neox", "phi", "gpt2"}
-    assert families <= sources._known_families()
+    assert families <= checkpoint.known_families()
 
 
 # --- the content address ---------------------------------------------------------------------------------------------------------
@@ -334,7 +334,7 @@ def test_large_files_are_sampled_from_the_header_to_the_last_byte(models: Path) 
 def test_unchanged_files_are_read_once(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(models / "mine")
     source = resolve_model("mine")
-    monkeypatch.setattr(sources, "open", lambda *_: pytest.fail("read again"), raising=False)
+    monkeypatch.setattr(checkpoint, "open", lambda *_: pytest.fail("read again"), raising=False)
     assert resolve_model("mine") == source
 
 
