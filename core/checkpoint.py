@@ -116,7 +116,7 @@ def _weight_files(name: str, path: Path) -> list[Path]:
     missing = [file for file in names if not (path / file).is_file()]
     if missing:
         raise refused(name, f"{len(missing)} of its {len(names)} weight files are missing ({missing[0]}); finish the download.")
-    root = (models_root() or path).resolve()
+    root = (models_root() or Path(os.devnull)).resolve()  # a hub's snapshot elsewhere consists of links
     if path.is_relative_to(root) and not all((path / file).resolve().is_relative_to(root) for file in names):
         raise refused(name, "Its weights are a link out of PRUNESCOPE_MODELS; put the files themselves there.")
     return [path / file for file in names]
