@@ -30,7 +30,7 @@ bench-ui: $(VENV)/development chromium
 	$(BIN)/python -m bench.ui
 
 demo-model: setup
-	$(BIN)/python -m core.demo.train $(ARGS)
+	$(BIN)/python -m core.demo.train $(or $(ARGS),--steps 2595 --seed 0 --threads 2)
 
 gallery: setup
 	$(BIN)/python -m app.gallery

@@ -43,7 +43,7 @@ mean negative log-likelihood, computed in float32 with the weights as stored (fl
 `training.json` holds these numbers, the scores of the first {check} windows and the hashes of the texts.
 
 ## Licence
-The weights are PruneScope's own, under its licence. No text is part of this folder: the model learnt from documentation
+The weights are PruneScope's own, under its licence (MIT). No text is part of this folder: the model learnt from documentation
 under the PSF licence (Python) and permissive licences (BSD, MIT, Apache-2.0: the packages above).
 """
 

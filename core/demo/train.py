@@ -2,8 +2,8 @@
 """Train the demo model: `python -m core.demo.train --steps N --seed S`, which is `make demo-model`.
 
 A small LLaMA learns the documentation in core/demo/text.py with an ordinary recipe (AdamW, bfloat16
-autocast). Nothing in it aims at a pruning method. The same text, steps, seed, settings and machine
-give the same weights. The learning rate is constant until the last fifth of the steps and then falls
+autocast). Nothing in it aims at a pruning method. The same text, steps, seed, threads, versions and
+machine give the same weights. The learning rate is constant until the last fifth of the steps and then falls
 to zero: so a run can be told late how long it is (`--minutes`), and `--steps` repeats it exactly.
 
     demo_text -> train_tokenizer -> encode -> train (windows at random places) -> card.save_model
@@ -150,6 +150,8 @@ def main() -> None:
     minutes = arguments.minutes or math.inf
     settings = Settings(steps=arguments.steps or LONGEST, seed=arguments.seed)
     torch.set_num_threads(arguments.threads)
+    # Else compiled code adds up the embedding's gradient in the order in which threads arrive.
+    torch.use_deterministic_algorithms(True)
     compiled = not arguments.no_compile and any(map(shutil.which, ("c++", "g++", "clang++")))
     text = demo_text()
     tokenizer = train_tokenizer(("\n\n".join(document.paragraphs) for document in text.train), settings.vocabulary)
