@@ -33,7 +33,8 @@ class Hub(BaseHTTPRequestHandler):
             self._send(json.dumps(tree).encode(), "application/json")
         elif path.startswith("/api/models/team/tiny"):
             files = [{"rfilename": file.name} for file in MODEL.iterdir()]
-            self._send(json.dumps({"id": "team/tiny", "modelId": "team/tiny", "sha": COMMIT, "siblings": files}).encode(), "application/json")
+            about = {"id": "team/tiny", "modelId": "team/tiny", "sha": COMMIT, "siblings": files}
+            self._send(json.dumps(about).encode(), "application/json")
         elif path.startswith(f"/team/tiny/resolve/{COMMIT}/") and (MODEL / path.rsplit("/", 1)[1]).is_file():
             self.asked.append(path.rsplit("/", 1)[1])
             self._send((MODEL / path.rsplit("/", 1)[1]).read_bytes(), "application/octet-stream")
