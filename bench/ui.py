@@ -78,9 +78,9 @@ def serve(port: int, query: str, page: str = "") -> tuple[float]:
         return (time.perf_counter() - start,)
 
 
-def report(name: str, measure: Callable[[], tuple[float, ...]], columns: tuple[str, ...]) -> None:
+def report(name: str, once: Callable[[], tuple[float, ...]], columns: tuple[str, ...]) -> None:
     """The median and the worst of a few visits; the first, cold one apart."""
-    cold, *warm = [measure() for _ in range(TIMES + 1)]
+    cold, *warm = [once() for _ in range(TIMES + 1)]
     for place, column in enumerate(columns):
         values = sorted(visit[place] for visit in warm)
         middle = statistics.median(values)
@@ -88,7 +88,12 @@ def report(name: str, measure: Callable[[], tuple[float, ...]], columns: tuple[s
 
 
 def main() -> None:
-    home = Path(tempfile.mkdtemp(prefix="prunescope-bench-"))
+    with tempfile.TemporaryDirectory(prefix="prunescope-bench-", ignore_cleanup_errors=True) as home:
+        measure(Path(home))
+
+
+def measure(home: Path) -> None:
+    """All of it, on a server of its own."""
     key = stored(home, 500)
     server = Server(ROOT, home)
     server.start()

@@ -12,7 +12,7 @@ from app.figures import findings, numbers
 from app.figures.layer_errors import layer_errors
 from app.figures.style import chart_config
 from app.jobs import RunProgress
-from app.ui import controls, layout, resources, state
+from app.ui import layout, resources, state
 from cache.records import RunRecord
 from core.records import LayerRecord, Progress
 
@@ -49,7 +49,6 @@ def bar(record: RunRecord, progress: RunProgress, position: int | None) -> tuple
 def _draw(key: str) -> None:
     jobs, record = resources.jobs(), resources.store().record(key)
     if record is None or not record.active:
-        controls.touched()
         st.rerun()
     progress = jobs.progress(key)
     share, words = bar(record, progress, jobs.position(key))
@@ -66,7 +65,6 @@ def _draw(key: str) -> None:
 
 
 def _cancel(key: str) -> None:
-    controls.touched()
     state.remember("stopping", key)
     resources.jobs().cancel(key)
     state.forget("stopping")

@@ -7,6 +7,7 @@ So the link is read and written here, in the words of `app/link.py`. `run=KEY` i
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app import link
 from app.ui import controls, resources, state
@@ -15,19 +16,17 @@ from core.spec import RunSpec
 
 
 def arrive() -> tuple[str, ...]:
-    """Take over what the address bar says, unless the controls have just changed. Returns what to tell the person about it."""
+    """Take over what the address bar says where a person put it there: a link that was opened, or a step back or forward in the
+    browser's history. Returns what to tell about it. In all other reruns the controls are right and the address bar may be late."""
     words = st.query_params.to_dict()
-    by_control, entered = state.recall("touched", False), state.recall("page", "") != "explore"
-    state.forget("touched")
+    entered = state.recall("page", "") != "explore"
     state.remember("page", "explore")
-    known = state.recall("written", None)
-    if known is not None and (by_control or words == known or (entered and not words)):
-        if entered:
-            state.remember("notes", ())
-        return state.recall("notes", ())
-    notes = _open(words)
-    state.remember("notes", notes)
-    return notes
+    if not state.recall("arrived", False) or _history() or (entered and words):
+        state.remember("notes", _open(words))
+        state.remember("arrived", True)
+    elif entered:
+        state.forget("notes")
+    return state.recall("notes", ())
 
 
 def leave() -> None:
@@ -44,13 +43,16 @@ def write(spec: RunSpec | None, run: str | None) -> None:
         words = {"run": run, **words}
     if words != st.query_params.to_dict():
         st.query_params.from_dict(words)
-    state.remember("written", words)
 
 
 def dismiss() -> None:
     """Take the notes about the link away."""
     state.forget("notes")
-    controls.touched()
+
+
+def _history() -> bool:
+    context = get_script_run_ctx()
+    return context is not None and context.is_history_navigation
 
 
 def _open(words: dict[str, str]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from app.figures import findings, numbers, tables
 from app.figures.layer_errors import layer_errors
 from app.figures.style import chart_config
 from app.link import command_line
-from app.ui import controls, layout, planned
+from app.ui import layout, planned
 from app.ui.layout import Figure
 from app.ui.paint import first_paint
 from app.ui.view import Answer
@@ -90,7 +90,7 @@ def _figures(result: RunResult) -> tuple[Figure, ...]:
 
 def _details(result: RunResult, key: str) -> None:
     measured, layers, repeat = st.tabs(["How it was measured", "Every layer", "Repeat it, take it away"], key=key,
-                                       on_change=controls.touched)
+                                       on_change="rerun")
     if layers.open:  # what shows tables and code is large: only who wants it waits for it
         with layers:
             st.dataframe(tables.layer_rows(result.layers), hide_index=True, column_config=_LAYER_FORMATS,

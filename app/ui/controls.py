@@ -52,18 +52,18 @@ def fill(spec: RunSpec) -> None:
 def draw_controls() -> None:
     """The controls above the button: model, method, pattern, and the method's own parameters."""
     names = list(dict.fromkeys(["demo", *(model.name for model in resources.models()), state.widget("model") or "demo"]))
-    st.selectbox("Model", names, key="model", accept_new_options=True, persist_state="session", on_change=touched,
+    st.selectbox("Model", names, key="model", accept_new_options=True, persist_state="session",
                  help="The shipped demo, a folder below PRUNESCOPE_MODELS, or type a hub id such as owner/name.")
     st.selectbox("Method", list(METHODS), key="method", format_func=METHOD_LABELS.__getitem__, persist_state="session",
                  on_change=_method_changed, filter_mode=None, help=METHODS[_method()].__doc__)
     st.segmented_control("Pattern: what may go", list(KINDS), key="pattern_kind", format_func=KINDS.__getitem__, required=True,
-                         persist_state="session", on_change=touched, width="stretch",
+                         persist_state="session", width="stretch",
                          help="Any weights of a layer; n zeros in every m consecutive inputs of a row; or whole input columns.")
     if _kind() == "semi-structured":
         _pair(_N, _M)
     else:
         top = max(99.0, state.widget("sparsity") or 0.0)
-        st.slider("Sparsity p", 0.0, top, key="sparsity", step=1.0, format="%g %%", persist_state="session", on_change=touched,
+        st.slider("Sparsity p", 0.0, top, key="sparsity", step=1.0, format="%g %%", persist_state="session",
                   help=_P_HELP)
     _pair(_ALPHA, *([_BUDGET] if _has_budget() else []))
     _pair(*_parameters(_method()))
@@ -84,11 +84,6 @@ def read() -> Form:
     return Form(spec=spec, complaints=complaints)
 
 
-def touched() -> None:
-    """Tells `app.ui.address` that this rerun was caused by a control, not by the address bar."""
-    state.remember("touched", True)
-
-
 def _words() -> Mapping[str, str]:
     kind, share = _kind(), f"{round((state.widget('sparsity') or 0.0) / 100, _DIGITS)!r}"
     patterns = {"unstructured": share, "structured": f"columns:{share}",
@@ -101,7 +96,6 @@ def _words() -> Mapping[str, str]:
 
 def _method_changed() -> None:
     """A parameter that was left at the old method's default takes the new method's; what a person has set stays."""
-    touched()
     before = {field.word: field.default for field in _parameters(state.recall("method", RunSpec.model_validate({}).method.name))}
     for field in _parameters(_method()):
         if field.word not in before or state.widget(field.word) == before[field.word]:
@@ -131,6 +125,6 @@ def _pair(*fields: Field) -> None:
     for start in range(0, len(beside), 2):
         for column, field in zip(st.columns(2, gap="small", vertical_alignment="bottom"), beside[start:start + 2], strict=False):
             with column:
-                draw(field, on_change=touched)
+                draw(field)
     for field in (field for field in fields if field.kind == "switch"):
-        draw(field, on_change=touched)
+        draw(field)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -49,11 +49,11 @@ def fields_of(noun: type[Noun], names: Mapping[str, str]) -> tuple[Field, ...]:
     return tuple(_field(word, properties[name]) for word, name in names.items())
 
 
-def draw(field: Field, *, on_change: Callable[[], None] | None = None) -> None:
+def draw(field: Field) -> None:
     """One widget; its value is in the session under the field's word, put there beforehand. Left empty, it means the default."""
     placeholder = "auto" if field.default is None else str(field.default)
     value: dict[str, Any] = {"value": None, "placeholder": placeholder} if field.default is None else {}
-    common: dict[str, Any] = {"key": field.word, "help": field.help or None, "on_change": on_change, "persist_state": "session"}
+    common: dict[str, Any] = {"key": field.word, "help": field.help or None, "persist_state": "session"}
     match field.kind:
         case "choice":
             st.selectbox(field.title, field.choices, **common)

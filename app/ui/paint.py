@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.ui import controls, state
+from app.ui import state
 
 
 def first_paint() -> bool:
@@ -22,6 +22,5 @@ def first_paint() -> bool:
 
 def _draw_again() -> None:
     if state.recall("waited", False):
-        controls.touched()
         st.rerun()
     state.remember("waited", True)

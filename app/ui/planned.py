@@ -31,7 +31,6 @@ def draw_button(spec: RunSpec | None, view: View) -> None:
 
 def start(spec: RunSpec) -> None:
     """Ask for a run. What prevents it is shown as it is."""
-    controls.touched()
     state.forget("opened")
     try:
         resources.jobs().submit(spec)
@@ -62,7 +61,6 @@ def draw_plan(spec: RunSpec) -> None:
 def _draw(spec: RunSpec, asking: bool) -> None:
     planning = resources.jobs().plan(spec)
     if asking and planning.state != "computing":
-        controls.touched()
         st.rerun()
     if planning.state == "failed":
         layout.note(planning.error or "", tone="bad", title="This cannot be run as it is.")
@@ -74,7 +72,7 @@ def _draw(spec: RunSpec, asking: bool) -> None:
     plan = planning.plan
     layout.figures(_figures(plan))
     listed = st.expander(f"The {numbers.plural(len(plan.layers), 'layer')} that will be pruned", key="planned-layers",
-                         on_change=controls.touched)
+                         on_change="rerun")
     if listed.open:
         listed.dataframe(tables.planned_rows(plan.layers), hide_index=True, column_config=_FORMATS, height=280,
                          alt="The layers that will be pruned")
