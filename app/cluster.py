@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 IDLE = "8 hours"
+_INHERITED = ("PRUNESCOPE_MODELS", "PRUNESCOPE_THREADS", "HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT")  # workers keep what they started with
 _START_SECONDS, _CONNECT_SECONDS, _RETRY_SECONDS = 30.0, 5.0, 5.0
 
 
@@ -196,9 +197,14 @@ def _address(folder: Path) -> str | None:
 
 
 @lru_cache(maxsize=1)
-def _code() -> str:
-    """What this process and the workers it starts run. Read once: files that change later are the next process's."""
+def _files() -> str:
+    """The code of this process and the workers it starts. Read once: files that change later are the next process's."""
     return files_key([*(ROOT / "core").rglob("*.py"), *(ROOT / "cache").rglob("*.py"), ROOT / "app" / "tasks.py"])
+
+
+def _code() -> str:
+    """What workers run, and where they look for models."""
+    return "\n".join([_files(), *(f"{name}={os.environ.get(name, '')}" for name in _INHERITED)])
 
 
 def _start_scheduler(home: Path) -> psutil.Process:
@@ -223,6 +229,7 @@ def _start(home: Path, name: str, module: str, *arguments: str, gpu: str | None)
     paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     environment = {f"{library}_NUM_THREADS": str(threads()) for library in ("OMP", "MKL", "OPENBLAS")}  # Dask's nanny would say 1
     environment |= {"PYTHONPATH": paths, "PRUNESCOPE_HOME": str(home), "DASK_CONFIG": str(folder / "dask.yaml")}
+    environment |= {"OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "passive")}  # threads that spin take each other's cores
     environment |= {"CUDA_VISIBLE_DEVICES": gpu} if gpu is not None else {}
     with log.open("ab") as output:
         started = subprocess.Popen([sys.executable, "-m", module, "--scheduler-file", str(folder / "scheduler.json"), *arguments],

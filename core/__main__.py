@@ -6,6 +6,7 @@ import csv
 import inspect
 import itertools
 import json
+import os
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -270,4 +271,5 @@ def show(result: RunResult) -> None:
 
 
 if __name__ == "__main__":
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: threads that spin take each other's cores
     app(prog_name="python -m core")

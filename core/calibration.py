@@ -15,6 +15,7 @@ from core.spec import Calibration, Evaluation
 from core.texts import Split, Text, read_text
 
 Encode = Callable[[str], list[int]]
+EMBEDDED_WINDOWS = 64  # of the embedded text by default: a first visit should not wait
 MAX_LENGTH = 2048  # the literature's window: min(2048, context)
 
 
@@ -59,7 +60,8 @@ def evaluation_windows(spec: Evaluation, encode: Encode, context: int, vocabular
         return _ready(text, "evaluation", spec.windows, context, vocabulary)
     length = window_length(spec.length, context, "evaluation")
     tokens = encode("\n\n".join(text.documents))
-    count = min(len(tokens) // length, spec.windows or len(tokens))
+    asked = spec.windows or (EMBEDDED_WINDOWS if spec.source == "embedded" else len(tokens))
+    count = min(len(tokens) // length, asked)
     if count == 0:
         raise _too_short("evaluation", text, len(tokens), length)
     cut = np.asarray(tokens[: count * length], dtype=np.int64).reshape(count, length)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from core.calibration import window_length
+from core.calibration import EMBEDDED_WINDOWS, window_length
 from core.errors import BadInput
 from core.estimate import Shape, count_work, matrix_rate, memory_bytes
 from core.models import BlockMap, Linear, load_skeleton, map_blocks, parameter_count
@@ -29,7 +29,8 @@ def plan(spec: RunSpec) -> Plan:
     calibration = window_length(spec.calibration.length, source.context, "calibration")
     evaluation = window_length(spec.evaluation.length, source.context, "evaluation")
     calibration_tokens = spec.calibration.windows * calibration
-    evaluation_tokens = (spec.evaluation.windows or 250) * evaluation
+    asked = spec.evaluation.windows or (EMBEDDED_WINDOWS if spec.evaluation.source == "embedded" else None)
+    evaluation_tokens = (asked or 150) * evaluation  # the literature's texts have some 150 windows
     work = count_work(shape, spec, calibration_tokens=calibration_tokens, evaluation_tokens=evaluation_tokens,
                       window=max(calibration, evaluation))
     parameters = parameter_count(model)
@@ -38,7 +39,7 @@ def plan(spec: RunSpec) -> Plan:
     return Plan(
         layers=layers, parameters=parameters, blocks=len(block_map.blocks), context=source.context, family=source.family,
         device=device_name(device), calibration=f"{spec.calibration.windows} windows of {calibration} tokens",
-        evaluation=f"{spec.evaluation.windows or 'all'} windows of {evaluation} tokens",
+        evaluation=f"{asked or 'all'} windows of {evaluation} tokens",
         seconds=0.5 + work.total / matrix_rate(device),
         memory_bytes=memory_bytes(shape, parameters=parameters, tokens=calibration_tokens + 2 * evaluation_tokens,
                                   dtype_bytes=dtype.itemsize, largest=largest, batch_tokens=BATCH_TOKENS),
@@ -99,4 +100,5 @@ def choose_dtype(spec: RunSpec, source: ModelSource, device: torch.device) -> to
 
 
 def device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {threads} thread{'s' * (threads > 1)}"

@@ -136,7 +136,7 @@ class Evaluation(Noun):
 
     source: str = Field(default="embedded", title="Evaluation text", description=SOURCES)
     windows: int | None = Field(default=None, ge=1, le=100_000, title="Evaluation windows",
-                                description="At most this many windows from the start. Automatic: all.")
+                                description="At most this many windows from the start. Automatic: all, of the embedded text 64.")
     length: int | None = Field(default=None, ge=2, le=131_072, title="Window length",
                                description="Tokens a window. Automatic: 2048 or the model's context, whichever is less.")
 

@@ -29,7 +29,7 @@ RUN_WORDS = ("model", "revision", "refit", "true_sequential", "device", "dtype")
 METHOD_WORDS = tuple(dict.fromkeys(field for method in METHODS.values() for field in method.model_fields if field != "name"))
 WORDS = ("model", "revision", "method", *PATTERN_WORDS, *METHOD_WORDS, "refit", "true_sequential",
          *CALIBRATION_WORDS, *EVALUATION_WORDS, "device", "dtype")
-_USUAL = RunSpec.model_validate({})
+_USUAL = RunSpec()
 _NO_METHODS_WORD = "Leave it out, or choose a method that has it."
 
 

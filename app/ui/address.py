@@ -82,4 +82,4 @@ def _first() -> RunSpec:
         state.remember("opened", newest.key)
         return newest.spec
     shipped = resources.gallery()
-    return shipped[0].spec if shipped else RunSpec.model_validate({})
+    return shipped[0].spec if shipped else RunSpec()

@@ -57,7 +57,7 @@ def draw_empty() -> None:
     layout.sentence("After a run this page shows the perplexity before and after pruning, the sparsity that was reached, and "
                     "the error of every layer beside the best possible error for the same mask: what the method lost, and what the "
                     "mask had already lost.")
-    demo = RunSpec.model_validate({})
+    demo = RunSpec()
     st.button(f"Run the example: {findings.describe(demo)}", key="run_demo", on_click=planned.start_demo, args=(demo,))
 
 

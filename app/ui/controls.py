@@ -96,7 +96,7 @@ def _words() -> Mapping[str, str]:
 
 def _method_changed() -> None:
     """A parameter that was left at the old method's default takes the new method's; what a person has set stays."""
-    before = {field.word: field.default for field in _parameters(state.recall("method", RunSpec.model_validate({}).method.name))}
+    before = {field.word: field.default for field in _parameters(state.recall("method", RunSpec().method.name))}
     for field in _parameters(_method()):
         if field.word not in before or state.widget(field.word) == before[field.word]:
             state.set_widget(field.word, field.default)
@@ -107,7 +107,7 @@ def _parameters(method: str) -> tuple[Field, ...]:
 
 
 def _method() -> str:
-    return state.widget("method") or RunSpec.model_validate({}).method.name
+    return state.widget("method") or RunSpec().method.name
 
 
 def _kind() -> str:

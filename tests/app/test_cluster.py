@@ -124,11 +124,15 @@ def test_a_missing_worker_is_seen_while_connected(own_home):
     connection.close()
 
 
-def test_a_new_web_server_replaces_workers_of_other_code_and_an_old_one_leaves_them(own_home):
+@pytest.mark.parametrize("other", ["code", "models"])
+def test_a_new_web_server_replaces_workers_of_other_code_and_an_old_one_leaves_them(own_home, other, monkeypatch, tmp_path):
     connection = cluster.Connection(own_home, lambda client: None)
     connection.wait()
     before = processes(own_home)
-    next(own_home.rglob("code")).write_text("of another version")
+    if other == "code":
+        next(own_home.rglob("code")).write_text("of another version")
+    else:
+        monkeypatch.setenv("PRUNESCOPE_MODELS", str(tmp_path))
     connection.client(mend=True)
     wait_for_thread(connection)
     assert processes(own_home) == before
