@@ -6,6 +6,8 @@ order of (row, column). Scores are never negative except −1, which means 'befo
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -21,9 +23,31 @@ def smallest(scores: Tensor, count: int | Tensor) -> Tensor:
     threshold = _order_statistic(scores, count)
     chosen, ties = scores < threshold, scores == threshold
     wanted = count - chosen.count_nonzero()
-    if scores.is_cuda or bool(ties.count_nonzero() != wanted):
-        ties &= ties.flatten().cumsum(0).view_as(ties) <= wanted
+    if scores.is_cuda:
+        ties &= ties.flatten().cumsum(0, dtype=torch.int32).view_as(ties) <= wanted
+    elif bool(ties.count_nonzero() != wanted):
+        ties.view(-1)[ties.view(-1).nonzero()[int(wanted) :, 0]] = False  # few, mostly: no matrix of ranks
     return chosen.logical_or_(ties)
+
+
+def smallest_in_head(scores: Callable[[], Tensor], count: int | Tensor, width: int) -> Tensor:
+    """The first `width` columns of `smallest(scores(), count)`, without a second matrix of that size on a CPU.
+
+    `scores` makes a fresh contiguous [c, b] tensor, whose order is destroyed; it is asked again where a tie at the threshold
+    has to be broken.
+    """
+    made = scores()
+    if made.is_cuda or int(count) == 0:
+        return smallest(made, count)[:, :width]
+    place, head = int(count), made[:, :width].clone()
+    flat = made.view(-1).numpy()
+    flat.partition(place - 1)
+    threshold = flat[place - 1]
+    ties_in, ties_out = (int(np.count_nonzero(part == threshold)) for part in (flat[:place], flat[place:]))
+    if ties_out and ties_in:
+        del made, flat
+        return smallest(scores(), count)[:, :width]
+    return head <= float(threshold)
 
 
 def smallest_per_row(scores: Tensor, count: int) -> Tensor:

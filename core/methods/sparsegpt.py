@@ -25,7 +25,7 @@ def kernel(problem: LayerProblem, target: Target, method: SparseGPT) -> Generato
     O(b³) for U and O(cb²) for the sweep. Raises IllConditioned.
     """
     upper, damping = problem.factor(method.damping, may_raise=method.raise_damping)
-    weight = problem.working_weight.clone()
+    weight = problem.working_weight.clone(memory_format=torch.contiguous_format)
     columns = weight.shape[1]
     dead = problem.dead
     pruned = torch.zeros_like(weight, dtype=torch.bool)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from core.errors import IllConditioned
 from core.linalg import cholesky, raising_damping, solve_rows
-from core.masks import smallest, smallest_columns, smallest_in_groups
+from core.masks import smallest_columns, smallest_in_groups, smallest_in_head
 from core.patterns import Columns, Entries, Groups, Target
 from core.problem import LayerProblem
 from core.solver import Outcome, Step
@@ -31,7 +31,7 @@ def kernel(problem: LayerProblem, target: Target, method: Thanos) -> Generator[S
 def _blocks(problem: LayerProblem, target: Entries | Groups, method: Thanos) -> Generator[Step, None, Outcome]:
     """O(b³) for U, Σ min(|S|, B−|S|)³/6 for the rows, c·b² for the updates. Raises IllConditioned."""
     upper, damping = problem.factor(method.damping, may_raise=method.raise_damping)
-    weight = problem.working_weight.clone()
+    weight = problem.working_weight.clone(memory_format=torch.contiguous_format)
     columns = weight.shape[1]
     norm, dead = problem.input_norm, problem.dead
     pruned = torch.zeros_like(weight, dtype=torch.bool)
@@ -60,16 +60,14 @@ def _blocks(problem: LayerProblem, target: Entries | Groups, method: Thanos) -> 
 def _choose(weight: Tensor, norm: Tensor, dead: Tensor, target: Entries | Groups, left: Tensor, width: int) -> Tensor:
     """The block's mask [c, width]: its part of the `left` smallest |W_ij|√G_jj of all remaining columns, or n of each group."""
     if isinstance(target, Groups):
-        weight, norm, dead = weight[:, :width], norm[:width], dead[:width]
-    scores = (weight * norm).abs_().masked_fill_(dead, -1)
-    if isinstance(target, Groups):
+        scores = (weight[:, :width] * norm[:width]).abs_().masked_fill_(dead[:width], -1)
         return smallest_in_groups(scores, target.n, target.m)
-    return smallest(scores, left)[:, :width]
+    return smallest_in_head(lambda: (weight * norm).abs_().masked_fill_(dead, -1), left, width)
 
 
 def _structured(problem: LayerProblem, count: int, method: Thanos) -> Generator[Step, None, Outcome]:
     """The columns S of least v_j = Σ_i W_ij²·G_jj; Δ_K = W_S H_SK (H_KK)⁻¹. One Cholesky of H_KK: O((b−s)³ + c(b−s)²)."""
-    weight = problem.working_weight.clone()
+    weight = problem.working_weight.clone(memory_format=torch.contiguous_format)
     losses = (weight.square().sum(0) * problem.input_norm.square()).masked_fill_(problem.dead, -1)
     removed = smallest_columns(losses, count)
     gone, kept = removed.nonzero()[:, 0], (~removed).nonzero()[:, 0]

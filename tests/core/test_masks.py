@@ -121,3 +121,14 @@ def test_the_blocks_shares_add_up_to_the_budget(count, columns, block):
     taken = [masks.share(Entries(count=count), stop, columns) for stop in stops]
     assert taken == [count * stop // columns for stop in stops]
     assert taken[-1] == count
+
+
+@pytest.mark.parametrize("levels", [1, 2, 5, 10_000])
+@pytest.mark.parametrize("width", [1, 3, 8])
+def test_head_of_the_smallest_is_the_head(levels, width):
+    """With ties at the threshold (few levels) and without."""
+    generator = torch.Generator().manual_seed(levels)
+    scores = torch.randint(0, levels, (6, 8), generator=generator).float()
+    for count in range(49):
+        expected = masks.smallest(scores, count)[:, :width]
+        assert torch.equal(masks.smallest_in_head(scores.clone, torch.tensor(count), width), expected)
