@@ -14,8 +14,10 @@ from core.errors import BadInput
 from core.noun import Noun
 from core.patterns import Pattern, SemiStructured, Structured, Unstructured, parse_pattern, pattern_word
 
-__all__ = ["Calibration", "Evaluation", "Magnitude", "Method", "Pattern", "RunSpec", "SemiStructured", "SparseGPT", "Structured",
-           "Thanos", "Unstructured", "Wanda", "make_method", "parse_pattern", "pattern_word"]
+__all__ = [
+    "Admm1", "AdmmGrad", "Calibration", "Evaluation", "Magnitude", "Method", "Pattern", "RunSpec", "SemiStructured", "SparseGPT",
+    "Structured", "Thanos", "Unstructured", "Wanda", "make_method", "parse_pattern", "pattern_word",
+]
 
 
 class _Method(Noun):
@@ -23,6 +25,22 @@ class _Method(Noun):
 
     label: ClassVar[str]
     version: ClassVar[int] = 1
+    refuses: ClassVar[dict[str, str]] = {}  # kind of pattern -> why this method has no meaning for it
+
+    def check(self, pattern: Pattern) -> None:
+        """Raises BadInput for a pattern that has no meaning for this method."""
+        reason = self.refuses.get(pattern.kind)
+        if reason is not None:
+            allowed = " or ".join(word for kind, word in PATTERN_KINDS.items() if kind not in self.refuses)
+            raise BadInput("pattern", pattern_word(pattern), f"for {self.label}, {allowed}", reason)
+
+    def shared_work(self, columns: int, pattern: Pattern) -> float:
+        """Multiply-adds that layers with the same b inputs share: what is made of G alone."""
+        return 0.0
+
+    def layer_work(self, rows: int, columns: int, pattern: Pattern) -> float:
+        """Multiply-adds of one c×b layer beyond that; a product with a b×b matrix is c·b²."""
+        return 0.0
 
     def resolved(self, pattern: Pattern) -> Self:
         """The same parameters with every 'automatic' replaced by what it means for this pattern."""
@@ -32,6 +50,7 @@ class _Method(Noun):
         return self.model_copy(update={"block_size": 512 if isinstance(pattern, SemiStructured) else 128})
 
 
+PATTERN_KINDS = {"unstructured": "0.5 (any weights)", "semi-structured": "2:4 (n zeros in every m)", "structured": "columns:0.3"}
 BlockSize = Annotated[
     int | None,
     Field(ge=1, title="Block size", description="B: columns pruned at a time. Automatic: 128, for n:m 512.",
@@ -47,6 +66,11 @@ RaiseDamping = Annotated[
     Field(title="May raise damping", description="If the factorisation fails, try 10 times the damping, up to 3 times; "
           "the result says so."),
 ]
+Iterations = Annotated[int, Field(ge=1, le=10_000, title="Iterations", description="Products of the weights with a b×b matrix.")]
+Granularity = Annotated[
+    Literal["layer", "row"],
+    Field(title="Compare within", description="One threshold for the layer, or one for each row."),
+]
 
 
 class Magnitude(_Method):
@@ -54,8 +78,7 @@ class Magnitude(_Method):
 
     label = "Magnitude"
     name: Literal["magnitude"] = "magnitude"
-    granularity: Literal["layer", "row"] = Field(default="layer", title="Compare within",
-                                                 description="One threshold for the layer, or one for each row.")
+    granularity: Granularity = "layer"
 
 
 class Wanda(_Method):
@@ -63,8 +86,7 @@ class Wanda(_Method):
 
     label = "Wanda"
     name: Literal["wanda"] = "wanda"
-    granularity: Literal["layer", "row"] = Field(default="row", title="Compare within",
-                                                 description="One threshold for each row, or one for the layer.")
+    granularity: Granularity = "row"
 
 
 class SparseGPT(_Method):
@@ -76,6 +98,12 @@ class SparseGPT(_Method):
     damping: Damping = 0.01
     raise_damping: RaiseDamping = False
 
+    def shared_work(self, columns: int, pattern: Pattern) -> float:
+        return columns**3
+
+    def layer_work(self, rows: int, columns: int, pattern: Pattern) -> float:
+        return rows * columns**2
+
 
 class Thanos(_Method):
     """Block by block, each row's removals compensated jointly (Ilin & Richtárik 2025)."""
@@ -86,8 +114,44 @@ class Thanos(_Method):
     damping: Damping = 0.01
     raise_damping: RaiseDamping = False
 
+    def shared_work(self, columns: int, pattern: Pattern) -> float:
+        return columns**3 * (0.5 if isinstance(pattern, Structured) else 1.0)
 
-Method = Annotated[Magnitude | Wanda | SparseGPT | Thanos, Field(discriminator="name")]
+    def layer_work(self, rows: int, columns: int, pattern: Pattern) -> float:
+        within = 0 if isinstance(pattern, Structured) else min(self.block_size or 128, columns) ** 2 / 48
+        return rows * columns * (columns + within)
+
+
+class _Admm(_Method):
+    """What both ADMMs share: a factorisation for all layers with an input, one product an iteration."""
+
+    iterations: Iterations = 20
+    damping: Damping = 0.1
+
+    def shared_work(self, columns: int, pattern: Pattern) -> float:
+        return columns**3
+
+    def layer_work(self, rows: int, columns: int, pattern: Pattern) -> float:
+        return self.iterations * rows * columns**2
+
+
+class Admm1(_Admm):
+    """Wanda's mask; the kept weights by the alternating direction method of multipliers (Boža 2024)."""
+
+    label = "ADMM₁"
+    name: Literal["admm1"] = "admm1"
+    granularity: Granularity = "row"
+
+
+class AdmmGrad(_Admm):
+    """The alternating direction method of multipliers, which chooses its mask as it goes, more of it at each step (Boža 2024)."""
+
+    label = "ADMM-Grad"
+    name: Literal["admm-grad"] = "admm-grad"
+    granularity: Granularity = "layer"
+
+
+Method = Annotated[Magnitude | Wanda | SparseGPT | Thanos | Admm1 | AdmmGrad, Field(discriminator="name")]
 METHODS: dict[str, type[_Method]] = {m.model_fields["name"].default: m for m in get_args(get_args(Method)[0])}
 METHOD_LABELS = {name: method.label for name, method in METHODS.items()}
 
@@ -171,6 +235,7 @@ class RunSpec(Noun):
 
     @model_validator(mode="after")
     def _resolve(self) -> RunSpec:
+        self.method.check(self.pattern)
         object.__setattr__(self, "method", self.method.resolved(self.pattern))
         return self
 

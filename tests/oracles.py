@@ -287,7 +287,54 @@ def thanos_rows(weight: Array, gram: Array, asked: Ask, block_size: int, damping
     return Pruned(weight, pruned, steps=steps)
 
 
-TEXTBOOK = {"magnitude": magnitude_rows, "wanda": wanda_rows, "sparsegpt": sparsegpt_rows, "thanos": thanos_rows}
+def grown(count: int, step: int, steps: int) -> int:
+    """⌊count·(1 − (1 − step/steps)³)⌋."""
+    return count if step >= steps else math.floor(count * (1 - (1 - Fraction(step, steps)) ** 3))
+
+
+def select_part(scores: Array, asked: Ask, step: int, steps: int, *, per_row: bool = False) -> Mask:
+    """A mask that grows; n:m grows as a layer, with never more than n in a group."""
+    if asked.columns is not None:
+        return np.tile(smallest_columns(scores.mean(axis=0), grown(asked.columns, step, steps)), (len(scores), 1))
+    if asked.groups is not None:
+        most = smallest_in_groups(scores, *asked.groups)
+        return smallest(np.where(most, scores, np.inf), grown(int(most.sum()), step, steps))
+    if per_row:
+        return smallest_per_row(scores, grown(asked.entries // len(scores), step, steps))
+    return smallest(scores, grown(asked.entries, step, steps))
+
+
+def admm_rows(weight: Array, gram: Array, asked: Ask, iterations: int, damping: float, granularity: str, growing: int) -> Pruned:
+    """Z, U and W̃ as in METHODS.md §5; the mask grows over the first `growing` iterations (0: fixed from the start)."""
+    dead, per_row = dead_inputs(gram), granularity == "row"
+    norm = np.sqrt(np.diag(gram))
+    norm[dead] = 1.0
+    system = damped(gram / np.outer(norm, norm), damping)
+    start = weight * norm
+    inverse = np.linalg.inv(system + np.eye(len(gram)))
+    primal, dual = start.copy(), np.zeros_like(start)
+    for step in range(1, iterations + 1):
+        if step == 1 or step <= growing:
+            scores = np.abs(primal + dual)
+            scores[:, dead] = -1.0
+            pruned = select_part(scores, asked, step, growing, per_row=per_row)
+        split = np.where(pruned, 0.0, primal + dual)
+        dual = dual + primal - split
+        primal = (start @ system + split - dual) @ inverse
+    return Pruned(np.where(pruned, 0.0, primal + dual) / norm, pruned)
+
+
+def admm1_rows(weight: Array, gram: Array, asked: Ask, iterations: int = 20, damping: float = 0.1, granularity: str = "row") -> Pruned:
+    return admm_rows(weight, gram, asked, iterations, damping, granularity, 0)
+
+
+def admm_grad_rows(weight: Array, gram: Array, asked: Ask, iterations: int = 20, damping: float = 0.1,
+                   granularity: str = "layer") -> Pruned:
+    return admm_rows(weight, gram, asked, iterations, damping, granularity, max(1, iterations * 3 // 4))
+
+
+TEXTBOOK = {"magnitude": magnitude_rows, "wanda": wanda_rows, "sparsegpt": sparsegpt_rows, "thanos": thanos_rows,
+            "admm1": admm1_rows, "admm-grad": admm_grad_rows}
 
 
 def run(name: str, weight: Array, gram: Array, pattern: object, **parameters: object) -> Pruned:
