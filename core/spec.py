@@ -15,8 +15,8 @@ from core.noun import Noun
 from core.patterns import Pattern, SemiStructured, Structured, Unstructured, parse_pattern, pattern_word
 
 __all__ = [
-    "Admm1", "AdmmGrad", "Calibration", "Evaluation", "Magnitude", "Method", "Pattern", "RunSpec", "SemiStructured", "SparseGPT",
-    "Structured", "Thanos", "Unstructured", "Wanda", "make_method", "parse_pattern", "pattern_word",
+    "Admm1", "AdmmGrad", "Calibration", "Evaluation", "Frontier", "Magnitude", "Method", "Obc", "Pattern", "RunSpec", "SemiStructured",
+    "SparseGPT", "Structured", "Thanos", "Unstructured", "Wanda", "make_method", "parse_pattern", "pattern_word",
 ]
 
 
@@ -122,6 +122,24 @@ class Thanos(_Method):
         return rows * columns * (columns + within)
 
 
+class Obc(_Method):
+    """One weight at a time, always the one whose loss is least with all others refitted: exact, slow (Frantar & Alistarh 2022)."""
+
+    label = "OBC"
+    name: Literal["obc"] = "obc"
+    granularity: Granularity = "layer"
+    damping: Damping = 0.01
+    raise_damping: RaiseDamping = False
+
+    def shared_work(self, columns: int, pattern: Pattern) -> float:
+        return columns**3
+
+    def layer_work(self, rows: int, columns: int, pattern: Pattern) -> float:
+        if isinstance(pattern, Structured):
+            return pattern.sparsity * columns**2 * (rows + columns)
+        return rows * columns**2 * (2 + columns)  # the trace does three times fewer, at a third of a product's rate
+
+
 class _Admm(_Method):
     """What both ADMMs share: a factorisation for all layers with an input, one product an iteration."""
 
@@ -151,7 +169,25 @@ class AdmmGrad(_Admm):
     granularity: Granularity = "layer"
 
 
-Method = Annotated[Magnitude | Wanda | SparseGPT | Thanos | Admm1 | AdmmGrad, Field(discriminator="name")]
+class Frontier(_Method):
+    """Ours: the mask grows round by round from exact losses, kept weights are refitted in between, pruned ones may come back."""
+
+    label = "Frontier"
+    name: Literal["frontier"] = "frontier"
+    rounds: int = Field(default=15, ge=1, le=1000, title="Rounds", description="How often the mask is chosen anew.")
+    steps: int = Field(default=5, ge=1, le=1000, title="Steps a round", description="Conjugate gradient steps after each choice.")
+    polish: int = Field(default=10, ge=0, le=1000, title="Polish", description="Further steps at the end.")
+    damping: Damping = 0.003
+
+    def shared_work(self, columns: int, pattern: Pattern) -> float:
+        return columns**3 * (2 * self.rounds if isinstance(pattern, Structured) else 1.0)
+
+    def layer_work(self, rows: int, columns: int, pattern: Pattern) -> float:
+        products = self.rounds if isinstance(pattern, Structured) else self.rounds * (1 + self.steps) + self.polish
+        return products * rows * columns**2
+
+
+Method = Annotated[Magnitude | Wanda | SparseGPT | Thanos | Obc | Admm1 | AdmmGrad | Frontier, Field(discriminator="name")]
 METHODS: dict[str, type[_Method]] = {m.model_fields["name"].default: m for m in get_args(get_args(Method)[0])}
 METHOD_LABELS = {name: method.label for name, method in METHODS.items()}
 
