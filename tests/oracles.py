@@ -440,8 +440,27 @@ def obc_rows(weight: Array, gram: Array, asked: Ask, damping: float = 0.01, gran
     return Pruned(best_weights(weight, hessian, pruned), pruned)
 
 
+def adaprune_rows(weight: Array, gram: Array, asked: Ask, mask: str = "wanda", granularity: str = "row", optimizer: str = "adam",
+                  iterations: int = 200, learning_rate: float = 1.0) -> Pruned:
+    pruned = {"wanda": wanda_rows, "magnitude": magnitude_rows}[mask](weight, gram, asked, granularity).pruned
+    found, size, energy = np.where(pruned, 0.0, weight), math.sqrt(np.mean(weight**2)), np.mean(np.diag(gram))
+    first, second = np.zeros_like(weight), np.zeros_like(weight)
+    if energy == 0 or size == 0:
+        return Pruned(found, pruned)
+    for step in range(1, iterations + 1):
+        gradient = np.where(pruned, 0.0, (found - weight) @ gram)
+        if optimizer == "sgd":
+            bound = min(math.sqrt((gram**2).sum()), max(np.abs(row).sum() for row in gram))
+            found = found - learning_rate / bound * gradient
+            continue
+        gradient = gradient / (energy * size)
+        first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
+        found = found - 0.01 * learning_rate * size * (first / (1 - 0.9**step)) / (np.sqrt(second / (1 - 0.999**step)) + 1e-8)
+    return Pruned(found, pruned)
+
+
 TEXTBOOK = {"magnitude": magnitude_rows, "wanda": wanda_rows, "sparsegpt": sparsegpt_rows, "thanos": thanos_rows,
-            "admm1": admm1_rows, "admm-grad": admm_grad_rows, "frontier": frontier_rows, "obc": obc_rows}
+            "admm1": admm1_rows, "admm-grad": admm_grad_rows, "frontier": frontier_rows, "obc": obc_rows, "adaprune": adaprune_rows}
 
 
 def run(name: str, weight: Array, gram: Array, pattern: object, **parameters: object) -> Pruned:

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from core import BadInput, LayerProblem, LayerSolution, SemiStructured, Structured, Unstructured, optimum, solve, steps
-from core.spec import METHODS, make_method
+from core.spec import METHODS, RunSpec, make_method
+from core.words import read_words
 from tests import oracles
 
 PATTERNS = {
@@ -48,7 +49,7 @@ every_pattern = pytest.mark.parametrize("pattern", PATTERNS.values(), ids=PATTER
 some_patterns = pytest.mark.parametrize("pattern", [PATTERNS[word] for word in SOME], ids=SOME)
 converging = pytest.mark.parametrize(("name", "parameters"), [
     ("admm1", {"iterations": 3000, "damping": 0.05}), ("admm-grad", {"iterations": 3000, "damping": 0.05}),
-    ("frontier", {"polish": 300, "damping": 0.05}),
+    ("frontier", {"polish": 300, "damping": 0.05}), ("obc", {"damping": 0.05}),
 ])
 updates = pytest.mark.parametrize("name", [name for name in METHODS if "block_size" in METHODS[name].model_fields])
 
@@ -92,6 +93,8 @@ WAYS: dict[str, tuple[dict[str, object], ...]] = {
     "admm1": ({}, {"iterations": 3, "damping": 0.5, "granularity": "layer"}),
     "admm-grad": ({}, {"iterations": 9, "damping": 0.0, "granularity": "row"}),
     "obc": ({}, {"damping": 0.2, "granularity": "row"}),
+    "adaprune": ({"iterations": 20},
+                 {"optimizer": "sgd", "mask": "magnitude", "granularity": "layer", "iterations": 30, "learning_rate": 1.5}),
     "frontier": ({}, {"rounds": 4, "steps": 2, "polish": 0, "damping": 0.3}),
 }
 
@@ -589,6 +592,42 @@ def test_enough_iterations_reach_the_damped_optimum(layer, name, parameters, pat
     system = oracles.damped(gram / np.outer(norm, norm), parameters["damping"])
     best = oracles.best_weights(weight * norm, system, solution.pruned.numpy()) / norm
     np.testing.assert_allclose(solution.weight.numpy(), best, rtol=1e-4, atol=1e-5)
+
+
+def test_gradient_descent_never_climbs_and_adam_gets_further(layer):
+    problem = layer(12, 32)
+    descent = [solve(problem, "adaprune", PATTERNS["0.5"], optimizer="sgd", iterations=k).relative_error for k in (1, 2, 5, 20, 80)]
+    assert descent == sorted(descent, reverse=True)
+    assert descent[0] < solve(problem, "wanda", PATTERNS["0.5"]).relative_error
+    assert solve(problem, "adaprune", PATTERNS["0.5"], iterations=80).relative_error < descent[-1]
+
+
+def test_obc_is_the_best_next_removal(layer):
+    """For one removal a row, and for one column, greedy is exact: every other choice costs more."""
+    problem = layer(3, 9)
+    weight, gram = arrays_of(problem)
+    hessian = oracles.damped(gram, 0.01)
+    for pattern, axis in ((Unstructured(sparsity=0.12), 0), (Structured(sparsity=0.1), None)):
+        pruned = solve(problem, "obc", pattern, granularity="row").pruned.numpy()
+        for i in range(3) if axis == 0 else [slice(None)]:
+            costs = []
+            for j in range(9):
+                mask = np.zeros_like(pruned)
+                mask[i, j] = True
+                costs.append(oracles.least_error(weight, hessian, mask))
+            assert pruned[i].reshape(-1, 9)[0].nonzero()[0].tolist() == [int(np.argmin(costs))]
+
+
+def test_a_pattern_without_meaning_is_refused_everywhere(layer, monkeypatch):
+    monkeypatch.setattr(METHODS["wanda"], "refuses", {"structured": "Its scores compare entries."})
+    words = r"pattern: 'columns:0.3' .* for Wanda, 0.5 .* or 2:4 .* Its scores compare entries"
+    with pytest.raises(BadInput, match=words):
+        solve(layer(4, 12), "wanda", Structured(sparsity=0.3))
+    with pytest.raises(ValidationError, match=words):
+        RunSpec(method=make_method("wanda"), pattern=Structured(sparsity=0.3))
+    spec, refused = read_words({"method": "wanda", "pattern": "columns:0.3", "alpha": "0.1"})
+    assert (spec.pattern, [item.word for item in refused]) == (Unstructured(outlier_rows=0.1), ["pattern"])
+    assert solve(layer(4, 12), "wanda", Unstructured(sparsity=0.5)).counted_sparsity == 0.5
 
 
 # The optimum, and the refit that reaches it.
