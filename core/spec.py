@@ -12,46 +12,12 @@ from pydantic import Field, field_validator, model_validator
 
 from core.errors import BadInput
 from core.noun import Noun
-from core.parameters import (
-    METHOD_LABELS,
-    METHODS,
-    AdaPrune,
-    Admm1,
-    AdmmGrad,
-    Frontier,
-    Magnitude,
-    Method,
-    Obc,
-    SparseGPT,
-    Thanos,
-    Wanda,
-    make_method,
-)
+from core.parameters import METHOD_LABELS, METHODS, Magnitude, Method, SparseGPT, Thanos, Wanda, make_method
 from core.patterns import Pattern, SemiStructured, Structured, Unstructured, parse_pattern, pattern_word
 
 __all__ = [
-    "METHODS",
-    "METHOD_LABELS",
-    "AdaPrune",
-    "Admm1",
-    "AdmmGrad",
-    "Calibration",
-    "Evaluation",
-    "Frontier",
-    "Magnitude",
-    "Method",
-    "Obc",
-    "Pattern",
-    "RunSpec",
-    "SemiStructured",
-    "SparseGPT",
-    "Structured",
-    "Thanos",
-    "Unstructured",
-    "Wanda",
-    "make_method",
-    "parse_pattern",
-    "pattern_word",
+    "METHODS", "METHOD_LABELS", "Calibration", "Evaluation", "Magnitude", "Method", "Pattern", "RunSpec", "SemiStructured", "SparseGPT",
+    "Structured", "Thanos", "Unstructured", "Wanda", "make_method", "parse_pattern", "pattern_word",
 ]
 
 

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from core.masks import select
+from core.parameters import AdaPrune
 from core.patterns import Target
 from core.problem import LayerProblem
 from core.solver import Outcome, Step
-from core.spec import AdaPrune
 
 
 def kernel(problem: LayerProblem, target: Target, method: AdaPrune) -> Generator[Step, None, Outcome]:

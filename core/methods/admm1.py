@@ -6,10 +6,10 @@ from collections.abc import Generator
 
 from core.admm import Admm
 from core.masks import select
+from core.parameters import Admm1
 from core.patterns import Target
 from core.problem import LayerProblem
 from core.solver import Outcome, Step
-from core.spec import Admm1
 
 
 def kernel(problem: LayerProblem, target: Target, method: Admm1) -> Generator[Step, None, Outcome]:

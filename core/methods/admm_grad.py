@@ -10,10 +10,10 @@ from collections.abc import Generator
 
 from core.admm import Admm
 from core.masks import select_part
+from core.parameters import AdmmGrad
 from core.patterns import Target
 from core.problem import LayerProblem
 from core.solver import Outcome, Step
-from core.spec import AdmmGrad
 
 
 def kernel(problem: LayerProblem, target: Target, method: AdmmGrad) -> Generator[Step, None, Outcome]:

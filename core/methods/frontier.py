@@ -18,10 +18,10 @@ from torch import Tensor
 
 from core.linalg import cg_steps, cholesky
 from core.masks import select_part
+from core.parameters import Frontier
 from core.patterns import Columns, Entries, Groups, Target
 from core.problem import LayerProblem
 from core.solver import Outcome, Step
-from core.spec import Frontier
 
 
 def kernel(problem: LayerProblem, target: Target, method: Frontier) -> Generator[Step, None, Outcome]:

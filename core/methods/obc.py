@@ -15,11 +15,11 @@ from torch import Tensor
 
 from core.linalg import solve_rows
 from core.masks import smallest, smallest_columns
+from core.parameters import Obc
 from core.patterns import Columns, Entries, Groups, Target
 from core.problem import LayerProblem
 from core.rows import trace
 from core.solver import Outcome, Step
-from core.spec import Obc
 
 
 def kernel(problem: LayerProblem, target: Target, method: Obc) -> Generator[Step, None, Outcome]:
