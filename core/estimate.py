@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from core.spec import Magnitude, RunSpec, Structured, Wanda
+from core.spec import RunSpec
 
 _OVERHEAD = {"forward": 2.5, "solve": 2.5}  # measured on the demo model: time over (multiply-adds / matrix rate)
 _ERROR_PRODUCTS = 2 + 50  # the error of the solution, and the conjugate gradients of the optimum for its mask
@@ -54,17 +54,12 @@ def count_work(shape: Shape, spec: RunSpec, *, calibration_tokens: int, evaluati
 
 
 def _solve_work(shape: Shape, spec: RunSpec) -> float:
-    if isinstance(spec.method, Magnitude | Wanda):
-        products, factor = 0.0, 0.0
-    else:
-        products, factor = 1.0, 1.0 if not isinstance(spec.pattern, Structured) else 0.5
-    block = getattr(spec.method, "block_size", None) or 0
     total = 0.0
     for columns, rows in shape.groups:
-        total += factor * columns**3
+        total += spec.method.shared_work(columns, spec.pattern)
         for count in rows:
-            within = count * columns * min(block, columns) ** 2 / 48 if spec.method.name == "thanos" else 0.0
-            total += (products + _ERROR_PRODUCTS + 60 * spec.refit) * count * columns**2 + within
+            total += spec.method.layer_work(count, columns, spec.pattern)
+            total += (_ERROR_PRODUCTS + 60 * spec.refit) * count * columns**2
     return total
 
 

@@ -113,31 +113,41 @@ def masked_cg(hessian: Tensor, target: Tensor, start: Tensor, pruned: Tensor, *,
     One c×b×b product an iteration; stops early when an iteration lowers the total by less than `tolerance` of it.
     A singular H is allowed: an input without energy keeps its starting weight.
     """
-    diagonal = hessian.diagonal()
-    inverse = torch.where(diagonal > 0, 1 / diagonal, torch.zeros_like(diagonal))
     solution = start.clone()
     error = target - solution
     residual = error @ hessian
     total = (error * residual).sum()
     del error
-    residual.masked_fill_(pruned, 0)
-    scaled = residual * inverse
+    cg_steps(hessian, solution, residual, pruned, iterations=iterations, total=total, tolerance=tolerance)
+    error = solution - target
+    return solution, ((error @ hessian) * error).sum()
+
+
+def cg_steps(hessian: Tensor, solution: Tensor, residual: Tensor, pruned: Tensor, *, iterations: int,
+             total: Tensor | None = None, tolerance: float = 0.0) -> None:
+    """Masked Jacobi-CG in place: `solution` X [c, b], zero on the mask, and `residual` (W−X)H [c, b], which stays exact off it too.
+
+    One c×b×b product an iteration. With `total` = tr((X−W)H(X−W)ᵀ), stops when an iteration gains less than `tolerance` of it.
+    """
+    diagonal = hessian.diagonal()
+    inverse = torch.where(diagonal > 0, 1 / diagonal, torch.zeros_like(diagonal))
+    scaled = (residual * inverse).masked_fill_(pruned, 0)
     direction = scaled.clone()
     slope = (residual * scaled).sum(1)
     for _ in range(iterations):
-        product = (direction @ hessian).masked_fill_(pruned, 0)
+        product = direction @ hessian
         curvature = (direction * product).sum(1)
         step = torch.where(curvature > 0, slope / curvature, torch.zeros_like(slope))
         solution.addcmul_(direction, step[:, None])
         residual.addcmul_(product, step[:, None], value=-1)
-        gained = (step * slope).sum()
-        total = total - gained
-        if tolerance and bool(gained <= tolerance * total.abs()):
-            break
+        if total is not None and tolerance:
+            gained = (step * slope).sum()
+            total = total - gained
+            if bool(gained <= tolerance * total.abs()):
+                return
         torch.mul(residual, inverse, out=scaled)
+        scaled.masked_fill_(pruned, 0)
         following = (residual * scaled).sum(1)
         ratio = torch.where(slope > 0, following / slope, torch.zeros_like(slope))
         direction.mul_(ratio[:, None]).add_(scaled)
         slope = following
-    error = solution - target
-    return solution, ((error @ hessian) * error).sum()

@@ -96,6 +96,31 @@ def select(scores: Tensor, target: Target, *, granularity: str = "layer") -> Ten
             return smallest(scores, count)
 
 
+def select_part(scores: Tensor, target: Target, step: int, steps: int, *, granularity: str = "layer") -> Tensor:
+    """Mask [c, b] of a target that grows: after `step` of `steps`, the share 1 − (1 − step/steps)³ of it, rounded down.
+
+    Groups grow as a layer: the smallest scores go first, never more than n in a group. At the last step it is `select`.
+    """
+    if step >= steps:
+        return select(scores, target, granularity=granularity)
+    match target:
+        case Groups(n=n, m=m):
+            most = smallest_in_groups(scores, n, m)
+            whole = len(scores) * (scores.shape[1] // m) * n
+            return smallest(scores.masked_fill(~most, torch.inf), _grown(whole, step, steps))
+        case Columns(count=count):
+            return select(scores, Columns(count=_grown(count, step, steps)))
+        case Entries(count=count) if granularity == "row":
+            return smallest_per_row(scores, _grown(count // max(1, len(scores)), step, steps))
+        case Entries(count=count):
+            return smallest(scores, _grown(count, step, steps))
+
+
+def _grown(count: int, step: int, steps: int) -> int:
+    """⌊count·(1 − (1 − step/steps)³)⌋ in integers (Zhu & Gupta 2017)."""
+    return count * (steps**3 - (steps - step) ** 3) // steps**3
+
+
 def share(target: Entries | Columns, stop: int, columns: int) -> int:
     """How much of the budget the first `stop` of all `columns` take, rounded down; all of it at the end."""
     return target.count * stop // columns

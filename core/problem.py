@@ -5,7 +5,9 @@ c rows out, b columns in. Every method sees a layer only through W and the Gram 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -14,6 +16,7 @@ from core.errors import BadInput
 from core.linalg import damp, inverse_factor, masked_cg, raising_damping
 
 _ROWS_AT_ONCE = 512
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -108,10 +111,14 @@ class LayerProblem:
 
         Raises IllConditioned; with `may_raise`, first tries ten times the damping, up to three times.
         """
-        key = ("factor", damping, may_raise, self.dtype)
+        return self.shared(("factor", damping, may_raise), lambda: raising_damping(
+            lambda value: inverse_factor(self.hessian(value), layer=self.name, damping=value), damping, may_raise=may_raise))
+
+    def shared(self, key: tuple[object, ...], make: Callable[[], Made]) -> Made:
+        """What depends on G alone: made once for all layers with this input."""
+        key = (*key, self.dtype)
         if key not in self._shared:
-            self._shared[key] = raising_damping(
-                lambda value: inverse_factor(self.hessian(value), layer=self.name, damping=value), damping, may_raise=may_raise)
+            self._shared[key] = make()
         return self._shared[key]  # type: ignore[return-value]
 
     def with_weight(self, weight: Tensor, name: str | None = None) -> LayerProblem:

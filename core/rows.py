@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.row_kernel import solve_rows_range, sweep_range
+from core.row_kernel import solve_rows_range, sweep_range, trace_range
 
 _CHUNK_BYTES = 64 << 20  # of batched systems on a GPU at a time
 
@@ -43,6 +43,18 @@ def sweep(block: Tensor, errors: Tensor, corner: Tensor, pruned: Tensor, begin: 
         return
     work = int(pruned.count_nonzero()) * len(corner)
     _over_rows(sweep_range, (block, errors, corner, pruned, begin, begin + pruned.shape[1]), rows=len(block), work=work)
+
+
+def trace(inverse: Tensor, weight: Tensor, dead: Tensor, length: int, *, n: int = 0, m: int = 0) -> tuple[Tensor, Tensor]:
+    """The first `length` greedy removals of every row, as (order int64 [c, length], costs float64 [c, length]); CPU tensors.
+
+    inverse = H⁻¹ [b, b], weight [c, b], dead bool [b]; with m > 0 at most n of every m columns. c·b³/3 multiply-adds.
+    """
+    order = torch.zeros(len(weight), length, dtype=torch.int64)
+    costs = torch.zeros(len(weight), length, dtype=torch.float64)
+    _over_rows(trace_range, (inverse.double().cpu(), weight.double().cpu(), dead.cpu(), n, m, order, costs),
+               rows=len(weight), work=len(weight) * len(inverse) ** 3)
+    return order, costs
 
 
 def _over_rows(kernel: Callable[..., None], arguments: tuple[Tensor | int, ...], *, rows: int, work: int) -> None:

@@ -76,6 +76,7 @@ def steps(problem: LayerProblem, method: Method, pattern: Unstructured | SemiStr
           refit: bool = False) -> Generator[Step, None, LayerSolution]:
     """The steps of a method on one layer; returns the solution. Inputs are never changed."""
     rows, columns = problem.weight.shape
+    method.check(pattern)
     target = pattern.target(rows, columns)
     started = _now(problem.weight)
     dense, active, inner = _set_aside(problem, outlier_count(rows, pattern.outlier_rows))

@@ -1,107 +1,24 @@
 """What can be asked: patterns, methods' parameters, calibration, evaluation, runs. No torch.
 
 Every noun is frozen, keyword-only and validated when made. Forms, links, the command line and cache keys are derived from
-these models, so adding a method means: its parameters here, its generator in `core/methods/`, nothing else.
+these models, so adding a method means: its parameters in `core/parameters.py`, its generator in `core/methods/`, nothing else.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self, get_args
+from typing import Literal
 
-from pydantic import Field, TypeAdapter, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from core.errors import BadInput
 from core.noun import Noun
+from core.parameters import METHOD_LABELS, METHODS, Magnitude, Method, SparseGPT, Thanos, Wanda, make_method
 from core.patterns import Pattern, SemiStructured, Structured, Unstructured, parse_pattern, pattern_word
 
-__all__ = ["Calibration", "Evaluation", "Magnitude", "Method", "Pattern", "RunSpec", "SemiStructured", "SparseGPT", "Structured",
-           "Thanos", "Unstructured", "Wanda", "make_method", "parse_pattern", "pattern_word"]
-
-
-class _Method(Noun):
-    """What all methods share. `version` goes up when a change moves the numbers: it is part of every cache key."""
-
-    label: ClassVar[str]
-    version: ClassVar[int] = 1
-
-    def resolved(self, pattern: Pattern) -> Self:
-        """The same parameters with every 'automatic' replaced by what it means for this pattern."""
-        block_size = getattr(self, "block_size", 0)
-        if block_size is not None:
-            return self
-        return self.model_copy(update={"block_size": 512 if isinstance(pattern, SemiStructured) else 128})
-
-
-BlockSize = Annotated[
-    int | None,
-    Field(ge=1, title="Block size", description="B: columns pruned at a time. Automatic: 128, for n:m 512.",
-          json_schema_extra={"symbol": "B"}),
+__all__ = [
+    "METHODS", "METHOD_LABELS", "Calibration", "Evaluation", "Magnitude", "Method", "Pattern", "RunSpec", "SemiStructured", "SparseGPT",
+    "Structured", "Thanos", "Unstructured", "Wanda", "make_method", "parse_pattern", "pattern_word",
 ]
-Damping = Annotated[
-    float,
-    Field(ge=0, le=100, title="Damping", description="λ: this share of the mean diagonal is added to the Gram matrix.",
-          json_schema_extra={"symbol": "λ"}),
-]
-RaiseDamping = Annotated[
-    bool,
-    Field(title="May raise damping", description="If the factorisation fails, try 10 times the damping, up to 3 times; "
-          "the result says so."),
-]
-
-
-class Magnitude(_Method):
-    """The smallest |W| go; nothing else moves."""
-
-    label = "Magnitude"
-    name: Literal["magnitude"] = "magnitude"
-    granularity: Literal["layer", "row"] = Field(default="layer", title="Compare within",
-                                                 description="One threshold for the layer, or one for each row.")
-
-
-class Wanda(_Method):
-    """The smallest |W|·√G_jj go, row by row; nothing else moves (Sun et al. 2024)."""
-
-    label = "Wanda"
-    name: Literal["wanda"] = "wanda"
-    granularity: Literal["layer", "row"] = Field(default="row", title="Compare within",
-                                                 description="One threshold for each row, or one for the layer.")
-
-
-class SparseGPT(_Method):
-    """Column by column, each error compensated to the right (Frantar & Alistarh 2023)."""
-
-    label = "SparseGPT"
-    name: Literal["sparsegpt"] = "sparsegpt"
-    block_size: BlockSize = 128
-    damping: Damping = 0.01
-    raise_damping: RaiseDamping = False
-
-
-class Thanos(_Method):
-    """Block by block, each row's removals compensated jointly (Ilin & Richtárik 2025)."""
-
-    label = "Thanos"
-    name: Literal["thanos"] = "thanos"
-    block_size: BlockSize = None
-    damping: Damping = 0.01
-    raise_damping: RaiseDamping = False
-
-
-Method = Annotated[Magnitude | Wanda | SparseGPT | Thanos, Field(discriminator="name")]
-METHODS: dict[str, type[_Method]] = {m.model_fields["name"].default: m for m in get_args(get_args(Method)[0])}
-METHOD_LABELS = {name: method.label for name, method in METHODS.items()}
-
-
-def make_method(name: str, **parameters: object) -> Method:
-    """The parameters of a method by its name. Raises BadInput for an unknown name, ValidationError for bad parameters."""
-    if name not in METHODS:
-        raise BadInput("method", name, ", ".join(METHODS), "Choose one of these.")
-    unknown = set(parameters) - set(METHODS[name].model_fields)
-    if unknown:
-        known = ", ".join(field for field in METHODS[name].model_fields if field != "name")
-        raise BadInput(sorted(unknown)[0], parameters[sorted(unknown)[0]], f"for {name}: {known or 'no parameters'}",
-                       "Leave it out, or choose a method that has it.")
-    return TypeAdapter(Method).validate_python({"name": name, **parameters})
 
 
 SOURCES = "embedded, text:FILE, hub:NAME or windows:FILE.npy"
@@ -171,6 +88,7 @@ class RunSpec(Noun):
 
     @model_validator(mode="after")
     def _resolve(self) -> RunSpec:
+        self.method.check(self.pattern)
         object.__setattr__(self, "method", self.method.resolved(self.pattern))
         return self
 

@@ -2,7 +2,7 @@
 
 A word that equals its default is left out, so the default run has none. `read_words` returns the nearest run that can be made
 and what it left out; `check_words` leaves nothing out. The words of a method's parameters are the names of its fields in
-`core/spec.py`: a new method needs no change here.
+`core/parameters.py`: a new method needs no change here.
 """
 
 from __future__ import annotations
@@ -79,6 +79,12 @@ def read_words(words: Mapping[str, str]) -> tuple[RunSpec, tuple[Refused, ...]]:
     method, refused = _read_method(words)
     pattern, more = _read_pattern(words)
     refused += more
+    try:
+        method.check(pattern)
+    except BadInput as error:
+        refused.append(Refused(word="pattern", reason=error, used=pattern_word(_USUAL.pattern)))
+        pattern, more = _read_pattern({word: text for word, text in words.items() if word != "pattern"})
+        refused += [item for item in more if item.word not in {earlier.word for earlier in refused}]
     calibration, more = _build(Calibration, words, CALIBRATION_WORDS)
     refused += more
     evaluation, more = _build(Evaluation, words, EVALUATION_WORDS)

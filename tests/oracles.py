@@ -287,7 +287,180 @@ def thanos_rows(weight: Array, gram: Array, asked: Ask, block_size: int, damping
     return Pruned(weight, pruned, steps=steps)
 
 
-TEXTBOOK = {"magnitude": magnitude_rows, "wanda": wanda_rows, "sparsegpt": sparsegpt_rows, "thanos": thanos_rows}
+def grown(count: int, step: int, steps: int) -> int:
+    """⌊count·(1 − (1 − step/steps)³)⌋."""
+    return count if step >= steps else math.floor(count * (1 - (1 - Fraction(step, steps)) ** 3))
+
+
+def select_part(scores: Array, asked: Ask, step: int, steps: int, *, per_row: bool = False) -> Mask:
+    """A mask that grows; n:m grows as a layer, with never more than n in a group."""
+    if asked.columns is not None:
+        return np.tile(smallest_columns(scores.mean(axis=0), grown(asked.columns, step, steps)), (len(scores), 1))
+    if asked.groups is not None:
+        most = smallest_in_groups(scores, *asked.groups)
+        return smallest(np.where(most, scores, np.inf), grown(int(most.sum()), step, steps))
+    if per_row:
+        return smallest_per_row(scores, grown(asked.entries // len(scores), step, steps))
+    return smallest(scores, grown(asked.entries, step, steps))
+
+
+def admm_rows(weight: Array, gram: Array, asked: Ask, iterations: int, damping: float, granularity: str, growing: int) -> Pruned:
+    """Z, U and W̃ as in METHODS.md §5; the mask grows over the first `growing` iterations (0: fixed from the start)."""
+    dead, per_row = dead_inputs(gram), granularity == "row"
+    norm = np.sqrt(np.diag(gram))
+    norm[dead] = 1.0
+    system = damped(gram / np.outer(norm, norm), damping)
+    start = weight * norm
+    inverse = np.linalg.inv(system + np.eye(len(gram)))
+    primal, dual = start.copy(), np.zeros_like(start)
+    for step in range(1, iterations + 1):
+        if step == 1 or step <= growing:
+            scores = np.abs(primal + dual)
+            scores[:, dead] = -1.0
+            pruned = select_part(scores, asked, step, growing, per_row=per_row)
+        split = np.where(pruned, 0.0, primal + dual)
+        dual = dual + primal - split
+        primal = (start @ system + split - dual) @ inverse
+    return Pruned(np.where(pruned, 0.0, primal + dual) / norm, pruned)
+
+
+def admm1_rows(weight: Array, gram: Array, asked: Ask, iterations: int = 20, damping: float = 0.1, granularity: str = "row") -> Pruned:
+    return admm_rows(weight, gram, asked, iterations, damping, granularity, 0)
+
+
+def admm_grad_rows(weight: Array, gram: Array, asked: Ask, iterations: int = 20, damping: float = 0.1,
+                   granularity: str = "layer") -> Pruned:
+    return admm_rows(weight, gram, asked, iterations, damping, granularity, max(1, iterations * 3 // 4))
+
+
+def column_losses(weight: Array, hessian: Array, kept: list[int]) -> Array:
+    """By how much the least damped error grows when one more column goes; −2 for those that are gone."""
+    losses = np.full(weight.shape[1], -2.0)
+    inverse = np.linalg.inv(hessian[np.ix_(kept, kept)])
+    for at, j in enumerate(kept):
+        losses[j] = sum((inverse[at] @ hessian[kept] @ row) ** 2 / inverse[at, at] for row in weight)
+    return losses
+
+
+def conjugate(hessian: Array, target: Array, start: Array, kept: list[int], steps: int) -> Array:
+    """Jacobi-preconditioned conjugate gradients for one row on its kept entries."""
+    matrix, found = hessian[np.ix_(kept, kept)], start.copy()
+    residual = hessian[kept] @ (target - start)
+    scaled = residual / np.diag(matrix)
+    direction, slope = scaled.copy(), residual @ scaled
+    for _ in range(steps):
+        if slope == 0:
+            break
+        length = slope / (direction @ matrix @ direction)
+        found[kept] += length * direction
+        residual = residual - length * (matrix @ direction)
+        scaled = residual / np.diag(matrix)
+        direction, slope = scaled + (residual @ scaled) / slope * direction, residual @ scaled
+    return found
+
+
+def frontier_rows(weight: Array, gram: Array, asked: Ask, rounds: int = 15, steps: int = 5, polish: int = 10,
+                  damping: float = 0.003) -> Pruned:
+    hessian, dead = damped(gram, damping), dead_inputs(gram)
+    if damping == 0:
+        hessian[dead, dead] = 1.0
+    rows, columns = weight.shape
+    pruned, found = np.zeros(weight.shape, dtype=bool), weight.copy()
+    kept_share = 1 - zeros_asked(asked, columns) / weight.size if asked.entries is None else 1 - asked.entries / weight.size
+    if asked.groups is not None:
+        kept_share = 1 - asked.groups[0] / asked.groups[1]
+    mean_field = 1 / np.diag(np.linalg.inv(kept_share * hessian + (1 - kept_share) * np.diag(np.diag(hessian))))
+    for step in range(1, rounds + 1):
+        if asked.columns is not None:
+            kept = list(np.flatnonzero(~pruned[0]))
+            scores = column_losses(weight, hessian, kept)[None]
+        else:
+            scores = np.where(pruned, ((weight - found) @ hessian) ** 2 / mean_field, found**2 * mean_field)
+        scores[:, dead] = np.minimum(scores[:, dead], -1.0)
+        pruned = select_part(scores, asked, step, rounds)
+        if asked.columns is not None:
+            pruned = np.tile(pruned[0], (rows, 1))
+            found = best_weights(weight, hessian, pruned)
+            continue
+        found = np.where(pruned, 0.0, found)
+        for i in range(rows):
+            kept = list(np.flatnonzero(~pruned[i]))
+            found[i] = conjugate(hessian, weight[i], found[i], kept, steps + (polish if step == rounds else 0))
+    return Pruned(found, pruned)
+
+
+def next_removal(row: Array, hessian: Array, gone: list[int], dead: list[int], groups: tuple[int, int] | None) -> tuple[float, int]:
+    """The cheapest next removal of a row: (cost, column). Everything is inverted anew."""
+    kept = [j for j in range(len(row)) if j not in gone]
+    inverse = np.linalg.inv(hessian[np.ix_(kept, kept)])
+    best = inverse @ hessian[kept] @ row
+    found = []
+    for at, j in enumerate(kept):
+        if groups is not None:
+            n, m = groups
+            if j >= len(row) // m * m or sum(k // m == j // m for k in gone) >= n:
+                continue
+        found.append((-1.0 if j in dead else float(best[at] ** 2 / inverse[at, at]), j))
+    return min(found)
+
+
+def obc_rows(weight: Array, gram: Array, asked: Ask, damping: float = 0.01, granularity: str = "layer") -> Pruned:
+    """Always the row whose next removal is the cheapest (row: each row alone); whole columns one by one in the same way."""
+    hessian, dead = damped(gram, damping), dead_inputs(gram)
+    if damping == 0:
+        hessian[dead, dead] = 1.0
+    rows, columns = weight.shape
+    gone: list[list[int]] = [[] for _ in range(rows)]
+    if asked.columns is not None:
+        for _ in range(asked.columns):
+            kept = [j for j in range(columns) if j not in gone[0]]
+            losses = column_losses(weight, hessian, kept)
+            losses[[j for j in kept if j in dead]] = -1.0
+            losses[gone[0]] = np.inf
+            gone[0].append(int(np.argmin(losses)))
+        gone = [gone[0]] * rows
+    else:
+        each = None
+        if asked.groups is not None:
+            each = columns // asked.groups[1] * asked.groups[0]
+        elif granularity == "row":
+            each = asked.entries // rows
+        left = each * rows if each is not None else asked.entries
+        following: dict[int, tuple[float, int]] = {}
+        while left:
+            for i in range(rows):
+                if i not in following and len(gone[i]) < (columns if each is None else each):
+                    following[i] = next_removal(weight[i], hessian, gone[i], dead, asked.groups)
+            i = min(following, key=lambda at: (following[at][0], at))
+            gone[i].append(following.pop(i)[1])
+            left -= 1
+    pruned = np.zeros(weight.shape, dtype=bool)
+    for i in range(rows):
+        pruned[i, gone[i]] = True
+    return Pruned(best_weights(weight, hessian, pruned), pruned)
+
+
+def adaprune_rows(weight: Array, gram: Array, asked: Ask, mask: str = "wanda", granularity: str = "row", optimizer: str = "adam",
+                  iterations: int = 200, learning_rate: float = 1.0) -> Pruned:
+    pruned = {"wanda": wanda_rows, "magnitude": magnitude_rows}[mask](weight, gram, asked, granularity).pruned
+    found, size, energy = np.where(pruned, 0.0, weight), math.sqrt(np.mean(weight**2)), np.mean(np.diag(gram))
+    first, second = np.zeros_like(weight), np.zeros_like(weight)
+    if energy == 0 or size == 0:
+        return Pruned(found, pruned)
+    for step in range(1, iterations + 1):
+        gradient = np.where(pruned, 0.0, (found - weight) @ gram)
+        if optimizer == "sgd":
+            bound = min(math.sqrt((gram**2).sum()), max(np.abs(row).sum() for row in gram))
+            found = found - learning_rate / bound * gradient
+            continue
+        gradient = gradient / (energy * size)
+        first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
+        found = found - 0.01 * learning_rate * size * (first / (1 - 0.9**step)) / (np.sqrt(second / (1 - 0.999**step)) + 1e-8)
+    return Pruned(found, pruned)
+
+
+TEXTBOOK = {"magnitude": magnitude_rows, "wanda": wanda_rows, "sparsegpt": sparsegpt_rows, "thanos": thanos_rows,
+            "admm1": admm1_rows, "admm-grad": admm_grad_rows, "frontier": frontier_rows, "obc": obc_rows, "adaprune": adaprune_rows}
 
 
 def run(name: str, weight: Array, gram: Array, pattern: object, **parameters: object) -> Pruned:

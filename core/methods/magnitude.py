@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from core.masks import select
+from core.parameters import Magnitude
 from core.patterns import Target
 from core.problem import LayerProblem
 from core.solver import Outcome, Step
-from core.spec import Magnitude
 
 
 def kernel(problem: LayerProblem, target: Target, method: Magnitude) -> Generator[Step, None, Outcome]:

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from core.masks import share, smallest, smallest_columns, smallest_in_groups
+from core.parameters import SparseGPT
 from core.patterns import Columns, Groups, Target
 from core.problem import LayerProblem
 from core.rows import sweep
 from core.solver import Outcome, Step
-from core.spec import SparseGPT
 
 
 def kernel(problem: LayerProblem, target: Target, method: SparseGPT) -> Generator[Step, None, Outcome]:

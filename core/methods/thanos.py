@@ -15,10 +15,10 @@ from torch import Tensor
 from core.errors import IllConditioned
 from core.linalg import cholesky, raising_damping, solve_rows
 from core.masks import smallest_columns, smallest_in_groups, smallest_in_head
+from core.parameters import Thanos
 from core.patterns import Columns, Entries, Groups, Target
 from core.problem import LayerProblem
 from core.solver import Outcome, Step
-from core.spec import Thanos
 
 
 def kernel(problem: LayerProblem, target: Target, method: Thanos) -> Generator[Step, None, Outcome]:

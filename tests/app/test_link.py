@@ -38,7 +38,7 @@ def _methods():
             elif schema.get("type") == "number":
                 parameters[field] = st.floats(schema["minimum"], schema["maximum"])
             else:
-                parameters[field] = st.integers(1, 4096)
+                parameters[field] = st.integers(schema.get("minimum", 1), min(4096, schema.get("maximum", 4096)))
         found.append(st.fixed_dictionaries({}, optional=parameters).map(lambda values, name=name: make_method(name, **values)))
     return st.one_of(found)
 

@@ -11,7 +11,7 @@ from core.export import MemoryJournal, save_checkpoint
 from core.journal import BlockState
 from core.pipeline import evaluate, prune
 from core.records import RunResult
-from core.spec import Calibration, Evaluation, RunSpec, make_method, parse_pattern
+from core.spec import METHODS, Calibration, Evaluation, RunSpec, make_method, parse_pattern
 from tests.core.families import FAMILIES, LINEARS, save_family
 
 SMALL = {"calibration": Calibration(windows=6, length=48), "evaluation": Evaluation(windows=4, length=40)}
@@ -72,7 +72,7 @@ def test_every_family_end_to_end(family, models, tmp_path):
 
 
 @pytest.mark.parametrize("pattern", ["0.5", "2:4", "4:8", "3:7", "columns:0.3"])
-@pytest.mark.parametrize("method", ["magnitude", "wanda", "sparsegpt", "thanos"])
+@pytest.mark.parametrize("method", METHODS)
 def test_real_weights_through_every_method_and_pattern(method, pattern, stories):
     spec = RunSpec(model="stories260K", method=make_method(method), pattern=parse_pattern(pattern),
                    calibration=Calibration(source=f"text:{stories}", windows=4, length=64),

@@ -1,0 +1,23 @@
+"""ADMM with a fixed mask: Wanda's mask, the kept weights by alternating directions (Boža 2024, Alg. 1; METHODS.md §5)."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+from core.admm import Admm
+from core.masks import select
+from core.parameters import Admm1
+from core.patterns import Target
+from core.problem import LayerProblem
+from core.solver import Outcome, Step
+
+
+def kernel(problem: LayerProblem, target: Target, method: Admm1) -> Generator[Step, None, Outcome]:
+    """The mask of least |W_ij|·√G_jj, then `iterations` steps of ADMM. b³ + iterations·c·b². Raises IllConditioned."""
+    state = Admm(problem, method.damping)
+    pruned = select(state.scores(), target, granularity=method.granularity)
+    for _ in range(method.iterations):
+        state.iterate(pruned)
+    weight = state.solution(pruned)
+    yield Step(columns=(0, weight.shape[1]), pruned=pruned, weight=weight, loss=None)
+    return Outcome(weight=weight, pruned=pruned, damping=method.damping)

@@ -1,0 +1,79 @@
+"""Ours: a mask that grows round by round, the kept weights refitted in between, pruned entries free to come back (METHODS.md §9).
+
+Minimises tr((Ŵ−W)H(Ŵ−W)ᵀ) over Ŵ and its mask, H = G + λ·mean(diag G)·I. Removing entry j from the best kept weights costs
+Ŵ_j²·q_j, and bringing j back gains R_j²/q_j, with R = (W−Ŵ)H and q_j the Schur complement of j on the row's other kept
+entries. So one table of scores orders both, and a round keeps the entries that are worth most.
+
+No row can afford its own Schur complements. With kept fraction d at the end, H_d = d·H + (1−d)·diag H stands for the average over
+random masks, and q = 1/diag(H_d⁻¹): OBS at d = 1, Wanda at d → 0. For whole columns all rows keep the same, and q is exact; a column
+does not come back: of columns that stand for each other each would gain what only one can (layer errors 40 times the others').
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import torch
+from torch import Tensor
+
+from core.linalg import cg_steps, cholesky
+from core.masks import select_part
+from core.parameters import Frontier
+from core.patterns import Columns, Entries, Groups, Target
+from core.problem import LayerProblem
+from core.solver import Outcome, Step
+
+
+def kernel(problem: LayerProblem, target: Target, method: Frontier) -> Generator[Step, None, Outcome]:
+    """In round t of R the target's share 1 − (1 − t/R)³. Raises IllConditioned."""
+    if isinstance(target, Columns):
+        return (yield from _columns(problem, target, method))
+    return (yield from _entries(problem, target, method))
+
+
+def _entries(problem: LayerProblem, target: Entries | Groups, method: Frontier) -> Generator[Step, None, Outcome]:
+    """After each choice k steps of masked Jacobi-CG from the weights there are. b³ + (R·(1+k) + polish)·c·b²."""
+    hessian, dead = problem.hessian(method.damping), problem.dead
+    weight = problem.working_weight.clone()
+    kept = 1 - (target.count / weight.numel() if isinstance(target, Entries) else target.n / target.m)
+    worth = problem.shared(("mean field", method.damping, kept), lambda: _mean_field(problem, hessian, kept, method.damping))
+    residual = torch.zeros_like(weight)
+    pruned = torch.zeros_like(weight, dtype=torch.bool)
+    for step in range(1, method.rounds + 1):
+        scores = torch.where(pruned, residual.square() / worth, weight.square() * worth).masked_fill_(dead, -1)
+        pruned = select_part(scores, target, step, method.rounds)
+        residual.addmm_(weight * pruned, hessian)
+        weight.masked_fill_(pruned, 0)
+        last = step == method.rounds
+        cg_steps(hessian, weight, residual, pruned, iterations=method.steps + method.polish * last)
+    yield Step(columns=(0, weight.shape[1]), pruned=pruned, weight=weight, loss=None)
+    return Outcome(weight=weight, pruned=pruned, damping=method.damping)
+
+
+def _mean_field(problem: LayerProblem, hessian: Tensor, kept: float, damping: float) -> Tensor:
+    """q = 1/diag(H_d⁻¹) [b]."""
+    mixed = kept * hessian
+    mixed.diagonal().add_((1 - kept) * hessian.diagonal())
+    return 1 / torch.cholesky_inverse(cholesky(mixed, layer=problem.name, damping=damping)).diagonal()
+
+
+def _columns(problem: LayerProblem, target: Columns, method: Frontier) -> Generator[Step, None, Outcome]:
+    """Each round solved exactly: Δ_K = W_S H_SK (H_KK)⁻¹, and v_j = Σ_i Ŵ_ij²/[H_KK⁻¹]_jj chooses. R·(2b³ + c·b²)."""
+    hessian, original = problem.hessian(method.damping), problem.working_weight
+    weight = original.clone()
+    removed = torch.zeros(weight.shape[1], dtype=torch.bool, device=weight.device)
+    for step in range(method.rounds + 1):
+        gone, kept = removed.nonzero()[:, 0], (~removed).nonzero()[:, 0]
+        cross = hessian[gone][:, kept]
+        inverse = torch.cholesky_inverse(cholesky(hessian[kept][:, kept], layer=problem.name, damping=method.damping))
+        weight[:, gone] = 0
+        weight[:, kept] = original[:, kept] + original[:, gone] @ (cross @ inverse)
+        if step == method.rounds:
+            break
+        scores = torch.empty_like(weight[:1])
+        scores[:, kept] = weight[:, kept].square().sum(0) / inverse.diagonal()
+        scores[:, gone] = -2  # before the dead inputs
+        removed = select_part(scores.masked_fill_(problem.dead & ~removed, -1), target, step + 1, method.rounds)[0]
+    pruned = removed.expand_as(weight).clone()
+    yield Step(columns=(0, weight.shape[1]), pruned=pruned, weight=weight, loss=None)
+    return Outcome(weight=weight, pruned=pruned, damping=method.damping)

@@ -1,0 +1,215 @@
+"""The methods' parameters, one class each: what a person may set, how much work it is, which patterns have a meaning. No torch.
+
+Forms, links, the command line and cache keys are derived from these classes. A method is its class here, and its generator in
+`core/methods/`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, Self, get_args
+
+from pydantic import Field, TypeAdapter
+
+from core.errors import BadInput
+from core.noun import Noun
+from core.patterns import Pattern, SemiStructured, Structured, pattern_word
+
+
+class _Method(Noun):
+    """What all methods share. `version` goes up when a change moves the numbers: it is part of every cache key."""
+
+    label: ClassVar[str]
+    version: ClassVar[int] = 1
+    refuses: ClassVar[dict[str, str]] = {}  # kind of pattern -> why this method has no meaning for it
+
+    def check(self, pattern: Pattern) -> None:
+        """Raises BadInput for a pattern that has no meaning for this method."""
+        reason = self.refuses.get(pattern.kind)
+        if reason is not None:
+            allowed = " or ".join(word for kind, word in PATTERN_KINDS.items() if kind not in self.refuses)
+            raise BadInput("pattern", pattern_word(pattern), f"for {self.label}, {allowed}", reason)
+
+    def shared_work(self, columns: int, pattern: Pattern) -> float:
+        """Multiply-adds that layers with the same b inputs share: what is made of G alone."""
+        return 0.0
+
+    def layer_work(self, rows: int, columns: int, pattern: Pattern) -> float:
+        """Multiply-adds of one c×b layer beyond that; a product with a b×b matrix is c·b²."""
+        return 0.0
+
+    def resolved(self, pattern: Pattern) -> Self:
+        """The same parameters with every 'automatic' replaced by what it means for this pattern."""
+        block_size = getattr(self, "block_size", 0)
+        if block_size is not None:
+            return self
+        return self.model_copy(update={"block_size": 512 if isinstance(pattern, SemiStructured) else 128})
+
+
+PATTERN_KINDS = {"unstructured": "0.5 (any weights)", "semi-structured": "2:4 (n zeros in every m)", "structured": "columns:0.3"}
+BlockSize = Annotated[
+    int | None,
+    Field(ge=1, title="Block size", description="B: columns pruned at a time. Automatic: 128, for n:m 512.",
+          json_schema_extra={"symbol": "B"}),
+]
+Damping = Annotated[
+    float,
+    Field(ge=0, le=100, title="Damping", description="λ: this share of the mean diagonal is added to the Gram matrix.",
+          json_schema_extra={"symbol": "λ"}),
+]
+RaiseDamping = Annotated[
+    bool,
+    Field(title="May raise damping", description="If the factorisation fails, try 10 times the damping, up to 3 times; "
+          "the result says so."),
+]
+Iterations = Annotated[int, Field(ge=1, le=10_000, title="Iterations", description="Products of the weights with a b×b matrix.")]
+Granularity = Annotated[
+    Literal["layer", "row"],
+    Field(title="Compare within", description="One threshold for the layer, or one for each row."),
+]
+
+
+class Magnitude(_Method):
+    """The smallest |W| go; nothing else moves."""
+
+    label = "Magnitude"
+    name: Literal["magnitude"] = "magnitude"
+    granularity: Granularity = "layer"
+
+
+class Wanda(_Method):
+    """The smallest |W|·√G_jj go, row by row; nothing else moves (Sun et al. 2024)."""
+
+    label = "Wanda"
+    name: Literal["wanda"] = "wanda"
+    granularity: Granularity = "row"
+
+
+class SparseGPT(_Method):
+    """Column by column, each error compensated to the right (Frantar & Alistarh 2023)."""
+
+    label = "SparseGPT"
+    name: Literal["sparsegpt"] = "sparsegpt"
+    block_size: BlockSize = 128
+    damping: Damping = 0.01
+    raise_damping: RaiseDamping = False
+
+    def shared_work(self, columns: int, pattern: Pattern) -> float:
+        return columns**3
+
+    def layer_work(self, rows: int, columns: int, pattern: Pattern) -> float:
+        return rows * columns**2
+
+
+class Thanos(_Method):
+    """Block by block, each row's removals compensated jointly (Ilin & Richtárik 2025)."""
+
+    label = "Thanos"
+    name: Literal["thanos"] = "thanos"
+    block_size: BlockSize = None
+    damping: Damping = 0.01
+    raise_damping: RaiseDamping = False
+
+    def shared_work(self, columns: int, pattern: Pattern) -> float:
+        return columns**3 * (0.5 if isinstance(pattern, Structured) else 1.0)
+
+    def layer_work(self, rows: int, columns: int, pattern: Pattern) -> float:
+        within = 0 if isinstance(pattern, Structured) else min(self.block_size or 128, columns) ** 2 / 48
+        return rows * columns * (columns + within)
+
+
+class Obc(_Method):
+    """One weight at a time, always the one whose loss is least with all others refitted: exact, slow (Frantar & Alistarh 2022)."""
+
+    label = "OBC"
+    name: Literal["obc"] = "obc"
+    granularity: Granularity = "layer"
+    damping: Damping = 0.01
+    raise_damping: RaiseDamping = False
+
+    def shared_work(self, columns: int, pattern: Pattern) -> float:
+        return columns**3
+
+    def layer_work(self, rows: int, columns: int, pattern: Pattern) -> float:
+        if isinstance(pattern, Structured):
+            return pattern.sparsity * columns**2 * (rows + columns)
+        return rows * columns**2 * (2 + columns)  # the trace does three times fewer, at a third of a product's rate
+
+
+class _Admm(_Method):
+    """What both ADMMs share: a factorisation for all layers with an input, one product an iteration."""
+
+    iterations: Iterations = 20
+    damping: Damping = 0.1
+
+    def shared_work(self, columns: int, pattern: Pattern) -> float:
+        return columns**3
+
+    def layer_work(self, rows: int, columns: int, pattern: Pattern) -> float:
+        return self.iterations * rows * columns**2
+
+
+class Admm1(_Admm):
+    """Wanda's mask; the kept weights by the alternating direction method of multipliers (Boža 2024)."""
+
+    label = "ADMM₁"
+    name: Literal["admm1"] = "admm1"
+    granularity: Granularity = "row"
+
+
+class AdmmGrad(_Admm):
+    """The alternating direction method of multipliers, which chooses its mask as it goes, more of it at each step (Boža 2024)."""
+
+    label = "ADMM-Grad"
+    name: Literal["admm-grad"] = "admm-grad"
+    granularity: Granularity = "layer"
+
+
+class AdaPrune(_Method):
+    """A simple mask; the kept weights by gradient descent on the layer's error (Hubara et al. 2021)."""
+
+    label = "AdaPrune"
+    name: Literal["adaprune"] = "adaprune"
+    mask: Literal["wanda", "magnitude"] = Field(default="wanda", title="Mask", description="Whose mask is kept.")
+    granularity: Granularity = "row"
+    optimizer: Literal["adam", "sgd"] = Field(default="adam", title="Optimizer", description="How the kept weights descend.")
+    iterations: Iterations = 200
+    learning_rate: float = Field(default=1.0, ge=0.001, le=1.9, title="Learning rate",
+                                 description="Adam: times 1 % of the weights' root mean square. SGD: over the greatest curvature.")
+
+    def layer_work(self, rows: int, columns: int, pattern: Pattern) -> float:
+        return self.iterations * rows * columns**2
+
+
+class Frontier(_Method):
+    """Ours: the mask grows round by round from exact losses, kept weights are refitted in between, pruned ones may come back."""
+
+    label = "Frontier"
+    name: Literal["frontier"] = "frontier"
+    rounds: int = Field(default=15, ge=1, le=1000, title="Rounds", description="How often the mask is chosen anew.")
+    steps: int = Field(default=5, ge=1, le=1000, title="Steps a round", description="Conjugate gradient steps after each choice.")
+    polish: int = Field(default=10, ge=0, le=1000, title="Polish", description="Further steps at the end.")
+    damping: Damping = 0.003
+
+    def shared_work(self, columns: int, pattern: Pattern) -> float:
+        return columns**3 * (2 * self.rounds if isinstance(pattern, Structured) else 1.0)
+
+    def layer_work(self, rows: int, columns: int, pattern: Pattern) -> float:
+        products = self.rounds if isinstance(pattern, Structured) else self.rounds * (1 + self.steps) + self.polish
+        return products * rows * columns**2
+
+
+Method = Annotated[Magnitude | Wanda | SparseGPT | Thanos | Obc | Admm1 | AdmmGrad | AdaPrune | Frontier, Field(discriminator="name")]
+METHODS: dict[str, type[_Method]] = {m.model_fields["name"].default: m for m in get_args(get_args(Method)[0])}
+METHOD_LABELS = {name: method.label for name, method in METHODS.items()}
+
+
+def make_method(name: str, **parameters: object) -> Method:
+    """The parameters of a method by its name. Raises BadInput for an unknown name, ValidationError for bad parameters."""
+    if name not in METHODS:
+        raise BadInput("method", name, ", ".join(METHODS), "Choose one of these.")
+    unknown = set(parameters) - set(METHODS[name].model_fields)
+    if unknown:
+        known = ", ".join(field for field in METHODS[name].model_fields if field != "name")
+        raise BadInput(sorted(unknown)[0], parameters[sorted(unknown)[0]], f"for {name}: {known or 'no parameters'}",
+                       "Leave it out, or choose a method that has it.")
+    return TypeAdapter(Method).validate_python({"name": name, **parameters})
