@@ -4,8 +4,8 @@ PORT ?= 8501
 ADDRESS ?= localhost
 VENV := .venv
 BIN := $(VENV)/bin
-# Threads that wait for work sleep instead of spinning: on a shared machine spinning costs several times the work itself.
-export OMP_WAIT_POLICY ?= passive
+# Threads that wait for work spin a little, then sleep: on a shared machine endless spinning costs several times the work itself.
+export GOMP_SPINCOUNT ?= 10000
 export PYTHONUNBUFFERED ?= 1
 
 .PHONY: run setup test check bench bench-ui demo-model gallery chromium clean

@@ -229,7 +229,7 @@ def _start(home: Path, name: str, module: str, *arguments: str, gpu: str | None)
     paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     environment = {f"{library}_NUM_THREADS": str(threads()) for library in ("OMP", "MKL", "OPENBLAS")}  # Dask's nanny would say 1
     environment |= {"PYTHONPATH": paths, "PRUNESCOPE_HOME": str(home), "DASK_CONFIG": str(folder / "dask.yaml")}
-    environment |= {"OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "passive")}  # threads that spin take each other's cores
+    environment |= {"GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "10000")}  # threads that spin on take each other's cores
     environment |= {"CUDA_VISIBLE_DEVICES": gpu} if gpu is not None else {}
     with log.open("ab") as output:
         started = subprocess.Popen([sys.executable, "-m", module, "--scheduler-file", str(folder / "scheduler.json"), *arguments],

@@ -271,5 +271,5 @@ def show(result: RunResult) -> None:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: threads that spin take each other's cores
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # before torch: threads that spin on take each other's cores
     app(prog_name="python -m core")
