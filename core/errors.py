@@ -31,8 +31,8 @@ class IllConditioned(PruneError):
 
     def __init__(self, layer: str, pivot: float, damping: float) -> None:
         super().__init__(
-            f"{layer}: the Hessian is not positive definite (smallest pivot {pivot:.3g} at damping λ = {damping:g}). "
-            f"Raise the damping (try {max(10 * damping, 0.01):g}), allow it to be raised automatically, "
+            f"{layer}: the Hessian is numerically not positive definite (smallest pivot {pivot:.3g} at damping λ = {damping:g}). "
+            f"Raise the damping (try {max(10 * damping, 0.01):g}), allow it to be raised (May raise damping), "
             "or use more calibration tokens than the layer has inputs."
         )
         self.layer, self.pivot, self.damping = layer, pivot, damping
