@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+import json
+import math
+from collections.abc import Mapping, Sequence
 
 from core.records import LayerRecord, PlannedLayer, RunResult
 
@@ -29,10 +31,32 @@ def planned_rows(layers: Sequence[PlannedLayer]) -> list[dict[str, object]]:
 
 def layers_csv(result: RunResult) -> str:
     """The layers of a result as CSV, with the protocol in comment lines above."""
+    return rows_csv(layer_rows(result.layers), layers_protocol(result))
+
+
+def layers_protocol(result: RunResult) -> tuple[str, ...]:
+    """What the numbers of a run's layers stand on, a line each."""
+    return (result.spec.title, f"calibration: {result.calibration}", f"evaluation: {result.pruned.protocol}",
+            f"perplexity: dense {result.dense.perplexity!r}, pruned {result.pruned.perplexity!r}")
+
+
+def rows_csv(rows: Sequence[Mapping[str, object]], protocol: Sequence[str]) -> str:
+    """Rows as CSV in full precision, under one comment line for each line of the protocol. Rows may have different columns."""
     text = io.StringIO()
-    text.write(f"# {result.spec.title}\n# calibration: {result.calibration}\n# evaluation: {result.pruned.protocol}\n"
-               f"# perplexity: dense {result.dense.perplexity!r}, pruned {result.pruned.perplexity!r}\n")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(LAYER_COLUMNS)
-    writer.writerows(row.values() for row in layer_rows(result.layers))
+    text.writelines(f"# {' '.join(line.split())}\n" for line in protocol)  # no line may break out of its comment
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     return text.getvalue()
+
+
+def rows_json(rows: Sequence[Mapping[str, object]], protocol: Sequence[str]) -> str:
+    """Rows as JSON that every reader accepts: `{"protocol": [...], "rows": [...]}`; infinity and NaN are strings of that name."""
+    return json.dumps({"protocol": list(protocol), "rows": [{name: _strict(value) for name, value in row.items()} for row in rows]},
+                      indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _strict(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value

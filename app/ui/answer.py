@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import streamlit as st
 
@@ -13,6 +14,7 @@ from app.link import command_line
 from app.ui import layout, planned
 from app.ui.layout import Figure
 from app.ui.paint import first_paint
+from app.ui.takeaway import take_away
 from app.ui.view import Answer
 from core.records import RunResult
 from core.spec import RunSpec
@@ -44,10 +46,12 @@ def draw_answer(answer: Answer) -> None:
         if first_paint():
             st.container(height=_CHART_HEIGHT, border=False)
         else:
+            name = "layer-errors" if answer.fits else "old-layer-errors"
             st.plotly_chart(
                 layer_errors(result.layers, theme=layout.theme(), calibration=result.calibration, height=_CHART_HEIGHT), theme=None,
-                key="layer-errors" if answer.fits else "old-layer-errors", config=chart_config("layer-errors"),
+                key=name, config=chart_config("layer-errors"),
                 alt=f"Error of {numbers.plural(len(result.layers), 'layer')}. {findings.finding(result)}")
+            take_away(name, partial(tables.layer_rows, result.layers), tables.layers_protocol(result))
         _details(result, "details" if answer.fits else "old-details")
 
 

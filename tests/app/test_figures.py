@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import math
 
 import pytest
@@ -164,6 +165,16 @@ def test_the_csv_holds_every_layer_in_full_precision_and_its_protocol():
     assert any(found.pruned.protocol in line for line in comments)
     assert [float(row["relative_error"]) for row in rows] == [item.relative_error for item in found.layers]
     assert [row["layer"] for row in rows] == [item.name for item in found.layers]
+
+
+def test_what_is_taken_away_carries_its_protocol_and_can_be_read_again():
+    rows = [{"layer": "a", "error": 0.1 + 0.2}, {"layer": 'b, "quoted"', "error": math.inf, "more": None}]
+    text = tables.rows_csv(rows, ["two\nlines,\r1", "p"])
+    assert text.splitlines()[:2] == ["# two lines, 1", "# p"]
+    read = list(csv.DictReader(line for line in io.StringIO(text) if not line.startswith("#")))
+    assert [(row["layer"], float(row["error"]), row["more"]) for row in read] == [("a", 0.1 + 0.2, ""), ('b, "quoted"', math.inf, "")]
+    whole = json.loads(tables.rows_json(rows, ["p"]), parse_constant=pytest.fail)
+    assert whole == {"protocol": ["p"], "rows": [rows[0], {**rows[1], "error": "Infinity"}]}
 
 
 def test_too_few_tokens_are_told():
