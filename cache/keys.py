@@ -14,6 +14,7 @@ from core.records import Revisions
 from core.spec import RunSpec
 
 Part = BaseModel | Mapping[str, object] | str | int | float | bool | None
+PRUNING = ("method", "pattern", "refit", "true_sequential")  # fields of a spec that say what is done to the dense model
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -40,9 +41,16 @@ def plan_key(spec: RunSpec, revisions: Revisions) -> str:
 
 def dense_key(spec: RunSpec, revisions: Revisions) -> str:
     """The perplexity of the unpruned model. Named is what it does not depend on, so that a new field of a spec counts."""
-    asked = spec.model_dump(mode="json", exclude={"method", "pattern", "refit", "true_sequential", "calibration"})
+    asked = spec.model_dump(mode="json", exclude={*PRUNING, "calibration"})
     found = revisions.model_dump(mode="json", exclude={"method", "calibration"})
     return content_key("dense", spec=asked, revisions=found)
+
+
+def grams_key(spec: RunSpec, revisions: Revisions) -> str:
+    """The Gram matrices of the dense model. As for `dense_key`, named is what they do not depend on."""
+    asked = spec.model_dump(mode="json", exclude={*PRUNING, "evaluation"})
+    found = revisions.model_dump(mode="json", exclude={"method", "evaluation"})
+    return content_key("grams", spec=asked, revisions=found)
 
 
 def files_key(files: Iterable[Path]) -> str:

@@ -1,7 +1,7 @@
 """The store: records, results, plans and journals below PRUNESCOPE_HOME, for several processes at once. No torch.
 
     HOME/store/records     one small row a run         HOME/store/documents   results, plans, dense evaluations, as JSON
-    HOME/journals/KEY      finished blocks of a run
+    HOME/journals/KEY      finished blocks of a run            HOME/grams/KEY          Gram matrices of a dense model
 
 Nothing is ever evicted. What an older version wrote and this one cannot read counts as missing (`skipped` says how many).
 """
@@ -18,6 +18,7 @@ from typing import TypeVar, cast
 from pydantic import BaseModel, ValidationError
 
 from cache.disk import Rows, open_rows
+from cache.grams import GramFolder
 from cache.journal import BlockJournal
 from cache.keys import is_key
 from cache.records import RunRecord
@@ -107,6 +108,12 @@ class Store:
         if not is_key(key):
             raise ValueError(f"not a key: {key!r}")
         return BlockJournal(self.home / "journals" / key)
+
+    def grams(self, key: str) -> GramFolder:
+        """The Gram matrices of a dense model on its calibration text, by `grams_key`."""
+        if not is_key(key):
+            raise ValueError(f"not a key: {key!r}")
+        return GramFolder(self.home / "grams" / key)
 
     def delete(self, key: str) -> None:
         """Remove a run: record, result, journal."""

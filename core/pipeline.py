@@ -15,22 +15,22 @@ journal has a finished block, its weights are written instead of solved for, and
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 import transformers
 from torch import Tensor
-from transformers import AutoTokenizer
 
-from core.calibration import Windows, calibration_windows, evaluation_windows
+from core.calibration import evaluation_windows
 from core.estimate import Work, count_work
+from core.grams import input_statistics
 from core.journal import BlockState, Journal
 from core.meter import Meter
 from core.models import Linear, load_model, map_blocks
+from core.opened import Opened, batches, embed, open_spec, reader_of
 from core.perplexity import evaluated, next_token_loss
-from core.planning import BATCH_TOKENS, choose_device, choose_dtype, device_name, model_shape, planned_layers
+from core.planning import choose_device, choose_dtype, device_name, model_shape, planned_layers
 from core.problem import LayerProblem, optimum_error
 from core.records import (
     BlockFinished,
@@ -46,7 +46,7 @@ from core.records import (
 )
 from core.revisions import revisions
 from core.solver import solve
-from core.sources import ModelSource, resolve_model
+from core.sources import resolve_model
 from core.spec import RunSpec
 from core.stream import Stream
 
@@ -61,7 +61,7 @@ def prune(spec: RunSpec, *, journal: Journal | None = None, dense: Evaluated | N
     meter = Meter(device)
     yield Progress(stage="load", block=0, blocks=0, fraction=0.0, seconds=meter.seconds)
     with meter.stage("load"):
-        opened = _open(spec, device)
+        opened = open_spec(spec, device)
     yield from _Pass(spec, opened, meter, journal, dense).run()
 
 
@@ -70,47 +70,15 @@ def evaluate(spec: RunSpec) -> Evaluated:
     device = choose_device(spec.device)
     source = resolve_model(spec.model, spec.revision, download=True)
     model: Any = load_model(source, dtype=choose_dtype(spec, source, device))
-    windows = evaluation_windows(spec.evaluation, *_reader(source, model))
+    windows = evaluation_windows(spec.evaluation, *reader_of(source, model))
     with Stream(model, map_blocks(model), device, windows.tokens[:1]) as stream:
         losses: list[Tensor] = []
-        for batch in _batches(windows.tokens):
+        for batch in batches(windows.tokens):
             hidden = stream.embed(batch)
             for block in range(stream.blocks):
                 hidden = stream.forward(block, hidden)
             losses.append(next_token_loss(stream.logits(hidden), batch))
     return evaluated(float(torch.stack(losses).sum()), windows, next(model.parameters()).dtype)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Opened:
-    """A model with its texts as token windows."""
-
-    source: ModelSource
-    model: Any
-    calibration: Windows
-    evaluation: Windows
-    device: torch.device
-
-
-def _open(spec: RunSpec, device: torch.device) -> Opened:
-    source = resolve_model(spec.model, spec.revision, download=True)
-    model: Any = load_model(source, dtype=choose_dtype(spec, source, device))
-    reader = _reader(source, model)
-    calibration = calibration_windows(spec.calibration, *reader)
-    evaluation = evaluation_windows(spec.evaluation, *reader)
-    return Opened(source=source, model=model, calibration=calibration, evaluation=evaluation, device=device)
-
-
-def _reader(source: ModelSource, model: Any) -> tuple[Callable[[str], list[int]], int, int]:
-    """Text to token ids with the tokenizer's own special tokens (loaded when a text is read), context, size of the vocabulary."""
-
-    def encode(text: str) -> list[int]:
-        if not loaded:
-            loaded.append(AutoTokenizer.from_pretrained(source.path, local_files_only=True, trust_remote_code=False))
-        return loaded[0](text, verbose=False)["input_ids"]
-
-    loaded: list[Any] = []
-    return encode, source.context, model.get_input_embeddings().weight.shape[0]
 
 
 class _Pass:
@@ -136,8 +104,8 @@ class _Pass:
         with (Stream(opened.model, self.block_map, opened.device, opened.calibration.tokens[:1]) as calibrator,
               Stream(opened.model, self.block_map, opened.device, opened.evaluation.tokens[:1]) as evaluator):
             with meter.stage("forward"):
-                self.calibration = _embed(calibrator, opened.calibration.tokens)
-                self.evaluation = _embed(evaluator, opened.evaluation.tokens)
+                self.calibration = embed(calibrator, opened.calibration.tokens)
+                self.evaluation = embed(evaluator, opened.evaluation.tokens)
                 self.reference = None if self.dense else self.evaluation.clone()
             for block in range(self.blocks):
                 with calibrator.on_device(block):
@@ -179,16 +147,16 @@ class _Pass:
         for chunk in chunks:
             yield self._progress("collect", block)
             with self.meter.stage("collect"):
-                grams = self._grams(block, calibrator, chunk)
+                inputs = input_statistics(calibrator, block, self.calibration, chunk)
             self.meter.advance(self.work.collect / self.blocks / len(chunks))
             for index in chunk:
-                gram, tokens = grams.pop(index)
+                read = inputs.pop(index)
                 problem: LayerProblem | None = None
                 for linear in groups[index]:
                     yield self._progress("solve", block, linear)
                     weight = linear.weight.to(calibrator.device)
                     problem = problem.with_weight(weight, linear.name) if problem else LayerProblem(
-                        weight=weight, gram=gram, tokens=tokens, name=linear.name)
+                        weight=weight, gram=read.gram, tokens=read.tokens, name=linear.name)
                     record, pruned = self._solve_layer(problem, linear)
                     linear.write(pruned)
                     records.append(record)
@@ -199,24 +167,6 @@ class _Pass:
         if self.journal:
             with self.meter.stage("journal"):
                 self.journal.write(block, BlockState(layers=tuple(records), weights=weights))
-
-    @torch.no_grad()
-    def _grams(self, block: int, calibrator: Stream, groups: list[int]) -> dict[int, tuple[Tensor, int]]:
-        """G = Σ XᵀX [b, b] in float32 over all calibration tokens, and their number, for the chosen groups of the block."""
-        sums: dict[int, tuple[Tensor, int]] = {}
-
-        def observe(group: int, inputs: Tensor) -> None:
-            if group not in groups:
-                return
-            wide = inputs.float()
-            if group not in sums:
-                sums[group] = torch.zeros(wide.shape[1], wide.shape[1], device=wide.device), 0
-            gram, tokens = sums[group]
-            sums[group] = gram.addmm_(wide.T, wide), tokens + len(wide)
-
-        for batch in _batches(self.calibration):
-            calibrator.observe(block, batch, observe)
-        return sums
 
     def _solve_layer(self, problem: LayerProblem, linear: Linear) -> tuple[LayerRecord, Tensor]:
         with self.meter.stage("solve"):
@@ -233,7 +183,7 @@ class _Pass:
     def _push(self, stream: Stream, block: int, hidden: Tensor, stage: str, work: float) -> None:
         """All windows through the block, in place."""
         with self.meter.stage(stage), stream.on_device(block):
-            for batch in _batches(hidden):
+            for batch in batches(hidden):
                 batch.copy_(stream.forward(block, batch))
         self.meter.advance(work)
 
@@ -260,15 +210,6 @@ class _Pass:
                                     threads=torch.get_num_threads(), started=self.meter.started))
 
 
-def _batches(hidden: Tensor) -> tuple[Tensor, ...]:
-    """Views of whole windows, at most BATCH_TOKENS tokens each: the same split every time, so the same bits."""
-    return hidden.split(max(1, BATCH_TOKENS // hidden.shape[1]))
-
-
-def _embed(stream: Stream, tokens: Tensor) -> Tensor:
-    return torch.cat([stream.embed(batch) for batch in _batches(tokens)])
-
-
 def _loss(stream: Stream, hidden: Tensor, tokens: Tensor) -> float:
-    losses = [next_token_loss(stream.logits(part), target) for part, target in zip(_batches(hidden), _batches(tokens), strict=True)]
+    losses = [next_token_loss(stream.logits(part), target) for part, target in zip(batches(hidden), batches(tokens), strict=True)]
     return float(torch.stack(losses).sum())

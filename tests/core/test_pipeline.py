@@ -97,7 +97,7 @@ def test_blocks_see_the_pruned_blocks_before_them(stories):
     journal = MemoryJournal()
     result = result_of(spec, journal=journal)
     from core.models import load_model
-    from core.pipeline import _open
+    from core.opened import open_spec
     from core.sources import resolve_model
 
     model = load_model(resolve_model("stories260K"))
@@ -106,7 +106,7 @@ def test_blocks_see_the_pruned_blocks_before_them(stories):
     seen = []
     layer = model.model.layers[1].self_attn.q_proj
     layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].flatten(0, 1).double()))
-    model(_open(spec, torch.device("cpu")).calibration.tokens)
+    model(open_spec(spec, torch.device("cpu")).calibration.tokens)
     inputs, weight = torch.cat(seen), layer.weight.double()
     change = journal.states[1].weights["model.layers.1.self_attn.q_proj"].double() - weight
     expected = float((inputs @ change.T).square().sum() / (inputs @ weight.T).square().sum())

@@ -1,0 +1,83 @@
+"""Tensors on disk, a block a file: safetensors, then a record as JSON, the commit mark. torch only when used."""
+
+# pyright: reportUnknownVariableType=false
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from pydantic import ValidationError
+
+from core.noun import Noun
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Record = TypeVar("Record", bound=Noun)
+
+
+class TensorFiles(Generic[Record]):
+    """Numbered blocks in a folder, each some tensors by name and one record. Missing, cut off or damaged reads as None."""
+
+    def __init__(self, folder: Path, record: type[Record]) -> None:
+        self.folder, self._record = folder, record
+
+    def read(self, block: int) -> tuple[dict[str, Tensor], Record] | None:
+        """The tensors, on the CPU, and the record; or None."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        tensor_file, record_file = self._paths(block)
+        try:
+            digest, _, text = record_file.read_text(encoding="utf-8").partition("\n")
+            record = self._record.model_validate_json(text)
+            return (load_file(tensor_file), record) if _sha256(tensor_file) == digest else None
+        except (OSError, ValueError, ValidationError, SafetensorError):
+            return None
+
+    def write(self, block: int, tensors: Mapping[str, Tensor], record: Record) -> None:
+        """Keep a block: a kill at any moment leaves either all of it or nothing that `read` accepts."""
+        from safetensors.torch import save_file
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        tensor_file, record_file = self._paths(block)
+        plain = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
+        record_file.unlink(missing_ok=True)
+        _replace(tensor_file, lambda path: save_file(plain, path))
+        text = f"{_sha256(tensor_file)}\n{record.model_dump_json()}"
+        _replace(record_file, lambda path: path.write_text(text, encoding="utf-8"))
+
+    def __len__(self) -> int:
+        """How many blocks were committed."""
+        return len(tuple(self.folder.glob("block-*.json")))
+
+    def _paths(self, block: int) -> tuple[Path, Path]:
+        return self.folder / f"block-{block:05d}.safetensors", self.folder / f"block-{block:05d}.json"
+
+
+def _replace(target: Path, write: Callable[[Path], object]) -> None:
+    temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        _sync(temporary)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync(target.parent)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,94 @@
+"""What the layers of a model read: G = XXᵀ and the mean of each distinct input, which is all that a method needs beside W."""
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from core.models import map_blocks
+from core.opened import Opened, batches, embed
+from core.stream import Stream
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class InputStatistics:
+    """One input of a block, over `tokens` calibration tokens: `gram` G = XXᵀ [b, b] and `mean` [b], float32.
+
+    `layers` are the names of the linear layers that read it: q, k and v share one, gate and up another.
+    """
+
+    layers: tuple[str, ...]
+    gram: Tensor
+    mean: Tensor
+    tokens: int
+
+
+class GramStore(Protocol):
+    """Where the statistics of a dense model are kept, block by block."""
+
+    def read(self, block: int) -> tuple[InputStatistics, ...] | None:
+        """The inputs of a block, or None if they are not there."""
+        ...
+
+    def write(self, block: int, inputs: tuple[InputStatistics, ...]) -> None:
+        """Keep the inputs of a block; all of them or nothing."""
+        ...
+
+
+@torch.no_grad()
+def input_statistics(stream: Stream, block: int, hidden: Tensor, groups: Collection[int], *,
+                     push: bool = False) -> dict[int, InputStatistics]:
+    """The chosen groups of a block, with calibration activations `hidden` [n, L, d] passed through it; `push`: in place."""
+    sums: dict[int, tuple[Tensor, Tensor, int]] = {}
+
+    def observe(group: int, inputs: Tensor) -> None:
+        if group not in groups:
+            return
+        wide = inputs.float()
+        if group not in sums:
+            size = wide.shape[1]
+            sums[group] = torch.zeros(size, size, device=wide.device), torch.zeros(size, device=wide.device), 0
+        gram, total, tokens = sums[group]
+        sums[group] = gram.addmm_(wide.T, wide), total.add_(wide.sum(0)), tokens + len(wide)
+
+    for batch in batches(hidden):
+        output = stream.observe(block, batch, observe)
+        if push:
+            batch.copy_(output)
+    names = [tuple(linear.name for linear in group) for group in stream.groups(block)]
+    return {group: InputStatistics(layers=names[group], gram=gram, mean=total / tokens, tokens=tokens)
+            for group, (gram, total, tokens) in sums.items()}
+
+
+@torch.no_grad()
+def collect(opened: Opened, store: GramStore | None = None) -> Iterator[tuple[InputStatistics, ...]]:
+    """The statistics of the dense model's inputs, block by block, on the CPU; from `store` what it has, into it what it lacks.
+
+    One forward pass of the calibration windows, from the first missing block's predecessors on.
+    """
+    block_map = map_blocks(opened.model)
+    blocks = len(block_map.blocks)
+    kept = [store.read(block) if store else None for block in range(blocks)]
+    if all(inputs is not None for inputs in kept):
+        yield from (inputs for inputs in kept if inputs is not None)
+        return
+    last = max(block for block, inputs in enumerate(kept) if inputs is None)
+    with Stream(opened.model, block_map, opened.device, opened.calibration.tokens[:1]) as stream:
+        hidden = embed(stream, opened.calibration.tokens)
+        for block, known in enumerate(kept):
+            wanted = () if known is not None else range(len(stream.groups(block)))
+            with stream.on_device(block):
+                found = input_statistics(stream, block, hidden, wanted, push=True) if block <= last else {}
+            inputs = known or tuple(_on_cpu(item) for _, item in sorted(found.items()))
+            if known is None and store:
+                store.write(block, inputs)
+            yield inputs
+
+
+def _on_cpu(inputs: InputStatistics) -> InputStatistics:
+    return replace(inputs, gram=inputs.gram.cpu(), mean=inputs.mean.cpu())

@@ -1,0 +1,62 @@
+"""A model with its texts, open on a device: what a run, an evaluation and a desk of what-ifs begin with."""
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AutoTokenizer
+
+from core.calibration import Windows, calibration_windows, evaluation_windows
+from core.models import load_model
+from core.planning import BATCH_TOKENS, choose_dtype
+from core.sources import ModelSource, resolve_model
+from core.spec import RunSpec
+from core.stream import Stream
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Opened:
+    """A model with its texts as token windows."""
+
+    source: ModelSource
+    model: Any
+    calibration: Windows
+    evaluation: Windows
+    device: torch.device
+
+
+def open_spec(spec: RunSpec, device: torch.device) -> Opened:
+    """Load what a spec names; what is on a hub is downloaded. Raises BadInput for what is missing or does not fit."""
+    source = resolve_model(spec.model, spec.revision, download=True)
+    model: Any = load_model(source, dtype=choose_dtype(spec, source, device))
+    reader = reader_of(source, model)
+    calibration = calibration_windows(spec.calibration, *reader)
+    evaluation = evaluation_windows(spec.evaluation, *reader)
+    return Opened(source=source, model=model, calibration=calibration, evaluation=evaluation, device=device)
+
+
+def reader_of(source: ModelSource, model: Any) -> tuple[Callable[[str], list[int]], int, int]:
+    """Text to token ids with the tokenizer's own special tokens (loaded when a text is read), context, size of the vocabulary."""
+
+    def encode(text: str) -> list[int]:
+        if not loaded:
+            loaded.append(AutoTokenizer.from_pretrained(source.path, local_files_only=True, trust_remote_code=False))
+        return loaded[0](text, verbose=False)["input_ids"]
+
+    loaded: list[Any] = []
+    return encode, source.context, model.get_input_embeddings().weight.shape[0]
+
+
+def batches(hidden: Tensor) -> tuple[Tensor, ...]:
+    """Views of whole windows, at most BATCH_TOKENS tokens each: the same split every time, so the same bits."""
+    return hidden.split(max(1, BATCH_TOKENS // hidden.shape[1]))
+
+
+def embed(stream: Stream, tokens: Tensor) -> Tensor:
+    """tokens [n, L] -> the first block's hidden states [n, L, d]."""
+    return torch.cat([stream.embed(batch) for batch in batches(tokens)])
