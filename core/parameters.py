@@ -180,6 +180,29 @@ class AdaPrune(_Method):
         return self.iterations * rows * columns**2
 
 
+class Dsnot(_Method):
+    """A simple mask, edited entry by entry until each row's mean output is right again; no weight moves (Zhang et al. 2024)."""
+
+    label = "DSnoT"
+    refuses: ClassVar[dict[str, str]] = {"structured": "It swaps single entries, and a column goes as a whole."}
+    name: Literal["dsnot"] = "dsnot"
+    mask: Literal["wanda", "magnitude", "sparsegpt"] = Field(default="wanda", title="Mask", description="Whose mask is edited.")
+    cycles: int = Field(default=50, ge=0, le=10_000, title="Cycles", description="Swaps in a row, at most.")
+    threshold: float = Field(default=0.1, ge=0, le=1, title="Threshold", description="ε: a row is done when its mean output is off "
+                             "by no more than this share of its root mean square.", json_schema_extra={"symbol": "ε"})
+
+    @property
+    def granularity(self) -> str:
+        """Within what the first mask's entries are compared."""
+        return "row" if self.mask == "wanda" else "layer"
+
+    def shared_work(self, columns: int, pattern: Pattern) -> float:
+        return METHODS[self.mask]().shared_work(columns, pattern)
+
+    def layer_work(self, rows: int, columns: int, pattern: Pattern) -> float:
+        return METHODS[self.mask]().layer_work(rows, columns, pattern) + 20 * self.cycles * rows * columns
+
+
 class Frontier(_Method):
     """Ours: the mask grows round by round from exact losses, kept weights are refitted in between, pruned ones may come back."""
 
@@ -198,7 +221,8 @@ class Frontier(_Method):
         return products * rows * columns**2
 
 
-Method = Annotated[Magnitude | Wanda | SparseGPT | Thanos | Obc | Admm1 | AdmmGrad | AdaPrune | Frontier, Field(discriminator="name")]
+Method = Annotated[Magnitude | Wanda | SparseGPT | Thanos | Obc | Admm1 | AdmmGrad | AdaPrune | Dsnot | Frontier,
+                   Field(discriminator="name")]
 METHODS: dict[str, type[_Method]] = {m.model_fields["name"].default: m for m in get_args(get_args(Method)[0])}
 METHOD_LABELS = {name: method.label for name, method in METHODS.items()}
 

@@ -156,7 +156,7 @@ class _Pass:
                     yield self._progress("solve", block, linear)
                     weight = linear.weight.to(calibrator.device)
                     problem = problem.with_weight(weight, linear.name) if problem else LayerProblem(
-                        weight=weight, gram=read.gram, tokens=read.tokens, name=linear.name)
+                        weight=weight, gram=read.gram, mean=read.mean, tokens=read.tokens, name=linear.name)
                     record, pruned = self._solve_layer(problem, linear)
                     linear.write(pruned)
                     records.append(record)

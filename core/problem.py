@@ -23,6 +23,7 @@ Made = TypeVar("Made")
 class LayerProblem:
     """A layer: `weight` W [c, b] (any float dtype), `gram` G [b, b] (float32 or float64) over `tokens` calibration tokens.
 
+    `mean` [b], any float dtype, is each input's mean over those tokens; with diag(G)/T it gives the variances. Only DSnoT needs it.
     Raises BadInput when shapes, dtypes or devices do not fit, or an entry is not finite.
     """
 
@@ -30,6 +31,7 @@ class LayerProblem:
     gram: Tensor
     tokens: int
     name: str = "layer"
+    mean: Tensor | None = None
     _shared: dict[object, object] = field(default_factory=dict[object, object], repr=False)  # depends on G alone
     _own: dict[str, Tensor] = field(init=False, default_factory=dict[str, Tensor], repr=False)
 
@@ -47,7 +49,19 @@ class LayerProblem:
         if not ("finite" in self._shared or _finite(gram)) or not _finite(weight):
             raise BadInput(self.name, "NaN or infinity", "finite weights and inputs",
                            "Look for overflow in the model: fp16 activations are the usual cause.")
+        if self.mean is not None and "finite" not in self._shared:
+            self._check_mean(self.mean)
         self._shared["finite"] = True
+
+    def _check_mean(self, mean: Tensor) -> None:
+        """A mean's square is at most the mean square: a sum over tokens, or another layer's mean, is not."""
+        if mean.shape != self.gram.shape[:1] or not mean.is_floating_point() or mean.device != self.gram.device:
+            raise BadInput("mean", f"{tuple(mean.shape)} {mean.dtype} on {mean.device}",
+                           f"floats [in] = [{len(self.gram)}] on {self.gram.device}", "Pass X.mean(1), a number for each input.")
+        most = self.gram.diagonal().clamp(min=0).double() / self.tokens
+        if not bool((mean.double().square() <= 1.01 * most + 1e-30).all()):
+            raise BadInput("mean", "a mean that is not these inputs'", "finite, its square at most diag(G)/tokens",
+                           "Pass the mean over the same tokens as the Gram matrix, not their sum.")
 
     @property
     def dtype(self) -> torch.dtype:

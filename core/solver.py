@@ -11,7 +11,7 @@ import importlib
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,6 +20,8 @@ from core.linalg import masked_cg
 from core.patterns import Groups, Structured, Target, Unstructured, outlier_count
 from core.problem import LayerProblem, LayerSolution
 from core.spec import Method, SemiStructured, make_method
+
+Ending = TypeVar("Ending")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,7 +65,11 @@ def solve(problem: LayerProblem, method: str | Method, pattern: Unstructured | S
     Raises BadInput or pydantic's ValidationError for parameters that cannot be; IllConditioned when a factorisation fails.
     """
     chosen = make_method(method, **parameters) if isinstance(method, str) else method
-    generator = steps(problem, chosen, pattern, refit=refit)
+    return drain(steps(problem, chosen, pattern, refit=refit))
+
+
+def drain(generator: Generator[Step, None, Ending]) -> Ending:
+    """Runs to the end and returns what it returns."""
     while True:
         try:
             next(generator)

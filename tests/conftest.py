@@ -70,16 +70,16 @@ def stories260k(shared_data: Path) -> Path:
 
 @pytest.fixture
 def layer():
-    """make(rows, columns, *, tokens=…, dead=(…), seed=0, dtype=torch.float64) -> LayerProblem on correlated inputs."""
+    """make(rows, columns, *, tokens=…, dead=(…), seed=0, shift=0.0, dtype=torch.float64) -> LayerProblem on correlated inputs."""
     import torch
 
     from core import LayerProblem
-    from tests.oracles import random_layer
+    from tests.oracles import random_inputs
 
     def make(rows: int, columns: int, *, dtype: torch.dtype = torch.float64, name: str = "layer", **options: Any) -> LayerProblem:
-        weight, gram = random_layer(rows, columns, **options)
-        tokens = options.get("tokens") or 3 * columns + 8
+        weight, inputs = random_inputs(rows, columns, **options)
         wide = torch.float64 if dtype == torch.float64 else torch.float32
-        return LayerProblem(weight=torch.tensor(weight, dtype=dtype), gram=torch.tensor(gram, dtype=wide), tokens=tokens, name=name)
+        return LayerProblem(weight=torch.tensor(weight, dtype=dtype), gram=torch.tensor(inputs @ inputs.T, dtype=wide),
+                            mean=torch.tensor(inputs.mean(1), dtype=wide), tokens=inputs.shape[1], name=name)
 
     return make

@@ -41,17 +41,23 @@ class Pruned:
 # Layers to prune.
 
 
-def random_layer(
-    rows: int, columns: int, *, tokens: int | None = None, dead: tuple[int, ...] = (), seed: int = 0
-) -> tuple[Array, Array]:
-    """W [c, b] and G = XXᵀ [b, b] of correlated inputs with unequal energies; `tokens` < b makes G rank-deficient."""
+def random_layer(rows: int, columns: int, **options: object) -> tuple[Array, Array]:
+    """W [c, b] and G = XXᵀ [b, b] of `random_inputs`."""
+    weight, inputs = random_inputs(rows, columns, **options)
+    return weight, inputs @ inputs.T
+
+
+def random_inputs(rows: int, columns: int, *, tokens: int | None = None, dead: tuple[int, ...] = (), seed: int = 0,
+                  shift: float = 0.0) -> tuple[Array, Array]:
+    """W [c, b] and correlated inputs X [b, T] with unequal energies; T < b makes XXᵀ rank-deficient, `shift` spreads their means."""
     rng = np.random.default_rng([seed, rows, columns])
     tokens = 3 * columns + 8 if tokens is None else tokens
     mixing = rng.standard_normal((columns, columns)) / math.sqrt(columns) + np.eye(columns)
     inputs = (mixing @ rng.standard_normal((columns, tokens))) * np.exp(rng.normal(0, 0.7, (columns, 1)))
-    inputs[list(dead)] = 0.0
     weight = rng.standard_normal((rows, columns)) * np.exp(rng.normal(0, 0.3, (rows, 1)))
-    return weight, inputs @ inputs.T
+    inputs += shift * rng.standard_normal((columns, 1))
+    inputs[list(dead)] = 0.0
+    return weight, inputs
 
 
 # Errors, damping, inverses.
@@ -459,8 +465,36 @@ def adaprune_rows(weight: Array, gram: Array, asked: Ask, mask: str = "wanda", g
     return Pruned(found, pruned)
 
 
+def dsnot_rows(weight: Array, gram: Array, asked: Ask, mean: Array, tokens: int, mask: str = "wanda", cycles: int = 50,
+               threshold: float = 0.1) -> Pruned:
+    """Row by row: the pruned entry that brings the mean output nearest to right, per variance, for the cheapest kept one that helps."""
+    start = {"wanda": lambda: wanda_rows(weight, gram, asked, "row"), "magnitude": lambda: magnitude_rows(weight, gram, asked, "layer"),
+             "sparsegpt": lambda: sparsegpt_rows(weight.copy(), gram, asked, 128, 0.01)}
+    pruned, columns, square = start[mask]().pruned.copy(), weight.shape[1], np.diag(gram) / tokens
+    variance = np.maximum(square - mean**2, np.finfo(float).eps * square)
+    group = [j // asked.groups[1] if asked.groups else 0 for j in range(columns)]
+    for i, row in enumerate(weight):
+        off = sum(row[k] * mean[k] for k in range(columns) if pruned[i, k])
+        for _ in range(cycles):
+            if abs(off) <= threshold * math.sqrt(row @ gram @ row / tokens):
+                break
+            gains = np.sign(off) * row * mean
+            partners = {k: [j for j in range(columns) if not pruned[i, j] and gains[j] < 0 and group[j] == group[k]]
+                        for k in range(columns) if pruned[i, k] and gains[k] > 0}
+            grown = max((k for k in partners if partners[k]), key=lambda k: (gains[k] / variance[k], -k), default=None)
+            if grown is None:
+                break
+            gone = min(partners[grown], key=lambda j: (abs(row[j]) * math.sqrt(gram[j, j]), j))
+            after = off - row[grown] * mean[grown] + row[gone] * mean[gone]
+            if abs(after) >= abs(off):
+                break
+            pruned[i, grown], pruned[i, gone], off = False, True, after
+    return Pruned(np.where(pruned, 0.0, weight), pruned)
+
+
 TEXTBOOK = {"magnitude": magnitude_rows, "wanda": wanda_rows, "sparsegpt": sparsegpt_rows, "thanos": thanos_rows,
-            "admm1": admm1_rows, "admm-grad": admm_grad_rows, "frontier": frontier_rows, "obc": obc_rows, "adaprune": adaprune_rows}
+            "admm1": admm1_rows, "admm-grad": admm_grad_rows, "frontier": frontier_rows, "obc": obc_rows, "adaprune": adaprune_rows,
+            "dsnot": dsnot_rows}
 
 
 def run(name: str, weight: Array, gram: Array, pattern: object, **parameters: object) -> Pruned:

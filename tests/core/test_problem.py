@@ -84,6 +84,17 @@ def test_numbers_that_are_not_finite_are_refused(where, value):
         LayerProblem(**parts, tokens=5, name="blocks.0.q")
 
 
+@pytest.mark.parametrize("mean", [
+    torch.ones(2), torch.ones(3, 1), torch.ones(3, dtype=torch.int64), torch.full((3,), math.nan), torch.tensor([0.1, 0.1, -0.5]),
+])
+def test_means_that_are_not_the_inputs_are_refused(mean):
+    """The last one's square is more than diag(G)/T = 1/5: a sum, perhaps."""
+    with pytest.raises(BadInput, match=r"mean: .* Pass "):
+        LayerProblem(weight=torch.ones(2, 3), gram=torch.eye(3), tokens=5, mean=mean)
+    fits = LayerProblem(weight=torch.ones(2, 3), gram=torch.eye(3), tokens=5, mean=torch.tensor([0.1, 0.4, -0.2]))
+    assert torch.equal(fits.with_weight(torch.ones(1, 3)).mean, fits.mean)
+
+
 def test_layers_with_one_input_share_the_factor_and_nothing_else(layer):
     problem = layer(4, 9)
     other = problem.with_weight(problem.weight[:2] * 2, name="k")
