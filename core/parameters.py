@@ -191,11 +191,6 @@ class Dsnot(_Method):
     threshold: float = Field(default=0.1, ge=0, le=1, title="Threshold", description="ε: a row is done when its mean output is off "
                              "by no more than this share of its root mean square.", json_schema_extra={"symbol": "ε"})
 
-    @property
-    def granularity(self) -> str:
-        """Within what the first mask's entries are compared."""
-        return "row" if self.mask == "wanda" else "layer"
-
     def shared_work(self, columns: int, pattern: Pattern) -> float:
         return METHODS[self.mask]().shared_work(columns, pattern)
 
