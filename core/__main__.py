@@ -117,15 +117,16 @@ def prune(words: dict[str, str], json_file: JsonOption = None,
 
 
 @app.command()
-@spec_flags("method", "pattern", "block_size", "alpha")
+@spec_flags("method", "pattern", "block_size", "alpha", "seed")
 def sweep(words: dict[str, str], json_file: JsonOption = None,
           csv_file: Annotated[Path | None, typer.Option("--csv", help="Write one line a run to FILE.")] = None,
           methods: Annotated[str, typer.Option(help="Methods, with commas.")] = "magnitude,wanda,sparsegpt,thanos",
           patterns: Annotated[str, typer.Option(help="Pattern words, with commas.")] = "0.5",
           block_sizes: Annotated[str, typer.Option(help="Values of B, with commas; 'auto' is the method's own.")] = "auto",
-          alphas: Annotated[str, typer.Option(help="Values of α, with commas.")] = "0") -> None:
-    """A grid of runs: methods × patterns × B × α. With --json FILE an interrupted sweep continues where it stopped."""
-    specs = grid(words, methods=methods, patterns=patterns, block_sizes=block_sizes, alphas=alphas)
+          alphas: Annotated[str, typer.Option(help="Values of α, with commas.")] = "0",
+          seeds: Annotated[str, typer.Option(help="Seeds of the calibration windows, with commas.")] = "0") -> None:
+    """A grid of runs: methods × patterns × B × α × seeds. With --json FILE an interrupted sweep continues where it stopped."""
+    specs = grid(words, methods=methods, patterns=patterns, block_sizes=block_sizes, alphas=alphas, seeds=seeds)
     done = stored_runs(json_file)
     results: list[RunResult] = []
     from core.revisions import revisions
@@ -181,12 +182,12 @@ def models() -> None:
 
 def grid(words: dict[str, str], **lists: str) -> list[RunSpec]:
     """Every combination, methods outermost; a B for a method without blocks is left out, and no run is there twice."""
-    named = [lists["methods"], lists["patterns"], lists["block_sizes"], lists["alphas"]]
+    named = [lists["methods"], lists["patterns"], lists["block_sizes"], lists["alphas"], lists["seeds"]]
     values = [[part.strip() for part in text.split(",") if part.strip()] for text in named]
     found: list[RunSpec] = []
-    for method, pattern, block, alpha in itertools.product(*values):
+    for method, pattern, block, alpha, seed in itertools.product(*values):
         parameters = METHODS[method].model_fields if method in METHODS else {}
-        both = {**words, "method": method, "pattern": pattern, "alpha": alpha}
+        both = {**words, "method": method, "pattern": pattern, "alpha": alpha, "seed": seed}
         if block != "auto" and "block_size" in parameters:
             both["block_size"] = block
         both = {word: text for word, text in both.items() if word not in ("damping", "raise_damping", "granularity") or word in parameters}

@@ -1,0 +1,20 @@
+"""One shipped run, in a process that does nothing else."""
+
+from __future__ import annotations
+
+import os
+
+from core.records import Evaluated, Finished, RunResult
+from core.spec import RunSpec
+
+
+def compute(spec: RunSpec, dense: Evaluated | None) -> RunResult:
+    """The result of a run; `dense` where it is known. PRUNESCOPE_THREADS says how many threads."""
+    import torch
+
+    from core.pipeline import prune
+
+    torch.set_num_threads(int(os.environ.get("PRUNESCOPE_THREADS") or torch.get_num_threads()))
+    *_, last = prune(spec, dense=dense)
+    assert isinstance(last, Finished)
+    return last.result
