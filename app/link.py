@@ -10,16 +10,17 @@ from collections.abc import Mapping
 from core.spec import RunSpec
 from core.words import METHOD_WORDS, WORDS, check_words, command_line, read_words, to_words
 
-__all__ = ["METHOD_WORDS", "WORDS", "check_words", "command_line", "from_words", "read_words", "to_words"]
+__all__ = ["METHOD_WORDS", "WORDS", "check_words", "command_line", "from_words", "read_words", "shortened", "to_words"]
 
 
 def from_words(words: Mapping[str, str]) -> tuple[RunSpec, tuple[str, ...]]:
     """The run that a link asks for, and one sentence for each word that could not be used (its default is used instead)."""
     spec, refused = read_words(words)
-    return spec, tuple(f"{item.word}: {_short(item.reason.value)} cannot be used. Allowed: {item.reason.allowed}. "
+    return spec, tuple(f"{item.word}: {shortened(item.reason.value)} cannot be used. Allowed: {item.reason.allowed}. "
                        + ("It is left out." if item.used is None else f"Used instead: {item.used}.") for item in refused)
 
 
-def _short(value: object) -> str:
+def shortened(value: object) -> str:
+    """What somebody wrote, in quotation marks, cut where it is long."""
     text = str(value)
     return repr(text) if len(text) <= 60 else repr(text[:57] + "...")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from core.noun import Noun
 from core.records import Environment, Evaluated, Revisions, RunResult
-from core.spec import RunSpec, make_method
+from core.spec import METHODS, RunSpec, make_method
 
 
 class Point(Noun):
@@ -28,11 +29,17 @@ class Point(Noun):
     peak_memory_bytes: int
     calibration: str
     environment: Environment
+    key: str = ""  # of its run in the store; none where it was shipped
 
     @property
     def usual(self) -> bool:
         """Whether the method's parameters are its defaults for this pattern."""
         return self.spec.method == make_method(self.spec.method.name).resolved(self.spec.pattern)
+
+    @property
+    def asked(self) -> RunSpec:
+        """What was asked for, wherever it was computed."""
+        return self.spec.model_copy(update={"device": "auto"})
 
     @property
     def machine(self) -> str:
@@ -41,14 +48,51 @@ class Point(Noun):
         return where.device if "thread" in where.device else f"{where.device}, {where.threads} threads"
 
 
-def point_of(result: RunResult) -> Point:
+@dataclass(frozen=True, kw_only=True)
+class Matching:
+    """Points that may stand in one chart, and what was left out of it."""
+
+    points: tuple[Point, ...] = ()
+    elsewhere: int = 0  # other texts, model or core version behind the same names
+    outdated: int = 0  # an earlier version of their method
+    foreign: bool = False  # the points themselves stand on other inputs than are here today
+
+
+def ground(spec: RunSpec) -> RunSpec:
+    """What the points of one chart have in common: the run without method, pattern, seed and device."""
+    usual = RunSpec()
+    return spec.model_copy(update={"method": usual.method, "pattern": usual.pattern, "device": usual.device,
+                                   "calibration": spec.calibration.model_copy(update={"seed": 0})})
+
+
+def matching(points: Iterable[Point], base: RunSpec, today: Revisions | None) -> Matching:
+    """The points with the model, texts, windows and arithmetic of `base`, and with the contents of today; where there are none,
+    those with other contents, the most that agree with each other. The first of two of the same run on the same machine counts."""
+    same = ground(base)
+    groups: dict[tuple[object, ...], list[Point]] = {}
+    for point in points:
+        if ground(point.spec) == same:
+            groups.setdefault((*_inputs(point.revisions), point.pruned.dtype), []).append(point)
+    ours = {inputs: found for inputs, found in groups.items() if today is not None and inputs[:-1] == _inputs(today)}
+    chosen = max((ours or groups).values(), key=len, default=[])
+    current = [point for point in chosen if point.revisions.method == METHODS[point.spec.method.name].version]
+    unique = {(point.asked, point.machine): point for point in reversed(current)}
+    return Matching(points=tuple(reversed(unique.values())), outdated=len(chosen) - len(current),
+                    elsewhere=sum(map(len, groups.values())) - len(chosen), foreign=bool(chosen) and today is not None and not ours)
+
+
+def _inputs(found: Revisions) -> tuple[object, ...]:
+    return found.model, found.calibration, found.evaluation, found.core
+
+
+def point_of(result: RunResult, key: str = "") -> Point:
     """The point of a result."""
     return Point(
         spec=result.spec, revisions=result.revisions, dense=result.dense, pruned=result.pruned,
         counted_sparsity=result.counted_sparsity, median_gap=result.median_gap,
         median_error=statistics.median(layer.relative_error for layer in result.layers), seconds=result.seconds,
         solve_seconds=result.stages.get("solve", 0.0), peak_memory_bytes=result.peak_memory_bytes, calibration=result.calibration,
-        environment=result.environment)
+        environment=result.environment, key=key)
 
 
 def read_points(file: Path) -> tuple[Point, ...]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from app.points import ground
 from core.errors import BadInput, complaints
 from core.noun import Noun
 from core.patterns import AlphaBudget, Structured
@@ -19,7 +20,7 @@ from core.spec import METHOD_LABELS, METHODS, RunSpec, make_method, parse_patter
 from core.words import to_words
 
 SHOWN_METHODS = ("magnitude", "wanda", "sparsegpt", "thanos", "admm-grad", "frontier")
-SHOWN_PATTERNS = {"unstructured": ("0.3", "0.4", "0.5", "0.6", "0.7", "0.8"), "semi-structured": ("2:4", "4:8"),
+SHOWN_PATTERNS = {"unstructured": ("0.3", "0.4", "0.5", "0.6", "0.7"), "semi-structured": ("2:4", "4:8"),
                   "structured": ("columns:0.1", "columns:0.2", "columns:0.3", "columns:0.5")}
 SHOWN_BLOCKS = (1, 8, 32, 128, 256, 688)
 SHOWN_ALPHAS = (0.0, 0.05, 0.1, 0.2, 0.3)
@@ -70,7 +71,8 @@ class Sweep(Noun):
         one = len(self.budgets) == 1 and all(_budget(spec) in (None, *self.budgets) for spec in grid.specs)
         if one and not grid.refused and (self.budgets == ("paper",) or None not in map(_budget, grid.specs)):
             return (self,)
-        cut = next((part for part in ("budgets", "patterns", "alphas", "methods", "block_sizes", "seeds") if len(getattr(self, part)) > 1), None)
+        order = ("budgets", "patterns", "alphas", "methods", "block_sizes", "seeds")
+        cut = next((part for part in order if len(getattr(self, part)) > 1), None)
         if cut is None:
             return (self.model_copy(update={"budgets": ("paper",)}),)
         pieces = [piece for value in getattr(self, cut) for piece in self.model_copy(update={cut: (value,)})._whole()]
@@ -79,11 +81,14 @@ class Sweep(Noun):
 
 def shipped() -> tuple[Sweep, ...]:
     """What the curves show at a first visit: computed by `python -m app.gallery`, shipped with the program."""
-    seeds, both = (0, 1, 2), ("paper", "iso")
+    both: tuple[AlphaBudget, ...] = ("paper", "iso")
+    shown = SHOWN_PATTERNS
     return (
-        *(Sweep(methods=("thanos",), patterns=(word,), alphas=SHOWN_ALPHAS, budgets=both, seeds=seeds) for word in ("columns:0.3", "0.5")),
-        *(Sweep(methods=("sparsegpt", "thanos"), patterns=(word,), block_sizes=(None, *SHOWN_BLOCKS)) for word in ("0.5", "2:4")),
-        *(Sweep(methods=SHOWN_METHODS, patterns=patterns) for patterns in SHOWN_PATTERNS.values()),
+        Sweep(methods=SHOWN_METHODS, patterns=shown["unstructured"]),
+        Sweep(patterns=("columns:0.3",), alphas=SHOWN_ALPHAS, budgets=both, seeds=(0, 1, 2)),
+        *(Sweep(patterns=(word,), block_sizes=(None, *SHOWN_BLOCKS)) for word in ("2:4", "0.5")),
+        *(Sweep(methods=SHOWN_METHODS, patterns=shown[kind]) for kind in ("semi-structured", "structured")),
+        Sweep(patterns=("0.5",), alphas=SHOWN_ALPHAS, budgets=both),
     )
 
 
@@ -102,13 +107,6 @@ def spec_at(base: RunSpec, method: str, pattern: str, block: int | None, alpha: 
         raise complaints(error)[0] from error
 
 
-def ground(spec: RunSpec) -> RunSpec:
-    """What the points of one chart have in common: the run without method, pattern, seed and device."""
-    usual = RunSpec()
-    return spec.model_copy(update={"method": usual.method, "pattern": usual.pattern, "device": usual.device,
-                                   "calibration": spec.calibration.model_copy(update={"seed": 0})})
-
-
 def _budget(spec: RunSpec) -> str | None:
     """The budget of a run where there is a choice: None without outlier rows and for whole columns."""
     return getattr(spec.pattern, "alpha_budget", None) if spec.pattern.outlier_rows else None
@@ -123,8 +121,9 @@ def _joined(pieces: list[Sweep], cut: str) -> tuple[Sweep, ...]:
     if cut == "budgets":
         whole = [rest.model_copy(update={cut: (value,)}) for rest in whole for value in rest.budgets]
     specs = [set(piece.grid().specs) for piece in whole]
-    return tuple(piece for at, piece in enumerate(whole)
-                 if not any(specs[at] < other or (specs[at] == other and before < at) for before, other in enumerate(specs) if before != at))
+    doubled = [any(mine < other or (mine == other and before < at) for before, other in enumerate(specs) if before != at)
+               for at, mine in enumerate(specs)]
+    return tuple(piece for piece, double in zip(whole, doubled, strict=True) if not double)
 
 
 def _command(sweep: Sweep, file: str) -> str:

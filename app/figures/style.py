@@ -108,13 +108,14 @@ def template(theme: Theme) -> go.layout.Template:
 
 
 def log_axis(low: float, high: float) -> dict[str, Any]:
-    """A logarithmic axis labelled with plain numbers: 1, 2 and 5 of each decade, fewer where there are many decades.
+    """A logarithmic axis labelled with plain numbers: 1, 2 and 5 of each decade, fewer where there are many decades, more
+    within one.
 
     At most eight decades are shown: an optimum of 1e-15 is zero in all but name, and would flatten everything else.
     """
     low = max(low, high / _WIDEST)
     decades = math.log10(high / low)
-    steps = (1, 2, 5) if decades < 2.5 else (1, 3) if decades < 4 else (1,)
+    steps = (1, 1.5, 2, 3, 4, 5, 6, 8) if decades < 0.8 else (1, 2, 5) if decades < 2.5 else (1, 3) if decades < 4 else (1,)
     powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
     ticks = [step * 10.0**power for power in powers for step in steps]
     room = 0.06 * max(decades, 0.3)

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from app.gallery import POINTS
 from app.gallery.compute import compute
 from app.points import point_of, read_points, write_points
 from app.sweeps import shipped
@@ -23,7 +24,7 @@ from core.revisions import revisions
 from core.spec import METHODS, RunSpec, make_method, parse_pattern, pattern_word
 
 FOLDER = Path(__file__).parent
-SWEEP = FOLDER / "sweep.jsonl"
+
 METHODS_SHOWN = ("magnitude", "wanda", "sparsegpt", "thanos", "admm-grad", "frontier")
 PATTERNS_SHOWN = ("0.5", "2:4", "columns:0.3")
 FULL = tuple(RunSpec(method=make_method(name), pattern=parse_pattern(word)) for name in METHODS_SHOWN for word in PATTERNS_SHOWN)
@@ -40,8 +41,8 @@ def keep(result: RunResult) -> None:
         (FOLDER / file_name(result.spec)).write_text(result.model_dump_json(indent=1) + "\n", encoding="utf-8")
         return
     point, order = point_of(result), {spec: place for place, spec in enumerate(wanted())}
-    points = {other.spec: other for other in (*read_points(SWEEP), point) if other.spec in order}
-    write_points(SWEEP, sorted(points.values(), key=lambda other: order[other.spec]))
+    points = {other.spec: other for other in (*read_points(POINTS), point) if other.spec in order}
+    write_points(POINTS, sorted(points.values(), key=lambda other: order[other.spec]))
 
 
 def file_name(spec: RunSpec) -> str:
@@ -69,7 +70,7 @@ def main(words: Iterable[str] | None = None) -> None:
     chosen = parser.parse_args(None if words is None else list(words))
     specs = [spec for spec in wanted() if spec.method.name in chosen.only.split(",")]
     if chosen.missing:
-        there = {result.spec: result.revisions for result in (*known().values(), *read_points(SWEEP))}
+        there = {result.spec: result.revisions for result in (*known().values(), *read_points(POINTS))}
         specs = [spec for spec in specs if there.get(spec) != revisions(spec)]
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["core.pipeline"])

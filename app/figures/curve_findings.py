@@ -1,0 +1,149 @@
+"""What a set of curves says, in sentences computed from the points. Differences within the spread of the seeds are ties."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from app.figures import numbers
+from app.figures.findings import describe_pattern
+from app.figures.series import Measure, Series, Spot, counted, median_error, perplexity
+from app.figures.tradeoffs import pareto
+from core.patterns import Pattern, SemiStructured
+from core.records import Evaluated
+from core.spec import METHOD_LABELS, RunSpec
+
+BEARABLE = 1.1  # times the dense perplexity: what "how far" is answered for
+_SAME = 0.0005  # relative difference that no table would print
+
+
+def sparsity_finding(series: Sequence[Series], dense: Evaluated) -> str:
+    """Who is lowest at the largest sparsity that all have, by how much; and how far each goes at a bearable price."""
+    if not series:
+        return ""
+    return " ".join(filter(None, (_lowest(series), _reach(series, dense))))
+
+
+def block_finding(series: Sequence[Series]) -> str:
+    """For each method, its best block size and what the choice of B matters."""
+    return " ".join(_span(one, lambda spot: f"B = {spot.x:g}") for one in series if len(one.spots) > 1)
+
+
+def alpha_finding(series: Sequence[Series]) -> str:
+    """For each series, its best α; where sparsity falls with α, that lower perplexity is no evidence."""
+    said: list[str] = []
+    for one in series:
+        if len(one.spots) < 2:
+            continue
+        shares = [spot.value(counted) for spot in one.spots]
+        said.append(_span(one, lambda spot: f"α = {spot.x:g}"))
+        if max(shares) - min(shares) > 0.005:
+            said.append(f"But counted sparsity goes from {numbers.percent(shares[0])} to {numbers.percent(shares[-1])} along it: "
+                        "compare α at equal sparsity only.")
+    return " ".join(said)
+
+
+def time_finding(series: Sequence[Series]) -> str:
+    """Which methods no other beats in both time and perplexity, and what the best costs more than the quickest of these."""
+    front = pareto([spot for one in series for spot in one.spots], perplexity)
+    if len(series) < 2 or not front:
+        return ""
+    names = [_name(spot.points[0].spec, series) for spot in front]
+    quick, best = front[0], front[-1]
+    if quick is best:
+        return f"{names[0]} is both the quickest to solve ({numbers.seconds(quick.x)}) and the lowest in perplexity."
+    if len(front) == sum(len(one.spots) for one in series):
+        return (f"Here more time buys a lower perplexity all the way, from {names[0]} ({numbers.seconds(quick.x)}, {_worth(quick)}) to "
+                f"{names[-1]} ({numbers.seconds(best.x)}, {_worth(best)}): {numbers.times(best.x / quick.x)} the time.")
+    errors = pareto([spot for one in series for spot in one.spots], median_error)
+    same = [spot.points for spot in errors] == [spot.points for spot in front]
+    return (f"No other run is both quicker and lower in perplexity than {_list(names)}. {names[-1]} takes "
+            f"{numbers.times(best.x / quick.x)} the time of {names[0]} for a perplexity of {_worth(best)} instead of {_worth(quick)}. "
+            + ("By layer error it is the same list." if same else
+               f"By layer error the list is {_list([_name(spot.points[0].spec, series) for spot in errors])}."))
+
+
+def tied(one: Spot, other: Spot, measure: Measure = perplexity) -> bool:
+    """Whether the spread of the seeds, or the last printed digit, is as large as the difference."""
+    (low, high), (low2, high2) = one.range(measure), other.range(measure)
+    a, b = one.value(measure), other.value(measure)
+    if not (math.isfinite(a) and math.isfinite(b)):
+        return a == b
+    return (low <= high2 and low2 <= high) or abs(a - b) <= _SAME * max(a, b)
+
+
+def _lowest(series: Sequence[Series]) -> str:
+    """At the largest sparsity that all series have."""
+    there = [{spot.points[0].spec.pattern: spot for spot in one.spots} for one in series]
+    common = [pattern for pattern in there[0] if all(pattern in spots for spots in there)]
+    if len(series) < 2 or not common:
+        return "" if len(series) < 2 else "There is no sparsity yet at which all of them were computed."
+    pattern = max(common, key=lambda pattern: (there[0][pattern].value(counted), -getattr(pattern, "m", 0)))
+    ranked = sorted(((spots[pattern], METHOD_LABELS[one.method]) for spots, one in zip(there, series, strict=True)),
+                    key=lambda entry: entry[0].value(perplexity))
+    first, name = ranked[0]
+    level = [label for spot, label in ranked[1:] if tied(first, spot)]
+    where = f"At {_at(pattern, first)}, the most that all {len(series)} have,"
+    seeds = min(len(spot.points) for spot, _ in ranked)
+    given = " (one seed each)" if seeds == 1 else ""
+    if level:
+        behind = ranked[1 + len(level)][1] if len(ranked) > 1 + len(level) else None
+        rest = f", ahead of {behind}" if behind else ""
+        return f"{where} {_list([name, *level])} tie within the spread at {_worth(first)}{rest}{given}."
+    second, follower = ranked[1]
+    value = first.value(perplexity) / second.value(perplexity)
+    margin = f"{numbers.percent(1 - value)} below" if value > 0.5 else f"{numbers.times(1 / value)} lower than"
+    return f"{where} {name} is lowest: perplexity {_worth(first)}, {margin} {follower} ({_worth(second)}){given}."
+
+
+def _reach(series: Sequence[Series], dense: Evaluated) -> str:
+    """The largest computed sparsity at which each stays within a tenth of the dense perplexity; where no larger one was computed, so."""
+    limit, price = BEARABLE * dense.perplexity, f"{100 * (BEARABLE - 1):.0f} %"
+    ends: dict[str, list[str]] = {}
+    everywhere: dict[str, list[str]] = {}
+    nowhere: list[str] = []
+    for one in sorted(series, key=lambda one: -_farthest(one, limit)):
+        reach, last = _farthest(one, limit), max(spot.value(counted) for spot in one.spots)
+        where = nowhere if reach == 0 else (everywhere if reach == last else ends).setdefault(numbers.percent(reach), [])
+        where.append(METHOD_LABELS[one.method])
+    told = [f"{_list(names)} at every computed sparsity (to {share})" for share, names in everywhere.items()]
+    told += [f"{_list(names)} up to {share}" for share, names in ends.items()]
+    if not told:
+        return f"No computed point stays within {price} of the dense perplexity."
+    return f"Within {price} of the dense perplexity stay " + ", ".join(told) + (f"; {_list(nowhere)} nowhere." if nowhere else ".")
+
+
+def _farthest(series: Series, limit: float) -> float:
+    return max((spot.value(counted) for spot in series.spots if spot.value(perplexity) <= limit), default=0.0)
+
+
+def _span(series: Series, name: Callable[[Spot], str]) -> str:
+    """Where a series is lowest and highest."""
+    ranked = sorted(series.spots, key=lambda spot: spot.value(perplexity))
+    best, worst = ranked[0], ranked[-1]
+    if tied(best, worst):
+        return f"{series.label}: no difference beyond the spread, {_worth(best)} throughout."
+    level = [name(spot) for spot in ranked[1:] if tied(best, spot)]
+    tie = f" (ties within the spread: {', '.join(level)})" if level else ""
+    return f"{series.label} is lowest at {name(best)} with {_worth(best)}{tie}, highest at {name(worst)} with {_worth(worst)}."
+
+
+def _at(pattern: Pattern, spot: Spot) -> str:
+    share = numbers.percent(spot.value(counted))
+    return f"{describe_pattern(pattern)} ({share} counted)" if isinstance(pattern, SemiStructured) else f"{share} counted sparsity"
+
+
+def _name(spec: RunSpec, series: Sequence[Series]) -> str:
+    """The method, with its block size where it is there with several."""
+    block = getattr(spec.method, "block_size", None)
+    mine = {getattr(spot.points[0].spec.method, "block_size", None)
+            for one in series if one.method == spec.method.name for spot in one.spots}
+    return METHOD_LABELS[spec.method.name] + (f" (B = {block})" if len(mine) > 1 else "")
+
+
+def _worth(spot: Spot) -> str:
+    return numbers.perplexity(spot.value(perplexity))
+
+
+def _list(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
