@@ -199,7 +199,8 @@ def _address(folder: Path) -> str | None:
 @lru_cache(maxsize=1)
 def _files() -> str:
     """The code of this process and the workers it starts. Read once: files that change later are the next process's."""
-    return files_key([*(ROOT / "core").rglob("*.py"), *(ROOT / "cache").rglob("*.py"), ROOT / "app" / "tasks.py"])
+    return files_key([*(ROOT / "core").rglob("*.py"), *(ROOT / "cache").rglob("*.py"), ROOT / "app" / "tasks.py",
+                      ROOT / "app" / "desks.py", *(ROOT / "app" / "questions").glob("*.py")])
 
 
 def _code() -> str:

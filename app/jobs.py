@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from pydantic import ValidationError
 
 from app import tasks
+from app.answers import Answers
 from app.cluster import Connection
 from cache import RunRecord, Store, plan_key, run_key
 from cache.records import ACTIVE
@@ -57,6 +58,7 @@ class Jobs:
     def __init__(self, store: Store) -> None:
         self.store = store
         self._connection = Connection(store.home, self._hand_over)
+        self.answers = Answers(self._connection)
         self._guard = threading.Lock()
         self._runs: dict[str, Future] = {}
         self._plans: dict[str, tuple[Future, float]] = {}
@@ -155,6 +157,7 @@ class Jobs:
         with self._guard:
             self._runs.clear()
             self._plans.clear()
+        self.answers.close()
         self._connection.close()
 
     def _hand_over(self, client: Client) -> None:

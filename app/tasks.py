@@ -88,7 +88,7 @@ def task_name(record: RunRecord) -> str:
 def run(key: str, attempt: float) -> None:
     """Compute a run, from its journal on where there is one. The outcome goes into the store, whatever it is. `attempt` is when
     the run was asked for: one that was cancelled since, or asked for again, is not computed."""
-    store = _store()
+    store = open_store()
     record = store.change_record(key, lambda record: record.begun() if record and _wanted(record, attempt) else None)
     if record is None or not _wanted(record, attempt):
         return
@@ -110,11 +110,11 @@ def run(key: str, attempt: float) -> None:
 def plan(spec_json: str) -> str | None:
     """Put the plan of a spec into the store; returns None, or why there is none."""
     try:
-        _use_all_cores()
+        use_all_cores()
         from core.planning import plan as make_plan
 
         spec = RunSpec.model_validate_json(spec_json)
-        _store().put_plan(plan_key(spec, revisions(spec)), make_plan(spec))
+        open_store().put_plan(plan_key(spec, revisions(spec)), make_plan(spec))
     except Exception as error:
         log.exception("plan failed")
         return failure_words(error)
@@ -134,13 +134,14 @@ def failure_words(error: BaseException) -> str:
 
 
 def dask_setup(worker: Worker) -> None:
-    """Called by Dask in each new worker process: import torch while nobody waits yet."""
-    threading.Thread(target=_warm, name="prunescope-warm", daemon=True).start()
+    """Called by Dask in each new worker process: import torch while nobody waits yet; for what-ifs, open the demo."""
+    what_ifs = "interactive" in worker.state.total_resources
+    threading.Thread(target=_warm, args=(what_ifs,), name="prunescope-warm", daemon=True).start()
 
 
 def _follow(store: Store, record: RunRecord) -> RunResult | None:
     """The result, or None if the run is not wanted any more."""
-    _use_all_cores()
+    use_all_cores()
     from core.pipeline import prune
 
     spec = record.spec
@@ -184,22 +185,28 @@ def _wanted(record: RunRecord | None, attempt: float) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _store() -> Store:
+def open_store() -> Store:
+    """The store of this process."""
     return Store()
 
 
-def _use_all_cores() -> None:
+def use_all_cores() -> None:
+    """Import what computes, and let it use the threads this worker has."""
     _import_core()
     import torch
 
     torch.set_num_threads(threads())
 
 
-def _warm() -> None:
+def _warm(what_ifs: bool) -> None:
     try:
         _import_core()
     except Exception:
         log.exception("importing the pruning core failed")
+    if what_ifs and not os.environ.get("PRUNESCOPE_COLD"):
+        from app.desks import open_first
+
+        open_first(RunSpec())
 
 
 def _import_core() -> None:

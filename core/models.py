@@ -72,6 +72,17 @@ class Linear:
         assert weight.shape == (self.rows, self.columns), f"{self.name}: {tuple(weight.shape)} for {(self.rows, self.columns)}"
         self.weight.copy_(weight)
 
+    @contextmanager
+    def replaced(self, weight: Tensor) -> Generator[None]:
+        """The layer computes with `weight` [c, b] for the time of the `with`; its own storage is put back untouched."""
+        parameter: Any = self.layer.weight
+        own = parameter.data
+        parameter.data = (weight.t() if isinstance(self.layer, Conv1D) else weight).to(own)
+        try:
+            yield
+        finally:
+            parameter.data = own
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BlockMap:

@@ -46,6 +46,13 @@ def plan(spec: RunSpec) -> Plan:
         disk_bytes=sum(layer.parameters for layer in layers) * dtype.itemsize)
 
 
+def desk_bytes(spec: RunSpec) -> int:
+    """What a desk holds at most (core/desk.py): the model in float32, and one Gram matrix a layer. Loads no weights."""
+    model = load_skeleton(describe_model(spec.model, spec.revision))
+    grams = sum(linear.columns**2 for linears in map_blocks(model).linears for linear in linears)
+    return 4 * (parameter_count(model) + grams)
+
+
 def planned_layers(block_map: BlockMap, pattern: Pattern) -> tuple[PlannedLayer, ...]:
     """Every linear layer of every block, with what the pattern takes. Raises BadInput naming the first layer it does not fit."""
     return tuple(_planned(linear, pattern) for linears in block_map.linears for linear in linears)

@@ -6,6 +6,8 @@ So the link is read and written here, in the words of `app/link.py`. `run=KEY` i
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
@@ -15,32 +17,51 @@ from cache.keys import is_key
 from core.spec import RunSpec
 
 
-def arrive() -> tuple[str, ...]:
+def arrive(page: str = "explore", own: Collection[str] = ()) -> tuple[str, ...]:
     """Take over what the address bar says where a person put it there: a link that was opened, or a step back or forward in the
-    browser's history. Returns what to tell about it. In all other reruns the controls are right and the address bar may be late."""
+    browser's history. Returns what to tell about it. In all other reruns the controls are right and the address bar may be late.
+
+    `own` are words of this page beside those of a run; `word` reads them, `set_word` changes them."""
     words = st.query_params.to_dict()
-    entered = state.recall("page", "") != "explore"
-    state.remember("page", "explore")
+    entered = state.recall("page", "") != page
+    state.remember("page", page)
     if not state.recall("arrived", False) or _history() or (entered and words):
-        state.remember("notes", _open(words))
+        state.remember("own", {page: {name: words.pop(name) for name in own if name in words}, **_others(page)})
+        if words or not state.recall("arrived", False) or _history():  # a link with words of the page alone keeps the controls
+            state.remember("notes", _open(words))
         state.remember("arrived", True)
     elif entered:
         state.forget("notes")
     return state.recall("notes", ())
 
 
+def word(name: str, default: str = "") -> str:
+    """One of the page's own words, as the link or the page set it: check it before use."""
+    return state.recall("own", {}).get(state.recall("page", ""), {}).get(name, default)
+
+
+def set_word(name: str, value: str) -> None:
+    """Set one of the page's own words; an empty one leaves the link."""
+    page = state.recall("page", "")
+    mine = {**state.recall("own", {}).get(page, {}), name: value}
+    state.remember("own", {**_others(page), page: {word: text for word, text in mine.items() if text}})
+
+
+def _others(page: str) -> dict[str, dict[str, str]]:
+    return {name: words for name, words in state.recall("own", {}).items() if name != page}
+
+
 def leave() -> None:
-    """For pages without controls: the next visit to Explore is a new arrival."""
+    """For pages without the controls of a run: the next visit to one that has them is a new arrival."""
     state.remember("page", "")
 
 
-def write(spec: RunSpec | None, run: str | None) -> None:
-    """Make the link say what the controls say, and which run is shown if it is the one they ask for."""
+def write(spec: RunSpec | None, run: str | None = None) -> None:
+    """Make the link say what the controls and the page's own words say, and which run is shown if it is the one they ask for."""
     if spec is None:
         return
-    words = link.to_words(spec)
-    if run is not None:
-        words = {"run": run, **words}
+    own = state.recall("own", {}).get(state.recall("page", ""), {})
+    words = {**({"run": run} if run else {}), **link.to_words(spec), **own}
     if words != st.query_params.to_dict():
         st.query_params.from_dict(words)
 

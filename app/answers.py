@@ -1,0 +1,110 @@
+"""The client of the interactive worker: ask, and look whether the answer is there. Answers are kept as long as the server lives.
+
+A place on a page asks one question at a time: when a control moves on, what the place asked before is given up, unless the worker
+has begun it. No torch.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from concurrent.futures import CancelledError
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from app import desks, tasks
+from app.questions import Question
+from cache.keys import content_key
+from core.errors import PruneError
+from core.revisions import revisions
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+    from app.cluster import Connection
+
+_MOST = 300  # answers kept
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """An answer, or that it is being computed, or why there is none."""
+
+    state: Literal["computing", "ready", "failed"]
+    answer: object = None
+    error: str | None = None
+
+
+class Answers:
+    """Questions by content. Safe to share between threads."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._guard = threading.Lock()
+        self._known: OrderedDict[str, object] = OrderedDict()
+        self._asked: dict[str, Future] = {}
+        self._places: dict[str, str] = {}
+
+    def ask(self, question: Question, *, place: str, wait: float = 0.0) -> Asked:
+        """The answer if it is known or comes within `wait` seconds. `place` names who asks: a session and a part of its page."""
+        try:
+            key = content_key(type(question).__name__, question=question, revisions=revisions(question.spec))
+        except PruneError as error:
+            return Asked(state="failed", error=str(error))
+        with self._guard:
+            if key in self._known:
+                self._known.move_to_end(key)
+                return _asked(self._known[key])
+        client = self._connection.client()
+        if client is None:
+            error = self._connection.error
+            return Asked(state="failed", error=error) if error else Asked(state="computing")
+        return self._result(key, self._future(client, key, question, place), wait)
+
+    def close(self) -> None:
+        """Give up what is being asked."""
+        with self._guard:
+            self._asked.clear()
+
+    def _future(self, client: Client, key: str, question: Question, place: str) -> Future:
+        with self._guard:
+            before = self._places.get(place)
+            self._places[place] = key
+            if before is not None and before != key and before not in self._places.values() and before in self._asked:
+                with suppress(Exception):
+                    self._asked.pop(before).release()
+            future = self._asked.get(key)
+            if future is None or future.client is not client or future.status in ("cancelled", "lost"):
+                future = client.submit(desks.answer, question, key=f"ask-{key}-{time.time_ns()}", resources={"interactive": 1},
+                                       priority=round(time.time()), fifo_timeout="0 ms")
+                self._asked[key] = future
+            return future
+
+    def _result(self, key: str, future: Future, wait: float) -> Asked:
+        try:
+            answer = future.result(timeout=max(wait, 0.005))
+        except TimeoutError:
+            return Asked(state="computing")
+        except (CancelledError, OSError):  # given up by another session's place, or the scheduler was lost: the next look asks again
+            self._forget(key)
+            return Asked(state="computing")
+        except Exception as error:  # a worker that died several times
+            self._forget(key)
+            return Asked(state="failed", error=tasks.failure_words(error))
+        self._forget(key)
+        if not isinstance(answer, desks.Failure):  # the reason of a failure may be gone the next time
+            with self._guard:
+                self._known[key] = answer
+                while len(self._known) > _MOST:
+                    self._known.popitem(last=False)
+        return _asked(answer)
+
+    def _forget(self, key: str) -> None:
+        with self._guard:
+            self._asked.pop(key, None)
+
+
+def _asked(answer: object) -> Asked:
+    return Asked(state="failed", error=answer.words) if isinstance(answer, desks.Failure) else Asked(state="ready", answer=answer)

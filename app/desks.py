@@ -1,0 +1,81 @@
+"""The desks of the interactive worker: dense models with their Gram matrices, opened once and kept; questions are answered at them.
+
+The web server imports this for the name of a task; torch is imported inside functions only.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psutil
+
+from app import tasks
+from app.questions import Question
+from cache.keys import content_key, grams_key
+from cache.store import Store
+from core.errors import BadInput
+from core.revisions import revisions
+from core.spec import RunSpec
+
+if TYPE_CHECKING:
+    from core.desk import Desk
+
+log = logging.getLogger("distributed.prunescope")
+_MOST = 2  # desks kept open
+_SHARE = 0.6  # of the memory that is free, for one desk
+_desks: OrderedDict[str, Desk] = OrderedDict()
+_opening = threading.Lock()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """There is no answer, for a reason in words."""
+
+    words: str
+
+
+def answer(question: Question) -> object:
+    """The answer to a question, or a Failure."""
+    try:
+        return question.answer(desk_for(question.spec))
+    except Exception as error:
+        log.exception("no answer to %s", type(question).__name__)
+        return Failure(words=tasks.failure_words(error))
+
+
+def desk_for(spec: RunSpec, store: Store | None = None) -> Desk:
+    """The desk of a spec's model and texts, opened if need be; its Gram matrices are kept in the store. Raises PruneError."""
+    with _opening:
+        tasks.use_all_cores()
+        found = revisions(spec)
+        key = content_key("desk", grams=grams_key(spec, found), evaluation=spec.evaluation, text=found.evaluation)
+        if key not in _desks:
+            _desks[key] = _open(spec, (store or tasks.open_store()).grams(grams_key(spec, found)))
+            while len(_desks) > _MOST:
+                _desks.popitem(last=False)
+        _desks.move_to_end(key)
+        return _desks[key]
+
+
+def open_first(spec: RunSpec) -> None:
+    """Open the desk that the first visitor will want, while nobody waits."""
+    try:
+        desk_for(spec).dense  # noqa: B018  measured now, remembered
+    except Exception:
+        log.exception("the demo's desk could not be opened")
+
+
+def _open(spec: RunSpec, kept: object) -> Desk:
+    from core.desk import Desk
+    from core.opened import open_spec
+    from core.planning import choose_device, desk_bytes
+
+    needed, free = desk_bytes(spec), psutil.virtual_memory().available
+    if needed > _SHARE * free:
+        raise BadInput("model", spec.model, f"models whose Gram matrices fit into memory ({_SHARE * free / 1e9:.1f} GB here)",
+                       f"This one's take {needed / 1e9:.1f} GB. Run it instead: a run holds one block at a time.")
+    return Desk(open_spec(spec, choose_device(spec.device)), kept)  # type: ignore[arg-type]

@@ -1,0 +1,25 @@
+"""What the interactive worker can be asked while a page waits. A question names all that its answer depends on; no torch here.
+
+A new question is one class: its fields, and `answer`, which runs on the worker with the dense model and its Gram matrices lying open
+(core/desk.py) and returns a frozen record; numpy arrays in it are fine. Import torch, numpy and the core's mathematics inside `answer`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.noun import Noun
+from core.spec import RunSpec
+
+if TYPE_CHECKING:
+    from core.desk import Desk
+
+
+class Question(Noun):
+    """`spec` says which model, texts, device and arithmetic; method and pattern where the question is about them."""
+
+    spec: RunSpec
+
+    def answer(self, desk: Desk) -> object:
+        """The answer, on the worker. What a person caused is raised as PruneError."""
+        raise NotImplementedError

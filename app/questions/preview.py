@@ -1,0 +1,25 @@
+"""What a run would come to, before it is run; and the layers there are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.questions import Question
+from core.previews import LayerInfo, Preview
+
+if TYPE_CHECKING:
+    from core.desk import Desk
+
+
+class PreviewQuestion(Question):
+    """All layer errors and an estimate of perplexity."""
+
+    def answer(self, desk: Desk) -> Preview:
+        return desk.preview(self.spec)
+
+
+class LayersQuestion(Question):
+    """The layers of the model."""
+
+    def answer(self, desk: Desk) -> tuple[LayerInfo, ...]:
+        return desk.layers

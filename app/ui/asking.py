@@ -1,0 +1,56 @@
+"""Asking the interactive worker from a page: the answer at once if it comes within a moment, else the old one, dimmed, until it comes."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from app.questions import Question
+from app.ui import layout, resources, state
+
+WAIT = 0.35  # a page waits so long before it draws without the answer
+POLL = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """What a place on a page has to show. `fits`: the answer is to the question asked now, not to an earlier one."""
+
+    answer: Any
+    fits: bool
+    waiting: bool = False
+    problem: str | None = None
+
+
+def ask(question: Question, place: str, *, wait: float = WAIT) -> Shown:
+    """The answer for a place on the page (a name of its own there). While it is being computed the page looks again by itself."""
+    asked = resources.jobs().answers.ask(question, place=_place(place), wait=wait)
+    if asked.state == "ready":
+        state.remember(f"answer-{place}", asked.answer)
+        return Shown(answer=asked.answer, fits=True)
+    if asked.state == "computing":
+        st.fragment(_look_again, run_every=POLL)(question, place)
+    return Shown(answer=state.recall(f"answer-{place}", None), fits=False, waiting=asked.state == "computing", problem=asked.error)
+
+
+def tell(shown: Shown, doing: str) -> None:
+    """The line above an answer that is not there yet, or never will be. `doing`: "Solving this layer"."""
+    if shown.problem:
+        layout.note(shown.problem, tone="bad", title="There is no answer to this.")
+    elif shown.waiting:
+        layout.note(f"{doing} …" + (" Below is the answer before." if shown.answer is not None else ""))
+
+
+def _look_again(question: Question, place: str) -> None:
+    if resources.jobs().answers.ask(question, place=_place(place)).state != "computing":
+        st.rerun()
+
+
+def _place(name: str) -> str:
+    """This tab's place of that name."""
+    if not state.recall("tab", ""):
+        state.remember("tab", uuid.uuid4().hex)
+    return f"{state.recall('tab', '')} {name}"

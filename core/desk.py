@@ -1,0 +1,115 @@
+"""A dense model lying open with the Gram matrices of its layers: what-ifs on a layer, and previews of a run, need nothing else.
+
+    Opened + collect ─► Desk ─► problem(name)  one layer as W and G; any method answers for it without the model
+                             ─► preview(spec)  every layer solved from the dense model's Grams, perplexity on a few windows
+
+A preview differs from a run in two ways, and says so: its Gram matrices are those of the dense model (a run collects them anew
+behind the blocks it has pruned), and its perplexity is measured on the first windows of the evaluation text only.
+"""
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from core.calibration import Windows
+from core.errors import BadInput
+from core.grams import GramStore, collect
+from core.models import Linear, map_blocks
+from core.opened import Opened, batches
+from core.perplexity import evaluated, next_token_loss
+from core.previews import LayerInfo, Preview
+from core.problem import LayerProblem, LayerSolution, optimum_error
+from core.records import Evaluated, LayerRecord
+from core.solver import solve
+from core.spec import RunSpec
+
+PREVIEW_TOKENS = 8192  # of the evaluation text, in whole windows: half a second on four cores for the demo model
+
+
+class Desk:
+    """Holds the model, its Gram matrices, and what was computed from these alone (factors). One user at a time."""
+
+    def __init__(self, opened: Opened, store: GramStore | None = None) -> None:
+        self.opened = opened
+        self.linears: dict[str, Linear] = {linear.name: linear for block in map_blocks(opened.model).linears for linear in block}
+        self._problems: dict[str, LayerProblem] = {}
+        for inputs in collect(opened, store):
+            for item in inputs:
+                gram = item.gram.to(opened.device)
+                shared: LayerProblem | None = None
+                for name in item.layers:
+                    weight = self.linears[name].weight.to(opened.device)
+                    shared = shared.with_weight(weight, name) if shared else LayerProblem(
+                        weight=weight, gram=gram, tokens=item.tokens, name=name)
+                    self._problems[name] = shared
+        self._dense: Evaluated | None = None
+
+    @property
+    def layers(self) -> tuple[LayerInfo, ...]:
+        """All layers that can be pruned, in the order they run."""
+        return tuple(LayerInfo(name=linear.name, block=linear.block, module=linear.module, rows=linear.rows, columns=linear.columns)
+                     for linear in self.linears.values())
+
+    def problem(self, name: str) -> LayerProblem:
+        """One layer. Raises BadInput for a name that the model does not have."""
+        if name not in self._problems:
+            some = ", ".join(list(self._problems)[:3])
+            raise BadInput("layer", name, f"one of this model's {len(self._problems)} layers: {some}, …", "Choose a layer from the map.")
+        return self._problems[name]
+
+    def preview(self, spec: RunSpec) -> Preview:
+        """What a run of `spec` would come to, estimated. Only method, pattern and what belongs to them are read from the spec."""
+        started = time.perf_counter()
+        solutions = {name: self.solve(name, spec) for name in self.linears}
+        solved = time.perf_counter() - started
+        layers = tuple(self.record(name, solution) for name, solution in solutions.items())
+        weights = {name: solution.weight for name, solution in solutions.items()}
+        pruned = self.perplexity(weights)
+        entries = sum(weight.numel() for weight in weights.values())
+        zeros = entries - sum(int(weight.count_nonzero()) for weight in weights.values())
+        return Preview(spec=spec, layers=layers, dense=self.dense, pruned=pruned, calibration=self.opened.calibration.description,
+                       counted_sparsity=zeros / entries, solve_seconds=solved, seconds=time.perf_counter() - started)
+
+    def solve(self, name: str, spec: RunSpec) -> LayerSolution:
+        """One layer, as a run of `spec` would solve it. Raises BadInput, IllConditioned."""
+        return solve(self.problem(name), spec.method, spec.pattern, refit=spec.refit)
+
+    def record(self, name: str, solution: LayerSolution, *, tolerance: float = 0.01, iterations: int = 20) -> LayerRecord:
+        """The record of a solution of this layer, its optimum sought with so many products at most."""
+        linear, problem = self.linears[name], self.problem(name)
+        return LayerRecord(
+            name=name, block=linear.block, module=linear.module, shape=(linear.rows, linear.columns),
+            counted_sparsity=solution.counted_sparsity, relative_error=solution.relative_error, seconds=solution.seconds,
+            optimum_error=optimum_error(problem, solution, tolerance=tolerance, iterations=iterations), damping=solution.damping,
+            dense_rows=len(solution.dense_rows), dense_columns=solution.dense_columns, tokens=problem.tokens)
+
+    @property
+    def dense(self) -> Evaluated:
+        """The unpruned model on the preview's windows."""
+        if self._dense is None:
+            self._dense = self.perplexity({})
+        return self._dense
+
+    @torch.no_grad()
+    def perplexity(self, weights: Mapping[str, Tensor]) -> Evaluated:
+        """The model with these weights [out, in] in place of its own, on the first windows of the evaluation text."""
+        windows = self._windows()
+        model = self.opened.model
+        with ExitStack() as stack:
+            for name, weight in weights.items():
+                stack.enter_context(self.linears[name].replaced(weight))
+            losses = [next_token_loss(model(input_ids=part.to(self.opened.device), use_cache=False).logits, part)
+                      for part in batches(windows.tokens)]
+        return evaluated(float(torch.stack(losses).sum()), windows, next(model.parameters()).dtype)
+
+    def _windows(self) -> Windows:
+        windows = self.opened.evaluation
+        return replace(windows, tokens=windows.tokens[: max(1, PREVIEW_TOKENS // windows.tokens.shape[1])])
+

@@ -1,0 +1,48 @@
+"""What a desk of what-ifs says: small frozen records, as in core/records.py. No torch."""
+
+from __future__ import annotations
+
+import statistics
+
+from core.noun import Noun
+from core.records import Evaluated, LayerRecord
+from core.spec import RunSpec
+
+
+class LayerInfo(Noun):
+    """A linear layer that can be pruned: c rows out, b columns in."""
+
+    name: str
+    block: int
+    module: str
+    rows: int
+    columns: int
+
+
+class Preview(Noun):
+    """An estimate of a run, from the Gram matrices of the dense model. Perplexities are of the first windows only.
+
+    The optimum of a layer is sought to within a few percent here; a run seeks it to 1e-4.
+    """
+
+    spec: RunSpec
+    layers: tuple[LayerRecord, ...]
+    dense: Evaluated
+    pruned: Evaluated
+    calibration: str
+    counted_sparsity: float
+    solve_seconds: float
+    seconds: float
+
+    @property
+    def ratio(self) -> float:
+        """Pruned over dense perplexity, both on the preview's windows."""
+        return self.pruned.perplexity / self.dense.perplexity
+
+    @property
+    def median_gap(self) -> float:
+        return statistics.median(layer.gap for layer in self.layers)
+
+    @property
+    def worst(self) -> LayerRecord:
+        return max(self.layers, key=lambda layer: layer.relative_error)

@@ -1,0 +1,75 @@
+"""Questions to the interactive worker, on real workers with the demo model."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from app import cluster
+from app.jobs import Jobs
+from app.questions.preview import LayersQuestion, PreviewQuestion
+from cache import Store
+from core.previews import Preview
+from core.spec import Calibration, Evaluation, RunSpec, make_method, parse_pattern
+
+SMALL = RunSpec(calibration=Calibration(windows=4, length=32), evaluation=Evaluation(windows=2, length=64), method=make_method("wanda"))
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("answers-home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PRUNESCOPE_THREADS", "1")
+        yield folder
+        cluster.stop_cluster(folder)
+
+
+@pytest.fixture(autouse=True)
+def prunescope_home(home, monkeypatch):
+    monkeypatch.setenv("PRUNESCOPE_HOME", str(home))
+    return home
+
+
+@pytest.fixture(scope="module")
+def answers(home):
+    jobs = Jobs(Store(home))
+    yield jobs.answers
+    jobs.close()
+
+
+def answered(answers, question, place="here"):
+    deadline = time.monotonic() + 120
+    while (asked := answers.ask(question, place=place)).state == "computing":
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+    return asked
+
+
+def test_a_question_is_answered_and_the_answer_kept(answers, home):
+    question = PreviewQuestion(spec=SMALL)
+    assert answers.ask(question, place="here").state == "computing"
+    asked = answered(answers, question)
+    assert isinstance(asked.answer, Preview)
+    assert len(asked.answer.layers) == 42
+    assert answers.ask(question, place="there").answer is asked.answer
+    assert len(list(home.glob("grams/*/block-*.json"))) == 6
+
+
+def test_the_newest_question_of_a_place_counts(answers):
+    specs = [SMALL.model_copy(update={"pattern": parse_pattern(f"0.{tenths}")}) for tenths in (1, 2, 3, 4)]
+    for spec in specs:
+        answers.ask(PreviewQuestion(spec=spec), place="slider")
+    last = answered(answers, PreviewQuestion(spec=specs[-1]), place="slider").answer
+    assert last.counted_sparsity == pytest.approx(0.4, abs=2e-3)
+    assert answered(answers, PreviewQuestion(spec=specs[0]), place="slider").answer.counted_sparsity == pytest.approx(0.1, abs=2e-3)
+
+
+def test_why_there_is_no_answer_is_said(answers):
+    gone = answers.ask(LayersQuestion(spec=RunSpec(model="nowhere/at-all")), place="here")
+    assert gone.state == "failed"
+    assert "nowhere/at-all" in gone.error
+    singular = SMALL.model_copy(update={"method": make_method("thanos", damping=0)})
+    failed = answered(answers, PreviewQuestion(spec=singular))
+    assert failed.state == "failed"
+    assert "damping" in failed.error

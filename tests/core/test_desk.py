@@ -1,0 +1,64 @@
+"""A desk answers as a run would from the dense model's Grams, and leaves the model as it was."""
+
+import pytest
+import torch
+
+from core import BadInput, optimum
+from core.desk import Desk
+from core.opened import open_spec
+from core.solver import solve
+from core.spec import Calibration, Evaluation, RunSpec, make_method, parse_pattern
+
+SMALL = {"calibration": Calibration(windows=6, length=64), "evaluation": Evaluation(windows=4, length=64)}
+
+
+@pytest.fixture(scope="module")
+def desk():
+    return Desk(open_spec(RunSpec(**SMALL), torch.device("cpu")))
+
+
+def test_a_preview_counts_and_measures(desk):
+    spec = RunSpec(**SMALL, method=make_method("thanos"), pattern=parse_pattern("0.5"))
+    preview = desk.preview(spec)
+    assert [layer.name for layer in preview.layers] == [info.name for info in desk.layers]
+    assert preview.counted_sparsity == pytest.approx(0.5, abs=1e-4)
+    for layer in preview.layers[5::18]:
+        problem = desk.problem(layer.name)
+        solution = solve(problem, spec.method, spec.pattern)
+        best = problem.relative(problem.error(optimum(problem, solution.pruned, tolerance=1e-5)))
+        assert layer.relative_error == pytest.approx(solution.relative_error, rel=1e-6)
+        assert best * 0.999 <= layer.optimum_error <= layer.relative_error
+
+
+def test_its_perplexity_is_the_model_s_own(desk):
+    """Against a plain forward of the whole model with the weights written into it."""
+    spec = RunSpec(**SMALL, method=make_method("magnitude"), pattern=parse_pattern("0.7"))
+    preview = desk.preview(spec)
+    opened = open_spec(RunSpec(**SMALL), torch.device("cpu"))
+    for name, layer in opened.model.named_modules():
+        if name in desk.linears:
+            layer.weight.data = desk.solve(name, spec).weight
+    tokens = opened.evaluation.tokens
+    with torch.no_grad():
+        losses = opened.model(input_ids=tokens, labels=tokens).loss
+    assert preview.pruned.perplexity == pytest.approx(float(losses.exp()), rel=1e-5)
+    assert preview.pruned.windows == 4
+
+
+def test_the_model_is_left_as_it_was(desk):
+    before = {name: linear.weight.clone() for name, linear in desk.linears.items()}
+    dense = desk.dense.perplexity
+    desk.preview(RunSpec(**SMALL, method=make_method("sparsegpt"), pattern=parse_pattern("2:4")))
+    assert all(torch.equal(linear.weight, before[name]) for name, linear in desk.linears.items())
+    assert desk.perplexity({}).perplexity == dense
+
+
+def test_nothing_pruned_is_the_dense_model(desk):
+    preview = desk.preview(RunSpec(**SMALL, pattern=parse_pattern("0")))
+    assert preview.ratio == 1
+    assert preview.worst.relative_error == 0
+
+
+def test_a_layer_that_is_not_there_is_named(desk):
+    with pytest.raises(BadInput, match=r"model\.layers\.9.*42 layers"):
+        desk.problem("model.layers.9.self_attn.q_proj")
