@@ -58,8 +58,9 @@ def test_the_commands_compute_exactly_any_grid(data):
     def some(values):
         return tuple(data.draw(st.lists(st.sampled_from(values), min_size=1, max_size=3, unique=True)))
 
-    assert_reproduces(Sweep(methods=some(ALL), patterns=some(("0", "0.5", "0.9", "2:4", "1:4", "columns:0.3")), alphas=some((0.0, 0.1, 0.5)),
-                            budgets=some(("paper", "iso")), block_sizes=some((None, 8, 128)), seeds=some((0, 1))))
+    patterns = some(("0", "0.5", "0.9", "2:4", "1:4", "columns:0.3"))
+    assert_reproduces(Sweep(methods=some(ALL), patterns=patterns, alphas=some((0.0, 0.1, 0.5)), budgets=some(("paper", "iso")),
+                            block_sizes=some((None, 8, 128)), seeds=some((0, 1))))
 
 
 def test_what_has_no_meaning_is_left_out_with_the_reason():
