@@ -10,6 +10,7 @@ _HOMES = {
                   "Unstructured", "Wanda", "parse_pattern"),
     "core.problem": ("LayerProblem", "LayerSolution", "optimum"),
     "core.solver": ("Step", "solve", "steps"),
+    "core.updates": ("update",),
     "core.pipeline": ("prune",),
     "core.planning": ("plan",),
 }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from core.parameters import update_work
 from core.spec import RunSpec
 
 _OVERHEAD = {"forward": 2.5, "solve": 2.5}  # measured on the demo model: time over (multiply-adds / matrix rate)
@@ -59,7 +60,7 @@ def _solve_work(shape: Shape, spec: RunSpec) -> float:
         total += spec.method.shared_work(columns, spec.pattern)
         for count in rows:
             total += spec.method.layer_work(count, columns, spec.pattern)
-            total += (_ERROR_PRODUCTS + 60 * spec.refit) * count * columns**2
+            total += _ERROR_PRODUCTS * count * columns**2 + update_work(spec.update, count, columns, refit=spec.refit)
     return total
 
 

@@ -129,25 +129,40 @@ def cg_steps(hessian: Tensor, solution: Tensor, residual: Tensor, pruned: Tensor
 
     One c×b×b product an iteration. With `total` = tr((X−W)H(X−W)ᵀ), stops when an iteration gains less than `tolerance` of it.
     """
-    diagonal = hessian.diagonal()
-    inverse = torch.where(diagonal > 0, 1 / diagonal, torch.zeros_like(diagonal))
-    scaled = (residual * inverse).masked_fill_(pruned, 0)
-    direction = scaled.clone()
-    slope = (residual * scaled).sum(1)
+    state = ConjugateGradients(hessian, solution, residual, pruned)
     for _ in range(iterations):
-        product = direction @ hessian
+        gained = state.iterate()
+        if total is not None and tolerance:
+            total = total - gained.sum()
+            if bool(gained.sum() <= tolerance * total.abs()):
+                return
+
+
+class ConjugateGradients:
+    """Jacobi-preconditioned conjugate gradients on all rows at once, an iteration at a time, in place.
+
+    `solution` X [c, b] is zero on the mask; `residual` is (W−X)H [c, b], and stays exact off the mask too.
+    """
+
+    def __init__(self, hessian: Tensor, solution: Tensor, residual: Tensor, pruned: Tensor) -> None:
+        diagonal = hessian.diagonal()
+        self._hessian, self._solution, self._residual, self._pruned = hessian, solution, residual, pruned
+        self._inverse = torch.where(diagonal > 0, 1 / diagonal, torch.zeros_like(diagonal))
+        self._scaled = (residual * self._inverse).masked_fill_(pruned, 0)
+        self._direction = self._scaled.clone()
+        self._slope = (residual * self._scaled).sum(1)
+
+    def iterate(self) -> Tensor:
+        """One c×b×b product; returns by how much each row's tr((X−W)H(X−W)ᵀ) fell [c]."""
+        slope, direction = self._slope, self._direction
+        product = direction @ self._hessian
         curvature = (direction * product).sum(1)
         step = torch.where(curvature > 0, slope / curvature, torch.zeros_like(slope))
-        solution.addcmul_(direction, step[:, None])
-        residual.addcmul_(product, step[:, None], value=-1)
-        if total is not None and tolerance:
-            gained = (step * slope).sum()
-            total = total - gained
-            if bool(gained <= tolerance * total.abs()):
-                return
-        torch.mul(residual, inverse, out=scaled)
-        scaled.masked_fill_(pruned, 0)
-        following = (residual * scaled).sum(1)
-        ratio = torch.where(slope > 0, following / slope, torch.zeros_like(slope))
-        direction.mul_(ratio[:, None]).add_(scaled)
-        slope = following
+        self._solution.addcmul_(direction, step[:, None])
+        self._residual.addcmul_(product, step[:, None], value=-1)
+        torch.mul(self._residual, self._inverse, out=self._scaled)
+        self._scaled.masked_fill_(self._pruned, 0)
+        self._slope = (self._residual * self._scaled).sum(1)
+        ratio = torch.where(slope > 0, self._slope / slope, torch.zeros_like(slope))
+        direction.mul_(ratio[:, None]).add_(self._scaled)
+        return step * slope

@@ -31,11 +31,11 @@ class Meter:
     @contextlib.contextmanager
     def stage(self, name: str) -> Generator[None]:
         """Seconds inside go to `name`, with the device's queue drained at both ends."""
-        start = self._now()
+        start = now(self._device)
         try:
             yield
         finally:
-            self.stages[name] += self._now() - start
+            self.stages[name] += now(self._device) - start
 
     def advance(self, work: float, *, skipped: bool = False) -> None:
         """`work` of the expected work is done; `skipped`: taken over from before, at no cost."""
@@ -67,7 +67,9 @@ class Meter:
             return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) * 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
-    def _now(self) -> float:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-        return time.perf_counter()
+
+def now(device: torch.device) -> float:
+    """Seconds on a clock, once everything asked of the device is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()

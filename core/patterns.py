@@ -63,6 +63,11 @@ class Columns:
 Target = Entries | Groups | Columns
 
 
+def whole_groups(block_size: int, target: Target) -> int:
+    """B columns, lowered to a multiple of m where groups of m go (at least m): no block cuts a group."""
+    return max(target.m, block_size - block_size % target.m) if isinstance(target, Groups) else block_size
+
+
 def outlier_count(rows: int, alpha: float) -> int:
     """⌈αc⌉: how many of c rows stay dense."""
     return math.ceil(_exact(alpha) * rows)

@@ -170,7 +170,7 @@ class _Pass:
 
     def _solve_layer(self, problem: LayerProblem, linear: Linear) -> tuple[LayerRecord, Tensor]:
         with self.meter.stage("solve"):
-            solution = solve(problem, self.spec.method, self.spec.pattern, refit=self.spec.refit)
+            solution = solve(problem, self.spec.method, self.spec.pattern, update=self.spec.update, refit=self.spec.refit)
         with self.meter.stage("optimum"):
             best = optimum_error(problem, solution)
         record = LayerRecord(

@@ -149,8 +149,8 @@ def _finite(tensor: Tensor) -> bool:
 class LayerSolution:
     """A pruned layer: `weight` [c, b] in W's dtype, `pruned` bool [c, b] (there `weight` is exactly 0).
 
-    `seconds` is the method's time; `damping` the λ it used (None: it has none); `dense_rows` the indices of the rows that α
-    kept; `dense_columns` how many inputs a last short n:m group left dense. `relative_error` is f(Ŵ)/tr(WGWᵀ).
+    `seconds` is the method's time; `damping` the λ that its weights used, or else its mask (None: neither); `dense_rows` the indices
+    of the rows that α kept; `dense_columns` how many inputs a last short n:m group left dense. `relative_error` is f(Ŵ)/tr(WGWᵀ).
     """
 
     weight: Tensor
@@ -167,13 +167,19 @@ class LayerSolution:
         return (self.weight.numel() - int(self.weight.count_nonzero())) / self.weight.numel()
 
 
+def check_mask(problem: LayerProblem, pruned: Tensor) -> None:
+    """Raises BadInput for what is no mask of this layer."""
+    if pruned.shape != problem.weight.shape or pruned.dtype != torch.bool or pruned.device != problem.weight.device:
+        raise BadInput("pruned", f"{tuple(pruned.shape)} {pruned.dtype} on {pruned.device}",
+                       f"bool {tuple(problem.weight.shape)} on {problem.weight.device}", "Pass this layer's mask.")
+
+
 def optimum(problem: LayerProblem, pruned: Tensor, *, tolerance: float = 1e-12, iterations: int = 1000) -> Tensor:
     """The exact least-squares weights for a mask: argmin f(Ŵ) with Ŵ zero on `pruned` [c, b]; float64, undamped G.
 
     Masked conjugate gradients until an iteration gains less than `tolerance` of f; one c×b×b product each. Raises BadInput.
     """
-    if pruned.shape != problem.weight.shape or pruned.dtype != torch.bool:
-        raise BadInput("pruned", f"{tuple(pruned.shape)} {pruned.dtype}", f"bool {tuple(problem.weight.shape)}", "Pass this layer's mask.")
+    check_mask(problem, pruned)
     weight, gram = problem.weight.double(), problem.gram.double()
     start = weight.masked_fill(pruned, 0)
     return masked_cg(gram, weight, start, pruned, iterations=iterations, tolerance=tolerance)[0]

@@ -2,24 +2,25 @@
 
     solve ─► steps ─► rows kept dense by α are set aside (here, so that every method can have α)
                   ─► core.methods.<name>.kernel(active rows' problem, target, parameters): yields Step, returns Outcome
-                  ─► rows put back, exact refit if asked, cast to the layer's dtype, errors counted
+                  ─► another update's weights on that mask, or the exact refit, if asked (core/updates.py)
+                  ─► rows put back, cast to the layer's dtype, errors counted
 """
 
 from __future__ import annotations
 
 import importlib
-import time
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
-from core.linalg import masked_cg
-from core.patterns import Groups, Structured, Target, Unstructured, outlier_count
+from core.meter import now
+from core.parameters import Method, Obc, SparseGPT, Thanos, Update, check_update, make_method
+from core.patterns import Columns, Groups, SemiStructured, Structured, Target, Unstructured, outlier_count, whole_groups
 from core.problem import LayerProblem, LayerSolution
-from core.spec import Method, SemiStructured, make_method
+from core.updates import damped_update
 
 Ending = TypeVar("Ending")
 
@@ -59,13 +60,14 @@ def kernel_of(method: Method) -> Kernel:
 
 
 def solve(problem: LayerProblem, method: str | Method, pattern: Unstructured | SemiStructured | Structured, *,
-          refit: bool = False, **parameters: object) -> LayerSolution:
+          update: Update = "own", refit: bool = False, **parameters: object) -> LayerSolution:
     """Prune one layer. `method` is a name with its parameters as keywords, or a parameter model of `core.spec`.
 
+    `update` puts another's weights on the method's mask (core/updates.py); `refit` is exact from the method's own weights on.
     Raises BadInput or pydantic's ValidationError for parameters that cannot be; IllConditioned when a factorisation fails.
     """
     chosen = make_method(method, **parameters) if isinstance(method, str) else method
-    return drain(steps(problem, chosen, pattern, refit=refit))
+    return drain(steps(problem, chosen, pattern, update=update, refit=refit))
 
 
 def drain(generator: Generator[Step, None, Ending]) -> Ending:
@@ -79,37 +81,48 @@ def drain(generator: Generator[Step, None, Ending]) -> Ending:
 
 @torch.no_grad()
 def steps(problem: LayerProblem, method: Method, pattern: Unstructured | SemiStructured | Structured, *,
-          refit: bool = False) -> Generator[Step, None, LayerSolution]:
+          update: Update = "own", refit: bool = False) -> Generator[Step, None, LayerSolution]:
     """The steps of a method on one layer; returns the solution. Inputs are never changed."""
     rows, columns = problem.weight.shape
     method.check(pattern)
+    check_update(update, refit)
     target = pattern.target(rows, columns)
-    started = _now(problem.weight)
+    started = now(problem.weight.device)
     dense, active, inner = _set_aside(problem, outlier_count(rows, pattern.outlier_rows))
     damping, weight = None, problem.working_weight
     pruned = torch.zeros_like(weight, dtype=torch.bool)
     if inner is not None:
         outcome = yield from kernel_of(method)(inner, target, method.resolved(pattern))  # type: ignore[arg-type]
+        if refit or update != "own":
+            outcome = _updated(inner, target, method, outcome, "exact" if refit else update)
         damping = outcome.damping
         if len(dense):
             weight = weight.clone()
             weight[active], pruned[active] = outcome.weight, outcome.pruned
         else:
             weight, pruned = outcome.weight, outcome.pruned
-    if refit:
-        weight = exact_refit(problem, weight, pruned)
     result = weight.to(problem.weight.dtype, copy=inner is None).masked_fill_(pruned, 0)
     result[dense] = problem.weight[dense]
-    seconds = _now(result) - started
+    seconds = now(result.device) - started
     return LayerSolution(
         weight=result, pruned=pruned, relative_error=problem.relative(problem.error(result)), seconds=seconds, dense_rows=dense,
         damping=damping, dense_columns=columns % target.m if isinstance(target, Groups) else 0)
 
 
-def exact_refit(problem: LayerProblem, weight: Tensor, pruned: Tensor, *, iterations: int = 60) -> Tensor:
-    """The best kept weights for a mask, min tr((Ŵ−W)G(Ŵ−W)ᵀ), from `weight` on (METHODS.md §8). O(iterations·c·b²)."""
-    start = weight.masked_fill(pruned, 0)
-    return masked_cg(problem.working_gram, problem.working_weight, start, pruned, iterations=iterations, tolerance=1e-4)[0]
+def _updated(problem: LayerProblem, target: Target, method: Method, outcome: Outcome, how: Update) -> Outcome:
+    """The outcome's mask with another update's weights; exact starts at the outcome's.
+
+    Sweep and block take λ from a method that has the same (SparseGPT, Thanos, OBC), and block takes B from one that has blocks;
+    whole columns go at once, as in Thanos. The rest is the update's own.
+    """
+    options: dict[str, Any] = {"start": outcome.weight} if how == "exact" else {}
+    if how in ("sweep", "block") and isinstance(method, SparseGPT | Thanos | Obc):
+        options |= {"damping": outcome.damping, "raise_damping": method.raise_damping}
+    if how == "block":
+        size = getattr(method, "block_size", None) or (512 if isinstance(target, Groups) else 128)
+        options["block_size"] = problem.weight.shape[1] if isinstance(target, Columns) else whole_groups(size, target)
+    weight, damping = damped_update(problem, outcome.pruned, how, **options)
+    return Outcome(weight=weight, pruned=outcome.pruned, damping=outcome.damping if damping is None else damping)
 
 
 def _set_aside(problem: LayerProblem, count: int) -> tuple[Tensor, Tensor, LayerProblem | None]:
@@ -122,8 +135,3 @@ def _set_aside(problem: LayerProblem, count: int) -> tuple[Tensor, Tensor, Layer
     dense, active = order[:count].sort().values, order[count:].sort().values
     return dense, active, problem.with_weight(problem.weight[active]) if len(active) else None
 
-
-def _now(tensor: Tensor) -> float:
-    if tensor.is_cuda:
-        torch.cuda.synchronize(tensor.device)
-    return time.perf_counter()

@@ -12,12 +12,24 @@ from pydantic import Field, field_validator, model_validator
 
 from core.errors import BadInput
 from core.noun import Noun
-from core.parameters import METHOD_LABELS, METHODS, Magnitude, Method, SparseGPT, Thanos, Wanda, make_method
+from core.parameters import (
+    METHOD_LABELS,
+    METHODS,
+    UPDATES,
+    Magnitude,
+    Method,
+    SparseGPT,
+    Thanos,
+    Update,
+    Wanda,
+    check_update,
+    make_method,
+)
 from core.patterns import Pattern, SemiStructured, Structured, Unstructured, parse_pattern, pattern_word
 
 __all__ = [
-    "METHODS", "METHOD_LABELS", "Calibration", "Evaluation", "Magnitude", "Method", "Pattern", "RunSpec", "SemiStructured", "SparseGPT",
-    "Structured", "Thanos", "Unstructured", "Wanda", "make_method", "parse_pattern", "pattern_word",
+    "METHODS", "METHOD_LABELS", "UPDATES", "Calibration", "Evaluation", "Magnitude", "Method", "Pattern", "RunSpec", "SemiStructured",
+    "SparseGPT", "Structured", "Thanos", "Unstructured", "Update", "Wanda", "make_method", "parse_pattern", "pattern_word",
 ]
 
 
@@ -71,6 +83,8 @@ class RunSpec(Noun):
     revision: str | None = Field(default=None, max_length=64, title="Revision", description="Branch, tag or commit of a hub model.")
     method: Method = Thanos()
     pattern: Pattern = Unstructured()
+    update: Update = Field(default="own", title="Update", description="What the kept weights become once the mask is chosen: the method's "
+                           "own, or another's on the same mask.")
     refit: bool = Field(default=False, title="Exact refit", description="Solve for the best kept weights after the method.")
     true_sequential: bool = Field(default=False, title="True sequential",
                                   description="Collect inputs again inside a block, after each group of layers.")
@@ -89,6 +103,7 @@ class RunSpec(Noun):
     @model_validator(mode="after")
     def _resolve(self) -> RunSpec:
         self.method.check(self.pattern)
+        check_update(self.update, self.refit)
         object.__setattr__(self, "method", self.method.resolved(self.pattern))
         return self
 

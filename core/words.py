@@ -25,9 +25,9 @@ T = TypeVar("T")
 PATTERN_WORDS = ("pattern", "alpha", "alpha_budget")
 CALIBRATION_WORDS = {"calibration": "source", "windows": "windows", "length": "length", "seed": "seed"}
 EVALUATION_WORDS = {"evaluation": "source", "evaluation_windows": "windows", "evaluation_length": "length"}
-RUN_WORDS = ("model", "revision", "refit", "true_sequential", "device", "dtype")
+RUN_WORDS = ("model", "revision", "update", "refit", "true_sequential", "device", "dtype")
 METHOD_WORDS = tuple(dict.fromkeys(field for method in METHODS.values() for field in method.model_fields if field != "name"))
-WORDS = ("model", "revision", "method", *PATTERN_WORDS, *METHOD_WORDS, "refit", "true_sequential",
+WORDS = ("model", "revision", "method", *PATTERN_WORDS, *METHOD_WORDS, "update", "refit", "true_sequential",
          *CALIBRATION_WORDS, *EVALUATION_WORDS, "device", "dtype")
 _USUAL = RunSpec()
 _NO_METHODS_WORD = "Leave it out, or choose a method that has it."
@@ -169,8 +169,9 @@ def _build(kind: type[N], words: Mapping[str, str], fields: Mapping[str, str], *
         try:
             return kind.model_validate({**values, **fixed}), refused
         except ValidationError as error:
-            found = {str(item["loc"][0]): reason for item, reason in zip(error.errors(), complaints(error), strict=True)
-                     if item["loc"] and item["loc"][0] in values}
+            blamed = [(str(item["loc"][0]) if item["loc"] else reason.field, reason)  # fields that do not go together name one of them
+                      for item, reason in zip(error.errors(), complaints(error), strict=True)]
+            found = {field: reason for field, reason in blamed if field in values}
             if not found:
                 raise
             for field, reason in found.items():

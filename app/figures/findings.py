@@ -9,9 +9,9 @@ from app.figures import numbers
 from app.link import to_words
 from core.patterns import Pattern, SemiStructured, Structured
 from core.records import LayerRecord, RunResult
-from core.spec import METHOD_LABELS, RunSpec
+from core.spec import METHOD_LABELS, UPDATES, RunSpec
 
-_TOLD = ("model", "method", "pattern", "alpha", "alpha_budget", "block_size", "refit")
+_TOLD = ("model", "method", "pattern", "alpha", "alpha_budget", "block_size", "update", "refit")
 _SAMPLES = ("calibration", "windows", "length", "seed", "evaluation", "evaluation_windows", "evaluation_length")
 _AT_OPTIMUM = 0.005  # a gap below half a percent is none to speak of
 
@@ -25,6 +25,8 @@ def describe(spec: RunSpec) -> str:
     if spec.pattern.outlier_rows:
         budget = "" if getattr(spec.pattern, "alpha_budget", "paper") == "paper" else " (total kept)"
         parts.append(f"α = {spec.pattern.outlier_rows:g}{budget}")
+    if spec.update != "own":
+        parts.append(f"update: {UPDATES[spec.update]}")
     if spec.refit:
         parts.append("exact refit")
     return " · ".join(parts)
@@ -53,6 +55,8 @@ def short_name(layer: LayerRecord) -> str:
 def finding(result: RunResult) -> str:
     """What this run shows: how far from the optimum, where it hurts most, what it costs in perplexity."""
     name = METHOD_LABELS[result.spec.method.name] + (" with refit" if result.spec.refit else "")
+    if result.spec.update != "own":
+        name = f"{name}'s mask with the update {UPDATES[result.spec.update]}"
     gap, worst = result.median_gap, result.worst
     if worst.relative_error <= 0:
         return f"{name} changes no layer's output here: nothing that matters was removed."

@@ -11,16 +11,16 @@ from collections.abc import Generator
 import torch
 from torch import Tensor
 
+from core.compensation import sweep_blocks
 from core.masks import share, smallest, smallest_columns, smallest_in_groups
 from core.parameters import SparseGPT
-from core.patterns import Columns, Groups, Target
+from core.patterns import Columns, Groups, Target, whole_groups
 from core.problem import LayerProblem
-from core.rows import sweep
 from core.solver import Outcome, Step
 
 
 def kernel(problem: LayerProblem, target: Target, method: SparseGPT) -> Generator[Step, None, Outcome]:
-    """Blocks of B columns: the mask at block entry (n:m: at each group), a column sweep inside, one product to the right.
+    """Blocks of B columns: the mask at block entry (n:m: at each group), then the column sweep of core/compensation.py.
 
     O(b³) for U and O(cb²) for the sweep. Raises IllConditioned.
     """
@@ -30,22 +30,15 @@ def kernel(problem: LayerProblem, target: Target, method: SparseGPT) -> Generato
     dead = problem.dead
     pruned = torch.zeros_like(weight, dtype=torch.bool)
     loss = weight.new_zeros(())
-    size = _block(method.block_size or 128, target)
-    for start in range(0, columns, size):
-        stop = min(columns, start + size)
-        block = weight[:, start:stop].contiguous()
-        errors = torch.zeros_like(block)
-        corner = upper[start:stop, start:stop].contiguous()
-        width = target.m if isinstance(target, Groups) else stop - start
-        for at in range(0, stop - start, width):
-            end = min(at + width, stop - start)
-            scores = (block[:, at:end] / corner.diagonal()[at:end]).square_().masked_fill_(dead[start + at : start + end], -1)
-            mask = _choose(scores, target, start + at, start + end, columns)
-            pruned[:, start + at : start + end] = mask
-            sweep(block, errors, corner, mask, at)
-        weight[:, start:stop] = block
-        if stop < columns:
-            weight[:, stop:].addmm_(errors, upper[start:stop, stop:], alpha=-1)
+    size = whole_groups(method.block_size or 128, target)
+
+    def choose(current: Tensor, start: int, stop: int) -> Tensor:
+        scores = (current[:, : stop - start] / upper.diagonal()[start:stop]).square_().masked_fill_(dead[start:stop], -1)
+        mask = _choose(scores, target, start, stop, columns)
+        pruned[:, start:stop] = mask
+        return mask
+
+    for start, stop, errors in sweep_blocks(weight, upper, choose, size=size, width=target.m if isinstance(target, Groups) else size):
         loss = loss + errors.square_().masked_fill_(dead[start:stop], 0).sum()
         yield Step(columns=(start, stop), pruned=pruned, weight=weight, loss=loss)
     weight.masked_fill_(pruned, 0)
@@ -62,8 +55,3 @@ def _choose(scores: Tensor, target: Target, start: int, stop: int, columns: int)
             return smallest_columns(scores.mean(0), count).expand_as(scores).clone()
         case _:
             return smallest(scores, share(target, stop, columns) - share(target, start, columns))
-
-
-def _block(size: int, target: Target) -> int:
-    """Whole groups of m only: B is lowered to a multiple of m (at least m)."""
-    return max(target.m, size - size % target.m) if isinstance(target, Groups) else size

@@ -12,11 +12,10 @@ from collections.abc import Generator
 import torch
 from torch import Tensor
 
-from core.errors import IllConditioned
-from core.linalg import cholesky, raising_damping, solve_rows
+from core.compensation import joint_blocks, remove_columns
 from core.masks import smallest_columns, smallest_in_groups, smallest_in_head
 from core.parameters import Thanos
-from core.patterns import Columns, Entries, Groups, Target
+from core.patterns import Columns, Entries, Groups, Target, whole_groups
 from core.problem import LayerProblem
 from core.solver import Outcome, Step
 
@@ -32,27 +31,22 @@ def _blocks(problem: LayerProblem, target: Entries | Groups, method: Thanos) -> 
     """O(b³) for U, Σ min(|S|, B−|S|)³/6 for the rows, c·b² for the updates. Raises IllConditioned."""
     upper, damping = problem.factor(method.damping, may_raise=method.raise_damping)
     weight = problem.working_weight.clone(memory_format=torch.contiguous_format)
-    columns = weight.shape[1]
     norm, dead = problem.input_norm, problem.dead
     pruned = torch.zeros_like(weight, dtype=torch.bool)
     loss = weight.new_zeros(())
-    size = method.block_size or 128
-    if isinstance(target, Groups):
-        size = max(target.m, size - size % target.m)
+    size = whole_groups(method.block_size or 128, target)
     left = torch.tensor(target.count if isinstance(target, Entries) else 0, device=weight.device)
-    for start in range(0, columns, size):
-        stop = min(columns, start + size)
-        mask = _choose(weight[:, start:], norm[start:], dead[start:], target, left, stop - start)
+
+    def choose(current: Tensor, start: int, stop: int) -> Tensor:
+        nonlocal left
+        mask = _choose(current, norm[start:], dead[start:], target, left, stop - start)
         pruned[:, start:stop] = mask
         left = left - mask.sum()
-        corner = upper[start:stop, start:stop]
-        block = weight[:, start:stop]
-        solution = solve_rows(corner.T @ corner, block, mask, layer=problem.name, damping=damping)
-        loss = loss + (solution * block).masked_fill_(dead[start:stop], 0).sum()
-        weight[:, start:].addmm_(solution @ corner.T, upper[start:stop, start:], alpha=-1)
+        return mask
+
+    for start, stop, cost in joint_blocks(problem, weight, upper, choose, size=size, damping=damping):
+        loss = loss + cost
         yield Step(columns=(start, stop), pruned=pruned, weight=weight, loss=loss)
-    if not bool(loss.isfinite()):
-        raise IllConditioned(problem.name, 0.0, damping)
     weight.masked_fill_(pruned, 0)
     return Outcome(weight=weight, pruned=pruned, damping=damping)
 
@@ -66,21 +60,10 @@ def _choose(weight: Tensor, norm: Tensor, dead: Tensor, target: Entries | Groups
 
 
 def _structured(problem: LayerProblem, count: int, method: Thanos) -> Generator[Step, None, Outcome]:
-    """The columns S of least v_j = Σ_i W_ij²·G_jj; Δ_K = W_S H_SK (H_KK)⁻¹. One Cholesky of H_KK: O((b−s)³ + c(b−s)²)."""
-    weight = problem.working_weight.clone(memory_format=torch.contiguous_format)
-    losses = (weight.square().sum(0) * problem.input_norm.square()).masked_fill_(problem.dead, -1)
+    """The columns of least v_j = Σ_i W_ij²·G_jj, all at once: one Cholesky of H_KK, nothing else inverted."""
+    losses = (problem.working_weight.square().sum(0) * problem.input_norm.square()).masked_fill_(problem.dead, -1)
     removed = smallest_columns(losses, count)
-    gone, kept = removed.nonzero()[:, 0], (~removed).nonzero()[:, 0]
-    factor, damping = raising_damping(
-        lambda value: cholesky(problem.hessian(value)[kept][:, kept], layer=problem.name, damping=value),
-        method.damping, may_raise=method.raise_damping)
-    hessian = problem.hessian(damping)
-    taken = weight[:, gone]
-    if len(gone) and len(kept):
-        weight[:, kept] += torch.cholesky_solve(hessian[kept][:, gone] @ taken.T, factor).T
-    weight[:, gone] = 0
+    weight, loss, damping = remove_columns(problem, removed, method.damping, may_raise=method.raise_damping)
     pruned = removed.expand_as(weight).clone()
-    change = ((weight - problem.working_weight) @ hessian[:, gone]).masked_fill_(problem.dead[gone], 0)  # ΔH is 0 on the kept columns
-    loss = -(change * taken).sum()
     yield Step(columns=(0, weight.shape[1]), pruned=pruned, weight=weight, loss=loss)
     return Outcome(weight=weight, pruned=pruned, damping=damping)

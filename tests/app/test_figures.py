@@ -134,6 +134,7 @@ def test_the_finding_is_computed():
 @pytest.mark.parametrize(("found", "more", "told"), [
     ([layer(0, "mlp", 0.1, 0.1)], {}, "reaches the best possible error"),
     ([layer(0, "mlp", 0.1, 0.1)], {"refit": True}, "Thanos with refit"),
+    ([layer(0, "mlp", 0.1, 0.1)], {"update": "sweep"}, "Thanos's mask with the update SparseGPT's sweep reaches"),
     ([layer(0, "mlp", 0.1, 0.0)], {}, "none was needed"),
     ([layer(0, "mlp", 0.0, 0.0)], {}, "changes no layer's output"),
     ([layer(0, "mlp", 0.2, 0.1)], {"pruned": 14.98}, "stays the same"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app.link import METHOD_WORDS, WORDS, check_words, command_line, from_words, to_words
 from core.errors import BadInput
 from core.patterns import SemiStructured, Structured, Unstructured
-from core.spec import METHODS, Calibration, Evaluation, RunSpec, make_method
+from core.spec import METHODS, UPDATES, Calibration, Evaluation, RunSpec, make_method
 
 SHARES = st.one_of(st.integers(0, 99).map(lambda k: k / 100), st.floats(0, 1, exclude_max=True))
 COUNTS = st.integers(1, 100_000)
@@ -52,16 +52,19 @@ PATTERNS = st.one_of(
 ).filter(lambda pattern: pattern is not None)
 
 def _run(**values):
-    """Any run; a method that has no meaning for the pattern gets one that it has."""
-    refused = values["pattern"].kind in values["method"].refuses
-    return RunSpec(**(values | ({"pattern": Unstructured()} if refused else {})))
+    """Any run; a method that has no meaning for the pattern gets one that it has, and one update is enough."""
+    if values["pattern"].kind in values["method"].refuses:
+        values["pattern"] = Unstructured()
+    if values["update"] != "own":
+        values["refit"] = False
+    return RunSpec(**values)
 
 
 SPECS = st.builds(
     _run,
     model=st.sampled_from(["demo", "stories260K", "facebook/opt-125m", "ein modell/größe"]),
     revision=st.none() | st.sampled_from(["main", "0123abc"]),
-    method=_methods(), pattern=PATTERNS, refit=st.booleans(), true_sequential=st.booleans(),
+    method=_methods(), pattern=PATTERNS, update=st.sampled_from(list(UPDATES)), refit=st.booleans(), true_sequential=st.booleans(),
     calibration=st.builds(Calibration, source=SOURCES, windows=COUNTS, length=LENGTHS, seed=st.integers(0, 2**31 - 1)),
     evaluation=st.builds(Evaluation, source=SOURCES, windows=st.none() | COUNTS, length=LENGTHS),
     device=st.sampled_from(["auto", "cpu", "cuda"]),
@@ -107,6 +110,13 @@ def test_no_link_breaks_and_every_loss_is_told(words):
     strict, complaints = check_words(words)
     assert (strict is None) == bool(complaints) == bool(notes)
     assert strict is None or strict == spec
+
+
+def test_a_second_update_in_a_link_is_told_and_left_out():
+    spec, notes = from_words({"update": "sweep", "refit": "true", "method": "wanda"})
+    assert (spec.update, spec.refit, spec.method.name) == ("own", True, "wanda")
+    assert notes == ("update: 'sweep' cannot be used. Allowed: with the exact refit only own. Used instead: own.",)
+    assert from_words({"update": "sweep"})[0].update == "sweep"
 
 
 def test_the_default_run_has_an_empty_link():

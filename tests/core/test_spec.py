@@ -30,7 +30,7 @@ from core.spec import (
 PUBLIC = [
     "BadInput", "Calibration", "Evaluation", "IllConditioned", "LayerProblem", "LayerSolution", "Magnitude", "PruneError",
     "RunSpec", "SemiStructured", "SparseGPT", "Step", "Structured", "Thanos", "Unstructured", "Wanda", "optimum",
-    "parse_pattern", "plan", "prune", "solve", "steps",
+    "parse_pattern", "plan", "prune", "solve", "steps", "update",
 ]
 
 

@@ -1,0 +1,80 @@
+"""How kept weights make up for removed ones, on a mask that is chosen as it goes (the methods) or given (core/updates.py).
+
+H⁻¹ = UᵀU with U upper triangular, so [H_{j:,j:}]⁻¹ = U[j:,j:]ᵀU[j:,j:] for every j: one factorisation serves all blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from core.errors import IllConditioned
+from core.linalg import cholesky, raising_damping, solve_rows
+from core.problem import LayerProblem
+from core.rows import sweep
+
+# (the columns from `start` on as they are now, at least until `stop`; start; stop) -> the mask of the columns start … stop−1
+Chooser = Callable[[Tensor, int, int], Tensor]
+
+
+def sweep_blocks(weight: Tensor, upper: Tensor, choose: Chooser, *, size: int, width: int) -> Iterator[tuple[int, int, Tensor]]:
+    """SparseGPT's update, in place: column by column, w_j's error makes up for itself in the columns to its right.
+
+    e = w_j/U_jj where pruned, W[:, j:] −= e·U[j, j:]: inside a block of `size` columns at once, to its right by one product. The
+    mask is asked for `width` columns at a time. After each block yields its bounds and e [c, size]: its removals cost Σe² of
+    tr(ΔHΔᵀ). O(c·b²).
+    """
+    columns = weight.shape[1]
+    for start in range(0, columns, size):
+        stop = min(columns, start + size)
+        block = weight[:, start:stop].contiguous()
+        errors = torch.zeros_like(block)
+        corner = upper[start:stop, start:stop].contiguous()
+        for at in range(start, stop, width):
+            sweep(block, errors, corner, choose(block[:, at - start :], at, min(at + width, stop)), at - start)
+        weight[:, start:stop] = block
+        if stop < columns:
+            weight[:, stop:].addmm_(errors, upper[start:stop, stop:], alpha=-1)
+        yield start, stop, errors
+
+
+def joint_blocks(problem: LayerProblem, weight: Tensor, upper: Tensor, choose: Chooser, *, size: int,
+                 damping: float) -> Iterator[tuple[int, int, Tensor]]:
+    """Thanos's update, in place: all removals of a row in a block of `size` columns make up for themselves together, to the right.
+
+    With D = U[J,J] and P = U[J, j:]: (DᵀD)_SS Λ_S = w_S per row, W[:, j:] −= (ΛDᵀ)P. After each block yields its bounds and what
+    its removals cost of tr(ΔHΔᵀ), Σ Λ·W. Σ min(|S|, B−|S|)³/6 for the rows, c·b² for the products. Raises IllConditioned, at the
+    end where rounding has left a row's system indefinite.
+    """
+    columns, total = weight.shape[1], weight.new_zeros(())
+    for start in range(0, columns, size):
+        stop = min(columns, start + size)
+        mask = choose(weight[:, start:], start, stop)
+        corner, block = upper[start:stop, start:stop], weight[:, start:stop]
+        solution = solve_rows(corner.T @ corner, block, mask, layer=problem.name, damping=damping)
+        cost = (solution * block).masked_fill_(problem.dead[start:stop], 0).sum()
+        weight[:, start:].addmm_(solution @ corner.T, upper[start:stop, start:], alpha=-1)
+        total = total + cost
+        yield start, stop, cost
+    if not bool(total.isfinite()):
+        raise IllConditioned(problem.name, 0.0, damping)
+
+
+def remove_columns(problem: LayerProblem, removed: Tensor, damping: float, *, may_raise: bool) -> tuple[Tensor, Tensor, float]:
+    """Whole columns S at once, `removed` bool [b]: Δ_K = W_S H_SK (H_KK)⁻¹ (Ilin & Richtárik 2025, Eq. 13).
+
+    Returns W [c, b], what it cost of tr(ΔHΔᵀ), and the λ it took. (b−s)³/6 + c(b−s)² + 2cs(b−s). Raises IllConditioned.
+    """
+    weight = problem.working_weight.clone(memory_format=torch.contiguous_format)
+    gone, kept = removed.nonzero()[:, 0], (~removed).nonzero()[:, 0]
+    factor, damping = raising_damping(
+        lambda value: cholesky(problem.hessian(value)[kept][:, kept], layer=problem.name, damping=value), damping, may_raise=may_raise)
+    hessian = problem.hessian(damping)
+    taken = weight[:, gone]
+    if len(gone) and len(kept):
+        weight[:, kept] += torch.cholesky_solve(hessian[kept][:, gone] @ taken.T, factor).T
+    weight[:, gone] = 0
+    change = ((weight - problem.working_weight) @ hessian[:, gone]).masked_fill_(problem.dead[gone], 0)  # ΔH is 0 on the kept columns
+    return weight, -(change * taken).sum(), damping

@@ -1,0 +1,86 @@
+"""Kept weights by descent on the layer's error for a given mask, an iteration at a time.
+
+All minimise f(Ŵ) = tr((Ŵ−W)G(Ŵ−W)ᵀ) with Ŵ zero on the mask, from W with the mask removed; an iteration is one c×b×b product.
+Nothing is random, and steps are measured in the layer's own units, so that its scale changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from core.admm import Admm
+from core.linalg import ConjugateGradients
+from core.problem import LayerProblem
+
+
+class Descent(Protocol):
+    """A descent: `iterate` once, then `weight` [c, b] is the present one, zero on the mask."""
+
+    def iterate(self) -> None: ...
+
+    @property
+    def weight(self) -> Tensor: ...
+
+
+class Sgd:
+    """Gradient steps in 1/L, with L = min(‖G‖_F, max_i Σ_j |G_ij|) at least the greatest eigenvalue: for a rate below 2 it never climbs."""
+
+    def __init__(self, problem: LayerProblem, pruned: Tensor, *, learning_rate: float = 1.0) -> None:
+        self._original, self._gram, self._pruned = problem.working_weight, problem.working_gram, pruned
+        bound = torch.minimum(self._gram.square().sum().sqrt(), self._gram.abs().sum(1).max())
+        self._rate = torch.where(bound > 0, learning_rate / bound, torch.zeros_like(bound))
+        self.weight = self._original.masked_fill(pruned, 0)
+
+    def iterate(self) -> None:
+        self.weight -= self._rate * ((self.weight - self._original) @ self._gram).masked_fill_(self._pruned, 0)
+
+
+class Adam:
+    """Adam's steps (Kingma & Ba 2015, Alg. 1) in 1 % of the root mean square of W."""
+
+    def __init__(self, problem: LayerProblem, pruned: Tensor, *, learning_rate: float = 1.0) -> None:
+        self._original, self._gram, self._pruned = problem.working_weight, problem.working_gram, pruned
+        size = self._original.square().mean().sqrt()
+        unit = size * self._gram.diagonal().mean()
+        self._scale = torch.where(unit > 0, 1 / unit, torch.zeros_like(unit))
+        self._rate = 0.01 * learning_rate * size
+        self.weight = self._original.masked_fill(pruned, 0)
+        self._first, self._second = torch.zeros_like(self.weight), torch.zeros_like(self.weight)
+        self._steps = 0
+
+    def iterate(self) -> None:
+        self._steps += 1
+        gradient = ((self.weight - self._original) @ self._gram).masked_fill_(self._pruned, 0).mul_(self._scale)
+        self._first.mul_(0.9).add_(gradient, alpha=0.1)
+        self._second.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
+        length = (self._second / (1 - 0.999**self._steps)).sqrt_().add_(1e-8)
+        self.weight -= self._rate / (1 - 0.9**self._steps) * self._first / length
+
+
+class FixedAdmm:
+    """ADMM on a mask that stays (core/admm.py). Damped: it ends at the optimum of its damped, normalised error."""
+
+    def __init__(self, problem: LayerProblem, pruned: Tensor, *, damping: float = 0.1) -> None:
+        self._state, self._pruned = Admm(problem, damping), pruned
+
+    def iterate(self) -> None:
+        self._state.iterate(self._pruned)
+
+    @property
+    def weight(self) -> Tensor:
+        return self._state.solution(self._pruned)
+
+
+class Conjugate:
+    """Masked Jacobi-preconditioned conjugate gradients on all rows at once (core/linalg.py)."""
+
+    def __init__(self, problem: LayerProblem, pruned: Tensor) -> None:
+        self.weight = problem.working_weight.masked_fill(pruned, 0)
+        residual = (problem.working_weight - self.weight) @ problem.working_gram
+        self._state = ConjugateGradients(problem.working_gram, self.weight, residual, pruned)
+
+    def iterate(self) -> None:
+        self._state.iterate()
