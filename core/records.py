@@ -147,6 +147,32 @@ class RunResult(Noun):
         return max(self.layers, key=lambda layer: layer.relative_error)
 
 
+DescentName = Literal["admm", "adam", "sgd", "cg"]
+DESCENTS: dict[DescentName, str] = {"admm": "ADMM", "adam": "Adam", "sgd": "SGD", "cg": "Conjugate gradients"}
+
+
+class Trace(Noun):
+    """One descent for a mask that is given. Entry k is after k iterations: relative error, and seconds so far without counting errors."""
+
+    name: DescentName
+    errors: tuple[float, ...]
+    seconds: tuple[float, ...]
+
+    def iterations_to(self, error: float) -> int | None:
+        """After how many iterations its error is at most this for the first time; None if never."""
+        return next((k for k, reached in enumerate(self.errors) if reached <= error), None)
+
+
+class Convergence(Noun):
+    """How several descents near the least error of one mask; all begin at the weights with the mask removed."""
+
+    traces: tuple[Trace, ...]
+    sweep: float  # the relative error of SparseGPT's sweep on this mask, and its seconds with its factorisation
+    sweep_seconds: float
+    optimum: float
+    iterations: int
+
+
 class Started(Noun):
     """The model is loaded and its layers are found."""
 
