@@ -79,7 +79,7 @@ class Desk:
 
     def solve(self, name: str, spec: RunSpec) -> LayerSolution:
         """One layer, as a run of `spec` would solve it. Raises BadInput, IllConditioned."""
-        return solve(self.problem(name), spec.method, spec.pattern, refit=spec.refit)
+        return solve(self.problem(name), spec.method, spec.pattern, update=spec.update, refit=spec.refit)
 
     def record(self, name: str, solution: LayerSolution, *, tolerance: float = 0.01, iterations: int = 20) -> LayerRecord:
         """The record of a solution of this layer, its optimum sought with so many products at most."""

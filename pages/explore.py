@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.ui import activity, address, answer, controls, layout, planned, view
+from app.ui import activity, address, answer, controls, layout, planned, previewed, view
 
 layout.begin("What does this pruning do to this model?")
 notes = address.arrive()
@@ -21,6 +21,7 @@ address.write(form.spec, seen.key if seen.record else None)
 layout.link_notes(notes, on_dismiss=address.dismiss)
 layout.complaints(form.complaints)
 planned.draw_refusal(form.spec)
+replaced = False  # whether something newer stands in the place of the last answer
 if seen.problem:
     layout.note(seen.problem, tone="bad", title="This cannot be run as it is.")
 elif form.spec and seen.record and seen.active:
@@ -28,11 +29,13 @@ elif form.spec and seen.record and seen.active:
 elif form.spec and seen.record and seen.record.state in ("failed", "cancelled"):
     activity.draw_ended(seen.record)
 elif form.spec and not (seen.answer and seen.answer.fits):
-    planned.draw_plan(form.spec)
+    preview = previewed.look(form.spec)
+    previewed.draw_preview(form.spec, preview)
+    replaced = preview.answer is not None
 if seen.outdated:
     layout.note("This was computed with another model, text or version of the method than are here now. Run computes it anew.")
 
-if seen.answer:
+if seen.answer and not replaced:
     answer.draw_answer(seen.answer)
-elif not seen.active:
+elif not seen.answer and not seen.active and not replaced:
     answer.draw_empty()

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from app.figures import numbers
 from app.link import to_words
 from core.patterns import Pattern, SemiStructured, Structured
+from core.previews import Preview
 from core.records import LayerRecord, RunResult
 from core.spec import METHOD_LABELS, UPDATES, RunSpec
 
@@ -54,21 +55,18 @@ def short_name(layer: LayerRecord) -> str:
 
 def finding(result: RunResult) -> str:
     """What this run shows: how far from the optimum, where it hurts most, what it costs in perplexity."""
-    name = METHOD_LABELS[result.spec.method.name] + (" with refit" if result.spec.refit else "")
-    if result.spec.update != "own":
-        name = f"{name}'s mask with the update {UPDATES[result.spec.update]}"
-    gap, worst = result.median_gap, result.worst
+    worst = result.worst
     if worst.relative_error <= 0:
-        return f"{name} changes no layer's output here: nothing that matters was removed."
-    if gap < _AT_OPTIMUM:
-        first = f"{name} reaches the best possible error for its mask: what is lost, the mask has lost."
-    elif not math.isfinite(gap):
-        first = f"{name} makes an error where none was needed: other values of the kept weights would have lost nothing."
-    else:
-        first = f"{name} leaves {numbers.over_optimum(gap)} the best possible error for its mask (median of the layers)."
-    beside = "" if worst.gap < _AT_OPTIMUM else f", {numbers.over_optimum(worst.gap)} its optimum"
-    second = f"Worst layer: {short_name(worst)} with error {numbers.error(worst.relative_error)}{beside}."
-    return f"{first} {second} {_cost(result.dense.perplexity, result.pruned.perplexity)}"
+        return f"{_method(result.spec)} changes no layer's output here: nothing that matters was removed."
+    return f"{_over_optimum(result.spec, result.median_gap)} {_worst(worst)} {_cost(result.dense.perplexity, result.pruned.perplexity)}"
+
+
+def preview_finding(preview: Preview) -> str:
+    """What a preview shows, in the words of a run's finding."""
+    worst = preview.worst
+    if worst.relative_error <= 0:
+        return f"{_method(preview.spec)} would change no layer's output: nothing that matters would be removed."
+    return f"{_over_optimum(preview.spec, preview.median_gap)} {_worst(worst)} {_cost(preview.dense.perplexity, preview.pruned.perplexity)}"
 
 
 def caution(result: RunResult) -> str:
@@ -80,6 +78,24 @@ def caution(result: RunResult) -> str:
     inputs = numbers.count(widest.shape[1])
     return (f"Only {numbers.count(widest.tokens)} calibration tokens for layers with up to {inputs} inputs: "
             "with fewer tokens than inputs the best possible error is close to zero for any mask. Use more calibration windows.")
+
+
+def _method(spec: RunSpec) -> str:
+    name = METHOD_LABELS[spec.method.name] + (" with refit" if spec.refit else "")
+    return name if spec.update == "own" else f"{name}'s mask with the update {UPDATES[spec.update]}"
+
+
+def _over_optimum(spec: RunSpec, gap: float) -> str:
+    if gap < _AT_OPTIMUM:
+        return f"{_method(spec)} reaches the best possible error for its mask: what is lost, the mask has lost."
+    if not math.isfinite(gap):
+        return f"{_method(spec)} makes an error where none was needed: other values of the kept weights would have lost nothing."
+    return f"{_method(spec)} leaves {numbers.over_optimum(gap)} the best possible error for its mask (median of the layers)."
+
+
+def _worst(worst: LayerRecord) -> str:
+    beside = "" if worst.gap < _AT_OPTIMUM else f", {numbers.over_optimum(worst.gap)} its optimum"
+    return f"Worst layer: {short_name(worst)} with error {numbers.error(worst.relative_error)}{beside}."
 
 
 def _sample(name: str, words: Mapping[str, str], named: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ from app.figures import findings, numbers, tables
 from app.figures.layer_errors import layer_errors
 from app.figures.style import chart_config
 from app.link import command_line
-from app.ui import layout, planned
+from app.ui import layout, planned, previewed
 from app.ui.layout import Figure
 from app.ui.paint import first_paint
 from app.ui.takeaway import take_away
@@ -40,7 +40,7 @@ def draw_answer(answer: Answer) -> None:
     with st.container(key="answer" if answer.fits else "old-answer", gap="small"):
         layout.heading(findings.describe(result.spec), findings.describe_rest(result.spec), _origin(answer))
         layout.figures(_figures(result))
-        layout.sentence(findings.finding(result))
+        layout.sentence(" ".join(filter(None, (previewed.compare(result) if answer.fits else "", findings.finding(result)))))
         if findings.caution(result):
             layout.note(findings.caution(result))
         if first_paint():

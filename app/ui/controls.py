@@ -42,7 +42,7 @@ def fill(spec: RunSpec) -> None:
     state.set_widget("model", spec.model)
     state.set_widget("method", spec.method.name)
     state.set_widget("pattern_kind", pattern.kind)
-    state.set_widget("sparsity", 100 * getattr(pattern, "sparsity", 0.5))
+    state.set_widget("sparsity", round(100 * getattr(pattern, "sparsity", 0.5), _DIGITS - 2))  # 0.57 is not 57 % in binary
     state.set_widget("n", getattr(pattern, "n", _N.default))
     state.set_widget("m", getattr(pattern, "m", _M.default))
     for field in (*_FLAT, *_parameters(spec.method.name)):

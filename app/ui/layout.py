@@ -54,6 +54,11 @@ def sentence(text: str) -> None:
     st.html(f"<p class='ps-finding'>{escape(text)}</p>")
 
 
+def aside(text: str) -> None:
+    """A remark in small: how something was measured, say."""
+    st.html(f"<p class='ps-remark'>{escape(text)}</p>")
+
+
 def figures(items: Sequence[Figure]) -> None:
     """A row of numbers."""
     cells = "".join(

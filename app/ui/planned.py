@@ -71,6 +71,17 @@ def _draw(spec: RunSpec, asking: bool) -> None:
         return
     plan = planning.plan
     layout.figures(_figures(plan))
+    _layers(plan)
+
+
+def draw_layers(spec: RunSpec) -> None:
+    """The list of layers alone, where the plan is at hand."""
+    plan = resources.jobs().plan(spec).plan
+    if plan is not None:
+        _layers(plan)
+
+
+def _layers(plan: Plan) -> None:
     listed = st.expander(f"The {numbers.plural(len(plan.layers), 'layer')} that will be pruned", key="planned-layers",
                          on_change="rerun")
     if listed.open:

@@ -9,10 +9,14 @@ import streamlit as st
 from pydantic import ValidationError
 
 from app.jobs import Jobs
+from cache.keys import dense_key
 from cache.records import RunRecord
 from cache.store import Store, default_home
-from core.records import RunResult
+from core.errors import PruneError
+from core.records import Evaluated, RunResult
+from core.revisions import revisions
 from core.sources import ModelSource, list_models
+from core.spec import RunSpec
 
 GALLERY = Path(__file__).parents[1] / "gallery"
 
@@ -38,6 +42,16 @@ def newest_demo() -> RunRecord | None:
     finished = store().runs(limit=1_000_000, states=("finished",))
     demo = sorted((record for record in finished if record.spec.model == "demo"), key=lambda record: record.ended or 0.0)
     return next((record for record in reversed(demo) if store().result(record.key) is not None), None)
+
+
+def dense(spec: RunSpec) -> Evaluated | None:
+    """The unpruned model's perplexity under the spec's protocol, where a run in the store or a shipped one has measured it."""
+    try:
+        key = dense_key(spec, revisions(spec))
+    except PruneError:
+        return None
+    shipped = (result.dense for result in gallery() if dense_key(result.spec, result.revisions) == key)
+    return store().dense(key) or next(shipped, None)
 
 
 @st.cache_data(ttl=20, show_spinner=False)

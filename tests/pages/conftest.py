@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app import desks
+from app.answers import Answers, Asked
 from app.jobs import Jobs
+from app.questions import Question
 from app.ui import resources
 from cache.records import RunRecord
 from cache.store import Store
@@ -59,6 +62,23 @@ def keep(store: Store) -> Callable[..., str]:
         return key
 
     return put
+
+
+@pytest.fixture
+def answers_here(monkeypatch: pytest.MonkeyPatch) -> list[Question]:
+    """Questions are answered by the real desk, in this process instead of a worker's; returns what was asked and computed."""
+    computed: list[Question] = []
+    known: dict[Question, object] = {}
+
+    def ask(_: Answers, question: Question, *, place: str, wait: float = 0.0) -> Asked:
+        if question not in known:
+            computed.append(question)
+            known[question] = desks.answer(question)
+        answer = known[question]
+        return (Asked(state="failed", error=answer.words) if isinstance(answer, desks.Failure) else Asked(state="ready", answer=answer))
+
+    monkeypatch.setattr(Answers, "ask", ask)
+    return computed
 
 
 @pytest.fixture

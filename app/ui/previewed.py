@@ -1,0 +1,86 @@
+"""Before a run: what it would come to, estimated while the controls move. And afterwards: how near the estimate was."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import streamlit as st
+
+from app.figures import findings, numbers, tables
+from app.figures.layer_errors import layer_errors
+from app.figures.style import chart_config
+from app.questions.preview import PreviewQuestion
+from app.ui import asking, layout, planned, resources, state
+from app.ui.asking import Shown
+from app.ui.layout import Figure
+from app.ui.takeaway import take_away
+from core.previews import Preview
+from core.records import Evaluated, RunResult
+from core.spec import RunSpec
+
+_CHART_HEIGHT = 380
+_TITLE = "Preview: error of every layer, and the best possible for its mask"
+_DIFFERENCE = ("Preview: every layer is solved from the dense model's Gram matrices, and perplexity is scaled up from the first windows of "
+               "the text. A run collects the Gram matrices anew behind the blocks it has pruned, and reads all windows.")
+
+
+def look(spec: RunSpec) -> Shown:
+    """The preview of a spec, or the one before it, or none yet."""
+    return asking.ask(PreviewQuestion(spec=spec), "preview")
+
+
+def draw_preview(spec: RunSpec, shown: Shown) -> None:
+    """All that is known of a run that was not computed: its preview and its plan."""
+    preview: Preview | None = shown.answer
+    if preview is None:
+        if shown.problem:
+            asking.tell(shown, "")
+        planned.draw_plan(spec)
+        return
+    with st.container(key="preview" if shown.fits else "old-preview", gap="small"):
+        if shown.problem:
+            asking.tell(shown, "")
+        dense = resources.dense(preview.spec)
+        estimate = (dense or preview.dense).perplexity * preview.ratio
+        if shown.fits:
+            state.remember("previewed", (preview.spec, estimate))
+        layout.heading(findings.describe(preview.spec), findings.describe_rest(preview.spec), "preview, not run yet")
+        layout.figures(_figures(preview, dense, estimate))
+        layout.sentence(findings.preview_finding(preview))
+        st.plotly_chart(layer_errors(preview.layers, theme=layout.theme(), title=_TITLE, calibration=preview.calibration,
+                                     height=_CHART_HEIGHT), theme=None, key="preview-errors", config=chart_config("preview-layer-errors"),
+                        alt=f"Preview of the error of {numbers.plural(len(preview.layers), 'layer')}. {findings.preview_finding(preview)}")
+        take_away("preview-errors", partial(tables.layer_rows, preview.layers),
+                  (f"preview of {preview.spec.title}", preview.calibration, _DIFFERENCE))
+        layout.aside(_DIFFERENCE)
+    planned.draw_layers(spec)
+
+
+def compare(result: RunResult) -> str:
+    """What the preview had said of this run, if this tab saw one."""
+    spec, estimate = state.recall("previewed", (None, 0.0))
+    if spec != result.spec:
+        return ""
+    return f"Your run: {numbers.perplexity(result.pruned.perplexity)}; the preview said {numbers.perplexity(estimate)}."
+
+
+def _figures(preview: Preview, dense: Evaluated | None, estimate: float) -> tuple[Figure, ...]:
+    measured = preview.pruned
+    planning = resources.jobs().plan(preview.spec)
+    duration = f"about {numbers.seconds(planning.plan.seconds)}" if planning.plan else "…"
+    scaled = (f"{numbers.perplexity(preview.dense.perplexity)} → {numbers.perplexity(measured.perplexity)} on {measured.protocol}"
+              + (f"; scaled to the dense model's {numbers.perplexity(dense.perplexity)} on {dense.protocol}" if dense else ""))
+    return (
+        Figure(label="Perplexity, dense → preview", hover=scaled,
+               value=f"{numbers.perplexity((dense or preview.dense).perplexity)} → ≈ {numbers.perplexity(estimate)}",
+               note=f"from {measured.windows} × {measured.length} tokens, {measured.text.partition(':')[0]}"),
+        Figure(label="Counted sparsity", value=numbers.percent(preview.counted_sparsity),
+               note=f"of {numbers.count(sum(layer.parameters for layer in preview.layers))} weights in "
+                    f"{numbers.plural(len(preview.layers), 'layer')}",
+               hover="Zeros really there in the pruned layers; embeddings and head are left alone"),
+        Figure(label="Error over optimum, median", value=numbers.over_optimum(preview.median_gap),
+               note=f"worst error: {findings.short_name(preview.worst)}",
+               hover=f"Layer error divided by the least possible for the same mask, on {preview.calibration}"),
+        Figure(label="A full run", value=duration, note=f"this preview took {numbers.seconds(preview.seconds)}",
+               hover="Estimated from the multiply-adds counted and the matrix rate measured on this machine"),
+    )

@@ -1,0 +1,69 @@
+"""Explore before a run: the preview follows the controls, says what it is, and is remembered when the run is there."""
+
+import json
+
+import pytest
+
+from app.figures import numbers
+from app.questions.preview import PreviewQuestion
+from app.ui import resources
+from core.spec import make_method
+from tests.pages.conftest import SMALL, charts, said
+
+WORDS = {"windows": "4", "length": "32", "evaluation_windows": "4", "evaluation_length": "64", "method": "wanda"}
+
+
+@pytest.fixture(autouse=True)
+def no_gallery(monkeypatch, tmp_path):
+    monkeypatch.setattr(resources, "GALLERY", tmp_path)
+    resources.gallery.clear()
+    yield
+    resources.gallery.clear()
+
+
+def test_a_preview_stands_where_the_answer_will_be(visit, keep, small_result, answers_here):
+    keep(small_result)
+    page = visit(words=WORDS)
+    text = said(page)
+    assert "demo · Wanda" in text
+    assert "preview, not run yet" in text
+    assert "an earlier answer" not in text
+    (shown,) = charts(page)
+    names = {name for trace in json.loads(shown)["data"] for name in trace.get("customdata") or []}
+    assert names == {layer.name for layer in small_result.layers}
+    assert not page.button(key="run_button").disabled
+
+
+def test_it_follows_the_controls(visit, keep, small_result, answers_here):
+    keep(small_result)
+    page = visit(words=WORDS)
+    page.slider(key="sparsity").set_value(70.0).run()
+    assert numbers.percent(0.7) in said(page)
+    assert [question.spec.pattern.sparsity for question in answers_here if isinstance(question, PreviewQuestion)] == [0.5, 0.7]
+    page.slider(key="sparsity").set_value(50.0).run()
+    assert len(answers_here) == 2
+
+
+def test_a_share_of_a_link_is_a_whole_number_on_the_slider(visit, answers_here):
+    assert visit(words={**WORDS, "pattern": "0.57"}).slider(key="sparsity").value == 57.0
+
+
+def test_a_preview_that_fails_says_why_and_the_plan_stays_possible(visit, answers_here):
+    page = visit(words={**WORDS, "method": "thanos", "damping": "0"})
+    assert "There is no answer to this." in said(page)
+    assert "damping" in said(page)
+
+
+def test_the_run_says_how_near_the_preview_was(visit, keep, store, answers_here):
+    from core import prune
+    from core.records import Finished
+
+    page = visit(words=WORDS)
+    spec = SMALL.model_copy(update={"method": make_method("wanda")})
+    (result,) = (event.result for event in prune(spec) if isinstance(event, Finished))
+    keep(result)
+    page.run()
+    text = said(page)
+    assert f"Your run: {numbers.perplexity(result.pruned.perplexity)}; the preview said" in text
+    estimate = float(text.partition("the preview said ")[2].split(".")[0] + "." + text.partition("the preview said ")[2].split(".")[1])
+    assert estimate == pytest.approx(result.pruned.perplexity, rel=0.05)
