@@ -47,7 +47,7 @@ class Desk:
                 for name in item.layers:
                     weight = self.linears[name].weight.to(opened.device)
                     shared = shared.with_weight(weight, name) if shared else LayerProblem(
-                        weight=weight, gram=gram, tokens=item.tokens, name=name)
+                        weight=weight, gram=gram, mean=item.mean.to(opened.device), tokens=item.tokens, name=name)
                     self._problems[name] = shared
         self._dense: Evaluated | None = None
 

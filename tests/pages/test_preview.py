@@ -10,7 +10,7 @@ from app.ui import resources
 from core.spec import make_method
 from tests.pages.conftest import SMALL, charts, said
 
-WORDS = {"windows": "4", "length": "32", "evaluation_windows": "4", "evaluation_length": "64", "method": "wanda"}
+WORDS = {"windows": "4", "length": "32", "evaluation_windows": "4", "evaluation_length": "64", "method": "magnitude"}
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def test_a_preview_stands_where_the_answer_will_be(visit, keep, small_result, an
     keep(small_result)
     page = visit(words=WORDS)
     text = said(page)
-    assert "demo · Wanda" in text
+    assert "demo · Magnitude" in text
     assert "preview, not run yet" in text
     assert "an earlier answer" not in text
     (shown,) = charts(page)
@@ -59,7 +59,7 @@ def test_the_run_says_how_near_the_preview_was(visit, keep, store, answers_here)
     from core.records import Finished
 
     page = visit(words=WORDS)
-    spec = SMALL.model_copy(update={"method": make_method("wanda")})
+    spec = SMALL.model_copy(update={"method": make_method("magnitude")})
     (result,) = (event.result for event in prune(spec) if isinstance(event, Finished))
     keep(result)
     page.run()
