@@ -17,8 +17,8 @@ with st.sidebar:
 form = curve_controls.read()
 now = curve_runs.look(form.sweep)
 with button:
-    curve_runs.draw_button(form.sweep, now)
-curve_controls.write(form.asked)
+    curve_runs.draw_button(now, ready=not form.complaints)
+curve_controls.write(form)
 
 layout.link_notes(notes, on_dismiss=curve_controls.dismiss)
 layout.complaints(form.complaints)

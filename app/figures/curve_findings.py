@@ -83,7 +83,7 @@ def _lowest(series: Sequence[Series]) -> str:
                     key=lambda entry: entry[0].value(perplexity))
     first, name = ranked[0]
     level = [label for spot, label in ranked[1:] if tied(first, spot)]
-    where = f"At {_at(pattern, first)}, the most that all {len(series)} have,"
+    where = f"At {_at(pattern, first)}, the most that {_all(len(series))} have,"
     seeds = min(len(spot.points) for spot, _ in ranked)
     given = " (one seed each)" if seeds == 1 else ""
     if level:
@@ -139,6 +139,11 @@ def _name(spec: RunSpec, series: Sequence[Series]) -> str:
     mine = {getattr(spot.points[0].spec.method, "block_size", None)
             for one in series if one.method == spec.method.name for spot in one.spots}
     return METHOD_LABELS[spec.method.name] + (f" (B = {block})" if len(mine) > 1 else "")
+
+
+def _all(count: int) -> str:
+    words = {2: "both", 3: "all three", 4: "all four", 5: "all five", 6: "all six"}
+    return words.get(count, f"all {count}")
 
 
 def _worth(spot: Spot) -> str:

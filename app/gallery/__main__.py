@@ -72,6 +72,8 @@ def main(words: Iterable[str] | None = None) -> None:
     if chosen.missing:
         there = {result.spec: result.revisions for result in (*known().values(), *read_points(POINTS))}
         specs = [spec for spec in specs if there.get(spec) != revisions(spec)]
+    if not specs:
+        return
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["core.pipeline"])
     dense: Evaluated | None = None

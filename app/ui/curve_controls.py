@@ -72,21 +72,24 @@ def dismiss() -> None:
     state.forget("curves_notes")
 
 
-def write(asked: Asked) -> None:
-    """Make the link say what the controls say."""
-    words = curve_words.write(asked)
-    if words != st.query_params.to_dict():
+def write(form: Form) -> None:
+    """Make the link say what the controls say, once it can be said."""
+    words = curve_words.write(form.asked)
+    if not form.complaints and words != st.query_params.to_dict():
         st.query_params.from_dict(words)
 
 
 def fill(asked: Asked) -> None:
-    """Set every control, before any is drawn; other tabs get their defaults at the first visit."""
+    """Set every control, before any is drawn; those of other tabs at the first visit only."""
     words = link.to_words(asked.base)
     state.set_widget(f"{_PRE}tab", asked.tab)
     state.set_widget(f"{_PRE}model", asked.base.model)
     for field in _BASE:
         state.set_widget(field.word, field.read(words.get(field.word.removeprefix(_PRE))))
+    first = not state.recall("curves_arrived", False)
     for tab, about in TABS.items():
+        if tab != asked.tab and not first:
+            continue
         for word, texts in (asked.lists if tab == asked.tab else about.lists).items():
             _set(tab, word, texts)
 

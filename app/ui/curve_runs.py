@@ -58,16 +58,16 @@ def look(sweep: Sweep) -> State:
         failed=tuple(record for _, record in pairs if record is not None and record.state == "failed"))
 
 
-def draw_button(sweep: Sweep, now: State) -> None:
-    """The page's one primary button, with what it would take."""
-    count = len(now.missing)
+def draw_button(now: State, *, ready: bool) -> None:
+    """The page's one primary button, with what it would take. Not `ready`: something in the controls must be changed first."""
+    count, can = len(now.missing), ready and now.problem is None
     label = (f"Compute the missing {numbers.plural(count, 'point')}" if count else
              f"Computing {numbers.plural(len(now.active), 'point')}…" if now.active else "Every point is there")
-    st.button(label, key="curves_compute", type="primary", width="stretch", disabled=not count or now.problem is not None,
+    st.button(label, key="curves_compute", type="primary", width="stretch", disabled=not count or not can,
               on_click=_compute, args=(now.missing,))
-    if count and now.problem is None:
+    if count and can:
         asking = _seconds(now)[1]
-        st.fragment(_draw_estimate, run_every=1.0 if asking else None)(now)
+        st.fragment(_draw_estimate, run_every=1.0 if asking else None)(now, asking)
 
 
 def draw_activity(now: State) -> None:
@@ -168,8 +168,10 @@ def _seconds(now: State) -> tuple[float | None, bool]:
     return (None if math.isnan(total) else total), asking
 
 
-def _draw_estimate(now: State) -> None:
+def _draw_estimate(now: State, asked: bool) -> None:
     seconds, asking = _seconds(now)
+    if asked and not asking:
+        st.rerun()  # and ask no more
     if seconds is not None:
         st.caption(f"about {numbers.seconds(seconds)}, one after the other")
     elif asking:

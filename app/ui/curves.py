@@ -210,7 +210,7 @@ def _facts(form: Form, points: Sequence[Point], papers: Sequence[Published]) -> 
         ("Calibration", texts),
         ("Lines and bands", "medians over the seeds; bands from the least to the greatest, where there are several seeds"),
         ("Points", f"{len(points)}, {shipped} of them shipped with PruneScope; computed on "
-         f"{', '.join(dict.fromkeys(point.machine for point in points))}"),
+         + " and on ".join(dict.fromkeys(point.machine for point in points))),
         ("Published numbers", _paper_words(form, papers)),
     ]
     return [*facts, *(("Doubt", text) for text in dict.fromkeys(number.doubt for number in papers if number.doubt))]

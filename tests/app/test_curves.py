@@ -101,7 +101,7 @@ def test_the_finding_names_the_lowest_at_the_largest_common_sparsity():
     points = [point("wanda", "0.5", 33.0), point("wanda", "0.7", 60.0), point("thanos", "0.5", 30.0), point("thanos", "0.7", 45.0),
               point("frontier", "0.5", 29.8)]
     said = curve_findings.sparsity_finding(series_of(points, counted), DENSE)
-    assert "At 50.0 % counted sparsity, the most that all 3 have, Frontier is lowest: perplexity 29.80" in said
+    assert "At 50.0 % counted sparsity, the most that all three have, Frontier is lowest: perplexity 29.80" in said
     assert "below Thanos (30.00) (one seed each)" in said
     assert "Frontier at every computed sparsity (to 50.0 %)" in said
     assert "Thanos up to 50.0 %" in said
