@@ -8,6 +8,7 @@ layout.begin("What is going on, what have I done?")
 page = listing.choose()
 listing.draw_dialog()
 if page.records:
+    listing.draw_marked()
     listing.draw_list(page)
 else:
     listing.draw_empty()

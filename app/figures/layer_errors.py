@@ -28,7 +28,7 @@ def layer_errors(layers: Sequence[LayerRecord], *, theme: Theme = "light", title
     marks = module_marks(layer.module for layer in layers)
     last = max([layer.block for layer in layers], default=0) if blocks is None else blocks - 1
     room = last < _SIDE_BY_SIDE
-    for place, ((module, mark), label) in enumerate(zip(marks.items(), _short(marks), strict=True)):
+    for place, ((module, mark), label) in enumerate(zip(marks.items(), short_modules(marks), strict=True)):
         offset = _SPREAD * (place / (len(marks) - 1) - 0.5) if room and len(marks) > 1 else 0.0
         mine = sorted((layer for layer in layers if layer.module == module), key=lambda layer: layer.block)
         xs = [layer.block + offset for layer in mine]
@@ -94,7 +94,7 @@ def _scale(layers: Sequence[LayerRecord]) -> dict[str, object]:
     return {"type": "linear", "rangemode": "tozero", "exponentformat": "none"}
 
 
-def _short(modules: Sequence[str] | dict[str, Mark]) -> list[str]:
+def short_modules(modules: Sequence[str] | dict[str, Mark]) -> list[str]:
     """`q_proj` instead of `self_attn.q_proj`, where that is still unambiguous."""
     ends = [module.rpartition(".")[2] for module in modules]
     return ends if len(set(ends)) == len(ends) else list(modules)

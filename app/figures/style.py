@@ -7,7 +7,7 @@ colours are Paul Tol's 'bright' scheme, so that a module is not mistaken for a m
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -48,6 +48,9 @@ METHOD_MARKS: dict[str, Mark] = {
 }
 _MODULES = (("#4477AA", "circle"), ("#EE6677", "square"), ("#228833", "diamond"), ("#AA3377", "triangle-up"),
             ("#CC8B1C", "triangle-down"), ("#3FA7C8", "pentagon"), ("#A08B73", "star"), ("#9B6FD0", "hexagon"))
+_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+GLYPHS = {"square": "■", "circle": "●", "diamond": "◆", "triangle-up": "▲", "triangle-down": "▼", "cross": "✚", "star": "★",
+          "x": "✖", "hexagon": "⬢", "pentagon": "⬟", "circle-x": "⊗"}  # the markers, in text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +77,19 @@ def dense_mark(theme: Theme) -> Mark:
 def method_mark(name: str) -> Mark:
     """The mark of a method; one that has none yet is drawn in the colour of 'dsnot', as a hollow mark's partner."""
     return METHOD_MARKS.get(name, Mark(color="#7F7F7F", symbol="circle-x"))
+
+
+def run_marks(methods: Sequence[str]) -> list[Mark]:
+    """A mark for each run of a comparison: its method's; a marker or dash that is taken is replaced by the next that is free."""
+    marks: list[Mark] = []
+    for method in methods:
+        own = method_mark(method)
+        symbols = [own.symbol, *(symbol for _, symbol in _MODULES)]
+        dashes = [own.dash, *_DASHES]
+        symbol = next((symbol for symbol in symbols if all(symbol != mark.symbol for mark in marks)), own.symbol)
+        dash = next((dash for dash in dashes if all((own.color, dash) != (mark.color, mark.dash) for mark in marks)), own.dash)
+        marks.append(Mark(color=own.color, symbol=symbol, dash=dash))
+    return marks
 
 
 def module_marks(modules: Iterable[str]) -> dict[str, Mark]:

@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 
+from app.figures.comparison import Compared, common_layers
 from core.records import LayerRecord, PlannedLayer, RunResult
 
 LAYER_COLUMNS = ("layer", "block", "module", "outputs", "inputs", "counted_sparsity", "relative_error", "optimum_error",
@@ -38,6 +39,26 @@ def layers_protocol(result: RunResult) -> tuple[str, ...]:
     """What the numbers of a run's layers stand on, a line each."""
     return (result.spec.title, f"calibration: {result.calibration}", f"evaluation: {result.pruned.protocol}",
             f"perplexity: dense {result.dense.perplexity!r}, pruned {result.pruned.perplexity!r}")
+
+
+def compared_rows(runs: Sequence[Compared]) -> list[dict[str, object]]:
+    """One row a run: its settings, then what was found."""
+    return [{"run": run.label, **run.settings, "dense perplexity": run.result.dense.perplexity,
+             "pruned perplexity": run.result.pruned.perplexity, "counted sparsity": run.result.counted_sparsity,
+             "median error over optimum": 1 + run.result.median_gap, "seconds": run.result.seconds,
+             "peak memory bytes": run.result.peak_memory_bytes, "measured on": run.result.pruned.protocol} for run in runs]
+
+
+def compared_layers(runs: Sequence[Compared]) -> list[dict[str, object]]:
+    """One row a layer that all runs have: the error of each, then the least possible for its mask."""
+    return [{"layer": name, **{run.label: run.layers[name].relative_error for run in runs},
+             **{f"{run.label}, best possible": run.layers[name].optimum_error for run in runs},
+             **{f"{run.label}, counted sparsity": run.layers[name].counted_sparsity for run in runs}} for name in common_layers(runs)]
+
+
+def compared_protocol(runs: Sequence[Compared]) -> tuple[str, ...]:
+    """What the numbers of a comparison stand on, a line each."""
+    return tuple(f"{run.label}: {line}" for run in runs for line in layers_protocol(run.result))
 
 
 def rows_csv(rows: Sequence[Mapping[str, object]], protocol: Sequence[str]) -> str:

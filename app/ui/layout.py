@@ -84,6 +84,13 @@ def link_notes(notes: Sequence[str], *, on_dismiss: Callable[[], None]) -> None:
         st.button("Dismiss", key="dismiss", on_click=on_dismiss)
 
 
+def cautions(title: str, texts: Sequence[str]) -> None:
+    """What must be known before an answer is believed: nothing, one remark, or several."""
+    if texts:
+        items = escape(texts[0]) if len(texts) == 1 else f"<ul>{''.join(f'<li>{escape(text)}</li>' for text in texts)}</ul>"
+        st.html(f"<div class='ps-note ps-bad' role='alert'><strong>{escape(title)}</strong> {items}</div>")
+
+
 def complaints(texts: Sequence[str]) -> None:
     """What must be changed in the controls before anything can be computed."""
     for text in texts:

@@ -13,6 +13,7 @@ import streamlit as st
 
 from app.figures import findings, numbers
 from app.ui import activity, layout, resources, state
+from app.ui.compared import MOST
 from cache.records import ACTIVE, RunRecord
 
 PAGE = 25
@@ -22,7 +23,8 @@ FILTERS: dict[str, tuple[str, ...] | None] = {
 }
 _HEAD = ("<div class='ps-row ps-head'><span>Run</span><span title='On the evaluation text of the run; open it for the protocol'>"
          "Perplexity, dense → pruned</span><span>State</span><span>When</span></div>")
-EXPLORE = Path(__file__).resolve().parents[2] / "pages" / "explore.py"
+PAGES = Path(__file__).resolve().parents[2] / "pages"
+EXPLORE, COMPARE = PAGES / "explore.py", PAGES / "compare.py"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +100,8 @@ def _draw_active(key: str) -> None:
 
 def _draw_row(record: RunRecord) -> None:
     with st.container(horizontal=True, vertical_alignment="center", wrap=False):
+        st.checkbox("Mark to compare", key=f"mark-{record.key}", value=record.key in _marked(), disabled=record.state != "finished",
+                    on_change=_mark, args=(record.key,), label_visibility="collapsed", help=None)
         st.html(_row(record))
         st.button("Open", key=f"open-{record.key}", on_click=state.remember, args=("open", record.key))
         actions = _actions(record)
@@ -105,6 +109,34 @@ def _draw_row(record: RunRecord) -> None:
         if chosen in actions:
             actions[chosen](record)
             st.rerun()
+
+
+def draw_marked() -> None:
+    """What is marked to be compared, on any page of the list; nothing while nothing is."""
+    marked = _marked()
+    if not marked:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", key="marked"):
+        enough = 2 <= len(marked) <= MOST
+        st.html(f"<span class='ps-under'>{numbers.plural(len(marked), 'run')} marked to compare"
+                f"{'' if enough else f'; 2 to {MOST} stand side by side'}</span>", width="content")
+        st.button("Compare", key="compare-marked", disabled=not enough, on_click=state.remember, args=("compare", marked))
+        st.button("Clear", key="clear-marked", type="tertiary", on_click=_clear)
+
+
+def _marked() -> tuple[str, ...]:
+    return state.recall("marked", ())
+
+
+def _mark(key: str) -> None:
+    marked = tuple(word for word in _marked() if word != key)
+    state.remember("marked", (*marked, key) if state.widget(f"mark-{key}") else marked)
+
+
+def _clear() -> None:
+    for key in _marked():
+        state.set_widget(f"mark-{key}", False)
+    state.forget("marked")
 
 
 def _actions(record: RunRecord) -> dict[str, Callable[[RunRecord], None]]:
@@ -124,11 +156,15 @@ def _delete(record: RunRecord) -> None:
 
 
 def follow() -> None:
-    """Go to the run whose button was pressed."""
+    """Go to the run whose button was pressed, or to the comparison."""
     key = state.recall("open", "")
     if key:
         state.forget("open")
         st.switch_page(EXPLORE, query_params={"run": key})
+    marked: tuple[str, ...] = state.recall("compare", ())
+    if marked:
+        state.forget("compare")
+        st.switch_page(COMPARE, query_params={"runs": ",".join(marked)})
 
 
 def _row(record: RunRecord) -> str:

@@ -62,14 +62,24 @@ def models() -> tuple[ModelSource, ...]:
 
 @st.cache_resource(show_spinner=False)
 def gallery() -> tuple[RunResult, ...]:
-    """Results of the demo model that were computed by this code and shipped with it; unreadable files are left out."""
-    found: list[RunResult] = []
-    for path in sorted(GALLERY.glob("*.json")):
+    """Results of the demo model that were computed by this code and shipped with it."""
+    return tuple(shipped().values())
+
+
+def shipped() -> dict[str, RunResult]:
+    """The gallery by its names, such as `thanos-0.5`; unreadable files are left out."""
+    return _read_gallery(str(GALLERY))
+
+
+@st.cache_resource(show_spinner=False)
+def _read_gallery(folder: str) -> dict[str, RunResult]:
+    found: dict[str, RunResult] = {}
+    for path in sorted(Path(folder).glob("*.json")):
         try:
-            found.append(RunResult.model_validate_json(path.read_bytes()))
+            found[path.stem.removeprefix("0-")] = RunResult.model_validate_json(path.read_bytes())
         except (OSError, ValidationError):
             logging.getLogger(__name__).warning("not a result of this version: %s", path)
-    return tuple(found)
+    return found
 
 
 @st.cache_resource(show_spinner=False)
