@@ -82,7 +82,7 @@ def errors(runs: Sequence[Compared], *, theme: Theme = "light", height: int = 36
             text = [t for group in groups for t in (*(_layer_hover(run, run.layers[name]) for name in group), "")]
             figure.add_trace(go.Scatter(
                 x=xs, y=ys, text=text, mode="lines+markers", name=escape(run.label) + ("" if solid else ", optimum"), showlegend=solid,
-                legendgroup=run.label, hovertemplate="%{text}<extra></extra>", opacity=1 if solid else 0.75,
+                legendgroup=escape(run.label), hovertemplate="%{text}<extra></extra>", opacity=1 if solid else 0.75,
                 line={"color": run.mark.color, "width": 1.5 if solid else 0.8, "dash": run.mark.dash if solid else "dot"},
                 marker={"symbol": run.mark.symbol if solid else run.mark.hollow, "size": size if solid else size - 1,
                         "color": run.mark.color, "line": {"width": 0 if solid else 1.3}}))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ from core.records import LayerRecord, RunResult
 from core.spec import METHOD_LABELS
 
 OWN = "Its own parameters"
-_NAMED = ("Method", "Pattern", "Outlier rows α", "Exact refit")  # said in a label wherever runs differ in it
+_NAMED = ("Model", "Method", "Pattern", "Outlier rows α", "Exact refit")  # said in a label wherever runs differ in it
 _USUAL = ("no", "automatic", "auto", "")
 _UNSAID = ((OWN, "none"), ("Outlier rows α", "0"), ("Seed", "0"))
 _VERSIONS = ("Method's version", "Core's version")
@@ -45,10 +44,11 @@ class Difference:
 
 def compare(results: Sequence[RunResult]) -> tuple[Compared, ...]:
     """Labels, marks and settings for runs side by side."""
-    settings = _aligned([_settings(result) for result in results])
+    everything = [_settings(result) for result in results]
+    settings = _aligned(everything)
     marks = run_marks([result.spec.method.name for result in results])
     return tuple(Compared(label=label, mark=mark, settings=found, result=result)
-                 for label, mark, found, result in zip(_labels(settings), marks, settings, results, strict=True))
+                 for label, mark, found, result in zip(_labels(everything), marks, settings, results, strict=True))
 
 
 def differences(runs: Sequence[Compared]) -> tuple[Difference, ...]:
@@ -133,28 +133,35 @@ def _aligned(found: Sequence[dict[str, str]]) -> list[dict[str, str]]:
 
 
 def _labels(settings: Sequence[Mapping[str, str]]) -> list[str]:
-    """The method, and as much else as it takes to tell the runs apart."""
-    differing = [title for title in (settings[0] if settings else ()) if len({found[title] for found in settings}) > 1]
-    parts = [[found["Model"]] if "Model" in differing else [] for found in settings]
-    for title in ("Method", *(title for title in differing if title not in ("Model", "Method", OWN))):
-        told = [" · ".join(said) for said in parts]
-        if title in _NAMED or len(set(told)) < len(told):
-            for place, (said, found) in enumerate(zip(parts, settings, strict=True)):
-                alone = title not in _NAMED and told.count(told[place]) == 1
-                if not alone and (text := _part(title, found[title])):
-                    said.append(text)
-    told = [" · ".join(said) for said in parts]
-    times, seen = Counter(told), Counter[str]()
-    for place, label in enumerate(told):
-        if times[label] > 1:
-            seen[label] += 1
-            told[place] = f"{label} ({seen[label]})"
-    return told
+    """Model, method, pattern, outlier rows and refit where they differ; of the rest only what it takes to tell runs apart."""
+    def differ(title: str, places: Sequence[int]) -> bool:
+        return len({settings[place].get(title) for place in places}) > 1
+
+    everywhere = range(len(settings))
+    named = [title for title in _NAMED if title == "Method" or differ(title, everywhere)]
+    parts = [[_part(title, found[title]) for title in named] for found in settings]
+    for title in dict.fromkeys(title for found in settings for title in found if title not in _NAMED):
+        for alike in _alike(parts):
+            if differ(title, alike):
+                for place in alike:
+                    parts[place].append(_part(title, settings[place].get(title, "")))
+    for alike in _alike(parts):  # the same in everything: they can only be counted
+        for number, place in enumerate(alike, 1):
+            parts[place][-1] += f" ({number})"
+    return [" · ".join(filter(None, said)) for said in parts]
+
+
+def _alike(parts: Sequence[Sequence[str]]) -> list[list[int]]:
+    """The places of runs that are said in the same words so far."""
+    groups: dict[str, list[int]] = {}
+    for place, said in enumerate(parts):
+        groups.setdefault(" · ".join(filter(None, said)), []).append(place)
+    return [places for places in groups.values() if len(places) > 1]
 
 
 def _part(title: str, text: str) -> str:
     """How a setting is said in a label: `B 64`, `α 0.1`, `exact refit`, `seed 4`."""
-    if title in ("Method", "Pattern"):
+    if title in ("Model", "Method", "Pattern"):
         return text.replace(" of the weights", "").replace(" of the columns", " columns")
     if text in ("yes", "no"):
         return title.lower() if text == "yes" else ""

@@ -1,0 +1,151 @@
+"""Compare without a browser: choosing by link and by marks, what differs, what is told of words that name no run."""
+
+import json
+
+import pytest
+
+from app.figures import numbers
+from app.ui import resources
+from core.records import Finished, RunResult
+from core.spec import make_method
+from tests.pages.conftest import SMALL, charts, link, said
+
+pytestmark = pytest.mark.usefixtures("without_workers")
+
+
+@pytest.fixture(scope="session")
+def other_result() -> RunResult:
+    """A real run that differs from the small one in its method alone."""
+    from core import prune
+
+    spec = SMALL.model_copy(update={"method": make_method("wanda")})
+    (result,) = (event.result for event in prune(spec) if isinstance(event, Finished))
+    return result
+
+
+@pytest.fixture
+def both(keep, small_result, other_result) -> tuple[str, str]:
+    return keep(small_result), keep(other_result)
+
+
+@pytest.fixture
+def compare(visit):
+    """compare("KEY,gallery:NAME"): the page as a link opens it."""
+    def open_page(runs=""):
+        session = visit(twice=False)
+        for word in list(session.query_params):
+            del session.query_params[word]
+        if runs:
+            session.query_params["runs"] = runs
+        session.switch_page("../pages/compare.py").run()
+        session.run()
+        assert not session.exception
+        return session
+
+    return open_page
+
+
+def test_a_first_visit_compares_two_shipped_runs(compare):
+    page = compare()
+    assert link(page) == {"runs": "gallery:sparsegpt-0.5,gallery:thanos-0.5"}
+    assert "only the method differs" in said(page)
+    assert "SparseGPT" in said(page)
+    assert len(charts(page)) == 2
+    assert not page.warning
+
+
+def test_a_link_sets_runs_of_the_store_and_the_gallery_side_by_side(compare, both, small_result, other_result):
+    page = compare(f"{both[0]},{both[1]}")
+    text = said(page)
+    for result in (small_result, other_result):
+        assert f"{numbers.perplexity(result.dense.perplexity)} → {numbers.perplexity(result.pruned.perplexity)}" in text
+    assert "only the method differs" in text
+    assert "Not everything in this link" not in text
+    assert link(page) == {"runs": ",".join(both)}
+    drawn = {name for trace in json.loads(charts(page)[1])["data"] if (name := trace.get("name"))}
+    assert {"Thanos", "Wanda"} <= drawn
+    mixed = said(compare(f"{both[0]},gallery:thanos-0.5"))
+    assert "Perplexities are not measured alike" in mixed
+    assert "Calibrated differently" in mixed
+
+
+@pytest.mark.parametrize(("word", "told"), [
+    ("0" * 64, "is not in this store"), ("<b>x", "'<b>x' names no run"), ("../../etc", "names no run"),
+    ("gallery:none", "'none' is not in the gallery. There are: thanos-0.5"),
+])
+def test_words_that_name_no_run_are_told_with_what_there_is(compare, both, word, told):
+    page = compare(f"{','.join(both)},{word}")
+    assert "Not everything in this link could be used" in said(page)
+    assert told in said(page)
+    assert not any("<b>" in item.proto.body for item in page.main if item.type == "html")
+    page.button(key="dismiss").click().run()
+    assert "Not everything in this link" not in said(page)
+    assert link(page) == {"runs": ",".join(both)}
+
+
+def test_more_than_six_and_words_of_other_pages_are_told(compare):
+    names = [f"gallery:{name}" for name in list(resources.shipped())[:8]]
+    page = compare(",".join(names))
+    assert "At most 6 runs stand side by side; 2 more are left out" in said(page)
+    assert link(page)["runs"].split(",") == names[:6]
+
+
+def test_a_run_that_is_not_finished_says_so(compare, both, keep):
+    waiting = keep(spec=SMALL.model_copy(update={"refit": True}), state="cancelled")
+    assert "is cancelled: it can be compared when it is finished" in said(compare(f"{','.join(both)},{waiting}"))
+
+
+def test_a_run_deleted_meanwhile_leaves_and_is_told(compare, both, store):
+    page = compare(",".join(both))
+    store.delete(both[1])
+    page.run()
+    assert "One more run is needed" in said(page)
+    assert "is not in this store" in said(page)
+    assert link(page) == {"runs": both[0]}
+
+
+def test_runs_are_taken_out_and_groups_of_the_gallery_chosen(compare, both):
+    page = compare(",".join(both))
+    page.button(key=f"remove-{both[0]}").click().run()
+    assert "One more run is needed" in said(page)
+    page.button(key="group-2-4").click().run()
+    assert len(link(page)["runs"].split(",")) == 6
+    assert "only the method differs" in said(page)
+
+
+def test_the_table_of_runs_offers_all_and_searches(compare, both):
+    page = compare(",".join(both))
+    page.button(key="choose").click().run()
+    table = page.dataframe[0].value
+    assert len(table) == 2 + len(resources.shipped())
+    assert page.button(key="compare-picked").label == "Compare"
+    page.text_input(key="find").set_value("wanda 2:4").run()
+    assert set(table["from"]) == {"runs", "shipped"}
+    assert any("Wanda · 2:4" in run for run in page.dataframe[0].value["run"])
+    assert len(page.dataframe[0].value) == 3
+
+
+def test_the_layers_are_a_table_and_the_recipes_are_there(compare, both, small_result):
+    page = compare(",".join(both))
+    page.session_state["compared-details"] = "Every layer"
+    page.run()
+    assert list(page.dataframe[0].value["layer"]) == [layer.name for layer in small_result.layers]
+    assert list(page.dataframe[0].value["Thanos"]) == [layer.relative_error for layer in small_result.layers]
+    page.session_state["compared-details"] = "Repeat it, take it away"
+    page.run()
+    assert [code.value.split("--method ")[1].split()[0] for code in page.code] == ["thanos", "wanda"]
+
+
+def test_marks_on_the_runs_page_lead_to_the_comparison(visit, both):
+    page = visit("runs")
+    page.checkbox(key=f"mark-{both[0]}").check().run()
+    assert page.button(key="compare-marked").disabled
+    page.checkbox(key=f"mark-{both[1]}").check().run()
+    assert "2 runs marked to compare" in said(page)
+    page.button(key="compare-marked").click().run()
+    assert "2 runs of demo" in said(page)
+    assert link(page) == {"runs": ",".join(both)}
+    page.switch_page("../pages/runs.py").run()
+    page.button(key="clear-marked").click().run()
+    assert "marked to compare" not in said(page)
+    assert not page.checkbox(key=f"mark-{both[0]}").value
