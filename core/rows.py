@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.row_kernel import solve_rows_range, sweep_range, trace_range
+from core.row_kernel import exchange_range, solve_rows_range, sweep_range, trace_range
 
 _CHUNK_BYTES = 64 << 20  # of batched systems on a GPU at a time
 
@@ -57,9 +57,25 @@ def trace(inverse: Tensor, weight: Tensor, dead: Tensor, length: int, *, n: int 
     return order, costs
 
 
-def _over_rows(kernel: Callable[..., None], arguments: tuple[Tensor | int, ...], *, rows: int, work: int) -> None:
+def exchange(system: Tensor, linear: Tensor, pruned: Tensor, *, m: int = 0, least: float = 0.0) -> tuple[Tensor, Tensor]:
+    """Row by row, while it gains more than `least`, the best exchange of a kept entry with a pruned one; returns (x, mask) [c, B].
+
+    Minimises xAx − 2gx with x zero on the mask, A = `system` [B, B] positive definite, g = a row of `linear` [c, B]; with m > 0 inside
+    groups of m columns. Every exchange is judged with all kept entries at their best. Rows whose A_KK is singular in this arithmetic
+    are NaN in x and keep their mask. B³/4 multiply-adds a row at half the entries, and B² an exchange.
+    """
+    floor = 10 * torch.finfo(system.dtype).eps * system.diagonal()
+    mask, solution = pruned.clone(memory_format=torch.contiguous_format), torch.zeros_like(linear, memory_format=torch.contiguous_format)
+    if system.is_cuda:
+        _exchange_batched(system, linear, mask, m, least, floor, solution)
+    else:
+        _over_rows(exchange_range, (system, linear, mask, m, least, floor, solution), rows=len(mask), work=len(mask) * len(system) ** 3)
+    return solution, mask
+
+
+def _over_rows(kernel: Callable[..., None], arguments: tuple[Tensor | float, ...], *, rows: int, work: int) -> None:
     """`kernel(*arguments, first, last)` over ranges that cover all rows, on threads where the work is worth it."""
-    arrays: list[np.ndarray | int] = [_array(value) if isinstance(value, Tensor) else value for value in arguments]
+    arrays: list[np.ndarray | float] = [_array(value) if isinstance(value, Tensor) else value for value in arguments]
     threads = min(torch.get_num_threads(), rows, 1 + work // 100_000)
     if threads == 1:
         kernel(*arrays, 0, rows)
@@ -99,3 +115,49 @@ def _solve_batched(system: Tensor, weight: Tensor, subset: Tensor) -> Tensor:
         lower = torch.linalg.cholesky_ex(systems)[0]
         parts.append(torch.cholesky_solve((rows * mask)[:, :, None], lower)[:, :, 0])
     return torch.cat(parts)
+
+
+def _exchange_batched(system: Tensor, linear: Tensor, pruned: Tensor, m: int, least: float, floor: Tensor, solution: Tensor) -> None:
+    """`exchange_range` on a GPU: the tables [rows, B+1, B+1] of many rows at once; a row that is done waits for the others."""
+    size = len(system)
+    chunk = max(1, _CHUNK_BYTES // ((size + 1) ** 2 * system.element_size()))
+    group = torch.arange(size, device=system.device) // max(m, 1)
+    same = (group[:, None] == group) if m else torch.ones(size, size, dtype=torch.bool, device=system.device)
+    for mask, wanted, found in zip(pruned.split(chunk), linear.split(chunk), solution.split(chunk), strict=True):
+        table = torch.zeros(len(mask), size + 1, size + 1, dtype=system.dtype, device=system.device)
+        table[:, :size, :size], table[:, size, :size], table[:, :size, size] = system, wanted, wanted
+        sound = torch.ones(len(mask), dtype=torch.bool, device=system.device)
+        for k in range(size):
+            sound &= mask[:, k] | (table[:, k, k] > floor[k])
+            _pivot(table, torch.full_like(sound, k, dtype=torch.long), 1, ~mask[:, k])
+        going = sound.clone()
+        for _ in range(size):
+            square, last = table[:, :size, :size], table[:, size, :size]
+            diagonal = square.diagonal(dim1=1, dim2=2)
+            moved = last / diagonal
+            left = last[:, None] - square * moved[:, :, None]  # [row, in, out]
+            net = (last * moved)[:, :, None] - left.square() / (square.square() / diagonal[:, :, None] - diagonal[:, None])
+            allowed = same & (mask & (diagonal > floor))[:, :, None] & ~mask[:, None]
+            best, where = net.masked_fill(~allowed, -torch.inf).flatten(1).max(1)
+            going &= best > least
+            if not bool(going.any()):
+                break
+            into, out = where // size, where % size
+            _pivot(table, into, 1, going)
+            _pivot(table, out, -1, going)
+            mask[going, into[going]], mask[going, out[going]] = False, True
+        found.copy_(table[:, size, :size].masked_fill(mask, 0).masked_fill(~sound[:, None], torch.nan))
+
+
+def _pivot(table: Tensor, at: Tensor, sign: int, active: Tensor) -> None:
+    """The symmetric sweep of every active row's table at its own entry."""
+    rows = active.nonzero()[:, 0]
+    part, at = table[rows], at[rows]
+    every = torch.arange(len(rows), device=table.device)
+    column = part[every, at]
+    inverse = 1 / column[every, at]
+    column[every, at] = 0
+    part.baddbmm_((column * -inverse[:, None])[:, :, None], column[:, None])
+    part[every, at] = part[every, :, at] = sign * inverse[:, None] * column
+    part[every, at, at] = -inverse
+    table[rows] = part

@@ -365,7 +365,7 @@ def conjugate(hessian: Array, target: Array, start: Array, kept: list[int], step
     return found
 
 
-def frontier_rows(weight: Array, gram: Array, asked: Ask, rounds: int = 15, steps: int = 5, polish: int = 10,
+def frontier_rows(weight: Array, gram: Array, asked: Ask, rounds: int = 8, steps: int = 4, search: int = 256, polish: int = 10,
                   damping: float = 0.003) -> Pruned:
     hessian, dead = damped(gram, damping), dead_inputs(gram)
     if damping == 0:
@@ -386,13 +386,94 @@ def frontier_rows(weight: Array, gram: Array, asked: Ask, rounds: int = 15, step
         pruned = select_part(scores, asked, step, rounds)
         if asked.columns is not None:
             pruned = np.tile(pruned[0], (rows, 1))
-            found = best_weights(weight, hessian, pruned)
             continue
         found = np.where(pruned, 0.0, found)
         for i in range(rows):
-            kept = list(np.flatnonzero(~pruned[i]))
-            found[i] = conjugate(hessian, weight[i], found[i], kept, steps + (polish if step == rounds else 0))
+            found[i] = conjugate(hessian, weight[i], found[i], list(np.flatnonzero(~pruned[i])), steps)
+    if asked.columns is not None:
+        if search:
+            gone = exchanged(hessian, weight @ hessian, pruned[0], None, dead, 1e-5 * least_error(weight, hessian, pruned))
+            pruned = np.tile(gone, (rows, 1))
+        return Pruned(best_weights(weight, hessian, pruned), pruned)
+    if search and 0 < kept_share < 1:
+        exchange_in_blocks(weight, hessian, found, pruned, asked, dead, search, kept_share, steps)
+    for i in range(rows):
+        found[i] = conjugate(hessian, weight[i], found[i], list(np.flatnonzero(~pruned[i])), polish)
     return Pruned(found, pruned)
+
+
+def explained(system: Array, linear: Array, kept: list[int]) -> float:
+    """By how much the best weights on `kept` lower xAx − 2gx, summed over the rows of g."""
+    return float((linear[:, kept] @ np.linalg.inv(system[np.ix_(kept, kept)]) * linear[:, kept]).sum()) if kept else 0.0
+
+
+def exchanged(system: Array, linear: Array, pruned: Mask, groups: tuple[int, int] | None, barred: list[int], least: float) -> Mask:
+    """A mask of columns, for all rows of `linear` alike, after the best exchange has been made for as long as one gains more than `least`.
+
+    With j brought in, column i goes at Σ w_i²/[A_KK⁻¹]_ii; everything is inverted anew for each j.
+    """
+    pruned = pruned.copy()
+    while True:
+        now = list(np.flatnonzero(~pruned))
+        best, pair = least, None
+        for j in np.flatnonzero(pruned):
+            if j in barred:
+                continue
+            kept = sorted([*now, int(j)])
+            inverse = np.linalg.inv(system[np.ix_(kept, kept)])
+            gain = explained(system, linear, kept) - explained(system, linear, now)
+            costs = ((linear[:, kept] @ inverse) ** 2).sum(0) / np.diag(inverse)
+            for at, i in enumerate(kept):
+                if i != j and (groups is None or i // groups[1] == j // groups[1]) and gain - costs[at] > best:
+                    best, pair = gain - costs[at], (j, i)
+        if pair is None:
+            return pruned
+        pruned[pair[0]], pruned[pair[1]] = False, True
+
+
+def exchange_in_blocks(weight: Array, hessian: Array, found: Array, pruned: Mask, asked: Ask, dead: list[int], width: int,
+                       kept_share: float, steps: int) -> None:
+    """Changes `found` and `pruned`. A row's own curvature inside a block; outside it an average row's, with conjugate gradients after."""
+    least = 1e-4 * error(weight, found, hessian) / len(weight)
+    blocks = blocks_of(hessian, asked, width)
+    for block in blocks:
+        outside = [j for j in range(len(hessian)) if j not in block]
+        share = np.full(len(hessian), kept_share)
+        share[block] = 1.0
+        if asked.groups is not None:
+            share[len(hessian) // asked.groups[1] * asked.groups[1] :] = 1.0
+        mixed = hessian * np.sqrt(np.outer(share, share))
+        np.fill_diagonal(mixed, np.diag(hessian))
+        cross = mixed[np.ix_(block, outside)]
+        system = mixed[np.ix_(block, block)] - cross @ np.linalg.solve(mixed[np.ix_(outside, outside)], cross.T)
+        for i in range(len(weight)):
+            linear = ((weight[i] - found[i]) @ hessian)[block] + found[i, block] @ system
+            barred = [at for at, j in enumerate(block) if j in dead]
+            gone = exchanged(system, linear[None], pruned[i, block], asked.groups, barred, least)
+            if (gone != pruned[i, block]).any():
+                kept = np.flatnonzero(~gone)
+                pruned[i, block], found[i, block] = gone, 0.0
+                found[i, np.array(block)[kept]] = np.linalg.solve(system[np.ix_(kept, kept)], linear[kept])
+            if len(blocks) > 1:
+                found[i] = conjugate(hessian, weight[i], found[i], list(np.flatnonzero(~pruned[i])), steps)
+
+
+def blocks_of(hessian: Array, asked: Ask, width: int) -> list[list[int]]:
+    """Whole groups: first those that are most correlated with each other together, then every k-th of that order."""
+    unit = asked.groups[1] if asked.groups is not None else 1
+    count, most = len(hessian) // unit, max(1, width // unit)
+    if count * unit == len(hessian) <= width:
+        return [list(range(len(hessian)))]
+    alike = hessian**2 / np.outer(np.diag(hessian), np.diag(hessian))
+    alike = np.array([[alike[a * unit : (a + 1) * unit, b * unit : (b + 1) * unit].sum() for b in range(count)] for a in range(count)])
+    order: list[int] = []
+    while len(order) < count:
+        free = [a for a in range(count) if a not in order]
+        have = order[len(order) // most * most :] or free
+        order.append(max(free, key=lambda a: alike[a, have].sum()))
+    near = [order[start : start + most] for start in range(0, count, most)]
+    spread = [order[start :: len(near)] for start in range(len(near))] if len(near) > 1 else []
+    return [[a * unit + k for a in block for k in range(unit)] for block in near + spread]
 
 
 def next_removal(row: Array, hessian: Array, gone: list[int], dead: list[int], groups: tuple[int, int] | None) -> tuple[float, int]:

@@ -1,12 +1,14 @@
-"""Ours: a mask that grows round by round, the kept weights refitted in between, pruned entries free to come back (METHODS.md §9).
+"""Ours: a mask that grows round by round with refits in between, then exchanges of kept with pruned entries (METHODS.md §9).
 
 Minimises tr((Ŵ−W)H(Ŵ−W)ᵀ) over Ŵ and its mask, H = G + λ·mean(diag G)·I. Removing entry j from the best kept weights costs
 Ŵ_j²·q_j, and bringing j back gains R_j²/q_j, with R = (W−Ŵ)H and q_j the Schur complement of j on the row's other kept
 entries. So one table of scores orders both, and a round keeps the entries that are worth most.
 
-No row can afford its own Schur complements. With kept fraction d at the end, H_d = d·H + (1−d)·diag H stands for the average over
-random masks, and q = 1/diag(H_d⁻¹): OBS at d = 1, Wanda at d → 0. For whole columns all rows keep the same, and q is exact; a column
-does not come back: of columns that stand for each other each would gain what only one can (layer errors 40 times the others').
+While the mask grows no row can afford its own Schur complements. With kept fraction d at the end, H_d = d·H + (1−d)·diag H stands for the
+average over random masks, and q = 1/diag(H_d⁻¹): OBS at d = 1, Wanda at d → 0. For whole columns all rows keep the same, and q
+is exact; a column does not come back by its score: of columns that stand for each other each would gain what only one can.
+
+Of such entries the rounds often keep the wrong ones, and no single entry can mend that: exchanges of two can (core/exchange.py).
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from collections.abc import Generator
 import torch
 from torch import Tensor
 
+from core.exchange import exchange_columns, exchange_entries
 from core.linalg import cg_steps, cholesky
 from core.masks import select_part
 from core.parameters import Frontier
@@ -32,7 +35,7 @@ def kernel(problem: LayerProblem, target: Target, method: Frontier) -> Generator
 
 
 def _entries(problem: LayerProblem, target: Entries | Groups, method: Frontier) -> Generator[Step, None, Outcome]:
-    """After each choice k steps of masked Jacobi-CG from the weights there are. b³ + (R·(1+k) + polish)·c·b²."""
+    """After each choice k steps of masked Jacobi-CG from the weights there are. b³ + (R·(1+k) + polish)·c·b², and the exchanges."""
     hessian, dead = problem.hessian(method.damping), problem.dead
     weight = problem.working_weight.clone()
     kept = 1 - (target.count / weight.numel() if isinstance(target, Entries) else target.n / target.m)
@@ -44,8 +47,10 @@ def _entries(problem: LayerProblem, target: Entries | Groups, method: Frontier) 
         pruned = select_part(scores, target, step, method.rounds)
         residual.addmm_(weight * pruned, hessian)
         weight.masked_fill_(pruned, 0)
-        last = step == method.rounds
-        cg_steps(hessian, weight, residual, pruned, iterations=method.steps + method.polish * last)
+        cg_steps(hessian, weight, residual, pruned, iterations=method.steps)
+    if method.search and 0 < kept < 1:
+        exchange_entries(problem, target, method.damping, weight, residual, pruned, width=method.search, steps=method.steps)
+    cg_steps(hessian, weight, residual, pruned, iterations=method.polish)
     yield Step(columns=(0, weight.shape[1]), pruned=pruned, weight=weight, loss=None)
     return Outcome(weight=weight, pruned=pruned, damping=method.damping)
 
@@ -58,22 +63,28 @@ def _mean_field(problem: LayerProblem, hessian: Tensor, kept: float, damping: fl
 
 
 def _columns(problem: LayerProblem, target: Columns, method: Frontier) -> Generator[Step, None, Outcome]:
-    """Each round solved exactly: Δ_K = W_S H_SK (H_KK)⁻¹, and v_j = Σ_i Ŵ_ij²/[H_KK⁻¹]_jj chooses. R·(2b³ + c·b²)."""
-    hessian, original = problem.hessian(method.damping), problem.working_weight
-    weight = original.clone()
+    """Each round solved exactly; v_j = Σ_i Ŵ_ij²/[H_KK⁻¹]_jj chooses; then exchanges. R·(2b³ + c·b²), and c·b²/4 an exchange."""
+    hessian = problem.hessian(method.damping)
+    weight = problem.working_weight
     removed = torch.zeros(weight.shape[1], dtype=torch.bool, device=weight.device)
-    for step in range(method.rounds + 1):
-        gone, kept = removed.nonzero()[:, 0], (~removed).nonzero()[:, 0]
-        cross = hessian[gone][:, kept]
-        inverse = torch.cholesky_inverse(cholesky(hessian[kept][:, kept], layer=problem.name, damping=method.damping))
-        weight[:, gone] = 0
-        weight[:, kept] = original[:, kept] + original[:, gone] @ (cross @ inverse)
-        if step == method.rounds:
-            break
-        scores = torch.empty_like(weight[:1])
-        scores[:, kept] = weight[:, kept].square().sum(0) / inverse.diagonal()
-        scores[:, gone] = -2  # before the dead inputs
-        removed = select_part(scores.masked_fill_(problem.dead & ~removed, -1), target, step + 1, method.rounds)[0]
+    for step in range(1, method.rounds + 1):
+        weight, inverse = _fit(problem, hessian, removed, method.damping)
+        scores = torch.full_like(weight[:1], -2)  # those that are gone stay so: before the dead inputs
+        scores[:, ~removed] = weight[:, ~removed].square().sum(0) / inverse.diagonal()
+        removed = select_part(scores.masked_fill_(problem.dead & ~removed, -1), target, step, method.rounds)[0]
+    weight, inverse = _fit(problem, hessian, removed, method.damping)
+    if method.search:
+        removed = exchange_columns(problem, hessian, weight, inverse, removed)
+        weight, _ = _fit(problem, hessian, removed, method.damping)
     pruned = removed.expand_as(weight).clone()
     yield Step(columns=(0, weight.shape[1]), pruned=pruned, weight=weight, loss=None)
     return Outcome(weight=weight, pruned=pruned, damping=method.damping)
+
+
+def _fit(problem: LayerProblem, hessian: Tensor, removed: Tensor, damping: float) -> tuple[Tensor, Tensor]:
+    """Ŵ_K = W_K + W_S H_SK (H_KK)⁻¹ [c, b] and (H_KK)⁻¹, K the columns that are not `removed`."""
+    gone, kept = removed.nonzero()[:, 0], (~removed).nonzero()[:, 0]
+    inverse = torch.cholesky_inverse(cholesky(hessian[kept][:, kept], layer=problem.name, damping=damping))
+    weight = problem.working_weight.masked_fill(removed, 0)
+    weight[:, kept] += problem.working_weight[:, gone] @ (hessian[gone][:, kept] @ inverse)
+    return weight, inverse

@@ -82,3 +82,63 @@ def test_compiled_sweep_leaves_other_rows_alone():
     sweep_range(block.numpy(), errors.numpy(), upper.numpy(), mask.numpy(), 0, 8, 2, 4)
     assert torch.equal(block[[0, 1, 4, 5]], weight[[0, 1, 4, 5]])
     assert not torch.equal(block[2:4], weight[2:4])
+
+
+def exchanged(batched: bool, matrix: torch.Tensor, linear: torch.Tensor, pruned: torch.Tensor, m: int, least: float = 0.0):
+    if not batched:
+        return rows.exchange(matrix, linear, pruned, m=m, least=least)
+    mask, solution = pruned.clone(), torch.zeros_like(linear)
+    floor = 10 * torch.finfo(matrix.dtype).eps * matrix.diagonal()
+    rows._exchange_batched(matrix, linear, mask, m, least, floor, solution)
+    return solution, mask
+
+
+def best_value(matrix: torch.Tensor, linear: torch.Tensor, pruned: torch.Tensor) -> tuple[torch.Tensor, float]:
+    """The x that minimises xAx − 2gx with x zero on the mask, and −min."""
+    kept = (~pruned).nonzero()[:, 0]
+    best = torch.zeros_like(linear)
+    best[kept] = torch.linalg.inv(matrix[kept][:, kept]) @ linear[kept]
+    return best, float(best @ linear)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize(("count", "size", "m", "share"), [(9, 12, 0, 0.5), (5, 16, 4, 0.5), (4, 9, 3, 0.7), (3, 7, 0, 0.0),
+                                                        (3, 7, 0, 1.0)])
+@pytest.mark.parametrize("batched", [False, True])
+def test_after_the_exchanges_none_gains_more(batched, count, size, m, share, dtype):
+    matrix = system(size, torch.float64)
+    weight, pruned = random(count, size, torch.float64, share)
+    linear = weight @ matrix
+    found, mask = exchanged(batched, matrix.to(dtype), linear.to(dtype), pruned, m, least=1e-4)
+    assert torch.equal(mask.sum(1), pruned.sum(1))
+    if m:
+        assert torch.equal(mask.view(count, -1, m).sum(2), pruned.view(count, -1, m).sum(2))
+    for row in range(count):
+        expected, value = best_value(matrix, linear[row], mask[row])
+        assert torch.allclose(found[row].double(), expected, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+        assert value >= best_value(matrix, linear[row], pruned[row])[1] - 1e-5
+        for into in mask[row].nonzero()[:, 0]:
+            for out in (~mask[row]).nonzero()[:, 0]:
+                if m and into // m != out // m:
+                    continue
+                other = mask[row].clone()
+                other[into], other[out] = False, True
+                assert best_value(matrix, linear[row], other)[1] <= value + 1.1e-4
+
+
+def test_compiled_and_batched_exchanges_are_the_same():
+    matrix, (weight, pruned) = system(40, torch.float64), random(30, 40, torch.float64)
+    (one, mask), (other, other_mask) = (exchanged(batched, matrix, weight @ matrix, pruned, 0) for batched in (False, True))
+    assert not torch.equal(mask, pruned)
+    assert torch.equal(mask, other_mask)
+    assert torch.allclose(one, other, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("batched", [False, True])
+def test_a_row_whose_kept_entries_stand_for_each_other_is_left_alone(batched):
+    matrix = torch.tensor([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    pruned = torch.tensor([[False, False, True], [False, True, True]])
+    found, mask = exchanged(batched, matrix, torch.tensor([[1.0, 1.0, 5.0], [1.0, 1.0, 5.0]]), pruned, 0)
+    assert found[0].isnan().all()
+    assert mask[0].tolist() == pruned[0].tolist()
+    assert found[1].tolist() == [0.0, 0.0, 5.0]

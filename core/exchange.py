@@ -1,0 +1,126 @@
+"""Exchanges of a kept with a pruned entry, each judged exactly: where a mask cannot be bettered by one entry alone.
+
+Every exchange lowers tr((Ŵ−W)H(Ŵ−W)ᵀ) with all kept entries of the block at their best before and after. A layer no wider than
+`width` is one block, and A = H. Else no row can afford the curvature of all its own columns. Inside a block it has its own
+(core/rows.py keeps A_KK⁻¹ up to date); outside, the kept entries follow as an average row's would, with d the kept share:
+
+    A = H_BB − d·H_BO (d·H_OO + (1−d)·diag H_OO)⁻¹ H_OB
+
+and conjugate gradients then take them where they belong. Columns are searched twice: with those that can stand for them, then
+with others. Whole columns are exchanged with one table for all rows.
+"""
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from core.linalg import cg_steps, cholesky
+from core.patterns import Entries, Groups
+from core.problem import LayerProblem
+from core.rows import exchange
+
+_LEAST = 1e-4  # of a row's mean loss: what an exchange must gain
+_LEAST_COLUMNS = 1e-5  # of the layer's loss
+
+
+def exchange_entries(problem: LayerProblem, target: Entries | Groups, damping: float, weight: Tensor, residual: Tensor, pruned: Tensor, *,
+                     width: int, steps: int) -> None:
+    """`steps` conjugate gradients after each block; weight [c, b], residual (W−Ŵ)H and pruned change in place.
+
+    Every row keeps its count, every group its n. c·b·width·(width/4 + 2·exchanges a row) multiply-adds; where b > width twice that,
+    2(1 + steps)·b/width products and, shared by layers with this input, 2·b/width times b³/3.
+    """
+    hessian, unit = problem.hessian(damping), target.m if isinstance(target, Groups) else 1
+    kept = 1 - (target.n / target.m if isinstance(target, Groups) else target.count / pruned.numel())
+    blocks = problem.shared(("exchange", damping, unit, width, kept), lambda: _blocks(problem, hessian, unit, width, kept))
+    least = _LEAST * float(((problem.working_weight - weight) * residual).sum()) / len(weight)
+    for block, system in blocks:
+        part, mask = weight[:, block], pruned[:, block]
+        linear = torch.addmm(residual[:, block], part, system)
+        linear.masked_fill_(mask & problem.dead[block], 0)  # a dead input gains nothing by coming back
+        found, after = exchange(system, linear, mask, m=unit if isinstance(target, Groups) else 0, least=least)
+        found = torch.where((after != mask).any(1, keepdim=True), found, part)  # a row that exchanged nothing is as it was
+        residual.addmm_(found - part, hessian[block], alpha=-1)
+        weight[:, block], pruned[:, block] = found, after
+        if len(blocks) > 1:
+            cg_steps(hessian, weight, residual, pruned, iterations=steps)
+
+
+def _blocks(problem: LayerProblem, hessian: Tensor, unit: int, width: int, kept: float) -> list[tuple[Tensor, Tensor]]:
+    """(columns, A) of each block, of whole groups; the columns of a last short group are kept by every row, and follow exactly."""
+    size = len(hessian)
+    whole = size - size % unit
+    if whole == size <= width:
+        return [(torch.arange(size, device=hessian.device), hessian)]
+    found: list[tuple[Tensor, Tensor]] = []
+    for block in _columns_of_blocks(hessian[:whole, :whole], unit, max(1, width // unit)):
+        share = torch.full_like(hessian.diagonal(), kept).index_fill_(0, block, 1)
+        share[whole:] = 1
+        outside = torch.ones_like(share, dtype=torch.bool).index_fill_(0, block, False).nonzero()[:, 0]
+        order = torch.cat([outside, block])
+        mixed = hessian[order][:, order] * share[order].sqrt() * share[order].sqrt()[:, None]
+        mixed.diagonal().copy_(hessian.diagonal()[order])
+        lower = cholesky(mixed, layer=problem.name)[len(outside) :, len(outside) :]
+        found.append((block, lower @ lower.T))
+    return found
+
+
+def _columns_of_blocks(hessian: Tensor, unit: int, units: int) -> list[Tensor]:
+    """Blocks of `units` groups that are most correlated, H_jk²/(H_jj H_kk) summed; then every k-th group of that order."""
+    scale = hessian.diagonal().rsqrt()
+    alike = (hessian * scale * scale[:, None]).square().unflatten(1, (-1, unit)).sum(2).unflatten(0, (-1, unit)).sum(1).cpu()
+    free, order = torch.ones(len(alike), dtype=torch.bool), list[int]()
+    while len(order) < len(alike):
+        start = len(order) // units * units
+        score = alike[:, order[start:]].sum(1) if len(order) > start else alike[:, free].sum(1)
+        order.append(int(score.masked_fill(~free, -torch.inf).argmax()))
+        free[order[-1]] = False
+    groups = torch.tensor(order)
+    near = list(groups.split(units))
+    spread = [groups[start :: len(near)] for start in range(len(near))] if len(near) > 1 else []
+    return [(block[:, None] * unit + torch.arange(unit)).flatten().to(hessian.device) for block in near + spread]
+
+
+def exchange_columns(problem: LayerProblem, hessian: Tensor, weight: Tensor, inverse: Tensor, removed: Tensor) -> Tensor:
+    """The mask [b] of whole columns once no exchange gains; `weight` is at its best for `removed`, `inverse` = H_KK⁻¹.
+
+    One table for all rows, as in `exchange_range` (core/row_kernel.py) but with all rows' weights and residuals below it. Bringing j
+    in moves every row by −A_j·r_j/S_j, so all pairs are judged by one product of weights and residuals: c·b²/4 for each exchange.
+    """
+    size, kept = len(hessian), ~removed
+    residual = (problem.working_weight - weight) @ hessian
+    table = torch.cat([hessian, torch.where(removed, residual, weight)])  # [b + c, b]
+    gone, stay = removed.nonzero(), kept.nonzero()
+    spread = hessian[gone, stay.T] @ inverse
+    table[stay, stay.T], table[gone, stay.T], table[stay, gone.T] = -inverse, spread, spread.T
+    table[gone, gone.T] -= spread @ hessian[stay, gone.T]
+    least = _LEAST_COLUMNS * float((problem.working_weight * removed * residual).sum())
+    floor = 10 * torch.finfo(hessian.dtype).eps * hessian.diagonal()
+    for _ in range(size):
+        out = kept.nonzero()[:, 0]
+        into = (~kept & ~problem.dead & (table.diagonal() > floor)).nonzero()[:, 0]
+        if not len(out) or not len(into):
+            break
+        cross, pivot = table[into][:, out], table[into, into][:, None]
+        weights, moved = table[size:, out], table[size:, into] / pivot.T
+        left = weights.square().sum(0) - 2 * cross * (moved.T @ weights) + cross.square() * moved.square().sum(0)[:, None]
+        net = moved.square().sum(0)[:, None] * pivot - left / (cross.square() / pivot - table[out, out])
+        best, at = net.flatten().max(0)
+        if not bool(best > least):
+            break
+        j, i = int(into[at // len(out)]), int(out[at % len(out)])
+        _sweep(table, j, 1)
+        _sweep(table, i, -1)
+        kept[j], kept[i] = True, False
+    return ~kept
+
+
+def _sweep(table: Tensor, k: int, sign: int) -> None:
+    """Column k enters (sign 1) or leaves (sign −1) the kept set."""
+    column, row, pivot = table[:, k].clone(), table[k].clone(), table[k, k].clone()
+    column[k] = row[k] = 0
+    table.addr_(column / -pivot, row)
+    table[:, k], table[k] = sign * column / pivot, sign * row / pivot
+    table[k, k] = -1 / pivot
