@@ -54,15 +54,24 @@ def input_statistics(stream: Stream, block: int, hidden: Tensor, groups: Collect
             size = wide.shape[1]
             sums[group] = torch.zeros(size, size, device=wide.device), torch.zeros(size, device=wide.device), 0
         gram, total, tokens = sums[group]
-        sums[group] = gram.addmm_(wide.T, wide), total.add_(wide.sum(0)), tokens + len(wide)
+        _add_lower(gram, wide)
+        sums[group] = gram, total.add_(wide.sum(0)), tokens + len(wide)
 
+    last = None if push else max(groups, default=None)
     for batch in batches(hidden):
-        output = stream.observe(block, batch, observe)
-        if push:
+        output = stream.observe(block, batch, observe, last=last)
+        if push and output is not None:
             batch.copy_(output)
     names = [tuple(linear.name for linear in group) for group in stream.groups(block)]
-    return {group: InputStatistics(layers=names[group], gram=gram, mean=total / tokens, tokens=tokens)
+    return {group: InputStatistics(layers=names[group], gram=gram.tril_().add_(gram.tril(-1).T), mean=total / tokens, tokens=tokens)
             for group, (gram, total, tokens) in sums.items()}
+
+
+def _add_lower(gram: Tensor, inputs: Tensor) -> None:
+    """G += XᵀX for inputs X [tokens, b], the lower triangle in four panels of columns: 5/8 of the products of all of it."""
+    width = -(-len(gram) // 4)
+    for start in range(0, len(gram), width):
+        gram[start:, start : start + width].addmm_(inputs[:, start:].T, inputs[:, start : start + width])
 
 
 @torch.no_grad()

@@ -134,14 +134,23 @@ class Stream:
         return self._calls[block].groups
 
     @torch.no_grad()
-    def observe(self, block: int, hidden: Tensor, observer: Observer) -> Tensor:
-        """As `forward`; `observer(group, X)` sees each group's input X [tokens, b] just before the group's first layer runs."""
+    def observe(self, block: int, hidden: Tensor, observer: Observer, *, last: int | None = None) -> Tensor | None:
+        """As `forward`; `observer(group, X)` sees each group's input X [tokens, b] just before the group's first layer runs.
+
+        With `last`, the forward ends once that group was seen, and nothing is returned: a block's last layer is a fifth of its work.
+        """
 
         def watch(group: int) -> Callable[[Tensor], None]:
-            return lambda tensor: observer(group, tensor.flatten(0, -2))
+            def seen(tensor: Tensor) -> None:
+                observer(group, tensor.flatten(0, -2))
+                if group == last:
+                    raise StopForward
 
-        with watched_inputs((group[0].layer, watch(index)) for index, group in enumerate(self.groups(block))):
+            return seen
+
+        with watched_inputs((group[0].layer, watch(index)) for index, group in enumerate(self.groups(block))), suppress(StopForward):
             return self.forward(block, hidden)
+        return None
 
     @torch.no_grad()
     def logits(self, hidden: Tensor) -> Tensor:

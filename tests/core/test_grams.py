@@ -71,3 +71,25 @@ def test_a_damaged_file_is_not_believed(opened, tmp_path):
     data[-1] ^= 1
     path.write_bytes(bytes(data))
     assert store.read(0) is None
+
+
+def test_a_gram_is_symmetric_to_the_bit_for_any_width():
+    from core.grams import _add_lower
+
+    for width in (1, 2, 3, 5, 172):
+        inputs = torch.randn(40, width)
+        gram = torch.zeros(width, width)
+        _add_lower(gram, inputs[:15])
+        _add_lower(gram, inputs[15:])
+        torch.testing.assert_close(gram.tril(), (inputs.T @ inputs).tril(), rtol=1e-4, atol=1e-4)
+
+
+def test_watching_ends_after_the_last_group_asked_for(opened):
+    from core.models import map_blocks
+    from core.stream import Stream
+
+    with Stream(opened.model, map_blocks(opened.model), opened.device, opened.calibration.tokens[:1]) as stream:
+        hidden, seen = stream.embed(opened.calibration.tokens), []
+        assert stream.observe(0, hidden, lambda group, _: seen.append(group), last=1) is None
+        assert seen == [0, 1]
+        assert torch.equal(stream.observe(0, hidden, lambda *_: None), stream.forward(0, hidden))
