@@ -17,7 +17,7 @@ from core.errors import BadInput
 from core.noun import Noun
 
 
-def _exact(share: float) -> Fraction:
+def as_written(share: float) -> Fraction:
     """The decimal a person wrote: 0.3·10 is 2.9999999999999996 in binary, and counts must not notice."""
     return Fraction(repr(float(share)))
 
@@ -70,7 +70,7 @@ def whole_groups(block_size: int, target: Target) -> int:
 
 def outlier_count(rows: int, alpha: float) -> int:
     """⌈αc⌉: how many of c rows stay dense."""
-    return math.ceil(_exact(alpha) * rows)
+    return math.ceil(as_written(alpha) * rows)
 
 
 class Unstructured(Noun):
@@ -83,7 +83,7 @@ class Unstructured(Noun):
 
     @model_validator(mode="after")
     def _room(self) -> Unstructured:
-        if self.alpha_budget == "iso" and _exact(self.sparsity) > 1 - _exact(self.outlier_rows):
+        if self.alpha_budget == "iso" and as_written(self.sparsity) > 1 - as_written(self.outlier_rows):
             raise BadInput("outlier_rows", self.outlier_rows, f"at most 1 − p = {1 - self.sparsity:g} at p = {self.sparsity:g}",
                            "With the budget 'iso' the other rows must hold all the zeros: lower α or p, or use 'paper'.")
         return self
@@ -92,7 +92,7 @@ class Unstructured(Noun):
         """⌊p·c·b⌋ entries over the active rows ('paper': c counts the active rows only)."""
         active = rows - outlier_count(rows, self.outlier_rows)
         counted = active if self.alpha_budget == "paper" else rows
-        count = math.floor(_exact(self.sparsity) * counted * columns)
+        count = math.floor(as_written(self.sparsity) * counted * columns)
         return Entries(count=min(count, active * columns))
 
 
@@ -118,7 +118,7 @@ class SemiStructured(Noun):
         """n′, the zeros in each group of the rows that are not kept dense."""
         if self.alpha_budget == "paper":
             return self.n
-        exact = self.n / (1 - _exact(self.outlier_rows))
+        exact = self.n / (1 - as_written(self.outlier_rows))
         whole = round(exact)
         if whole <= self.m and abs(exact - whole) < 1e-6:  # α = 0.3333333 is meant as a third
             return whole
@@ -144,14 +144,14 @@ class Structured(Noun):
 
     @model_validator(mode="after")
     def _room(self) -> Structured:
-        if _exact(self.sparsity) > 1 - _exact(self.outlier_rows):
+        if as_written(self.sparsity) > 1 - as_written(self.outlier_rows):
             raise BadInput("outlier_rows", self.outlier_rows, f"at most 1 − p = {1 - self.sparsity:g} at p = {self.sparsity:g}",
                            "p/(1 − α) of the columns would go, which is more than all: lower α or p.")
         return self
 
     def target(self, rows: int, columns: int) -> Columns:
         """s = ⌈p·b/(1−α)⌉ columns (Ilin & Richtárik 2025, structured pruning with outlier rows)."""
-        return Columns(count=min(columns, math.ceil(_exact(self.sparsity) * columns / (1 - _exact(self.outlier_rows)))))
+        return Columns(count=min(columns, math.ceil(as_written(self.sparsity) * columns / (1 - as_written(self.outlier_rows)))))
 
 
 Pattern = Annotated[Unstructured | SemiStructured | Structured, Field(discriminator="kind")]

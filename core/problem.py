@@ -88,8 +88,10 @@ class LayerProblem:
         return self.gram.diagonal().clamp(min=0).sqrt().to(self.dtype)
 
     def row_energy(self) -> Tensor:
-        """h_i = ‖W_i X‖² = W_i G W_iᵀ [c], exact, over all calibration tokens."""
-        return self._energies(self.working_weight)
+        """h_i = ‖W_i X‖² = W_i G W_iᵀ [c], exact, over all calibration tokens; computed once."""
+        if "rows" not in self._own:
+            self._own["rows"] = self._energies(self.working_weight)
+        return self._own["rows"]
 
     def error(self, weight: Tensor) -> Tensor:
         """f(Ŵ) = tr((Ŵ−W) G (Ŵ−W)ᵀ), a float64 scalar."""

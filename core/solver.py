@@ -13,9 +13,11 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from core.errors import BadInput
 from core.meter import now
 from core.parameters import Method, Obc, SparseGPT, Thanos, Update, check_update, make_method
 from core.patterns import Columns, Groups, SemiStructured, Structured, Target, Unstructured, outlier_count, whole_groups
@@ -60,14 +62,15 @@ def kernel_of(method: Method) -> Kernel:
 
 
 def solve(problem: LayerProblem, method: str | Method, pattern: Unstructured | SemiStructured | Structured, *,
-          update: Update = "own", refit: bool = False, **parameters: object) -> LayerSolution:
+          update: Update = "own", refit: bool = False, keep_rows: Tensor | None = None, **parameters: object) -> LayerSolution:
     """Prune one layer. `method` is a name with its parameters as keywords, or a parameter model of `core.spec`.
 
     `update` puts another's weights on the method's mask (core/updates.py); `refit` is exact from the method's own weights on.
+    `keep_rows` int64 [⌈αc⌉] are the rows that stay dense in place of those with the most energy.
     Raises BadInput or pydantic's ValidationError for parameters that cannot be; IllConditioned when a factorisation fails.
     """
     chosen = make_method(method, **parameters) if isinstance(method, str) else method
-    return drain(steps(problem, chosen, pattern, update=update, refit=refit))
+    return drain(steps(problem, chosen, pattern, update=update, refit=refit, keep_rows=keep_rows))
 
 
 def drain(generator: Generator[Step, None, Ending]) -> Ending:
@@ -81,14 +84,15 @@ def drain(generator: Generator[Step, None, Ending]) -> Ending:
 
 @torch.no_grad()
 def steps(problem: LayerProblem, method: Method, pattern: Unstructured | SemiStructured | Structured, *,
-          update: Update = "own", refit: bool = False) -> Generator[Step, None, LayerSolution]:
-    """The steps of a method on one layer; returns the solution. Inputs are never changed."""
+          update: Update = "own", refit: bool = False, keep_rows: Tensor | None = None) -> Generator[Step, None, LayerSolution]:
+    """The steps of `solve` on one layer; returns the solution. Inputs are never changed."""
     rows, columns = problem.weight.shape
     method.check(pattern)
     check_update(update, refit)
     target = pattern.target(rows, columns)
     started = now(problem.weight.device)
-    dense, active, inner = _set_aside(problem, outlier_count(rows, pattern.outlier_rows))
+    count = outlier_count(rows, pattern.outlier_rows)
+    dense, active, inner = _set_aside(problem, outlier_rows(problem, count) if keep_rows is None else _checked(keep_rows, problem, count))
     damping, weight = None, problem.working_weight
     pruned = torch.zeros_like(weight, dtype=torch.bool)
     if inner is not None:
@@ -125,13 +129,28 @@ def _updated(problem: LayerProblem, target: Target, method: Method, outcome: Out
     return Outcome(weight=weight, pruned=outcome.pruned, damping=outcome.damping if damping is None else damping)
 
 
-def _set_aside(problem: LayerProblem, count: int) -> tuple[Tensor, Tensor, LayerProblem | None]:
-    """The `count` rows of most energy h_i (equal ones in row order), the others, and the problem of the others if there are any."""
-    rows = len(problem.weight)
-    everything = torch.arange(rows, device=problem.weight.device)
+def outlier_rows(problem: LayerProblem, count: int) -> Tensor:
+    """int64 [count], ascending: the rows of most energy h_i (equal ones in row order)."""
     if count == 0:
-        return everything[:0], everything, problem
-    order = problem.row_energy().sort(descending=True, stable=True).indices
-    dense, active = order[:count].sort().values, order[count:].sort().values
-    return dense, active, problem.with_weight(problem.weight[active]) if len(active) else None
+        return torch.arange(0, device=problem.weight.device)
+    return problem.row_energy().sort(descending=True, stable=True).indices[:count].sort().values
 
+
+def _checked(rows: Tensor, problem: LayerProblem, count: int) -> Tensor:
+    """The rows that a caller chose to keep, ascending. Raises BadInput unless they are `count` different rows of the layer."""
+    size, given = len(problem.weight), rows.cpu().numpy()
+    kept = np.unique(given)
+    if given.ndim != 1 or given.dtype != np.int64 or not given.size == kept.size == count or (kept < 0).any() or (kept >= size).any():
+        raise BadInput("keep_rows", given, f"{count} different rows of 0 to {size - 1}, as int64 (⌈αc⌉ of c = {size})",
+                       "Choose as many rows as α keeps, or leave it out: then those with the most energy stay.")
+    return torch.tensor(kept, device=problem.weight.device)
+
+
+def _set_aside(problem: LayerProblem, dense: Tensor) -> tuple[Tensor, Tensor, LayerProblem | None]:
+    """The rows that stay dense, the others, and the problem of the others if there are any."""
+    active = torch.ones(len(problem.weight), dtype=torch.bool, device=problem.weight.device)
+    active[dense] = False
+    others = active.nonzero()[:, 0]
+    if len(dense) == 0:
+        return dense, others, problem
+    return dense, others, problem.with_weight(problem.weight[others]) if len(others) else None

@@ -1,0 +1,128 @@
+"""Which rows carry a layer, and what keeping them does: to the columns that may go, to the layer's error, to perplexity.
+
+The control of every claim about outlier rows: as many rows drawn at random. A draw is one order of all rows of a layer, and α keeps
+the first ⌈αc⌉ of it, so that the rows kept at a smaller α are among those kept at a greater one, as they are by energy.
+"""
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import statistics
+import time
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.alphas import with_alpha
+from core.desk import Desk
+from core.outlier_records import ColumnFates, EnergyShare, LayerPoint, LayerRows, ModelPoint
+from core.patterns import Structured, outlier_count
+from core.problem import LayerProblem, LayerSolution
+from core.solver import solve
+from core.spec import RunSpec
+
+_RANKS = 1024  # rows of a layer that are told one by one, and as many evenly spaced ones after them
+
+
+def random_rows(rows: int, count: int, draw: int, place: int = 0) -> Tensor:
+    """int64 [count], ascending: the first rows of an order that depends on the draw and on the layer's place in the model."""
+    order = torch.randperm(rows, generator=torch.Generator().manual_seed(1_000_003 * draw + place))
+    return order[:count].sort().values
+
+
+def column_losses(problem: LayerProblem, dense: Tensor) -> Tensor:
+    """v_j = Σ_i W_ij²·G_jj [b] over the rows that are not kept `dense` (Ilin & Richtárik 2025, structured pruning)."""
+    active = torch.ones(len(problem.weight), dtype=torch.bool, device=problem.weight.device)
+    active[dense] = False
+    return problem.working_weight[active].square().sum(0) * problem.input_norm.square()
+
+
+def solve_keeping(problem: LayerProblem, spec: RunSpec, keep_rows: Tensor | None = None) -> LayerSolution:
+    """The layer as a run of `spec` would solve it, with these rows dense in place of those of most energy."""
+    return solve(problem, spec.method, spec.pattern, update=spec.update, refit=spec.refit, keep_rows=keep_rows)
+
+
+def energy_shares(desk: Desk, alpha: float) -> tuple[EnergyShare, ...]:
+    """For every layer, the share of its energy in the ⌈αc⌉ rows of most energy. c·b² a layer, the first time."""
+    return tuple(_share(desk, info.name, outlier_count(info.rows, alpha)) for info in desk.layers)
+
+
+def _share(desk: Desk, name: str, count: int) -> EnergyShare:
+    linear = desk.linears[name]
+    ordered = _shares(desk.problem(name)).sort(descending=True).values
+    return EnergyShare(name=name, block=linear.block, module=linear.module, rows=linear.rows, count=count,
+                       share=float(ordered[:count].sum()))
+
+
+def layer_rows(desk: Desk, name: str, spec: RunSpec) -> LayerRows:
+    """One layer's rows by energy, and what the method does with them kept and without. Raises BadInput, IllConditioned."""
+    problem = desk.problem(name)
+    shares, order = _shares(problem).sort(descending=True, stable=True)
+    solution = solve_keeping(problem, spec)
+    without = solution if not spec.pattern.outlier_rows else solve_keeping(problem, _at(spec, 0.0))
+    ranks = _told(len(order))
+    return LayerRows(
+        name=name, shape=(len(order), problem.weight.shape[1]), tokens=problem.tokens, ranks=ranks, rows=order.cpu().numpy()[ranks],
+        shares=shares.cpu().numpy()[ranks], cumulative=shares.cumsum(0).cpu().numpy()[ranks],
+        dense_rows=tuple(map(int, solution.dense_rows.cpu().numpy())),
+        held=float(shares[: len(solution.dense_rows)].sum()), error=solution.relative_error, counted_sparsity=solution.counted_sparsity,
+        error_without=without.relative_error, counted_without=without.counted_sparsity,
+        columns=_fates(problem, solution, without) if isinstance(spec.pattern, Structured) else None)
+
+
+def layer_point(desk: Desk, name: str, spec: RunSpec, draws: int) -> LayerPoint:
+    """A layer's error at the spec's α with the rows of most energy kept, and for each draw with random ones."""
+    problem, place = desk.problem(name), list(desk.linears).index(name)
+    count = outlier_count(len(problem.weight), spec.pattern.outlier_rows)
+    solution = solve_keeping(problem, spec)
+    random = [solve_keeping(problem, spec, random_rows(len(problem.weight), count, draw, place)).relative_error
+              for draw in range(draws if count else 0)]
+    return LayerPoint(alpha=spec.pattern.outlier_rows, count=count, counted_sparsity=solution.counted_sparsity,
+                      error=solution.relative_error, random=tuple(random))
+
+
+def model_point(desk: Desk, spec: RunSpec, draw: int | None) -> ModelPoint:
+    """All layers with the spec's α from the dense model's Gram matrices, and the perplexity of the preview's windows."""
+    started = time.perf_counter()
+    solutions: dict[str, LayerSolution] = {}
+    for place, (name, linear) in enumerate(desk.linears.items()):
+        count = outlier_count(linear.rows, spec.pattern.outlier_rows)
+        kept = None if draw is None else random_rows(linear.rows, count, draw, place)
+        solutions[name] = solve_keeping(desk.problem(name), spec, kept)
+    zeros = sum(solution.counted_sparsity * solution.weight.numel() for solution in solutions.values())
+    entries = sum(solution.weight.numel() for solution in solutions.values())
+    pruned = desk.perplexity({name: solution.weight for name, solution in solutions.items()})
+    return ModelPoint(
+        alpha=spec.pattern.outlier_rows, draw=draw, pruned=pruned, counted_sparsity=zeros / entries,
+        median_error=statistics.median(solution.relative_error for solution in solutions.values()),
+        calibration=desk.opened.calibration.description, seconds=time.perf_counter() - started)
+
+
+def _shares(problem: LayerProblem) -> Tensor:
+    """h_i over their sum, float64 [c]; nothing where the layer puts out nothing."""
+    energy = problem.row_energy().double().clamp(min=0)
+    return energy / energy.sum().clamp(min=torch.finfo(energy.dtype).tiny)
+
+
+def _told(rows: int) -> np.ndarray:
+    """Ranks, from 0, of the rows that are told."""
+    spaced = np.linspace(0, rows - 1, min(rows, 2 * _RANKS)).round().astype(np.int64)
+    return np.union1d(np.arange(min(rows, _RANKS)), spaced)
+
+
+def _at(spec: RunSpec, alpha: float) -> RunSpec:
+    return spec.model_copy(update={"pattern": with_alpha(spec.pattern, alpha)})
+
+
+def _fates(problem: LayerProblem, solution: LayerSolution, without: LayerSolution) -> ColumnFates:
+    losses = column_losses(problem, solution.dense_rows).double()
+    return ColumnFates(losses=(losses / losses.sum().clamp(min=torch.finfo(losses.dtype).tiny)).cpu().numpy(),
+                       gone=_gone(solution), gone_without=_gone(without))
+
+
+def _gone(solution: LayerSolution) -> np.ndarray:
+    """bool [b]: columns that no row which was pruned still reads."""
+    active = torch.ones(len(solution.pruned), dtype=torch.bool, device=solution.pruned.device)
+    active[solution.dense_rows] = False
+    return (solution.pruned[active].all(0) & active.any()).cpu().numpy()
