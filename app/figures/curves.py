@@ -19,9 +19,9 @@ from app.figures.series import Series, Spot, opens, patterns_in_order, perplexit
 from app.figures.style import INKS, Theme, dense_mark, log_axis, method_mark, template
 from app.points import Point
 from app.published import SOURCE, Published
-from core.patterns import pattern_word
+from core.patterns import SemiStructured, pattern_word
 from core.records import Evaluated
-from core.spec import METHOD_LABELS
+from core.spec import METHOD_LABELS, RunSpec
 
 BROKEN = 10.0  # times the dense perplexity
 _LOG_FROM = 1.5  # beyond this ratio a linear axis hides what happens near the dense model
@@ -76,6 +76,27 @@ def curves(series: Sequence[Series], dense: Evaluated, *, theme: Theme, height: 
     figure.update_layout(legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0, "xanchor": "left"},
                          yaxis={"title": {"text": "perplexity"}, **axis})
     return figure
+
+
+def add_choice(figure: go.Figure, spec: RunSpec, sparsity: float, perplexity: float, *, theme: Theme, label: str) -> None:
+    """A ring around the present choice, in its method's colour. An n:m that no curve has yet has no place on the axis."""
+    at: float = sparsity
+    if isinstance(spec.pattern, SemiStructured):
+        words = [text.partition("<br>")[0] for text in figure["layout"]["xaxis"]["ticktext"] or ()]
+        if pattern_word(spec.pattern) not in words:
+            return
+        at = words.index(pattern_word(spec.pattern))
+    mark = method_mark(spec.method.name)
+    figure.add_trace(go.Scatter(
+        x=[at], y=[perplexity], mode="markers", name=label, cliponaxis=False,
+        marker={"symbol": "circle-open", "size": 17, "color": mark.color, "line": {"width": 3, "color": mark.color}},
+        hovertemplate=f"<b>{label}</b><br>{describe(spec)}<br>perplexity {numbers.perplexity(perplexity)} at "
+                      f"{numbers.percent(sparsity)}<extra></extra>"))
+    said = {"x": at, "y": perplexity, "text": numbers.perplexity(perplexity), "showarrow": False, "yshift": 18,
+                "font": {"color": INKS[theme].text, "size": 13}}
+    if figure["layout"]["yaxis"]["type"] == "log":
+        said["y"] = math.log10(perplexity)
+    figure.add_annotation(**said)
 
 
 def edge_of(series: Sequence[Series], dense: Evaluated, also: Sequence[float] = ()) -> float:

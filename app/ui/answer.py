@@ -11,7 +11,7 @@ from app.figures import findings, numbers, tables
 from app.figures.layer_errors import layer_errors
 from app.figures.style import chart_config
 from app.link import command_line
-from app.ui import layout, planned, previewed
+from app.ui import beside, layout, planned, previewed
 from app.ui.layout import Figure
 from app.ui.paint import first_paint
 from app.ui.takeaway import take_away
@@ -46,13 +46,17 @@ def draw_answer(answer: Answer) -> None:
         if first_paint():
             st.container(height=_CHART_HEIGHT, border=False)
         else:
-            name = "layer-errors" if answer.fits else "old-layer-errors"
-            st.plotly_chart(
-                layer_errors(result.layers, theme=layout.theme(), calibration=result.calibration, height=_CHART_HEIGHT), theme=None,
-                key=name, config=chart_config("layer-errors"),
-                alt=f"Error of {numbers.plural(len(result.layers), 'layer')}. {findings.finding(result)}")
-            take_away(name, partial(tables.layer_rows, result.layers), tables.layers_protocol(result))
+            beside.draw_pair(partial(_draw_layers, answer), result.spec, dense=result.dense, sparsity=result.counted_sparsity,
+                             perplexity=result.pruned.perplexity, name="this run" if answer.fits else "earlier run", height=_CHART_HEIGHT)
         _details(result, "details" if answer.fits else "old-details")
+
+
+def _draw_layers(answer: Answer) -> None:
+    result, name = answer.result, "layer-errors" if answer.fits else "old-layer-errors"
+    figure = layer_errors(result.layers, theme=layout.theme(), calibration=result.calibration, height=_CHART_HEIGHT)
+    st.plotly_chart(figure, theme=None, key=name, config=chart_config("layer-errors"),
+                    alt=f"Error of {numbers.plural(len(result.layers), 'layer')}. {findings.finding(result)}")
+    take_away(name, partial(tables.layer_rows, result.layers), tables.layers_protocol(result))
 
 
 def draw_empty() -> None:

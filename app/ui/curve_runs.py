@@ -58,6 +58,13 @@ def look(sweep: Sweep) -> State:
         failed=tuple(record for _, record in pairs if record is not None and record.state == "failed"))
 
 
+def points_like(base: RunSpec) -> tuple[Point, ...]:
+    """Every point with the model, texts, windows and arithmetic of a run."""
+    usual = RunSpec()
+    plain = base.model_copy(update={"update": usual.update, "refit": usual.refit})
+    return matching(_candidates(plain), plain, _today(plain)[0]).points
+
+
 def draw_button(now: State, *, ready: bool) -> None:
     """The page's one primary button, with what it would take. Not `ready`: something in the controls must be changed first."""
     count, can = len(now.missing), ready and now.problem is None

@@ -10,7 +10,7 @@ from app.figures import findings, numbers, tables
 from app.figures.layer_errors import layer_errors
 from app.figures.style import chart_config
 from app.questions.preview import PreviewQuestion
-from app.ui import asking, layout, planned, resources, state
+from app.ui import asking, beside, layout, planned, resources, state
 from app.ui.asking import Shown
 from app.ui.layout import Figure
 from app.ui.takeaway import take_away
@@ -47,13 +47,18 @@ def draw_preview(spec: RunSpec, shown: Shown) -> None:
         layout.heading(findings.describe(preview.spec), findings.describe_rest(preview.spec), "preview, not run yet")
         layout.figures(_figures(preview, dense, estimate))
         layout.sentence(findings.preview_finding(preview))
-        st.plotly_chart(layer_errors(preview.layers, theme=layout.theme(), title=_TITLE, calibration=preview.calibration,
-                                     height=_CHART_HEIGHT), theme=None, key="preview-errors", config=chart_config("preview-layer-errors"),
-                        alt=f"Preview of the error of {numbers.plural(len(preview.layers), 'layer')}. {findings.preview_finding(preview)}")
-        take_away("preview-errors", partial(tables.layer_rows, preview.layers),
-                  (f"preview of {preview.spec.title}", preview.calibration, _DIFFERENCE))
+        beside.draw_pair(partial(_draw_layers, preview), preview.spec, dense=dense or preview.dense, sparsity=preview.counted_sparsity,
+                         perplexity=estimate, name="preview", height=_CHART_HEIGHT)
         layout.aside(_DIFFERENCE)
     planned.draw_layers(spec)
+
+
+def _draw_layers(preview: Preview) -> None:
+    figure = layer_errors(preview.layers, theme=layout.theme(), title=_TITLE, calibration=preview.calibration, height=_CHART_HEIGHT)
+    st.plotly_chart(figure, theme=None, key="preview-errors", config=chart_config("preview-layer-errors"),
+                    alt=f"Preview of the error of {numbers.plural(len(preview.layers), 'layer')}. {findings.preview_finding(preview)}")
+    take_away("preview-errors", partial(tables.layer_rows, preview.layers),
+              (f"preview of {preview.spec.title}", preview.calibration, _DIFFERENCE))
 
 
 def compare(result: RunResult) -> str:

@@ -7,7 +7,7 @@ import pytest
 from app.figures import numbers
 from app.questions.preview import PreviewQuestion
 from app.ui import resources
-from core.spec import make_method
+from core.spec import make_method, parse_pattern
 from tests.pages.conftest import SMALL, charts, said
 
 WORDS = {"windows": "4", "length": "32", "evaluation_windows": "4", "evaluation_length": "64", "method": "magnitude"}
@@ -67,3 +67,15 @@ def test_the_run_says_how_near_the_preview_was(visit, keep, store, answers_here)
     assert f"Your run: {numbers.perplexity(result.pruned.perplexity)}; the preview said" in text
     estimate = float(text.partition("the preview said ")[2].split(".")[0] + "." + text.partition("the preview said ")[2].split(".")[1])
     assert estimate == pytest.approx(result.pruned.perplexity, rel=0.05)
+
+
+def test_beside_the_layers_stand_the_curves_with_the_present_choice(visit, keep, small_result, answers_here):
+    for tenths, perplexity in ((3, 41.0), (5, 43.0), (7, 60.0)):
+        spec = SMALL.model_copy(update={"pattern": parse_pattern(f"0.{tenths}")})
+        pruned = small_result.pruned.model_copy(update={"perplexity": perplexity})
+        keep(small_result.model_copy(update={"spec": spec, "pruned": pruned, "counted_sparsity": tenths / 10}))
+    page = visit(words={**WORDS, "pattern": "0.6"})
+    _, curves = (json.loads(chart)["data"] for chart in charts(page))
+    assert {trace["name"] for trace in curves} >= {"Thanos", "preview"}
+    (ring,) = (trace for trace in curves if trace["name"] == "preview")
+    assert ring["x"] == [pytest.approx(0.6, abs=1e-3)]
