@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from core.noun import Noun
 from core.records import Environment, Evaluated, Revisions, RunResult
-from core.spec import METHODS, RunSpec, make_method
+from core.spec import METHODS, RunSpec
 
 
 class Point(Noun):
@@ -34,7 +34,7 @@ class Point(Noun):
     @property
     def usual(self) -> bool:
         """Whether the method's parameters are its defaults for this pattern."""
-        return self.spec.method == make_method(self.spec.method.name).resolved(self.spec.pattern)
+        return self.spec.method == METHODS[self.spec.method.name]().resolved(self.spec.pattern)
 
     @property
     def asked(self) -> RunSpec:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import shlex
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pydantic import ValidationError
 
@@ -49,14 +50,7 @@ class Sweep(Noun):
 
     def grid(self) -> Grid:
         """Every combination that can be run. Without outlier rows, and for whole columns, there is one budget."""
-        found: dict[RunSpec, None] = {}
-        refused: dict[str, None] = {}
-        for values in itertools.product(*(getattr(self, part) for part in _PARTS)):
-            try:
-                found[spec_at(self.base, *values)] = None
-            except BadInput as error:
-                refused[f"{METHOD_LABELS.get(values[0], values[0])}, {values[1]}: {error}"] = None
-        return Grid(specs=tuple(found), refused=tuple(refused))
+        return _grid(self)  # pyright: ignore[reportArgumentType]  # frozen, so hashable
 
     def commands(self, file: str = "sweep.json") -> tuple[str, ...]:
         """Command lines that compute exactly the runs of the grid; several where no single one can."""
@@ -90,6 +84,18 @@ def shipped() -> tuple[Sweep, ...]:
         *(Sweep(methods=SHOWN_METHODS, patterns=shown[kind]) for kind in ("semi-structured", "structured")),
         Sweep(patterns=("0.5",), alphas=SHOWN_ALPHAS, budgets=both),
     )
+
+
+@lru_cache(maxsize=256)
+def _grid(sweep: Sweep) -> Grid:
+    found: dict[RunSpec, None] = {}
+    refused: dict[str, None] = {}
+    for values in itertools.product(*(getattr(sweep, part) for part in _PARTS)):
+        try:
+            found[spec_at(sweep.base, *values)] = None
+        except BadInput as error:
+            refused[f"{METHOD_LABELS.get(values[0], values[0])}, {values[1]}: {error}"] = None
+    return Grid(specs=tuple(found), refused=tuple(refused))
 
 
 def spec_at(base: RunSpec, method: str, pattern: str, block: int | None, alpha: float, budget: str, seed: int) -> RunSpec:

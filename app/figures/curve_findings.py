@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 
 from app.figures import numbers
 from app.figures.findings import describe_pattern
-from app.figures.series import Measure, Series, Spot, counted, median_error, perplexity
-from app.figures.tradeoffs import pareto
+from app.figures.series import Measure, Series, Spot, counted, falls, median_error, pareto, perplexity
 from core.patterns import Pattern, SemiStructured
 from core.records import Evaluated
-from core.spec import METHOD_LABELS, RunSpec
+from core.spec import METHOD_LABELS
 
 BEARABLE = 1.1  # times the dense perplexity: what "how far" is answered for
 _SAME = 0.0005  # relative difference that no table would print
@@ -30,16 +29,15 @@ def block_finding(series: Sequence[Series]) -> str:
 
 
 def alpha_finding(series: Sequence[Series]) -> str:
-    """For each series, its best α; where sparsity falls with α, that lower perplexity is no evidence."""
-    said: list[str] = []
-    for one in series:
-        if len(one.spots) < 2:
-            continue
-        shares = [spot.value(counted) for spot in one.spots]
-        said.append(_span(one, lambda spot: f"α = {spot.x:g}"))
-        if max(shares) - min(shares) > 0.005:
-            said.append(f"But counted sparsity goes from {numbers.percent(shares[0])} to {numbers.percent(shares[-1])} along it: "
-                        "compare α at equal sparsity only.")
+    """The best α where sparsity is kept. Where it falls with α, a lower perplexity says nothing about α: that is said instead."""
+    shares = {one.label: [spot.value(counted) for spot in one.spots] for one in series if len(one.spots) > 1}
+    falling = [one for one in series if falls(one)]
+    said = [_span(one, lambda spot: f"α = {spot.x:g}") for one in series if one.label in shares and one not in falling]
+    if falling:
+        first = shares[falling[0].label]
+        which = f"With {falling[0].budget} counted" if falling[0].budget else "Counted"
+        said.append(f"{which} sparsity goes from {numbers.percent(first[0])} to {numbers.percent(first[-1])}: "
+                    "a lower perplexity there says nothing about α.")
     return " ".join(said)
 
 
@@ -48,7 +46,7 @@ def time_finding(series: Sequence[Series]) -> str:
     front = pareto([spot for one in series for spot in one.spots], perplexity)
     if len(series) < 2 or not front:
         return ""
-    names = [_name(spot.points[0].spec, series) for spot in front]
+    names = [METHOD_LABELS[spot.points[0].spec.method.name] for spot in front]
     quick, best = front[0], front[-1]
     if quick is best:
         return f"{names[0]} is both the quickest to solve ({numbers.seconds(quick.x)}) and the lowest in perplexity."
@@ -60,7 +58,7 @@ def time_finding(series: Sequence[Series]) -> str:
     return (f"No other run is both quicker and lower in perplexity than {_list(names)}. {names[-1]} takes "
             f"{numbers.times(best.x / quick.x)} the time of {names[0]} for a perplexity of {_worth(best)} instead of {_worth(quick)}. "
             + ("By layer error it is the same list." if same else
-               f"By layer error the list is {_list([_name(spot.points[0].spec, series) for spot in errors])}."))
+               f"By layer error the list is {_list([METHOD_LABELS[spot.points[0].spec.method.name] for spot in errors])}."))
 
 
 def tied(one: Spot, other: Spot, measure: Measure = perplexity) -> bool:
@@ -124,21 +122,13 @@ def _span(series: Series, name: Callable[[Spot], str]) -> str:
     if tied(best, worst):
         return f"{series.label}: no difference beyond the spread, {_worth(best)} throughout."
     level = [name(spot) for spot in ranked[1:] if tied(best, spot)]
-    tie = f" (ties within the spread: {', '.join(level)})" if level else ""
-    return f"{series.label} is lowest at {name(best)} with {_worth(best)}{tie}, highest at {name(worst)} with {_worth(worst)}."
+    tie = f"; {_list(level)} within the spread" if level else ""
+    return f"{series.label} is lowest at {name(best)} ({_worth(best)}{tie}), highest at {name(worst)} ({_worth(worst)})."
 
 
 def _at(pattern: Pattern, spot: Spot) -> str:
     share = numbers.percent(spot.value(counted))
     return f"{describe_pattern(pattern)} ({share} counted)" if isinstance(pattern, SemiStructured) else f"{share} counted sparsity"
-
-
-def _name(spec: RunSpec, series: Sequence[Series]) -> str:
-    """The method, with its block size where it is there with several."""
-    block = getattr(spec.method, "block_size", None)
-    mine = {getattr(spot.points[0].spec.method, "block_size", None)
-            for one in series if one.method == spec.method.name for spot in one.spots}
-    return METHOD_LABELS[spec.method.name] + (f" (B = {block})" if len(mine) > 1 else "")
 
 
 def _all(count: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -15,6 +15,7 @@ from core.patterns import SemiStructured, pattern_word
 from core.spec import METHOD_LABELS, METHODS, RunSpec
 
 Measure = Callable[[Point], float]
+_EQUAL = 0.005  # counted sparsities that differ less are equal: entries are whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +74,22 @@ def series_of(points: Iterable[Point], x: Measure, budget: str = "") -> tuple[Se
     return tuple(Series(method=method, budget=budget, spots=tuple(sorted(
         (Spot(x=statistics.median(map(x, same)), points=tuple(same)) for same in spots[method].values()),
         key=lambda spot: spot.x))) for method in METHODS if method in spots)
+
+
+def falls(series: Series) -> bool:
+    """Whether counted sparsity changes along a series: its ends are then not comparable."""
+    shares = [spot.value(counted) for spot in series.spots]
+    return max(shares) - min(shares) > _EQUAL
+
+
+def pareto(spots: Sequence[Spot], measure: Measure, limit: float = math.inf) -> list[Spot]:
+    """The spots that no other beats in both time and measure, from the quickest on."""
+    front: list[Spot] = []
+    for spot in sorted(spots, key=lambda spot: (spot.x, spot.value(measure))):
+        value = spot.value(measure)
+        if math.isfinite(value) and value <= limit and (not front or value < front[-1].value(measure)):
+            front.append(spot)
+    return front
 
 
 def patterns_in_order(series: Iterable[Series]) -> tuple[str, ...]:

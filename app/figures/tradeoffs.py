@@ -9,17 +9,18 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from app.figures.curves import add_dense, add_series, edge_of, perplexity_axis
-from app.figures.series import Measure, Series, Spot, counted, median_error, perplexity
-from app.figures.style import INKS, Theme, log_axis, method_mark, template
+from app.figures.series import Measure, Series, Spot, counted, falls, median_error, pareto, perplexity
+from app.figures.style import INKS, Theme, log_axis, template
 from core.records import Evaluated
 
 
 def alpha_curves(series: Sequence[Series], dense: Evaluated, *, theme: Theme = "light", height: int = 460) -> go.Figure:
-    """Perplexity against α, and below it the sparsity counted at each: where it falls, a lower perplexity proves nothing."""
+    """Perplexity against α, and below it the sparsity counted at each: where it falls, marks are hollow, for a lower
+    perplexity proves nothing there."""
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.7, 0.3], vertical_spacing=0.07)
     edge = edge_of(series, dense)
     for one in series:
-        hollow = one.budget.startswith("share")
+        hollow = falls(one)
         add_series(figure, one, edge, place=_x, hollow=hollow, where={"xaxis": "x", "yaxis": "y"})
         add_series(figure, one, math.inf, place=_x, hollow=hollow, measure=counted, where={"xaxis": "x2", "yaxis": "y2"}, legend=False)
     axis = perplexity_axis(series, dense, edge)
@@ -32,6 +33,7 @@ def alpha_curves(series: Sequence[Series], dense: Evaluated, *, theme: Theme = "
                          yaxis={"title": {"text": "perplexity"}, **axis},
                          yaxis2={"title": {"text": "counted sparsity"}, "tickformat": ".0%", "nticks": 4,
                                  "range": [low - room, high + room]})
+    figure.update_xaxes(ticks="", row=1, col=1)
     figure.update_xaxes(title="α: share of the rows left dense", tickvals=sorted({spot.x for one in series for spot in one.spots}),
                         tickformat=".3~g", row=2, col=1)
     return figure
@@ -51,7 +53,6 @@ def time_curves(series: Sequence[Series], dense: Evaluated, *, theme: Theme = "l
         for one in series:
             add_series(figure, one, limit, place=_x, lines=False, measure=measure, where={"xaxis": x, "yaxis": y},
                        legend=measure is perplexity)
-        _name_blocks(figure, series, measure, limit, x, y)
     axis = perplexity_axis(series, dense, edge)
     add_dense(figure, dense, theme, log=axis["type"] == "log")
     times = [spot.x for one in series for spot in one.spots if spot.x > 0] or [1.0]
@@ -65,27 +66,5 @@ def time_curves(series: Sequence[Series], dense: Evaluated, *, theme: Theme = "l
     return figure
 
 
-def pareto(spots: Sequence[Spot], measure: Measure, limit: float = math.inf) -> list[Spot]:
-    """The spots that no other beats in both time and measure, from the quickest on."""
-    front: list[Spot] = []
-    for spot in sorted(spots, key=lambda spot: (spot.x, spot.value(measure))):
-        value = spot.value(measure)
-        if math.isfinite(value) and value <= limit and (not front or value < front[-1].value(measure)):
-            front.append(spot)
-    return front
-
-
 def _x(_: Series, spot: Spot) -> float:
     return spot.x
-
-
-def _name_blocks(figure: go.Figure, series: Sequence[Series], measure: Measure, limit: float, x: str, y: str) -> None:
-    """`B = 8` beside the marks of a method that is there with several block sizes."""
-    for one in series:
-        sizes = {getattr(spot.points[0].spec.method, "block_size", None) for spot in one.spots}
-        shown = [spot for spot in one.spots if spot.value(measure) <= limit] if len(sizes) > 1 else []
-        if shown:
-            figure.add_trace(go.Scatter(
-                x=[spot.x for spot in shown], y=[spot.value(measure) for spot in shown], mode="text", hoverinfo="skip", xaxis=x, yaxis=y,
-                text=[f"{getattr(spot.points[0].spec.method, 'block_size', '')}" for spot in shown], textposition="top center",
-                textfont={"size": 11, "color": method_mark(one.method).color}, showlegend=False, legendgroup=one.label))

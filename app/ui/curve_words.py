@@ -18,7 +18,7 @@ from core.words import CALIBRATION_WORDS, EVALUATION_WORDS, RUN_WORDS
 MOST = 40  # values of a list: a link must not ask for thousands of runs
 MOST_SEEDS = 20
 BASE_WORDS = tuple(word for word in (*RUN_WORDS, *CALIBRATION_WORDS, *EVALUATION_WORDS) if word != "seed")
-BUDGETS = {"paper": "share of the other rows", "iso": "total kept"}
+BUDGETS = {"paper": "p of the other rows", "iso": "p of all rows"}
 
 
 @dataclass(frozen=True, kw_only=True)

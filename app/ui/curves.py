@@ -54,7 +54,7 @@ def draw_view(form: Form, now: State) -> None:
     """The finding, the chart, and what it stands on."""
     tab, shown = form.asked.tab, chosen(form, now.points)
     series, left = _series(form, shown)
-    points = [point for one in series for spot in one.spots for point in spot.points]
+    points = list({id(point): point for one in series for spot in one.spots for point in spot.points}.values())
     if not points:
         draw_empty(form, now)
         return
@@ -94,7 +94,7 @@ def chosen(form: Form, points: Sequence[Point]) -> list[Point]:
         fits = spec.method.name in lists["methods"] and (
             pattern.kind == kind if tab == "sparsity" else pattern_word(pattern) == lists["patterns"][0])
         plain = tab == "alpha" or pattern.outlier_rows == 0
-        if fits and plain and (tab == "time" or point.usual or (tab == "blocks" and _usual_but_block(point))):
+        if fits and plain and (point.usual or (tab == "blocks" and _usual_but_block(point))):
             found.setdefault((point.asked, point.machine if tab == "time" else ""), point)
     return list(found.values())
 

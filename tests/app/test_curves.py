@@ -6,7 +6,7 @@ import pytest
 
 from app.figures import curve_findings, curves, tradeoffs
 from app.figures.curve_tables import point_rows
-from app.figures.series import counted, opens, perplexity, series_of
+from app.figures.series import counted, opens, pareto, perplexity, series_of
 from app.link import from_words
 from app.published import NUMBERS, published_for
 from core.spec import Calibration, Evaluation, RunSpec
@@ -122,11 +122,12 @@ def test_block_and_alpha_findings():
     blocks = series_of([point(perplexity=value, parameters={"block_size": size}) for size, value in ((8, 31.0), (64, 30.0), (688, 30.001))],
                        lambda point: point.spec.method.block_size)
     said = curve_findings.block_finding(blocks)
-    assert said == "Thanos is lowest at B = 64 with 30.00 (ties within the spread: B = 688), highest at B = 8 with 31.00."
+    assert said == "Thanos is lowest at B = 64 (30.00; B = 688 within the spread), highest at B = 8 (31.00)."
     alphas = series_of([point(perplexity=31.0 - alpha, alpha=alpha) for alpha in (0.0, 0.1, 0.3)], outlier_rows)
-    assert "But counted sparsity goes from 50.0 % to 35.0 % along it" in curve_findings.alpha_finding(alphas)
+    assert curve_findings.alpha_finding(alphas) == (
+        "Counted sparsity goes from 50.0 % to 35.0 %: a lower perplexity there says nothing about α.")
     kept = series_of([point(perplexity=31.0 - alpha, alpha=alpha, budget="iso") for alpha in (0.1, 0.3)], outlier_rows)
-    assert "But" not in curve_findings.alpha_finding(kept)
+    assert curve_findings.alpha_finding(kept) == "Thanos is lowest at α = 0.3 (30.70), highest at α = 0.1 (30.90)."
 
 
 def test_alpha_shows_the_counted_sparsity_below():
@@ -140,7 +141,7 @@ def test_the_front_holds_what_nobody_beats():
     points = [point("magnitude", perplexity=33.0, seconds=0.1), point("wanda", perplexity=34.0, seconds=0.2),
               point("thanos", perplexity=30.0, seconds=1.0), point("frontier", perplexity=math.inf, seconds=9.0)]
     series = series_of(points, lambda point: point.solve_seconds)
-    front = tradeoffs.pareto([spot for one in series for spot in one.spots], perplexity)
+    front = pareto([spot for one in series for spot in one.spots], perplexity)
     assert [spot.points[0].spec.method.name for spot in front] == ["magnitude", "thanos"]
     said = curve_findings.time_finding(series)
     assert "No other run is both quicker and lower in perplexity than Magnitude and Thanos." in said
