@@ -33,7 +33,7 @@ demo-model: setup
 	$(BIN)/python -m core.demo.train $(or $(ARGS),--steps 2595 --seed 0 --threads 2)
 
 gallery: setup
-	$(BIN)/python -m app.gallery
+	$(BIN)/python -m app.gallery $(ARGS)
 
 $(VENV)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make PYTHON=python3.12 ..."; exit 1; }

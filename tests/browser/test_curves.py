@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 SMALL = "windows=4&length=32&evaluation_windows=4&evaluation_length=64&methods=wanda&patterns=0.4,0.6"
 
@@ -16,8 +16,8 @@ def test_a_sweep_is_computed_point_by_point(visit):
     page.get_by_role("button", name="Compute the missing 2 points").click()
     expect(page.get_by_role("button", name="Cancel all")).to_be_visible()
     marks = page.locator(".js-plotly-plot .scatterlayer .points path")
-    expect(marks.nth(0)).to_be_visible()
-    expect(marks).to_have_count(2)
+    expect(marks.nth(0)).to_be_visible(timeout=240_000)
+    expect(marks).to_have_count(2, timeout=240_000)
     expect(page.get_by_role("button", name="Every point is there")).to_be_disabled()
     expect(page.get_by_role("button", name="Cancel all")).to_have_count(0)
     expect(page.locator(".ps-finding")).to_contain_text("of the dense perplexity")
