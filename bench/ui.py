@@ -21,6 +21,7 @@ from websockets.sync.client import connect
 
 from app.cluster import stop_cluster
 from app.jobs import Jobs
+from app.report import report as html_report
 from cache.records import RunRecord
 from cache.store import Store
 from core import prune
@@ -78,6 +79,32 @@ def serve(port: int, query: str, page: str = "") -> tuple[float]:
         return (time.perf_counter() - start,)
 
 
+def choose(browser: Browser, url: str) -> tuple[float]:
+    """Seconds from the press of the button to the table of all runs."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    page.goto(url)
+    page.wait_for_selector(".js-plotly-plot")
+    button = page.get_by_role("button", name="Choose runs")
+    start = time.perf_counter()
+    button.click()
+    page.wait_for_selector("[role=dialog] canvas")
+    passed = time.perf_counter() - start
+    context.close()
+    return (passed,)
+
+
+def make_report(home: Path, key: str) -> tuple[float]:
+    """Seconds to make the HTML of two runs side by side."""
+    store = Store(home)
+    result = store.result(key)
+    store.close()
+    assert result is not None
+    start = time.perf_counter()
+    html_report([result, result.model_copy(update={"spec": RunSpec()})])
+    return (time.perf_counter() - start,)
+
+
 def report(name: str, once: Callable[[], tuple[float, ...]], columns: tuple[str, ...]) -> None:
     """The median and the worst of a few visits; the first, cold one apart."""
     cold, *warm = [once() for _ in range(TIMES + 1)]
@@ -107,6 +134,12 @@ def measure(home: Path) -> None:
             report("Explore, stored result by key", lambda: serve(server.port, f"run={key}"), ("server",))
             report("Runs, 501 runs", lambda: visit(browser, f"{server.url}/runs", (".ps-row:not(.ps-head)",)), ("rows",))
             report("Runs, 501 runs", lambda: serve(server.port, "", "runs"), ("server",))
+            two = f"runs={key},gallery:thanos-0.5"
+            seen = (".ps-table", ".js-plotly-plot .scatterlayer .trace:last-child")
+            report("Compare, 501 runs", lambda: visit(browser, f"{server.url}/compare?{two}", seen), ("numbers", "charts"))
+            report("Compare, 501 runs", lambda: serve(server.port, two, "compare"), ("server",))
+            report("Compare, 501 runs", lambda: choose(browser, f"{server.url}/compare?{two}"), ("to choose",))
+            report("Report of two runs", lambda: make_report(home, key), ("made",))
             browser.close()
     finally:
         server.stop()

@@ -51,6 +51,11 @@ def compare(results: Sequence[RunResult]) -> tuple[Compared, ...]:
                  for label, mark, found, result in zip(_labels(everything), marks, settings, results, strict=True))
 
 
+def title(runs: Sequence[Compared]) -> str:
+    """`2 runs of demo`."""
+    return f"{len(runs)} runs of {' and '.join(dict.fromkeys(run.result.spec.model for run in runs))}"
+
+
 def differences(runs: Sequence[Compared]) -> tuple[Difference, ...]:
     """What was not asked alike, in the order of a form."""
     return tuple(Difference(setting=title, values=tuple(run.settings[title] for run in runs))

@@ -7,10 +7,11 @@ from functools import partial
 
 import streamlit as st
 
-from app.figures import findings, numbers, tables
+from app.figures import facts, findings, numbers, tables
 from app.figures.layer_errors import layer_errors
 from app.figures.style import chart_config
 from app.link import command_line
+from app.report import file_name, report
 from app.ui import beside, layout, planned, previewed
 from app.ui.layout import Figure
 from app.ui.paint import first_paint
@@ -104,32 +105,13 @@ def _details(result: RunResult, key: str) -> None:
             st.dataframe(tables.layer_rows(result.layers), hide_index=True, column_config=_LAYER_FORMATS,
                          column_order=tuple(_LAYER_FORMATS), height=360, alt="The layers of this run with their errors")
     with measured:
-        layout.facts(_facts(result))
+        layout.facts(facts.measured(result))
     if repeat.open:
         repeat.code(command_line(result.spec), language=None, wrap_lines=True)
-        name = f"prunescope-{result.spec.model.replace('/', '-')}-{result.spec.method.name}"
+        name = file_name([result])
         with repeat.container(horizontal=True):
-            st.download_button("Result as JSON", result.model_dump_json(indent=1), f"{name}.json", "application/json",
+            st.download_button("Report as HTML", partial(report, [result]), f"{name}.html", "text/html", on_click="ignore", key="report",
+                               help="One file with charts, tables and the run itself; opens anywhere, without a network.")
+            st.download_button("Result as JSON", partial(result.model_dump_json, indent=1), f"{name}.json", "application/json",
                                on_click="ignore", key="json")
-            st.download_button("Layers as CSV", tables.layers_csv(result), f"{name}.csv", "text/csv", on_click="ignore", key="csv")
-
-
-def _facts(result: RunResult) -> list[tuple[str, str]]:
-    where, stages = result.environment, sorted(result.stages.items(), key=lambda stage: -stage[1])
-    raised = [layer for layer in result.layers if layer.damping and layer.damping > getattr(result.spec.method, "damping", 1e9)]
-    facts = [
-        ("Perplexity", f"{result.pruned.protocol}; {numbers.count(result.pruned.tokens)} predicted tokens, exp of the mean loss"),
-        ("Evaluation text", f"sha256 {result.pruned.text_sha256[:16]}…"),
-        ("Calibration", result.calibration),
-        ("Layer error", "tr(ΔGΔᵀ) / tr(WGWᵀ) on the calibration tokens; best possible: least squares over the kept weights"),
-        ("Computed", f"{numbers.moment(where.started)} on {where.device}"),
-        ("Programs", f"Python {where.python}, torch {where.torch}, transformers {where.transformers}"),
-        ("Time by stage", ", ".join(f"{stage} {numbers.seconds(spent)}" for stage, spent in stages)),
-        ("Versions", f"method {result.revisions.method}, core {result.revisions.core}, model {result.revisions.model[:12]}"),
-    ]
-    if result.resumed_blocks:
-        facts.append(("Resumed", f"{numbers.plural(result.resumed_blocks, 'block')} taken over from an interrupted run"))
-    if raised:
-        words = [f"{findings.short_name(layer)} to λ = {layer.damping:g}" for layer in raised[:6]]
-        facts.append(("Damping raised", ", ".join(words) + (f" and {len(raised) - 6} more" if len(raised) > 6 else "")))
-    return facts
+            st.download_button("Layers as CSV", partial(tables.layers_csv, result), f"{name}.csv", "text/csv", on_click="ignore", key="csv")

@@ -12,7 +12,7 @@ import streamlit as st
 
 from app.figures import findings, numbers
 from app.figures.comparison import Compared
-from app.figures.style import GLYPHS
+from app.figures.markup import glyph
 from app.ui import compared, layout, resources, state
 from app.ui.compared import MOST, SHIPPED, Choice
 from core.spec import RunSpec
@@ -66,11 +66,6 @@ def draw_dialog() -> None:
     """The table of all runs, while it is open."""
     if state.recall("choosing", False):
         st.dialog(f"Choose 2 to {MOST} runs", width="large", on_dismiss=partial(state.forget, "choosing"))(_draw_table)()
-
-
-def glyph(run: Compared) -> str:
-    """A run's mark in text, in its colour. HTML."""
-    return f"<span class='ps-mark' style='color:{run.mark.color}' aria-hidden='true'>{GLYPHS.get(run.mark.symbol, '●')}</span>"
 
 
 def _open(words: Sequence[str]) -> None:

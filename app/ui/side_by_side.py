@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from html import escape
 
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
-from app.figures import comparison, numbers, tables
+from app.figures import comparison, facts, tables
 from app.figures.compared_charts import errors, perplexities, perplexities_height
 from app.figures.comparison import Compared
+from app.figures.markup import comparison_table
 from app.figures.style import chart_config
 from app.figures.verdict import cautions, verdict
 from app.link import command_line
+from app.report import file_name, report, runs_json
 from app.ui import layout
-from app.ui.choosing import glyph
 from app.ui.paint import first_paint
 from app.ui.takeaway import take_away
 
@@ -26,13 +26,12 @@ _BESIDE = 3  # up to so many runs the table leaves room for a chart beside it
 
 def draw_comparison(runs: Sequence[Compared]) -> None:
     """Everything about two or more runs."""
-    models = list(dict.fromkeys(run.result.spec.model for run in runs))
-    layout.heading(f"{len(runs)} runs of {' and '.join(models)}", comparison.what_differs(runs))
+    layout.heading(comparison.title(runs), comparison.what_differs(runs))
     layout.sentence(verdict(runs))
     layout.cautions("Not everything is alike.", cautions(runs))
     later, protocol = first_paint(), tables.compared_protocol(runs)
     with st.container(horizontal=len(runs) <= _BESIDE, gap="medium"):
-        st.html(_table(runs), width="content" if len(runs) <= _BESIDE else "stretch")
+        st.html(comparison_table(runs), width="content" if len(runs) <= _BESIDE else "stretch")
         with st.container(gap="small", key="perplexity-side"):
             if later:
                 st.container(height=perplexities_height(runs), border=False)
@@ -61,14 +60,7 @@ def _details(runs: Sequence[Compared]) -> None:
     measured, layers, repeat = st.tabs(["How it was measured", "Every layer", "Repeat it, take it away"], key="compared-details",
                                        on_change="rerun")
     with measured:
-        layout.facts([
-            *_once_or_each(runs, "Perplexity", [
-                f"{run.result.pruned.protocol}; text sha256 {run.result.pruned.text_sha256[:16]}…" for run in runs]),
-            *_once_or_each(runs, "Calibration", [run.result.calibration for run in runs]),
-            ("Layer error", "tr(ΔGΔᵀ) / tr(WGWᵀ) on the run's own inputs: they pass through the blocks that this run has pruned; "
-                            "best possible: least squares over the kept weights"),
-            *_once_or_each(runs, "Computed", [
-                f"{numbers.moment(run.result.environment.started)} on {run.result.environment.device}" for run in runs])])
+        layout.facts(facts.measured_together(runs))
     if layers.open:
         with layers:
             st.dataframe(tables.compared_layers(runs), hide_index=True, column_config=_formats(runs), height=420,
@@ -76,13 +68,13 @@ def _details(runs: Sequence[Compared]) -> None:
     if repeat.open:
         for run in runs:
             repeat.code(command_line(run.result.spec), language=None, wrap_lines=True)
-
-
-def _once_or_each(runs: Sequence[Compared], term: str, texts: Sequence[str]) -> list[tuple[str, str]]:
-    """What is the same for all is said once."""
-    if len(set(texts)) == 1:
-        return [(term, texts[0])]
-    return [(f"{term}, {run.label}", text) for run, text in zip(runs, texts, strict=True)]
+        results = [run.result for run in runs]
+        name = file_name(results)
+        with repeat.container(horizontal=True):
+            st.download_button("Report as HTML", partial(report, results), f"{name}.html", "text/html", on_click="ignore", key="report",
+                               help="One file with charts, tables and the runs themselves; opens anywhere, without a network.")
+            st.download_button("Runs as JSON", partial(runs_json, results), f"{name}.json", "application/json", on_click="ignore",
+                               key="json")
 
 
 def _formats(runs: Sequence[Compared]) -> dict[str, ColumnConfig]:
@@ -93,28 +85,3 @@ def _formats(runs: Sequence[Compared]) -> dict[str, ColumnConfig]:
         formats[best] = st.column_config.NumberColumn(best, format="%.3g", help="least error for the same mask")
         formats[sparsity] = st.column_config.NumberColumn(sparsity, format="percent")
     return formats
-
-
-def _table(runs: Sequence[Compared]) -> str:
-    """What was asked differently, then what was found."""
-    head = "".join(f"<th scope='col'>{glyph(run)} {escape(run.label)}</th>" for run in runs)
-    asked = [(item.setting, item.values) for item in comparison.differences(runs) if item.setting != "Method"]  # that is in the labels
-    body = "".join(_line(name, values) for name, values in asked) + "".join(
-        _line(name, values, first=place == 0) for place, (name, values) in enumerate(_found(runs)))
-    return f"<table class='ps-table'><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _line(name: str, values: Sequence[str], *, first: bool = False) -> str:
-    cells = "".join(f"<td>{escape(value)}</td>" for value in values)
-    return f"<tr{' class=ps-ruled' if first else ''}><th scope='row'>{escape(name)}</th>{cells}</tr>"
-
-
-def _found(runs: Sequence[Compared]) -> list[tuple[str, list[str]]]:
-    results = [run.result for run in runs]
-    return [
-        ("Perplexity, dense → pruned",
-         [f"{numbers.perplexity(item.dense.perplexity)} → {numbers.perplexity(item.pruned.perplexity)}" for item in results]),
-        ("Counted sparsity", [numbers.percent(item.counted_sparsity) for item in results]),
-        ("Error over optimum, median", [numbers.over_optimum(item.median_gap) for item in results]),
-        ("Time · memory", [f"{numbers.seconds(item.seconds)} · {numbers.size(item.peak_memory_bytes)}" for item in results]),
-    ]

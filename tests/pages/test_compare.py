@@ -134,6 +134,7 @@ def test_the_layers_are_a_table_and_the_recipes_are_there(compare, both, small_r
     page.session_state["compared-details"] = "Repeat it, take it away"
     page.run()
     assert [code.value.split("--method ")[1].split()[0] for code in page.code] == ["thanos", "wanda"]
+    assert {"Report as HTML", "Runs as JSON"} <= {item.proto.label for item in page.get("download_button")}
 
 
 def test_marks_on_the_runs_page_lead_to_the_comparison(visit, both):

@@ -62,7 +62,8 @@ def test_a_result_can_be_repeated_and_taken_away(visit, keep, small_result):
     page.run()
     assert page.code[0].value.startswith("python -m core prune --model demo --method thanos --pattern 0.5")
     assert "--evaluation-windows 4" in page.code[0].value
-    assert [item.proto.label for item in page.get("download_button")] == ["CSV", "JSON", "Result as JSON", "Layers as CSV"]
+    labels = [item.proto.label for item in page.get("download_button")]
+    assert labels == ["CSV", "JSON", "Report as HTML", "Result as JSON", "Layers as CSV"]
     page.session_state["details"] = "Every layer"
     page.run()
     assert len(page.dataframe[0].value) == len(small_result.layers)

@@ -1,0 +1,64 @@
+"""`python -m app.report RUN... -o report.html`: a report without the app. A run is a key of the store, gallery:NAME, or a file of JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.gallery import POINTS
+from app.report import file_name, report
+from cache.keys import is_key
+from cache.store import Store
+from core.errors import BadInput, PruneError
+from core.records import RunResult
+
+_ALLOWED = "a key (64 digits and letters a to f), gallery:NAME, or a JSON file of `core prune --json` or `core sweep --json`"
+
+
+def read_runs(word: str) -> list[RunResult]:
+    """The runs that a word names. Raises BadInput for one that names none."""
+    if is_key(word):
+        found = Store().result(word)
+        if found is None:
+            raise BadInput("run", word, "the keys of finished runs in this store", "Is PRUNESCOPE_HOME the one of the app?")
+        return [found]
+    folder = POINTS.parent
+    if word.startswith("gallery:"):
+        names = {path.stem.removeprefix("0-"): path for path in sorted(folder.glob("*.json"))}
+        name = word.removeprefix("gallery:")
+        if name not in names:
+            raise BadInput("run", word, ", ".join(f"gallery:{name}" for name in names), "Choose one of these.")
+        return [RunResult.model_validate_json(names[name].read_bytes())]
+    try:
+        content = json.loads(Path(word).read_bytes())
+        return [RunResult.model_validate(entry) for entry in content.get("runs", [content])]
+    except OSError as error:
+        raise BadInput("run", word, _ALLOWED, f"{error.strerror}.") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise BadInput("run", word, _ALLOWED, "This file holds something else.") from error
+
+
+def main(runs: Annotated[list[str], typer.Argument(help=f"Each {_ALLOWED}.")],
+         output: Annotated[Path | None, typer.Option("-o", "--output", help="The file to write. By default named after the run.")] = None
+         ) -> None:
+    """Write one HTML file that shows these runs side by side, or a single one, and opens without a server or a network."""
+    try:
+        results = [result for word in runs for result in read_runs(word)]
+        if not results:
+            raise BadInput("run", ", ".join(runs), _ALLOWED, "There is no run in it.")
+        target = output or Path(f"{file_name(results)}.html")
+        try:
+            target.write_text(report(results), encoding="utf-8")
+        except OSError as error:
+            raise BadInput("output", target, "a file that can be written", f"{error.strerror}.") from error
+    except PruneError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    typer.echo(f"{target}: {len(results)} {'run' if len(results) == 1 else 'runs'}, {target.stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    typer.run(main)
