@@ -82,7 +82,7 @@ def answers_here(monkeypatch: pytest.MonkeyPatch) -> list[Question]:
 
 
 @pytest.fixture
-def visit(root: Path, prunescope_home: Path) -> Iterator[Callable[..., AppTest]]:
+def visit(root: Path, prunescope_home: Path, without_workers: None) -> Iterator[Callable[..., AppTest]]:
     """visit("runs") or visit(words={...}): opens the app as a browser would."""
 
     def open_app(page: str = "explore", *, words: Mapping[str, str] | None = None, twice: bool = True) -> AppTest:
