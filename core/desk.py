@@ -11,6 +11,7 @@ behind the blocks it has pruned), and its perplexity is measured on the first wi
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -30,6 +31,7 @@ from core.records import Evaluated, LayerRecord
 from core.solver import solve
 from core.spec import RunSpec
 
+SOLUTION_BYTES = 256 << 20  # of solutions remembered: the views of a layer ask for the same one, one after the other
 PREVIEW_TOKENS = 8192  # of the evaluation text, in whole windows: half a second on four cores for the demo model
 
 
@@ -42,14 +44,15 @@ class Desk:
         self._problems: dict[str, LayerProblem] = {}
         for inputs in collect(opened, store):
             for item in inputs:
-                gram = item.gram.to(opened.device)
+                gram, mean = item.gram.to(opened.device), item.mean.to(opened.device)
                 shared: LayerProblem | None = None
                 for name in item.layers:
                     weight = self.linears[name].weight.to(opened.device)
                     shared = shared.with_weight(weight, name) if shared else LayerProblem(
-                        weight=weight, gram=gram, mean=item.mean.to(opened.device), tokens=item.tokens, name=name)
+                        weight=weight, gram=gram, mean=mean, tokens=item.tokens, name=name)
                     self._problems[name] = shared
         self._dense: Evaluated | None = None
+        self._solved: OrderedDict[tuple[object, ...], LayerSolution] = OrderedDict()
 
     @property
     def layers(self) -> tuple[LayerInfo, ...]:
@@ -68,18 +71,24 @@ class Desk:
         """What a run of `spec` would come to, estimated. Only method, pattern and what belongs to them are read from the spec."""
         started = time.perf_counter()
         solutions = {name: self.solve(name, spec) for name in self.linears}
-        solved = time.perf_counter() - started
         layers = tuple(self.record(name, solution) for name, solution in solutions.items())
         weights = {name: solution.weight for name, solution in solutions.items()}
         pruned = self.perplexity(weights)
         entries = sum(weight.numel() for weight in weights.values())
         zeros = entries - sum(int(weight.count_nonzero()) for weight in weights.values())
         return Preview(spec=spec, layers=layers, dense=self.dense, pruned=pruned, calibration=self.opened.calibration.description,
-                       counted_sparsity=zeros / entries, solve_seconds=solved, seconds=time.perf_counter() - started)
+                       counted_sparsity=zeros / entries, solve_seconds=sum(solution.seconds for solution in solutions.values()), seconds=time.perf_counter() - started)
 
     def solve(self, name: str, spec: RunSpec) -> LayerSolution:
-        """One layer, as a run of `spec` would solve it. Raises BadInput, IllConditioned."""
-        return solve(self.problem(name), spec.method, spec.pattern, update=spec.update, refit=spec.refit)
+        """One layer, as a run of `spec` would solve it; the last solutions are remembered. Raises BadInput, IllConditioned."""
+        key = (name, spec.method, spec.pattern, spec.update, spec.refit)
+        if key not in self._solved:
+            self._solved[key] = solve(self.problem(name), spec.method, spec.pattern, update=spec.update, refit=spec.refit)
+            size = sum(map(_bytes, self._solved.values()))
+            while size > SOLUTION_BYTES and len(self._solved) > 1:
+                size -= _bytes(self._solved.popitem(last=False)[1])
+        self._solved.move_to_end(key)
+        return self._solved[key]
 
     def record(self, name: str, solution: LayerSolution, *, tolerance: float = 0.01, iterations: int = 20) -> LayerRecord:
         """The record of a solution of this layer, its optimum sought with so many products at most."""
@@ -113,3 +122,6 @@ class Desk:
         windows = self.opened.evaluation
         return replace(windows, tokens=windows.tokens[: max(1, PREVIEW_TOKENS // windows.tokens.shape[1])])
 
+
+def _bytes(solution: LayerSolution) -> int:
+    return solution.weight.nbytes + solution.pruned.nbytes

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 
 from core.parameters import update_work
-from core.spec import RunSpec
+from core.patterns import Pattern
+from core.spec import Method, RunSpec
 
 _OVERHEAD = {"forward": 2.5, "solve": 2.5}  # measured on the demo model: time over (multiply-adds / matrix rate)
 _ERROR_PRODUCTS = 2 + 50  # the error of the solution, and the conjugate gradients of the optimum for its mask
@@ -62,6 +63,12 @@ def _solve_work(shape: Shape, spec: RunSpec) -> float:
             total += spec.method.layer_work(count, columns, spec.pattern)
             total += _ERROR_PRODUCTS * count * columns**2 + update_work(spec.update, count, columns, refit=spec.refit)
     return total
+
+
+def layer_seconds(method: Method, pattern: Pattern, rows: int, columns: int, rate: float) -> float:
+    """One layer alone, with its error and its optimum, at a rate in multiply-adds a second."""
+    work = method.shared_work(columns, pattern) + method.layer_work(rows, columns, pattern) + _ERROR_PRODUCTS * rows * columns**2
+    return _OVERHEAD["solve"] * work / rate
 
 
 def matrix_rate(device: torch.device) -> float:

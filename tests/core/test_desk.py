@@ -7,7 +7,7 @@ from core import BadInput, optimum
 from core.desk import Desk
 from core.opened import open_spec
 from core.solver import solve
-from core.spec import Calibration, Evaluation, RunSpec, make_method, parse_pattern
+from core.spec import METHODS, Calibration, Evaluation, RunSpec, make_method, parse_pattern
 
 SMALL = {"calibration": Calibration(windows=6, length=64), "evaluation": Evaluation(windows=4, length=64)}
 
@@ -57,6 +57,30 @@ def test_nothing_pruned_is_the_dense_model(desk):
     preview = desk.preview(RunSpec(**SMALL, pattern=parse_pattern("0")))
     assert preview.ratio == 1
     assert preview.worst.relative_error == 0
+
+
+def test_a_solution_is_remembered_by_all_that_it_depends_on(desk, monkeypatch):
+    name = desk.layers[3].name
+    spec = RunSpec(**SMALL, method=make_method("thanos"), pattern=parse_pattern("0.4"))
+    solution = desk.solve(name, spec)
+    assert desk.solve(name, spec) is solution
+    others = [spec.model_copy(update={"refit": True}), RunSpec(**SMALL, method=make_method("thanos", block_size=8), pattern=spec.pattern),
+              RunSpec(**SMALL, pattern=parse_pattern("0.4", alpha=0.1))]
+    for other in others:
+        again = solve(desk.problem(name), other.method, other.pattern, refit=other.refit)
+        assert torch.equal(desk.solve(name, other).weight, again.weight)
+        assert not torch.equal(again.weight, solution.weight)
+    monkeypatch.setattr("core.desk.SOLUTION_BYTES", 1)
+    desk.solve(desk.layers[4].name, spec)
+    assert desk.solve(name, spec) is not solution, "what does not fit is forgotten, the oldest first"
+
+
+def test_every_method_can_be_asked(desk):
+    for method in METHODS:
+        spec = RunSpec(**SMALL, method=make_method(method), pattern=parse_pattern("2:4"))
+        name = desk.layers[0].name
+        record = desk.record(name, desk.solve(name, spec))
+        assert 0 < record.optimum_error <= record.relative_error < 1
 
 
 def test_a_layer_that_is_not_there_is_named(desk):
