@@ -74,10 +74,11 @@ class Desk:
         layers = tuple(self.record(name, solution) for name, solution in solutions.items())
         weights = {name: solution.weight for name, solution in solutions.items()}
         pruned = self.perplexity(weights)
+        solved = sum(solution.seconds for solution in solutions.values())
         entries = sum(weight.numel() for weight in weights.values())
         zeros = entries - sum(int(weight.count_nonzero()) for weight in weights.values())
         return Preview(spec=spec, layers=layers, dense=self.dense, pruned=pruned, calibration=self.opened.calibration.description,
-                       counted_sparsity=zeros / entries, solve_seconds=sum(solution.seconds for solution in solutions.values()), seconds=time.perf_counter() - started)
+                       counted_sparsity=zeros / entries, solve_seconds=solved, seconds=time.perf_counter() - started)
 
     def solve(self, name: str, spec: RunSpec) -> LayerSolution:
         """One layer, as a run of `spec` would solve it; the last solutions are remembered. Raises BadInput, IllConditioned."""
