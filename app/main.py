@@ -11,6 +11,7 @@ st.logo(ROOT / "app" / "ui" / "wordmark.svg")
 st.navigation(
     [
         st.Page(ROOT / "pages" / "explore.py", title="Explore", url_path="explore", default=True),
+        st.Page(ROOT / "pages" / "layers.py", title="Layers", url_path="layers"),
         st.Page(ROOT / "pages" / "curves.py", title="Curves", url_path="curves"),
         st.Page(ROOT / "pages" / "compare.py", title="Compare", url_path="compare"),
         st.Page(ROOT / "pages" / "runs.py", title="Runs", url_path="runs"),

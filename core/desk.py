@@ -21,6 +21,7 @@ from torch import Tensor
 
 from core.calibration import Windows
 from core.errors import BadInput
+from core.estimate import matrix_rate
 from core.grams import GramStore, collect
 from core.models import Linear, map_blocks
 from core.opened import Opened, batches
@@ -52,6 +53,7 @@ class Desk:
                         weight=weight, gram=gram, mean=mean, tokens=item.tokens, name=name)
                     self._problems[name] = shared
         self._dense: Evaluated | None = None
+        self._rate = 0.0
         self._solved: OrderedDict[tuple[object, ...], LayerSolution] = OrderedDict()
 
     @property
@@ -99,6 +101,12 @@ class Desk:
             counted_sparsity=solution.counted_sparsity, relative_error=solution.relative_error, seconds=solution.seconds,
             optimum_error=optimum_error(problem, solution, tolerance=tolerance, iterations=iterations), damping=solution.damping,
             dense_rows=len(solution.dense_rows), dense_columns=solution.dense_columns, tokens=problem.tokens)
+
+    @property
+    def rate(self) -> float:
+        """Multiply-adds a second here: the best ever measured, for a machine that does other work at times."""
+        self._rate = max(self._rate, matrix_rate(self.opened.device))
+        return self._rate
 
     @property
     def dense(self) -> Evaluated:

@@ -48,6 +48,11 @@ def describe_pattern(pattern: Pattern) -> str:
     return f"{100 * pattern.sparsity:.6g} % of the {'columns' if isinstance(pattern, Structured) else 'weights'}"
 
 
+def listed(words: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else ""
+
+
 def short_name(layer: LayerRecord) -> str:
     """A layer by block and module: `3.mlp.down_proj`."""
     return f"{layer.block}.{layer.module}"

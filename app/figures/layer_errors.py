@@ -58,7 +58,7 @@ def _add_errors(figure: go.Figure, xs: Sequence[float], layers: Sequence[LayerRe
                 calibration: str) -> None:
     size = 6 if lines else 9
     common = {"mode": "lines+markers" if lines else "markers", "legendgroup": layers[0].module,
-              "customdata": [layer.name for layer in layers], "text": [_hover(layer, calibration) for layer in layers],
+              "customdata": [layer.name for layer in layers], "text": [hover_of(layer, calibration) for layer in layers],
               "hovertemplate": "%{text}<extra></extra>"}
     figure.add_trace(go.Scatter(
         x=xs, y=[layer.optimum_error for layer in layers], name=f"{label}, optimum", showlegend=False,
@@ -69,7 +69,7 @@ def _add_errors(figure: go.Figure, xs: Sequence[float], layers: Sequence[LayerRe
         marker={"symbol": mark.symbol, "size": size, "color": mark.color}, **common))
 
 
-def _hover(layer: LayerRecord, calibration: str) -> str:
+def hover_of(layer: LayerRecord, calibration: str) -> str:
     rows, columns = layer.shape
     lines = [
         f"<b>{layer.name}</b>  {rows} × {columns}",

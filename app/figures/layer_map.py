@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 
 from app.figures import numbers
 from app.figures.layer_errors import hover_of, short_modules
-from app.figures.style import INKS, Theme, plain_ticks, template
+from app.figures.style import INKS, MAGNITUDES, Theme, log_axis, template
 from core.records import LayerRecord
 
 Measure = Literal["error", "gap", "sparsity"]
@@ -70,8 +70,9 @@ def _heatmap(cells: np.ndarray, blocks: Sequence[int], measure: Measure, *, few:
     finite = shown[np.isfinite(shown)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     return go.Heatmap(
-        x=list(blocks), y=list(range(len(cells))), z=np.where(np.isposinf(shown), high, shown), zmin=low, zmax=high if high > low else low + 1,
-        colorscale="Cividis", reversescale=theme == "light",  # the worst stands out from the page
+        x=list(blocks), y=list(range(len(cells))), z=np.where(np.isposinf(shown), high, shown),
+        zmin=low, zmax=high if high > low else low + 1,
+        colorscale=MAGNITUDES[theme],
         hoverinfo="skip", xgap=3 if few else 1, ygap=3 if few else 1, text=words if few else None, texttemplate="%{text}" if few else None,
         textfont={"size": 13}, showscale=not few, colorbar={"thickness": 10, "outlinewidth": 0, **bar})
 
@@ -82,8 +83,8 @@ def _scaled(cells: np.ndarray, measure: Measure) -> tuple[np.ndarray, dict[str, 
     if not _KINDS[measure].log or not positive.size or positive.max() / positive.min() < _LOG_FROM:
         return cells, {"tickformat": ".0%"} if measure == "sparsity" else {}
     low = max(float(positive.min()), float(positive.max()) / 1e8)
-    values, words = plain_ticks(low, float(positive.max()))
-    return np.log10(np.maximum(cells, low)), {"tickvals": [math.log10(value) for value in values], "ticktext": words}
+    axis = log_axis(low, float(positive.max()))
+    return np.log10(np.maximum(cells, low)), {"tickvals": np.log10(axis["tickvals"]).tolist(), "ticktext": axis["ticktext"]}
 
 
 def _value(layer: LayerRecord, measure: Measure) -> float:

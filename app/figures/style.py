@@ -17,6 +17,10 @@ Theme = Literal["light", "dark"]
 FONT = '"Source Sans", "Source Sans 3", system-ui, sans-serif'
 OUTLIER_ROWS = "#F0A202"
 _WIDEST = 1e8
+MAGNITUDES: dict[Theme, list[str]] = {  # from the page's own colour to what stands out from it, evenly in lightness
+    "light": ["#F1EEE3", "#BDD0D3", "#7FAABA", "#447F99", "#1F5673", "#0B3049"],
+    "dark": ["#23292E", "#2A4A5B", "#35708A", "#5898B2", "#97C4D5", "#E6F3F7"],
+}
 OPTIMUM = "best possible for the same mask"
 
 

@@ -9,19 +9,20 @@ from numpy.typing import NDArray
 
 from app.questions import Question
 from core.records import LayerRecord
-from core.spec import METHODS, RunSpec, make_method
+from core.spec import RunSpec, make_method
 
 if TYPE_CHECKING:
     from core.desk import Desk
 
 CELLS = 256  # of a heatmap, either way
-AT_ONCE = 1.0  # seconds by estimate: what takes longer waits to be asked for
+AT_ONCE = 2.0  # seconds by estimate: what takes longer waits to be asked for
 Array = NDArray[Any]
 
 
 def with_method(spec: RunSpec, name: str) -> RunSpec:
-    """The same with another method at its defaults. Raises ValidationError where the pattern has no meaning for it."""
-    return RunSpec.model_validate({**dict(spec), "method": make_method(name)})
+    """The same pattern on the same layers by another method at its defaults. Raises ValidationError where the pattern has no meaning
+    for it."""
+    return RunSpec.model_validate({**dict(spec), "method": make_method(name), "update": "own", "refit": False})
 
 
 class LayerQuestion(Question):
@@ -53,14 +54,14 @@ class MethodsQuestion(Question):
         from pydantic import ValidationError
 
         from core.errors import PruneError, complaints
-        from core.estimate import layer_seconds, matrix_rate
+        from core.estimate import layer_seconds
 
         records: dict[str, LayerRecord] = {}
         slow: dict[str, float] = {}
         failed: dict[str, str] = {}
         problem = desk.problem(self.layer)
         rows, columns = problem.weight.shape
-        rate = matrix_rate(problem.weight.device)
+        rate = desk.rate
         for name in self.methods:
             try:
                 spec = with_method(self.spec, name)
@@ -153,9 +154,4 @@ class HistogramQuestion(Question):
         found = weight_histogram(desk.problem(self.layer).weight, desk.solve(self.layer, self.spec))
         return Bins(edges=found.edges.numpy(), kept_before=found.kept_before.numpy(), kept_after=found.kept_after.numpy(),
                     removed_before=found.removed_before.numpy())
-
-
-def others(spec: RunSpec) -> tuple[str, ...]:
-    """All methods but the one of `spec`."""
-    return tuple(name for name in METHODS if name != spec.method.name)
 

@@ -12,7 +12,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app import link
-from app.ui import controls, resources, state
+from app.ui import controls, layout, resources, state
 from cache.keys import is_key
 from core.spec import RunSpec
 
@@ -45,6 +45,13 @@ def set_word(name: str, value: str) -> None:
     page = state.recall("page", "")
     mine = {**state.recall("own", {}).get(page, {}), name: value}
     state.remember("own", {**_others(page), page: {word: text for word, text in mine.items() if text}})
+
+
+def refuse(name: str, why: str) -> None:
+    """Drop one of the page's own words that cannot be used, and tell why, now and until it is dismissed."""
+    set_word(name, "")
+    state.remember("notes", (*state.recall("notes", ()), why))
+    layout.note(why, tone="bad", title="Not everything in this link could be used.")
 
 
 def _others(page: str) -> dict[str, dict[str, str]]:

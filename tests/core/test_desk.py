@@ -64,10 +64,11 @@ def test_a_solution_is_remembered_by_all_that_it_depends_on(desk, monkeypatch):
     spec = RunSpec(**SMALL, method=make_method("thanos"), pattern=parse_pattern("0.4"))
     solution = desk.solve(name, spec)
     assert desk.solve(name, spec) is solution
-    others = [spec.model_copy(update={"refit": True}), RunSpec(**SMALL, method=make_method("thanos", block_size=8), pattern=spec.pattern),
+    others = [spec.model_copy(update={"refit": True}), spec.model_copy(update={"update": "none"}),
+              RunSpec(**SMALL, method=make_method("thanos", block_size=8), pattern=spec.pattern),
               RunSpec(**SMALL, pattern=parse_pattern("0.4", alpha=0.1))]
     for other in others:
-        again = solve(desk.problem(name), other.method, other.pattern, refit=other.refit)
+        again = solve(desk.problem(name), other.method, other.pattern, update=other.update, refit=other.refit)
         assert torch.equal(desk.solve(name, other).weight, again.weight)
         assert not torch.equal(again.weight, solution.weight)
     monkeypatch.setattr("core.desk.SOLUTION_BYTES", 1)

@@ -1,0 +1,99 @@
+"""Which layer a page looks into: the word `layer` of its link, else the one that was looked into before, else the worst."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from app.link import shortened
+from app.questions.preview import LayersQuestion, PreviewQuestion
+from app.ui import address, asking, state, view
+from core.errors import BadInput
+from core.records import LayerRecord
+from core.spec import Magnitude, RunSpec, Unstructured
+
+DIFFERENCE = "preview from the dense model's Gram matrices"
+_WORD = "layer"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Map:
+    """The layers with what a run, or its preview, leaves in each. `fits`: it belongs to what the controls ask for now."""
+
+    layers: tuple[LayerRecord, ...]
+    origin: str
+    calibration: str
+    fits: bool
+
+
+def same_layers(spec: RunSpec) -> RunSpec:
+    """The same model and texts with nothing said about pruning: questions about the layers alone are asked with this."""
+    return RunSpec.model_validate({**dict(spec), "method": Magnitude(), "pattern": Unstructured(), "update": "own", "refit": False,
+                                   "true_sequential": False})
+
+
+def finished(spec: RunSpec) -> Map | None:
+    """The map of the finished run of a spec, if there is one."""
+    answer = view.look(spec).answer
+    if answer is None or not answer.fits:
+        return None
+    return Map(layers=answer.result.layers, origin="from the finished run", calibration=answer.result.calibration, fits=True)
+
+
+def preview(spec: RunSpec) -> Map | None:
+    """The map of the preview, or the one before it; says so where it is waited for, or why there is none."""
+    shown = asking.ask(PreviewQuestion(spec=spec), "preview", wait=0.1)
+    if shown.problem or shown.answer is None:
+        asking.tell(shown, "Solving every layer")
+    if shown.answer is None:
+        return None
+    return Map(layers=shown.answer.layers, origin=DIFFERENCE, calibration=shown.answer.calibration, fits=shown.fits)
+
+
+def names(spec: RunSpec, known: Map | None) -> tuple[str, ...]:
+    """The layers of the model; none while it is being opened, which is said."""
+    if known is not None:
+        return tuple(layer.name for layer in known.layers)
+    shown = asking.ask(LayersQuestion(spec=same_layers(spec)), "layers")
+    if not shown.fits:
+        asking.tell(asking.Shown(answer=None, fits=False, waiting=shown.waiting, problem=shown.problem), "Opening the model")
+        return ()
+    return tuple(info.name for info in shown.answer)
+
+
+def wanted(found: Sequence[str]) -> str:
+    """The layer that the link or this tab asks for; empty if none, or one that this model does not have, which is told."""
+    word = address.word(_WORD)
+    if word and word not in found:
+        some = ", ".join(found[:3])
+        error = BadInput(_WORD, word, f"this model's {len(found)} layers: {some}, …", "")
+        address.refuse(_WORD, f"{_WORD}: {shortened(error.value)} cannot be used. Allowed: {error.allowed}. Used instead: the worst layer.")
+        word = ""
+    layer = word or state.recall("layer", "")
+    return layer if layer in found else ""
+
+
+def settle(layer: str, worst: str) -> None:
+    """Stay with this layer while the controls change; the link names it unless it is the worst anyway."""
+    state.remember("layer", layer)
+    if worst:
+        address.set_word(_WORD, "" if layer == worst else layer)
+
+
+def choose(layer: str) -> None:
+    """Look into another layer, on this page and the next."""
+    state.remember("layer", layer)
+    address.set_word(_WORD, layer)
+
+
+def draw_select(key: str, found: Sequence[str], layer: str) -> None:
+    """All layers as a list, for those who do not press on charts."""
+    state.set_widget(key, layer)
+    st.selectbox("Layer", found, key=key, on_change=lambda: choose(state.widget(key)), label_visibility="collapsed")
+
+
+def worst_of(known: Map | None) -> str:
+    """The layer of greatest error."""
+    return max(known.layers, key=lambda layer: layer.relative_error).name if known else ""

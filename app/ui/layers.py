@@ -1,0 +1,189 @@
+"""The Layers page: the map of all layers, and what every method leaves in the one that was chosen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import streamlit as st
+
+from app.figures import findings, numbers, tables
+from app.figures.layer_findings import layer_finding, map_finding
+from app.figures.layer_map import MEASURES, Measure, layer_map
+from app.figures.method_bars import Bar, method_bars
+from app.figures.style import chart_config
+from app.link import shortened
+from app.questions.layers import LayerQuestion, Methods, MethodsQuestion
+from app.ui import address, asking, layer_choice, layer_tabs, layout, state
+from app.ui.layer_choice import Map
+from app.ui.paint import first_paint
+from app.ui.takeaway import take_away
+from core.records import LayerRecord
+from core.spec import METHOD_LABELS, METHODS, RunSpec
+
+_HEIGHT = 372
+_SETTLED = 0.6  # seconds that the controls must have been left alone before all layers are solved: one layer answers first
+_QUICK_SECONDS = 5.0
+_AT_MOST = 600.0  # seconds: what takes longer is not offered
+_QUICK = ("magnitude", "wanda", "sparsegpt", "thanos", "dsnot", "admm1", "admm-grad")
+_SLOWER = tuple(name for name in METHODS if name not in _QUICK)
+_ORDER = sorted(METHODS, key=lambda name: name == "obc")  # the slowest last
+
+
+def draw(spec: RunSpec) -> None:
+    """The answer of the page."""
+    measure = _measure()
+    known = layer_choice.finished(spec)
+    found = layer_choice.names(spec, known)
+    if not found:
+        layout.sentence("Here you will see the error of every layer as a map, and for the layer you choose what each method leaves in it: "
+                        "how much its mask costs at best, and how much the method adds to that.")
+        return
+    layer = layer_choice.wanted(found)
+    present = asking.ask(LayerQuestion(spec=spec, layer=layer), "layer") if layer else None
+    if known is None:
+        known = _preview(spec)
+    worst = layer_choice.worst_of(known)
+    if not layer:
+        if not worst:
+            return
+        layer = worst
+        present = asking.ask(LayerQuestion(spec=spec, layer=layer), "layer")
+    assert present is not None
+    layer_choice.settle(layer, worst if known and known.fits else "")
+    record: LayerRecord | None = present.answer if present.answer is not None and present.answer.name == layer else None
+    base = layer_choice.same_layers(spec).model_copy(update={"pattern": spec.pattern})
+    quick = asking.ask(MethodsQuestion(spec=base, layer=layer, methods=_QUICK, seconds=_QUICK_SECONDS), "quick", wait=0.05)
+    slower = asking.ask(MethodsQuestion(spec=base, layer=layer, methods=_SLOWER), "slower", wait=0.05)
+    asked = state.recall("layers-slow", None) == (base, layer)
+    slowest = asking.ask(MethodsQuestion(spec=base, layer=layer, methods=_waiting(slower), seconds=_AT_MOST), "slowest",
+                         wait=0.05) if asked and _waiting(slower) else None
+    bars = _bars(spec, layer, record, present.fits, [shown for shown in (quick, slower, slowest) if shown])
+    layout.heading(findings.describe(spec), findings.describe_rest(spec), known.origin if known else "")
+    layout.sentence(" ".join(filter(None, (map_finding(known.layers) if known and known.fits else "", layer_finding(bars)))))
+    if present.problem:
+        asking.tell(present, "")
+    left, right = st.columns([10, 11], gap="medium")
+    with left:
+        _draw_map(known, found, layer, measure)
+    with right:
+        _draw_layer(base, bars, layer, record, [quick, slower], found)
+    layer_tabs.draw(spec, layer, record, known)
+
+
+def _measure() -> Measure:
+    word = address.word("measure", "error")
+    for measure in MEASURES:
+        if measure == word:
+            return measure
+    address.refuse("measure", f"measure: {shortened(word)} cannot be used. Allowed: {', '.join(MEASURES)}. Used instead: error.")
+    return "error"
+
+
+def _preview(spec: RunSpec) -> Map | None:
+    """The preview of a spec once the controls have settled; until then the one before."""
+    before, since = state.recall("layers-since", (None, 0.0))
+    if before != spec:
+        state.remember("layers-since", (spec, time.time()))
+    old: Map | None = state.recall("layers-map", None)
+    if old is not None and (before != spec or time.time() - since < _SETTLED):
+        st.fragment(_look_again, run_every=_SETTLED)()
+        return Map(layers=old.layers, origin=old.origin, calibration=old.calibration, fits=False)
+    known = layer_choice.preview(spec)
+    state.remember("layers-map", known)
+    return known
+
+
+def _look_again() -> None:
+    if time.time() - state.recall("layers-since", (None, 0.0))[1] >= _SETTLED:
+        st.rerun()
+
+
+def _draw_map(known: Map | None, found: Sequence[str], layer: str, measure: Measure) -> None:
+    state.set_widget("layers_measure", measure)
+    st.segmented_control("Colour", list(MEASURES), key="layers_measure", format_func=MEASURES.__getitem__, required=True,
+                         label_visibility="collapsed", on_change=_measure_changed)
+    if known is None or first_paint():
+        st.container(height=_HEIGHT, border=False)
+        return
+    state.remember("layers-cells", [item.name for item in known.layers])
+    with st.container(key="map" if known.fits else "old-answer-map"):
+        st.plotly_chart(
+            layer_map(known.layers, measure=measure, chosen=layer, calibration=known.calibration, theme=layout.theme(), height=_HEIGHT),
+            theme=None, key="layers-map", config=chart_config("layers"), on_select=_pressed, selection_mode="points",
+            alt=f"A map of {numbers.plural(len(known.layers), 'layer')}. {map_finding(known.layers)}")
+        take_away("layers", partial(tables.layer_rows, known.layers), (known.origin, f"calibration: {known.calibration}"))
+
+
+def _measure_changed() -> None:
+    measure = state.widget("layers_measure")
+    address.set_word("measure", "" if measure == "error" else measure)
+
+
+def _pressed() -> None:
+    """Look into the layer that was pressed. Pressed again, a point is given free by the browser: it is still that layer."""
+    chart: Mapping[str, Mapping[str, Sequence[Mapping[str, object]]]] = state.widget("layers-map") or {}
+    names = [point.get("customdata") for point in chart.get("selection", {}).get("points", ())]
+    name = names[0] if names else state.recall("layers-pressed", "")
+    name = str(name[0]) if isinstance(name, list) and name else name
+    if isinstance(name, str) and name in state.recall("layers-cells", []):
+        state.remember("layers-pressed", name)
+        layer_choice.choose(name)
+
+
+def _draw_layer(base: RunSpec, bars: Sequence[Bar], layer: str, record: LayerRecord | None, shown: Sequence[asking.Shown],
+                found: Sequence[str]) -> None:
+    layer_choice.draw_select("layers_layer", found, layer)
+    if first_paint():
+        st.container(height=_HEIGHT, border=False)
+        return
+    st.plotly_chart(method_bars(bars, theme=layout.theme(), height=_HEIGHT), theme=None, key="layers-methods", config=chart_config(layer),
+                    alt=f"Error of every method in {layer}. {layer_finding(bars)}")
+    take_away("layer-methods", partial(_rows, bars), (f"{layer}, every method alone, from the dense model's Gram matrices",
+                                                      base.pattern.model_dump_json()))
+    waiting = {name: seconds for item in shown if item.fits for name, seconds in item.answer.slow.items()}
+    offered = {name: seconds for name, seconds in waiting.items() if seconds <= _AT_MOST}
+    if offered and state.recall("layers-slow", None) != (base, layer):
+        label = findings.listed([METHOD_LABELS[name] for name in offered])
+        st.button(f"Solve it with {label} too: about {numbers.seconds(sum(offered.values()))}", key="layers_slow", type="tertiary",
+                  on_click=state.remember, args=("layers-slow", (base, layer)))
+    failed = {name: why for item in shown if item.fits for name, why in item.answer.failed.items()}
+    remarks = [f"{METHOD_LABELS[name]}: {why}" for name, why in failed.items()]
+    remarks += [f"{METHOD_LABELS[name]} would take {numbers.seconds(seconds)}." for name, seconds in waiting.items() if name not in offered]
+    if remarks:
+        layout.aside("Not shown. " + " ".join(remarks))
+
+
+def _bars(spec: RunSpec, layer: str, record: LayerRecord | None, fits: bool, shown: Sequence[asking.Shown]) -> list[Bar]:
+    """One bar a method: the present one as the controls ask, the others with their defaults; what is not known yet keeps its place."""
+    found: dict[str, tuple[LayerRecord, bool]] = {}
+    left_out: set[str] = set()
+    for item in shown:
+        answer: Methods | None = item.answer
+        if answer is not None:
+            found |= {name: (known, not item.fits) for name, known in answer.records.items() if known.name == layer}
+            left_out |= set(answer.failed) | set(answer.slow)
+    if record is not None:
+        found[spec.method.name] = (record, not fits)
+    bars: list[Bar] = []
+    for name in _ORDER:
+        present = name == spec.method.name
+        label = _label(spec) if present else METHOD_LABELS[name]
+        if name in found or present or name not in left_out:
+            known, stale = found.get(name, (None, False))
+            bars.append(Bar(method=name, label=label, record=known, present=present, stale=stale))
+    return bars
+
+
+def _label(spec: RunSpec) -> str:
+    return METHOD_LABELS[spec.method.name] + (" with refit" if spec.refit else "")
+
+
+def _waiting(shown: asking.Shown) -> tuple[str, ...]:
+    return tuple(shown.answer.slow) if shown.fits else ()
+
+
+def _rows(bars: Sequence[Bar]) -> list[dict[str, object]]:
+    return [{"method": bar.method, **row} for bar in bars if bar.record is not None and not bar.stale
+            for row in tables.layer_rows([bar.record])]

@@ -1,0 +1,161 @@
+"""Layers without a browser, on the real demo model: the map, the chosen layer, the link, what is not there."""
+
+import json
+
+import pytest
+
+from app.questions.layers import HistogramQuestion, LayerQuestion, MethodsQuestion, PartsQuestion, WeightsQuestion
+from app.questions.preview import PreviewQuestion
+from app.ui import layers, resources
+from core.spec import METHOD_LABELS
+from tests.pages.conftest import charts, link, said
+
+WORDS = {"windows": "4", "length": "32", "evaluation_windows": "4", "evaluation_length": "64", "method": "wanda"}
+DOWN = "model.layers.3.mlp.down_proj"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch, tmp_path):
+    """No gallery; the slow methods only on demand, whatever this machine does besides; controls count as settled at once."""
+    monkeypatch.setattr(resources, "GALLERY", tmp_path)
+    resources.gallery.clear()
+    monkeypatch.setattr(layers, "_SLOWER", ("obc",))
+    monkeypatch.setattr(layers, "_QUICK", ("magnitude", "wanda", "thanos", "dsnot"))
+    monkeypatch.setattr(layers, "_ORDER", ("magnitude", "wanda", "thanos", "dsnot", "obc"))
+    monkeypatch.setattr("core.estimate._OVERHEAD", {"forward": 2.5, "solve": 1e3})
+    monkeypatch.setattr(layers, "_QUICK_SECONDS", 1e9)
+    monkeypatch.setattr(layers, "_AT_MOST", 1e9)
+    monkeypatch.setattr(layers, "_SETTLED", 0.0)
+    yield
+    resources.gallery.clear()
+
+
+@pytest.fixture
+def page(visit, answers_here):
+    def open_page(**words):
+        session = visit(words=WORDS)
+        session.query_params.clear()
+        for word, text in {**WORDS, **words}.items():
+            session.query_params[word] = text
+        session.switch_page("../pages/layers.py").run()
+        session.run()
+        assert not session.exception
+        return session
+
+    return open_page
+
+
+def chart(session, place):
+    return json.loads(charts(session)[place])
+
+
+def methods_of(session):
+    return [text.strip("</b>") for text in chart(session, 1)["layout"]["yaxis"]["ticktext"]]
+
+
+def test_the_worst_layer_is_shown_beside_the_map(page, answers_here):
+    session = page()
+    (preview,) = [question for question in answers_here if isinstance(question, PreviewQuestion)]
+    points = chart(session, 0)["data"][1]
+    assert len(points["customdata"]) == 42
+    worst = session.selectbox(key="layers_layer").value
+    text = said(session)
+    assert "preview from the dense model's Gram matrices" in text
+    assert f"It hurts most in {worst.removeprefix('model.layers.')}" in text
+    assert f"In {worst.removeprefix('model.layers.')} Wanda" in text
+    assert methods_of(session) == ["Magnitude", "Wanda", "Thanos", "DSnoT"]
+    assert "layer" not in link(session)
+    assert preview.spec.method.name == "wanda"
+
+
+def test_a_link_opens_a_layer_and_the_list_another(page, answers_here):
+    session = page(layer=DOWN, measure="gap")
+    assert session.selectbox(key="layers_layer").value == DOWN
+    assert "over the best possible" in chart(session, 0)["layout"]["title"]["text"]
+    assert "In 3.mlp.down_proj Wanda leaves" in said(session)
+    other = "model.layers.0.self_attn.o_proj"
+    session.selectbox(key="layers_layer").set_value(other).run()
+    assert "In 0.self_attn.o_proj Wanda" in said(session)
+    assert link(session)["layer"] == other
+    assert link(session)["measure"] == "gap"
+    assert {question.layer for question in answers_here if isinstance(question, LayerQuestion)} >= {DOWN, other}
+
+
+def test_the_layer_stays_while_the_controls_change(page, answers_here):
+    session = page(layer=DOWN)
+    session.slider(key="sparsity").set_value(70.0).run()
+    session.run()
+    assert session.selectbox(key="layers_layer").value == DOWN
+    asked = [question.spec.pattern.sparsity for question in answers_here if isinstance(question, LayerQuestion)]
+    assert asked == [0.5, 0.7]
+    session.switch_page("../pages/runs.py").run()
+    session.switch_page("../pages/layers.py").run()
+    assert link(session)["layer"] == DOWN
+
+
+def test_nonsense_is_told_with_what_there_is(page):
+    session = page(layer="model.layers.9.<b>", measure="colour")
+    text = said(session)
+    assert "layer: 'model.layers.9.<b>' cannot be used. Allowed: this model's 42 layers: model.layers.0.self_attn.q_proj" in text
+    assert "measure: 'colour' cannot be used. Allowed: error, gap, sparsity. Used instead: error." in text
+    assert not {"layer", "measure"} & set(link(session))
+    session.button(key="dismiss").click().run()
+    assert "cannot be used" not in said(session)
+
+
+def test_what_takes_long_waits_for_a_button(page, answers_here):
+    session = page(layer=DOWN)
+    button = session.button(key="layers_slow")
+    assert button.label.startswith("Solve it with OBC too: about ")
+    assert "OBC" not in methods_of(session)
+    small = "model.layers.0.self_attn.q_proj"
+    session.selectbox(key="layers_layer").set_value(small).run()
+    session.button(key="layers_slow").click().run()
+    assert methods_of(session)[-1] == METHOD_LABELS["obc"]
+    assert "The least error here is OBC's" in said(session)
+    assert [question.methods for question in answers_here if isinstance(question, MethodsQuestion)][-1] == ("obc",)
+
+
+def test_a_method_that_has_no_meaning_for_the_pattern_is_left_out_with_the_reason(page):
+    session = page(pattern="columns:0.3", layer=DOWN)
+    assert "Not shown. DSnoT: It swaps single entries, and a column goes as a whole." in said(session)
+    assert "DSnoT" not in methods_of(session)
+
+
+def test_a_method_that_fails_says_why_and_the_others_are_there(page):
+    session = page(method="thanos", damping="0", layer=DOWN)
+    assert "numerically not positive definite" in said(session)
+    assert "Magnitude" in methods_of(session)
+
+
+def test_only_the_open_tab_is_computed(page, answers_here):
+    session = page(layer=DOWN, alpha="0.1", pattern="3:8")
+    views = {"Rows and columns": PartsQuestion, "Weights": WeightsQuestion, "Histogram": HistogramQuestion}
+    assert [type(question) for question in answers_here if isinstance(question, tuple(views.values()))] == [PartsQuestion]
+    assert "The 26 outlier rows, kept dense, have none." in said(session)
+    for name, kind in list(views.items())[1:]:
+        session.session_state["layers-tabs"] = name
+        session.run()
+        assert not session.exception
+        assert len(charts(session)) == 3
+        assert kind in [type(question) for question in answers_here]
+    session.session_state["layers-tabs"] = "How it was measured"
+    session.run()
+    assert len(charts(session)) == 2
+    assert "26 rows and 0 columns left dense" in said(session)
+
+
+def test_a_finished_run_is_the_map(page, keep, small_result, answers_here):
+    keep(small_result)
+    session = page(method="thanos")
+    assert "from the finished run" in said(session)
+    assert not [question for question in answers_here if isinstance(question, PreviewQuestion) and question.spec.method.name == "thanos"]
+    words = chart(session, 0)["data"][1]["text"]
+    assert len(words) == 42
+
+
+@pytest.mark.usefixtures("without_workers")
+def test_without_a_worker_it_says_what_is_missing(visit):
+    session = visit("layers")
+    assert "Opening the model" in said(session) or "no answer" in said(session)
+    assert "Here you will see the error of every layer" in said(session)
