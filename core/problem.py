@@ -46,7 +46,7 @@ class LayerProblem:
             raise BadInput("gram", str(gram.dtype), "float32 or float64", "Accumulate G in float32 at least.")
         if gram.device != weight.device:
             raise BadInput("gram", str(gram.device), f"the weight's device, {weight.device}", "Move one of them.")
-        if not ("finite" in self._shared or _finite(gram)) or not _finite(weight):
+        if not ("finite" in self._shared or finite(gram)) or not finite(weight):
             raise BadInput(self.name, "NaN or infinity", "finite weights and inputs",
                            "Look for overflow in the model: fp16 activations are the usual cause.")
         if self.mean is not None and "finite" not in self._shared:
@@ -142,7 +142,7 @@ class LayerProblem:
         return replace(self, weight=weight, name=name or self.name)
 
 
-def _finite(tensor: Tensor) -> bool:
+def finite(tensor: Tensor) -> bool:
     """Whether no entry is NaN or infinite; NaN is in both extremes. No temporary."""
     return bool(torch.stack(tensor.aminmax()).isfinite().all())
 

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -17,11 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.errors import BadInput
+from core.errors import BadInput, IllConditioned
 from core.meter import now
 from core.parameters import Method, Obc, SparseGPT, Thanos, Update, check_update, make_method
 from core.patterns import Columns, Groups, SemiStructured, Structured, Target, Unstructured, outlier_count, whole_groups
-from core.problem import LayerProblem, LayerSolution
+from core.problem import LayerProblem, LayerSolution, finite
 from core.updates import damped_update
 
 Ending = TypeVar("Ending")
@@ -105,12 +106,23 @@ def steps(problem: LayerProblem, method: Method, pattern: Unstructured | SemiStr
             weight[active], pruned[active] = outcome.weight, outcome.pruned
         else:
             weight, pruned = outcome.weight, outcome.pruned
-    result = weight.to(problem.weight.dtype, copy=inner is None).masked_fill_(pruned, 0)
+    result = _cast(problem, weight, damping, copy=inner is None).masked_fill_(pruned, 0)
     result[dense] = problem.weight[dense]
     seconds = now(result.device) - started
     return LayerSolution(
         weight=result, pruned=pruned, relative_error=problem.relative(problem.error(result)), seconds=seconds, dense_rows=dense,
         damping=damping, dense_columns=columns % target.m if isinstance(target, Groups) else 0)
+
+
+def _cast(problem: LayerProblem, weight: Tensor, damping: float | None, *, copy: bool) -> Tensor:
+    """The weights in the layer's own dtype. Raises IllConditioned where they are no numbers, BadInput where the dtype cannot hold them."""
+    result = weight.to(problem.weight.dtype, copy=copy)
+    if finite(result):
+        return result
+    if not finite(weight):
+        raise IllConditioned(problem.name, math.nan, damping or 0.0)
+    raise BadInput(problem.name, f"a weight of {float(weight.abs().max()):.3g}", f"what {result.dtype} holds, "
+                   f"±{torch.finfo(result.dtype).max:.3g}", "Prune the model in bfloat16 or float32, or raise the damping.")
 
 
 def _updated(problem: LayerProblem, target: Target, method: Method, outcome: Outcome, how: Update) -> Outcome:
