@@ -14,6 +14,7 @@ st.navigation(
         st.Page(ROOT / "pages" / "layers.py", title="Layers", url_path="layers"),
         st.Page(ROOT / "pages" / "curves.py", title="Curves", url_path="curves"),
         st.Page(ROOT / "pages" / "compare.py", title="Compare", url_path="compare"),
+        st.Page(ROOT / "pages" / "learn.py", title="Learn", url_path="learn"),
         st.Page(ROOT / "pages" / "runs.py", title="Runs", url_path="runs"),
     ],
     position="top",

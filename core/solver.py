@@ -32,8 +32,9 @@ Ending = TypeVar("Ending")
 class Step:
     """The state after a block of columns, of the rows that are not kept dense.
 
-    `columns` [start, stop) were decided now; `pruned` and `weight` [c, b] are live: clone them to keep them. `loss` is what
-    the removals cost so far, tr(ΔHΔᵀ) (a scalar tensor), or None where a method moves no weight and so does not know it.
+    `columns` [start, stop) were decided now, (0, 0) while a method goes weight by weight; `pruned` and `weight` [c, b] are live:
+    clone them to keep them. `loss` is what the removals cost so far, tr(ΔHΔᵀ) (a scalar tensor), or None where a method moves no
+    weight and so does not know it.
     """
 
     columns: tuple[int, int]

@@ -28,6 +28,16 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
+def share(part: float) -> str:
+    """A share that may be small, as a percentage with three digits: 0.0415 %."""
+    return f"{error(100 * part)} %"
+
+
+def signed(value: float) -> str:
+    """A number with its sign, three digits: −0.0128."""
+    return f"{'−' if value < 0 else ''}{error(abs(value))}"
+
+
 def times(value: float) -> str:
     """A ratio: 2.4×."""
     if not math.isfinite(value):

@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.answers import Answers
 from app.questions import Question
 from app.ui import layout, resources, state
 
@@ -27,7 +28,7 @@ class Shown:
 
 def ask(question: Question, place: str, *, wait: float = WAIT) -> Shown:
     """The answer for a place on the page (a name of its own there). While it is being computed the page looks again by itself."""
-    asked = resources.jobs().answers.ask(question, place=_place(place), wait=wait)
+    asked = _answers().ask(question, place=_place(place), wait=wait)
     if asked.state == "ready":
         state.remember(f"answer-{place}", asked.answer)
         return Shown(answer=asked.answer, fits=True)
@@ -45,8 +46,12 @@ def tell(shown: Shown, doing: str) -> None:
 
 
 def _look_again(question: Question, place: str) -> None:
-    if resources.jobs().answers.ask(question, place=_place(place)).state != "computing":
+    if _answers().ask(question, place=_place(place)).state != "computing":
         st.rerun()
+
+
+def _answers() -> Answers:
+    return resources.jobs().answers
 
 
 def _place(name: str) -> str:

@@ -8,7 +8,7 @@ costs Σ_i w_iq²/[H_KK⁻¹]_qq, with one H_KK⁻¹ for all rows.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import torch
 from torch import Tensor
@@ -21,34 +21,71 @@ from core.problem import LayerProblem
 from core.rows import trace
 from core.solver import Outcome, Step
 
+_TOLD = 1024  # up to so many removals each is a step: more than anybody looks at would cost a fifth of the time
 
 def kernel(problem: LayerProblem, target: Target, method: Obc) -> Generator[Step, None, Outcome]:
     """Traces in float64 on the CPU: c·b³/3 multiply-adds, so small layers; columns s·(c·b + b²). Raises IllConditioned."""
     upper, damping = problem.factor(method.damping, may_raise=method.raise_damping)
     inverse, weight = upper.T @ upper, problem.working_weight
+
+    def refit(pruned: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The mask, the best kept weights for it, and their loss."""
+        solution = solve_rows(inverse, weight, pruned, layer=problem.name, damping=damping)
+        loss = (solution * weight).masked_fill_(problem.dead, 0).sum()
+        return pruned, torch.addmm(weight, solution, inverse, alpha=-1).masked_fill_(pruned, 0), loss
+
     if isinstance(target, Columns):
         pruned = _columns(inverse.double(), weight.double(), problem.dead, target.count).expand_as(weight).clone()
     else:
-        pruned = _entries(inverse, weight, problem.dead, target, method.granularity).to(weight.device)
-    solution = solve_rows(inverse, weight, pruned, layer=problem.name, damping=damping)
-    loss = (solution * weight).masked_fill_(problem.dead, 0).sum()
-    kept = torch.addmm(weight, solution, inverse, alpha=-1).masked_fill_(pruned, 0)
+        removals = _entries(inverse, weight, problem.dead, target, method.granularity)
+        for count in range(1, len(removals) if len(removals) <= _TOLD else 1):
+            yield _Removal(lambda count=count: refit(_mask(removals[:count], weight)))
+        pruned = _mask(removals, weight)
+    pruned, kept, loss = refit(pruned)
     yield Step(columns=(0, weight.shape[1]), pruned=pruned, weight=kept, loss=loss)
     return Outcome(weight=kept, pruned=pruned, damping=damping)
 
 
+class _Removal(Step):
+    """The state after so many removals, computed when it is looked at: `solve` does not look, and pays nothing for it."""
+
+    _state: Callable[[], tuple[Tensor, Tensor, Tensor]]
+
+    def __init__(self, state: Callable[[], tuple[Tensor, Tensor, Tensor]]) -> None:
+        object.__setattr__(self, "_state", state)
+        object.__setattr__(self, "columns", (0, 0))
+
+    def __getattr__(self, name: str) -> Tensor:
+        if name not in ("pruned", "weight", "loss"):
+            raise AttributeError(name)
+        for field, value in zip(("pruned", "weight", "loss"), self._state(), strict=True):
+            object.__setattr__(self, field, value)
+        return getattr(self, name)
+
+
+def _mask(removals: Tensor, weight: Tensor) -> Tensor:
+    """The mask [c, b] of removals int64 [k, 2] of row and column."""
+    pruned = torch.zeros(weight.shape, dtype=torch.bool)
+    pruned[removals[:, 0], removals[:, 1]] = True
+    return pruned.to(weight.device)
+
+
 def _entries(inverse: Tensor, weight: Tensor, dead: Tensor, target: Entries | Groups, granularity: str) -> Tensor:
-    """The mask [c, b]. A removal is no cheaper than those its row must make before it, so the running maximum orders all rows."""
+    """The removals int64 [k, 2] in their order. None is cheaper than those its row must make before it: the running maximum orders all."""
     rows, columns = weight.shape
     if isinstance(target, Groups):
         n, m, length = target.n, target.m, columns // target.m * target.n
     else:
         n, m, length = 0, 0, target.count // rows if granularity == "row" else min(columns, target.count)
     order, costs = trace(inverse, weight, dead, length, n=n, m=m)
-    taken = torch.ones_like(order, dtype=torch.bool)
-    if isinstance(target, Entries) and granularity == "layer" and length:
-        taken = smallest(costs.cummax(1).values, target.count)
-    return torch.zeros(weight.shape, dtype=torch.bool).scatter_(1, order, taken)
+    if not length:
+        return order.new_zeros(0, 2)
+    costs, taken = costs.cummax(1).values, torch.ones_like(order, dtype=torch.bool)
+    if isinstance(target, Entries) and granularity == "layer":
+        taken = smallest(costs, target.count)
+    row, place = taken.nonzero(as_tuple=True)
+    sequence = costs[row, place].argsort(stable=True)
+    return torch.stack([row[sequence], order[row, place][sequence]], 1)
 
 
 def _columns(inverse: Tensor, weight: Tensor, dead: Tensor, count: int) -> Tensor:

@@ -1,0 +1,137 @@
+"""Many weights, step by step; and one mask with every block size. Pure functions from a recording to Plotly."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+
+from app.figures import numbers
+from app.figures.lessons import PICKED, bare, cells, matrix_axes, panel_title, removed
+from app.figures.style import INKS, Theme, method_mark
+from core.lessons.matrix import Recording, Stepped, label
+
+
+def places(found: Stepped, focus: str, step: int) -> dict[str, int]:
+    """At which of its states each method stands: the focused one at `step`, the others where they have removed as many, or just fewer."""
+    leader = next(one for one in found.recordings if one.method == focus)
+    at = min(step, leader.last)
+    count = leader.pruned[at].sum()
+    others = {one.method: int(np.flatnonzero(one.pruned.sum((1, 2)) <= count)[-1]) for one in found.recordings}
+    return {**others, focus: at}
+
+
+def step_panels(found: Stepped, at: dict[str, int], *, theme: Theme = "light", height: int = 520) -> go.Figure:
+    """Each method's matrix: removed weights dark, how far the others have moved, and what can no longer move."""
+    rows, columns = found.weight.shape
+    limit = max(float(np.abs(np.where(one.pruned, 0, one.weight - found.weight)).max()) for one in found.recordings)
+    count = len(found.recordings)
+    figure = bare(theme, height, margin={"l": 8, "r": 8, "t": 26, "b": 8})
+    for place, one in enumerate(found.recordings):
+        axis = "" if place == 0 else str(place + 1)
+        where = {"xaxis": f"x{axis}", "yaxis": f"y{axis}"}
+        state = at[one.method]
+        change = np.where(one.pruned[state], np.nan, one.weight[state] - found.weight)
+        figure.add_trace(cells(change, theme, limit=limit or 1.0, hover=_hovers(found, one, state), **where))
+        figure.add_trace(removed(one.pruned[state], theme, **where))
+        fresh = one.pruned[state] & ~one.pruned[max(state - 1, 0)]
+        marks = np.argwhere(fresh)
+        figure.add_trace(go.Scatter(x=marks[:, 1], y=marks[:, 0], mode="text", text=["×"] * len(marks), hoverinfo="skip", showlegend=False,
+                                    textfont={"size": 17, "color": INKS[theme].paper}, **where))
+        x, y = matrix_axes(rows, columns)
+        top = 1 - place / count
+        bottom = 1 - (place + 1) / count + 0.075
+        figure.update_layout({f"xaxis{axis}": {**x, "anchor": f"y{axis}", "showticklabels": place == count - 1},
+                              f"yaxis{axis}": {**y, "anchor": f"x{axis}", "domain": [bottom if place < count - 1 else 0.0, top - 0.035],
+                                               "showticklabels": False}})
+        _frozen(figure, int(one.frozen[state]), rows, axis, theme)
+        figure.add_annotation(panel_title(_panel(found, one, state), 0, top - 0.035, theme, size=13))
+    figure.update_layout({f"xaxis{count}": {"title": {"text": "input j"}}})
+    return figure
+
+
+def loss_curves(found: Stepped, at: dict[str, int], *, theme: Theme = "light", height: int = 520) -> go.Figure:
+    """The loss so far against how many weights are gone, with the least possible for the same mask, at the present step."""
+    figure = bare(theme, height, margin={"l": 8, "r": 8, "t": 60, "b": 8})
+    for one in found.recordings:
+        mark, state = method_mark(one.method), at[one.method]
+        gone = one.pruned.sum((1, 2))
+        figure.add_trace(go.Scatter(
+            x=gone, y=one.measured / found.energy, mode="lines", name=label(one.method),
+            line={"color": mark.color, "dash": mark.dash, "width": 2},
+            hovertemplate=f"{label(one.method)}, %{{x}} removed: %{{y:.3%}}<extra></extra>"))
+        figure.add_trace(go.Scatter(
+            x=[gone[state]] * 2, y=np.array([one.measured[state], one.optimum[state]]) / found.energy, mode="markers", showlegend=False,
+            marker={"symbol": [mark.symbol, mark.hollow], "size": 11, "color": mark.color, "line": {"width": 2, "color": mark.color}},
+            hovertemplate="%{y:.3%}<extra></extra>"))
+    figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", name="hollow: best for the mask so far", hoverinfo="skip",
+                                marker={"symbol": "circle-open", "size": 9, "color": INKS[theme].faint, "line": {"width": 1.5}}))
+    figure.update_layout(xaxis={"title": {"text": "weights removed"}, "rangemode": "tozero"},
+                         yaxis={"title": {"text": "loss ÷ tr(WHWᵀ)"}, "tickformat": ".1%", "rangemode": "tozero"},
+                         legend={"orientation": "h", "yanchor": "bottom", "y": 1.01, "x": 0, "xanchor": "left"})
+    return figure
+
+
+def block_panel(found: Stepped, block: int, *, theme: Theme = "light", height: int = 240) -> go.Figure:
+    """What the update with this B does to the kept weights of the one mask; lines where blocks begin."""
+    rows, columns = found.weight.shape
+    change = np.where(found.mask, np.nan, found.blocks - found.weight)
+    limit = float(np.nanmax(np.abs(change), initial=0.0))
+    figure = bare(theme, height, margin={"l": 8, "r": 8, "t": 30, "b": 8})
+    figure.add_trace(cells(change[block - 1], theme, limit=limit))
+    figure.add_trace(removed(found.mask, theme))
+    x, y = matrix_axes(rows, columns)
+    figure.update_layout(xaxis={**x, "title": {"text": "input j"}}, yaxis={**y, "title": {"text": "row"}})
+    for start in range(block, columns, block):
+        figure.add_shape({"type": "line", "x0": start - 0.5, "x1": start - 0.5, "y0": -0.5, "y1": rows - 0.5,
+                          "line": {"color": PICKED[theme], "width": 1.5}})
+    figure.add_annotation(panel_title(f"B = {block}: how far the kept weights move; removed ones dark", 0, 1.0, theme))
+    return figure
+
+
+def block_curve(found: Stepped, block: int, *, theme: Theme = "light", height: int = 290) -> go.Figure:
+    """The loss of the update against B, between SparseGPT's update and the optimum, for one mask."""
+    losses = found.block_loss / found.energy
+    sizes = np.arange(1, len(losses) + 1)
+    thanos, sparsegpt = method_mark("thanos"), method_mark("sparsegpt")
+    figure = bare(theme, height, margin={"l": 8, "r": 8, "t": 44, "b": 8})
+    figure.add_trace(go.Scatter(x=sizes, y=losses, mode="lines+markers", name="update in blocks of B",
+                                line={"color": thanos.color, "width": 2}, marker={"symbol": thanos.symbol, "size": 7},
+                                customdata=[[int(size)] for size in sizes],
+                                hovertemplate="B = %{x}: %{y:.3%}<extra></extra>"))
+    figure.add_trace(go.Scatter(x=[block], y=[losses[block - 1]], mode="markers", hoverinfo="skip", showlegend=False,
+                                marker={"size": 15, "symbol": "circle-open", "color": PICKED[theme], "line": {"width": 2.5}}))
+    figure.add_trace(go.Scatter(x=[1], y=[found.sweep_loss / found.energy], mode="markers", name="SparseGPT's sweep",
+                                marker={"symbol": sparsegpt.symbol, "size": 11, "color": sparsegpt.color},
+                                hovertemplate="SparseGPT's sweep: %{y:.3%}<extra></extra>"))
+    figure.add_trace(go.Scatter(x=[1, sizes[-1]], y=[found.optimum / found.energy] * 2, mode="lines", name="best possible for this mask",
+                                line={"color": INKS[theme].faint, "dash": "dot", "width": 1.5}, hoverinfo="skip"))
+    figure.update_layout(xaxis={"title": {"text": "block size B"}, "dtick": 1 if len(losses) <= 16 else 2},
+                         yaxis={"title": {"text": "loss ÷ tr(WHWᵀ)"}, "tickformat": ".2%"},
+                         legend={"orientation": "h", "yanchor": "bottom", "y": 1.01, "x": 0, "xanchor": "left"})
+    return figure
+
+
+def _panel(found: Stepped, one: Recording, state: int) -> str:
+    gone = int(one.pruned[state].sum())
+    return (f"<b>{label(one.method)}</b> step {state} of {one.last}: {gone} removed, loss "
+            f"{numbers.share(float(one.measured[state]) / found.energy)}")
+
+
+def _frozen(figure: go.Figure, count: int, rows: int, axis: str, theme: Theme) -> None:
+    """A hatched veil over the columns that can no longer move."""
+    if count:
+        ink = INKS[theme]
+        figure.add_trace(go.Scatter(
+            x=[-0.5, count - 0.5, count - 0.5, -0.5], y=[-0.5, -0.5, rows - 0.5, rows - 0.5], fill="toself", mode="lines", hoverinfo="skip",
+            line={"color": ink.faint, "width": 2}, showlegend=False, xaxis=f"x{axis}", yaxis=f"y{axis}",
+            fillpattern={"shape": "/", "size": 7, "solidity": 0.12, "fgcolor": ink.faint, "bgcolor": "rgba(0,0,0,0)"}))
+
+
+def _hovers(found: Stepped, one: Recording, state: int) -> np.ndarray:
+    texts = np.empty(found.weight.shape, dtype=object)
+    for row, column in np.ndindex(found.weight.shape):
+        before, now = found.weight[row, column], one.weight[state, row, column]
+        what = "removed" if one.pruned[state, row, column] else f"now {now:.4g}"
+        frozen = ", can no longer move" if column < one.frozen[state] and not one.pruned[state, row, column] else ""
+        texts[row, column] = f"row {row}, input {column}: was {before:.4g}, {what}{frozen}"
+    return texts

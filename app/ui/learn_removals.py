@@ -1,0 +1,134 @@
+"""Stops 1 and 2: one weight, two weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from app.figures import lesson_findings as say
+from app.figures import numbers
+from app.figures.lesson_removals import interaction, one_weight_matrix, pairs, rank_agreement
+from app.questions.lessons import OneWeightQuestion, TwoWeightsQuestion
+from app.ui import layout, learn, lesson_words
+from app.ui.lesson_words import PRE, Lesson
+from app.ui.takeaway import take_away
+from core.lessons.matrix import OneWeight, TwoWeights
+
+_OBS = r"""
+Take one weight $w_q$ out of a row and let the others of that row move, so that the output changes as little as possible. That is a
+least-squares problem with one constraint, and its solution is the **Optimal Brain Surgeon** (OBS):
+
+$$\Delta = -\frac{w_q}{[H^{-1}]_{qq}}\,H^{-1}_{q:}\qquad \text{loss} = \frac{w_q^2}{[H^{-1}]_{qq}}$$
+
+Here $H = G + \lambda\,\overline{\operatorname{diag} G}\,I$ and the loss is $\Delta H\Delta^\top$. With the papers' $H = 2G$ and loss
+$\tfrac12\Delta H\Delta^\top$ it reads $\tfrac12\,w_q^2/[H^{-1}]_{qq}$: the same number, the factors of 2 cancel.
+"""
+_OBD = r"""
+**Optimal Brain Damage** looks at the diagonal only: $w_q^2 H_{qq}$ is the loss if nothing else moves. **Magnitude** does not look at the
+inputs at all. The three orders differ as far as inputs have unequal energies (magnitude) and are correlated (the entries of $H$
+beside the diagonal).
+"""
+_PAIRS = r"""
+Remove $q$ and $r$ together, with $S = \{q, r\}$ and $u = (w_q, w_r)$:
+
+$$\text{loss} = u\,\big([H^{-1}]_{SS}\big)^{-1}u^\top$$
+
+Is that the sum of the two single losses? Only if $[H^{-1}]_{qr} = 0$. Otherwise each weight was counting on the other to make up for it,
+or the two losses partly cancel in the output. This is why pruning is a search over sets: the cheapest weights, one by one, need not be
+the cheapest set.
+"""
+_GUESSES = {"less": "less than the sum", "same": "the same, within 1 %", "more": "more than the sum"}
+
+
+def draw_one(lesson: Lesson) -> None:
+    """What does one weight cost?"""
+    found: OneWeight | None = learn.ask(OneWeightQuestion(spec=learn.SPEC, matrix=lesson.matrix), "one")
+    if found is None:
+        return
+    row, column = lesson.row, lesson.column
+    with learn.beside(lesson, partial(_one_text, found, row, column)):
+        finding = say.one_weight_finding(found, row, column)
+        layout.sentence(finding)
+        learn.chart(one_weight_matrix(found, row, column, theme=layout.theme()), "one", lesson, finding, pressed=_pick)
+        learn.chart(rank_agreement(found, row, column, theme=layout.theme()), "ranks", lesson,
+                    "The order of all weights by loss against the order by two simpler scores.")
+        take_away("learn-one", partial(_one_rows, found), (learn.describe(lesson), "loss: tr(ΔHΔᵀ) a token"))
+
+
+def _one_text(found: OneWeight, row: int, column: int) -> None:
+    st.markdown(_OBS)
+    st.markdown(say.one_weight_formula(found, row, column))
+    st.markdown(_OBD)
+    st.markdown(say.one_weight_reason(found, column))
+    learn.exercises(say.one_weight_exercises(found))
+
+
+def _pick(place: Sequence[Any]) -> None:
+    lesson_words.change(row=place[0], column=place[1])
+
+
+def _one_rows(found: OneWeight) -> list[dict[str, object]]:
+    return [{"row": i, "input": j, "weight": float(found.weight[i, j]), "loss": float(found.loss[i, j]),
+             "loss_if_nothing_moves": float(found.diagonal[i, j])} for i, j in np.ndindex(found.weight.shape)]
+
+
+def draw_two(lesson: Lesson) -> None:
+    """Do the costs of two weights add up?"""
+    found: TwoWeights | None = learn.ask(TwoWeightsQuestion(spec=learn.SPEC, matrix=lesson.matrix), "two")
+    if found is None:
+        return
+    with learn.beside(lesson, partial(_two_text, found, lesson)):
+        _guess(found, lesson)
+        if lesson.guess:
+            layout.sentence(say.pair_finding(found, lesson.row, lesson.column, lesson.other))
+        learn.chart(pairs(found, lesson.row, lesson.column, lesson.other, revealed=bool(lesson.guess), theme=layout.theme()), "two", lesson,
+                    "The correlation of the inputs, and the loss of each pair beside the sum of the two.", pressed=_pick_pair)
+        st.slider("Row", 0, max(lesson.rows - 1, 1), key=f"{PRE}row", disabled=lesson.rows == 1, persist_state="session")
+        if lesson.guess:
+            take_away("learn-two", partial(_two_rows, found, lesson.row), (learn.describe(lesson), f"row {lesson.row}"))
+
+
+def _guess(found: TwoWeights, lesson: Lesson) -> None:
+    """Guess first, then see."""
+    first, second = lesson.column, lesson.other
+    if not lesson.guess:
+        alone = found.pair[lesson.row].diagonal()
+        layout.sentence(f"Guess first. In row {lesson.row}, input {first} costs {numbers.error(float(alone[first]))} alone and input "
+                        f"{second} {numbers.error(float(alone[second]))}. Removed together, will they cost …")
+        with st.container(horizontal=True, gap="small"):
+            for name, words in _GUESSES.items():
+                st.button(words, key=f"learn_guess_{name}", on_click=_told, args=(name,))
+            st.button("just show me", key="learn_guess_none", type="tertiary", on_click=_told, args=("none",))
+        return
+    right = say.pair_verdict(found, lesson.row, first, second)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if lesson.guess in _GUESSES:
+            st.html(f"<strong>{'Right' if right == lesson.guess else 'No'}: {_GUESSES[right]}.</strong>", width="content")
+        st.button("Hide, and guess again", key="learn_guess_again", type="tertiary", on_click=_told, args=("",))
+
+
+def _told(guess: str) -> None:
+    lesson_words.change(guess=guess)
+
+
+def _two_text(found: TwoWeights, lesson: Lesson) -> None:
+    st.markdown(_PAIRS)
+    if lesson.guess:
+        st.markdown(f"Inputs {lesson.column} and {lesson.other} of row {lesson.row}: "
+                    + say.pair_reason(found, lesson.row, lesson.column, lesson.other))
+        learn.exercises(say.pair_exercises(found, lesson.row))
+
+
+def _pick_pair(place: Sequence[Any]) -> None:
+    if place[0] != place[1]:
+        lesson_words.change(column=place[0], other=place[1])
+
+
+def _two_rows(found: TwoWeights, row: int) -> list[dict[str, object]]:
+    ratio, columns = interaction(found)[row], found.hessian.shape[0]
+    return [{"row": row, "first": i, "second": j, "loss": float(found.pair[row, i, j]), "loss_over_sum": float(ratio[i, j])}
+            for i in range(columns) for j in range(i + 1, columns)]

@@ -1,0 +1,54 @@
+"""The start of the Learn page: what there is, in which order, and what the words mean."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.ui import lesson_words
+from app.ui.lesson_words import STOPS, Lesson
+
+_TOUR = {1: "What does it cost to remove one weight, when the others may make up for it?",
+         2: "Do the costs of two weights add up? Guess first.",
+         3: "SparseGPT, Thanos and OBC on the same matrix, one step at a time; and the way from B = 1 to B = b."}
+_AIM = """
+A layer of a language model is a matrix $W$; its inputs are the columns of $X$. Removing weights changes the output $WX$. **Which weights
+should go, and what should the others do about it?** Both questions are least squares.
+
+Each stop is one screen with a figure that you can press. The figures are the program's own methods, run on a matrix small enough to see.
+The tour takes about ten minutes.
+"""
+_TEACHERS = """
+**For teachers.** Everything you see is in the address: the matrix, its seed, the chosen weight, the step. Send the link, and all see the
+same numbers. *Projector* shows a stop's figure alone in large type. Each stop ends with exercises, whose answers are computed from the
+matrix you chose.
+"""
+_WORDS = r"""
+| symbol | meaning |
+|---|---|
+| $W$, $c\times b$ | a layer's weights: $c$ rows out, $b$ columns in |
+| $G = XX^\top$ | the Gram matrix of the layer's inputs over all calibration tokens: all that pruning needs to know of the text |
+| $H = G + \lambda\,\overline{\operatorname{diag} G}\,I$ | the same, damped; $2G$ is the Hessian of the layer's error |
+| $M$ | the mask: where weights are removed |
+| $f(\hat W) = \operatorname{tr}\,(\hat W-W)\,G\,(\hat W-W)^\top$ | the layer error; $f^*(M)$ is the least of it for a mask, the optimum |
+| $B$ | columns pruned at a time |
+| $\alpha$ | the share of rows that stays dense, those with the most energy $h_i = W_i G W_i^\top$ |
+"""
+
+
+def draw(lesson: Lesson) -> None:
+    """The tour."""
+    left, right = st.columns([0.52, 0.48], gap="large")
+    with left:
+        st.markdown(_AIM)
+        for stop, question in _TOUR.items():
+            with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
+                st.button(STOPS[stop], key=f"learn_to_{stop}", type="primary" if stop == 1 else "secondary", on_click=_go, args=(stop,),
+                          width=170)
+                st.markdown(question, width="stretch")
+    with right:
+        st.markdown(_WORDS)
+        st.markdown(_TEACHERS)
+
+
+def _go(stop: int) -> None:
+    lesson_words.change(stop=stop)

@@ -1,0 +1,30 @@
+"""The Learn page: which stop is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from app.ui import layout, learn, learn_removals, learn_start, learn_steps, lesson_words, state
+from app.ui.lesson_words import Lesson
+
+_STOPS: dict[int, tuple[str, Callable[[Lesson], None]]] = {
+    0: ("How is a network pruned in one shot?", learn_start.draw),
+    1: ("What does it cost to remove one weight?", learn_removals.draw_one),
+    2: ("Do the costs of two weights add up?", learn_removals.draw_two),
+    3: ("How do many weights go?", learn_steps.draw),
+}
+
+
+def draw() -> None:
+    """The whole page, from its link."""
+    notes = lesson_words.arrive()
+    lesson = lesson_words.read()
+    question, stop = _STOPS[lesson.stop]
+    layout.begin(question)
+    learn.draw_stops()
+    layout.link_notes(notes, on_dismiss=lesson_words.dismiss)
+    if lesson.stop:
+        learn.draw_matrix(lesson)
+    stop(lesson)
+    if not state.recall("playing", False):
+        lesson_words.write(lesson)

@@ -1,0 +1,133 @@
+"""Lessons on small matrices against plain numpy: least squares by lstsq, losses as differences, recordings bit for bit those of solve."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+import torch
+
+from core import solve
+from core.errors import BadInput
+from core.lessons.making import small_problem
+from core.lessons.matrix import MOST_COLUMNS, STEPPED, Matrix
+from core.lessons.removals import one_weight, two_weights
+from core.lessons.stepping import record, stepped
+from core.patterns import Unstructured
+from core.spec import make_method
+
+MATRICES = {
+    "drawn": Matrix(source="drawn"), "uncorrelated": Matrix(source="drawn", correlation=0, damping=0),
+    "one row": Matrix(source="drawn", rows=1, columns=5, correlation=0.95, damping=0.001), "largest": Matrix(source="drawn", rows=12, columns=24),
+}
+every_matrix = pytest.mark.parametrize("matrix", MATRICES.values(), ids=MATRICES)
+
+
+def made(matrix):
+    return small_problem(matrix, lambda name: pytest.fail(f"asked for {name}"))
+
+
+def least(weight, hessian, gone):
+    """The least ΔHΔᵀ of a row with the inputs `gone` removed: ordinary least squares on a square root of H."""
+    root = np.linalg.cholesky(hessian).T  # H = rootᵀ root
+    kept = [j for j in range(len(weight)) if j not in gone]
+    target = root @ weight
+    if not kept:
+        return float(target @ target)
+    best = np.linalg.lstsq(root[:, kept], target, rcond=None)[0]
+    rest = target - root[:, kept] @ best
+    return float(rest @ rest)
+
+
+@every_matrix
+def test_one_weights_loss_is_the_difference_it_makes(matrix):
+    problem = made(matrix)
+    found = one_weight(problem)
+    np.testing.assert_allclose(found.measured, found.loss, rtol=1e-6)
+    weight, hessian = problem.weight.numpy(), problem.gram.numpy()
+    expected = [[least(row, hessian, [q]) for q in range(matrix.columns)] for row in weight]
+    np.testing.assert_allclose(found.loss, expected, rtol=1e-6)
+    assert (found.diagonal >= found.loss * (1 - 1e-12)).all()
+    for row, column in np.ndindex(weight.shape):
+        assert weight[row, column] + found.change[row, column, column] == 0
+
+
+def test_without_correlation_nothing_can_be_made_up_for():
+    found = one_weight(made(MATRICES["uncorrelated"]))
+    np.testing.assert_allclose(found.diagonal, found.loss, rtol=1e-9)
+    assert found.agreement["diagonal"] == pytest.approx(1)
+
+
+@every_matrix
+def test_a_pairs_loss_is_that_of_least_squares(matrix):
+    problem = made(matrix)
+    found = two_weights(problem)
+    row, hessian = problem.weight.numpy()[-1], problem.gram.numpy()
+    for q, r in [(0, 0), *combinations(range(min(matrix.columns, 8)), 2)]:
+        assert found.pair[-1, q, r] == pytest.approx(least(row, hessian, {q, r}), rel=1e-6)
+        assert found.pair[-1, r, q] == found.pair[-1, q, r]
+
+
+@every_matrix
+@pytest.mark.parametrize("method", STEPPED)
+@pytest.mark.parametrize("block_size", [1, 4])
+def test_a_recording_is_what_solve_does(matrix, method, block_size):
+    problem, pattern = made(matrix), Unstructured(sparsity=0.6)
+    chosen = make_method(method, damping=0, **({} if method == "obc" else {"block_size": block_size}))
+    recording, solution = record(problem, chosen, pattern)
+    expected = solve(problem, chosen, pattern)
+    assert torch.equal(solution.weight, expected.weight)
+    assert np.array_equal(recording.weight[-1], expected.weight.numpy())
+    assert np.array_equal(recording.pruned[-1], expected.pruned.numpy())
+    assert (np.diff(recording.pruned.sum((1, 2))) >= 0).all()
+    assert (recording.pruned[1:] >= recording.pruned[:-1]).all()  # what is gone stays gone
+    assert (recording.weight[recording.pruned] == 0).all()
+
+
+@every_matrix
+def test_losses_of_a_recording_are_measured_and_never_below_the_optimum(matrix):
+    problem = made(matrix)
+    found = stepped(problem, sparsity=0.5, block_size=min(3, matrix.columns))
+    for one in found.recordings:
+        np.testing.assert_allclose(one.loss, one.measured, rtol=1e-6, atol=1e-12)
+        assert (one.measured >= one.optimum * (1 - 1e-9)).all()
+        for before, after, count in zip(one.weight, one.weight[1:], one.frozen, strict=False):
+            assert np.array_equal(before[:, :count], after[:, :count])  # frozen columns stay
+    obc = found.recordings[-1]
+    assert obc.last == found.mask.sum()
+    np.testing.assert_allclose(obc.measured, obc.optimum, rtol=1e-9, atol=1e-12)
+
+
+@every_matrix
+def test_from_sparsegpts_update_to_the_optimum(matrix):
+    problem = made(matrix)
+    found = stepped(problem, sparsity=0.5, block_size=2)
+    weight, hessian = problem.weight.numpy(), problem.gram.numpy()
+    best = sum(least(row, hessian, set(np.flatnonzero(gone))) for row, gone in zip(weight, found.mask, strict=True))
+    assert found.block_loss[0] == pytest.approx(found.sweep_loss, rel=1e-9)
+    assert found.block_loss[-1] == pytest.approx(best, rel=1e-6)
+    assert found.optimum == pytest.approx(best, rel=1e-6)
+    assert found.block_loss.min() >= best * (1 - 1e-9)
+    assert found.blocks.shape == (matrix.columns, matrix.rows, matrix.columns)
+
+
+def test_an_h_without_inverse_is_told_and_why():
+    with pytest.raises(BadInput, match="weights can go at no loss at all") as told:
+        made(Matrix(source="drawn", correlation=1, damping=0))
+    assert told.value.field == "damping"
+    assert np.isfinite(one_weight(made(Matrix(source="drawn", correlation=1, damping=0.01))).loss).all()
+
+
+def test_a_window_is_the_layers_own_part(layer):
+    whole = layer(20, 40)
+    asked = Matrix(first_row=3, first_column=10, rows=4, columns=7, damping=0)
+    problem = small_problem(asked, lambda name: whole)
+    assert torch.equal(problem.weight, whole.weight[3:7, 10:17])
+    assert torch.equal(problem.gram * whole.tokens, whole.gram[10:17, 10:17].clone())
+    with pytest.raises(BadInput, match="0 to 16: layer is 20 × 40"):
+        small_problem(asked.model_copy(update={"first_row": 17}), lambda name: whole)
+
+
+def test_a_larger_drawn_matrix_begins_with_the_smaller():
+    small, large = made(Matrix(source="drawn", rows=2, columns=4, damping=0)), made(Matrix(source="drawn", columns=MOST_COLUMNS, damping=0))
+    assert torch.equal(small.weight, large.weight[:2, :4])
+    assert torch.equal(small.gram, large.gram[:4, :4])

@@ -1,0 +1,155 @@
+"""The Learn page without a browser: stops, links and clicks on real matrices; questions are answered in this process by the real core."""
+
+import json
+
+import pytest
+
+from app.answers import Asked
+from app.figures import lesson_findings
+from app.questions.lessons import OneWeightQuestion, SteppedQuestion, TwoWeightsQuestion
+from app.ui import asking, learn, lesson_words
+from core.errors import PruneError
+from core.lessons.matrix import Matrix
+from tests.pages.conftest import SMALL, charts, link, said
+
+pytestmark = pytest.mark.usefixtures("without_workers")
+DRAWN = {"source": "drawn"}
+
+
+class Here:
+    """What stands in for the worker: the same questions, answered at the same desk, at once."""
+
+    def __init__(self):
+        self.known, self.asked = {}, 0
+
+    def ask(self, question, *, place, wait=0.0):
+        key = (type(question), question.model_dump_json())
+        if key not in self.known:
+            self.asked += 1
+            from app.desks import desk_for
+
+            try:
+                self.known[key] = Asked(state="ready", answer=question.answer(desk_for(question.spec)))
+            except PruneError as error:
+                self.known[key] = Asked(state="failed", error=str(error))
+        return self.known[key]
+
+
+@pytest.fixture(scope="module")
+def here():
+    return Here()
+
+
+@pytest.fixture
+def lesson(visit, here, monkeypatch):
+    """lesson(words): the page as a link opens it."""
+    monkeypatch.setattr(learn, "SPEC", SMALL)
+    monkeypatch.setattr(asking, "_answers", lambda: here)
+
+    def open_page(words=None):
+        page = visit()
+        page.query_params.clear()
+        for word, text in (words or {}).items():
+            page.query_params[word] = text
+        page.switch_page("../pages/learn.py").run()
+        page.run()  # what the browser does by itself: charts wait for it
+        assert not page.exception
+        return page
+
+    return open_page
+
+
+def matrix_of(page, place=0):
+    return json.loads(charts(page)[place])["data"]
+
+
+def test_the_start_links_to_every_stop(lesson):
+    page = lesson()
+    for stop in list(lesson_words.STOPS)[1:]:
+        assert page.button(key=f"learn_to_{stop}").label == lesson_words.STOPS[stop]
+    assert link(page) == {}
+    page.button(key="learn_to_1").click().run()
+    assert link(page)["stop"] == "1"
+    assert "What does it cost to remove one weight?" in said(page)
+
+
+@pytest.mark.parametrize("words", [{"stop": str(stop)} for stop in list(lesson_words.STOPS)[1:]] + [{"stop": "3", "view": "blocks"}])
+@pytest.mark.parametrize("source", ["layer", "drawn"])
+@pytest.mark.parametrize("present", [False, True])
+def test_every_stop_opens_from_its_link(lesson, words, source, present):
+    asked = {**words, **({"source": source} if source == "drawn" else {}), **({"present": "true"} if present else {})}
+    page = lesson(asked)
+    assert charts(page)
+    assert link(page) == asked
+    assert "Not everything in this link" not in said(page)
+
+
+def test_a_pressed_weight_is_removed_and_the_sentence_says_its_loss(lesson, here):
+    page = lesson({**DRAWN, "stop": "1"})
+    found = here.ask(OneWeightQuestion(spec=SMALL, matrix=Matrix(source="drawn")), place="").answer
+    before = here.asked
+    page.session_state["learn_row"], page.session_state["learn_column"] = 2, 5  # what a press sets
+    page.run()
+    assert lesson_findings.one_weight_finding(found, 2, 5) in said(page)
+    assert link(page) == {**DRAWN, "stop": "1", "row": "2", "column": "5"}
+    assert here.asked == before
+
+
+def test_the_pairs_are_shown_after_a_guess(lesson, here):
+    page = lesson({**DRAWN, "stop": "2", "row": "1", "column": "2", "other": "3"})
+    found = here.ask(TwoWeightsQuestion(spec=SMALL, matrix=Matrix(source="drawn")), place="").answer
+    told = lesson_findings.pair_finding(found, 1, 2, 3)
+    assert "Guess first" in said(page)
+    assert told not in said(page)
+    right = lesson_findings.pair_verdict(found, 1, 2, 3)
+    page.button(key=f"learn_guess_{right}").click().run()
+    assert "Right: " in said(page)
+    assert told in said(page)
+
+
+def test_step_back_and_the_end_ask_nothing_more(lesson, here):
+    page = lesson({**DRAWN, "stop": "3", "step": "0"})
+    found = here.ask(SteppedQuestion(spec=SMALL, matrix=Matrix(source="drawn")), place="").answer
+    before = here.asked
+    last = found.recordings[1].last
+    assert page.button(key="learn_back").disabled
+    for step in range(1, last + 1):
+        page.button(key="learn_step_on").click().run()
+        assert link(page).get("step", "1") == str(step)
+    assert page.button(key="learn_step_on").disabled
+    assert f"After {int(found.mask.sum())} of {int(found.mask.sum())} removals" in said(page)
+    page.button(key="learn_back").click().run()
+    assert not page.button(key="learn_step_on").disabled
+    assert here.asked == before
+
+
+def test_the_block_slider_moves_along_the_curve(lesson):
+    page = lesson({**DRAWN, "stop": "3", "view": "blocks"})
+    page.slider(key="learn_block").set_value(12).run()
+    assert "at B = 12, the optimum" in said(page)
+    assert link(page)["block"] == "12"
+
+
+def test_what_cannot_be_solved_is_told_with_the_remedy(lesson):
+    page = lesson({**DRAWN, "stop": "1", "correlation": "1", "damping": "0"})
+    assert "weights can go at no loss at all" in said(page)
+    assert "raise λ" in said(page)
+    assert not charts(page)
+
+
+def test_a_window_beside_the_layer_is_told(lesson):
+    assert "Move the window" in said(lesson({"stop": "1", "first_column": "9999"}))
+    assert "model's" in said(lesson({"stop": "1", "layer": "model.layers.77.mlp"}))
+
+
+def test_nonsense_in_a_link_is_told_and_clamped(lesson):
+    page = lesson({"stop": "1", "rows": "900", "columns": "many", "row": "11", "colour": "red"})
+    assert "rows: '900' cannot be used. Allowed: at most 12. Used instead: 6." in said(page)
+    assert "columns: 'many'" in said(page)
+    assert "'colour' is no word of this page" in said(page)
+    assert "row 5, input" in said(page)
+
+
+def test_words_of_a_lesson_read_back():
+    asked = lesson_words.Lesson(stop=3, source="drawn", rows=3, columns=7, block=5, focus="obc", step=9, present=True, damping=0.5)
+    assert lesson_words.parse(lesson_words.to_words(asked)) == (asked, ())
