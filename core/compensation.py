@@ -65,16 +65,19 @@ def joint_blocks(problem: LayerProblem, weight: Tensor, upper: Tensor, choose: C
 def remove_columns(problem: LayerProblem, removed: Tensor, damping: float, *, may_raise: bool) -> tuple[Tensor, Tensor, float]:
     """Whole columns S at once, `removed` bool [b]: Δ_K = W_S H_SK (H_KK)⁻¹ (Ilin & Richtárik 2025, Eq. 13).
 
-    Returns W [c, b], what it cost of tr(ΔHΔᵀ), and the λ it took. (b−s)³/6 + c(b−s)² + 2cs(b−s). Raises IllConditioned.
+    Returns W [c, b], what it cost of tr(ΔHΔᵀ), and the λ it took. (b−s)³/6 + c(b−s)² + cs(b−s) + cs². Raises IllConditioned.
     """
     weight = problem.working_weight.clone(memory_format=torch.contiguous_format)
     gone, kept = removed.nonzero()[:, 0], (~removed).nonzero()[:, 0]
     factor, damping = raising_damping(
         lambda value: cholesky(problem.hessian(value)[kept][:, kept], layer=problem.name, damping=value), damping, may_raise=may_raise)
-    hessian = problem.hessian(damping)
+    across = problem.working_gram[gone]  # λ is on the diagonal alone, so H_SK = G_SK
     taken = weight[:, gone]
-    if len(gone) and len(kept):
-        weight[:, kept] += torch.cholesky_solve(hessian[kept][:, gone] @ taken.T, factor).T
+    pull = taken @ across[:, kept]
+    change = torch.cholesky_solve(pull.T, factor).T if len(gone) and len(kept) else pull
+    weight[:, kept] += change
     weight[:, gone] = 0
-    change = ((weight - problem.working_weight) @ hessian[:, gone]).masked_fill_(problem.dead[gone], 0)  # ΔH is 0 on the kept columns
-    return weight, -(change * taken).sum(), damping
+    alive = taken.masked_fill(problem.dead[gone], 0)
+    within = problem.hessian(damping)[gone][:, gone]
+    cost = ((alive @ within) * alive).sum() - (change * pull).sum()  # tr(ΔHΔᵀ) = tr(W_S H_SS W_Sᵀ) − tr(Δ_K H_KS W_Sᵀ)
+    return weight, cost, damping
