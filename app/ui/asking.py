@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +16,7 @@ from app.ui import layout, resources, state
 
 WAIT = 0.35  # a page waits so long before it draws without the answer
 POLL = 0.25
+_MOST = 2000  # answers that a place remembers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +38,48 @@ def ask(question: Question, place: str, *, wait: float = WAIT) -> Shown:
     if asked.state == "computing":
         st.fragment(_look_again, run_every=POLL)(question, place)
     return Shown(answer=state.recall(f"answer-{place}", None), fits=False, waiting=asked.state == "computing", problem=asked.error)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gathered:
+    """Those of many answers that are there, each with its question, in the order asked; why some will not come; how many are to come."""
+
+    answers: tuple[tuple[Any, Any], ...]
+    problems: tuple[str, ...]
+    waiting: int
+
+
+def gather(questions: Sequence[Question], place: str, *, at_once: int = 2, wait: float = 0.0) -> Gathered:
+    """Many answers, in order, a few asked at a time so that what is asked next elsewhere need not wait long. Call again for the rest.
+
+    Waits at most `wait` seconds altogether. What is known is remembered by this tab.
+    """
+    answers, problems = state.recall(f"gathered-{place}", ({}, {}))
+    deadline = time.monotonic() + wait
+    asked = 0
+    keys = [f"{type(question).__name__} {question.model_dump_json()}" for question in questions]
+    for key, question in zip(keys, questions, strict=True):
+        if key in answers or key in problems or asked >= at_once:
+            continue
+        found = resources.jobs().answers.ask(question, place=_place(f"{place}-{asked}"), wait=max(0.0, deadline - time.monotonic()))
+        if found.state == "ready":
+            answers[key] = found.answer
+        elif found.state == "failed":
+            problems[key] = found.error or ""
+        else:
+            asked += 1
+    while len(answers) > _MOST:
+        del answers[next(iter(answers))]
+    state.remember(f"gathered-{place}", (answers, problems))
+    there = tuple((question, answers[key]) for key, question in zip(keys, questions, strict=True) if key in answers)
+    failed = tuple(problems[key] for key in keys if key in problems)
+    return Gathered(answers=there, problems=failed, waiting=len(questions) - len(there) - len(failed))
+
+
+def retry(place: str) -> None:
+    """Forget why answers of this place did not come."""
+    answers, _ = state.recall(f"gathered-{place}", ({}, {}))
+    state.remember(f"gathered-{place}", (answers, {}))
 
 
 def tell(shown: Shown, doing: str) -> None:

@@ -1,0 +1,56 @@
+"""Which rows carry a layer, and what keeping them dense does; the same for as many random rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.questions import Question
+
+if TYPE_CHECKING:
+    from core.desk import Desk
+    from core.outlier_records import EnergyShare, LayerPoint, LayerRows, ModelPoint
+
+
+class EnergySharesQuestion(Question):
+    """The share of each layer's energy in its ⌈αc⌉ strongest rows. Method and pattern do not matter: leave them at their defaults."""
+
+    alpha: float
+
+    def answer(self, desk: Desk) -> tuple[EnergyShare, ...]:
+        from core.outliers import energy_shares
+
+        return energy_shares(desk, self.alpha)
+
+
+class LayerRowsQuestion(Question):
+    """One layer's rows by energy, and what goes and stays."""
+
+    layer: str
+
+    def answer(self, desk: Desk) -> LayerRows:
+        from core.outliers import layer_rows
+
+        return layer_rows(desk, self.layer, self.spec)
+
+
+class LayerPointQuestion(Question):
+    """One layer's error at the spec's α, and for so many draws with random rows."""
+
+    layer: str
+    draws: int = 0
+
+    def answer(self, desk: Desk) -> LayerPoint:
+        from core.outliers import layer_point
+
+        return layer_point(desk, self.layer, self.spec, self.draws)
+
+
+class ModelPointQuestion(Question):
+    """Perplexity at the spec's α, estimated; with a draw of random rows, or None for those of most energy."""
+
+    draw: int | None = None
+
+    def answer(self, desk: Desk) -> ModelPoint:
+        from core.outliers import model_point
+
+        return model_point(desk, self.spec, self.draw)
