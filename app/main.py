@@ -11,11 +11,8 @@ st.logo(ROOT / "app" / "ui" / "wordmark.svg")
 st.navigation(
     [
         st.Page(ROOT / "pages" / "explore.py", title="Explore", url_path="explore", default=True),
-<<<<<<< HEAD
         st.Page(ROOT / "pages" / "layers.py", title="Layers", url_path="layers"),
-=======
         st.Page(ROOT / "pages" / "outliers.py", title="Outlier rows", url_path="outliers"),
->>>>>>> b418b1e (Outlier rows: which rows carry the layer, and what keeping them does, beside random rows and at equal sparsity)
         st.Page(ROOT / "pages" / "curves.py", title="Curves", url_path="curves"),
         st.Page(ROOT / "pages" / "compare.py", title="Compare", url_path="compare"),
         st.Page(ROOT / "pages" / "learn.py", title="Learn", url_path="learn"),
