@@ -40,6 +40,8 @@ def _draw(spec: RunSpec) -> None:
     asking.tell(found, "Reading the model and its calibration text")
     shares: Sequence[EnergyShare] | None = found.answer
     if not shares:
+        layout.sentence("Here you will see in which layers a few rows hold most of the energy, which rows α keeps dense and which columns "
+                        "may then go, and what that does to each layer's error and to perplexity, beside as many random rows.")
         return
     layer = _chosen(shares)
     rows = asking.ask(LayerRowsQuestion(spec=spec, layer=layer), "outlier-layer")
