@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from app.alpha_sweep import Kept, Reading, curve
+from app.alpha_sweep import Kept, Reading, Spot, curve
 from app.figures import numbers
 from core.outlier_records import EnergyShare, LayerRows
 
@@ -72,12 +72,12 @@ def effect_finding(readings: Sequence[Reading], alpha: float, what: str, show: C
     at = alpha if alpha in changes else min(changes, key=lambda one: changes[one].mean)
     spot, change = spots[at], changes[at]
     where = f"At α = {at:.3g}" + ("" if at == alpha else ", the best of this sweep," if kept == "chosen" or not alpha else ",")
-    equal = "" if _equal(readings, "chosen") else f" and equal counted sparsity ({numbers.percent(spot.counted_sparsity)})"
+    equal = "" if kept == "chosen" else f" and equal counted sparsity ({numbers.percent(spot.counted_sparsity)})"
     text = f"{where}{equal} {what} {_move(change.mean)}: {show(start[0].mean)} → {show(spot.mean)}."
     if not _equal(readings, kept):
         fallen = f"{numbers.percent(start[0].counted_sparsity)} → {numbers.percent(spot.counted_sparsity)}"
         text += f" But fewer weights go: counted sparsity {fallen}."
-    text += _seeds(readings, kept, at)
+    text += _seeds(readings, kept, at) + _least(curve(readings, kept, change=True), at, spots, show)
     drawn = [one for one in curve(readings, "random", change=True) if one.alpha == at] if kept == "chosen" else []
     if drawn:
         text += f" With as many random rows it {_move(drawn[0].mean)}{_spread(drawn[0].low, drawn[0].high)}."
@@ -106,6 +106,14 @@ def _seeds(readings: Sequence[Reading], kept: Kept, alpha: float) -> str:
     if len(pairs) < 2:
         return ""
     return f" Lower in {sum(value < start for value, start in pairs)} of {len(pairs)} calibration seeds."
+
+
+def _least(changes: Sequence[Spot], at: float, spots: Mapping[float, Spot], show: Callable[[float], str]) -> str:
+    """Where on the curve it is least, if that is elsewhere and there is a curve."""
+    best = min(changes, key=lambda spot: spot.mean)
+    if len(changes) < 3 or best.alpha == at:
+        return ""
+    return f" It is least at α = {best.alpha:.3g}" + (f" ({show(spots[best.alpha].mean)})." if best.alpha else ".")
 
 
 def _move(change: float) -> str:

@@ -107,19 +107,24 @@ def test_the_sign_of_the_claim_is_computed(value, word):
     found = [reading(0, 10), reading(0.1, value), reading(0.2, 12), reading(0.1, 12, "random", draw=0), reading(0.1, 13, "random", draw=1)]
     text = effect_finding(found, 0.1, "perplexity", numbers.perplexity)
     assert f"perplexity {word}: 10.00 → {value:.2f}" in text
+    assert ("It is least" in text) == (value > 10)
     assert "random rows it rises by 25.0 % (draws: +20.0 % to +30.0 %)" in text
 
 
 def test_without_an_alpha_the_best_of_the_sweep_is_told():
     text = effect_finding([reading(0, 10), reading(0.1, 12), reading(0.2, 11)], 0.0, "perplexity", numbers.perplexity)
     assert text.startswith("At α = 0.2, the best of this sweep, perplexity rises by 10.0 %")
+    assert text.endswith("It is least at α = 0.")
+    assert "It is least at α = 0.2 (9.00)." in effect_finding([reading(0, 10), reading(0.1, 12), reading(0.2, 9)], 0.1, "it", numbers.perplexity)
     assert effect_finding([reading(0, 10)], 0.0, "perplexity", numbers.perplexity) == ""
     assert effect_finding([reading(0.1, 10)], 0.1, "perplexity", numbers.perplexity) == ""
 
 
 def test_less_pruning_is_not_sold_as_an_effect():
     paper = [reading(0, 10, counted=0.5), reading(0.1, 9, counted=0.45)]
-    assert "fewer weights go: counted sparsity 50.0 % → 45.0 %" in effect_finding(paper, 0.1, "perplexity", numbers.perplexity)
+    text = effect_finding(paper, 0.1, "perplexity", numbers.perplexity)
+    assert "fewer weights go: counted sparsity 50.0 % → 45.0 %" in text
+    assert "equal" not in text
     both = [*paper, reading(0.1, 10.5, "other", counted=0.5)]
     text = effect_finding(both, 0.1, "perplexity", numbers.perplexity)
     assert "equal counted sparsity (50.0 %) perplexity rises by 5.0 %" in text
