@@ -14,51 +14,24 @@ other windows, its blocks short-circuited, shows how these depend on the batch, 
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
+from torch.utils._pytree import tree_flatten, tree_unflatten
 from transformers import PreTrainedModel
 
-from core.models import BlockMap, Forward, Linear, NotStreamable, other_forwards, watched_inputs
+from core.models import BlockMap, Forward, NotStreamable, other_forwards, watched_inputs
+from core.recording import Call, Groups, PerWindow, ending_of, grouping, hidden_slot, marked_for_windows
 
 Observer = Callable[[int, Tensor], None]
-Groups = tuple[tuple[Linear, ...], ...]
 
 
 class StopForward(BaseException):
     """Ends a forward of which no more is needed. Not an Exception, so that no model's own handler takes it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _PerWindow:
-    """A recorded tensor whose first dimension grows with the number of windows."""
-
-    tensor: Tensor
-
-    def of(self, windows: int) -> Tensor:
-        if self.tensor.shape[0] == 1:
-            return self.tensor.expand(windows, *self.tensor.shape[1:])
-        return self.tensor.repeat(windows, *[1] * (self.tensor.ndim - 1))
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Call:
-    """How a block is called: the leaves of (args, kwargs), which of them is the hidden states, and what comes back."""
-
-    leaves: list[Any]
-    form: TreeSpec
-    slot: int
-    extras: int | None  # None: the block returns a tensor; else how many values follow it in a tuple
-    groups: Groups
-
-    def output(self, hidden: Tensor) -> Any:
-        return hidden if self.extras is None else (hidden, *[None] * self.extras)
 
 
 class Stream:
@@ -80,12 +53,12 @@ class Stream:
         self._probe = probe.to(self.device, torch.int64)
         self._home = next(model.parameters()).device
         self._move_frame(self.device)
-        self._calls: list[_Call] = []
+        self._calls: list[Call] = []
         try:
             last, ending = self._record()
             self._compare_with_two_windows()
             tolerance = max(1e-3, 4 * torch.finfo(ending.dtype).eps) * float(ending.abs().amax())
-            if not torch.allclose(_ending(self.logits(last)), ending, rtol=0, atol=tolerance, equal_nan=True):
+            if not torch.allclose(ending_of(self.logits(last)), ending, rtol=0, atol=tolerance, equal_nan=True):
                 raise NotStreamable("its output depends on more than what the last block returns.")
         except BaseException:
             self.close()
@@ -122,7 +95,7 @@ class Stream:
     def forward(self, block: int, hidden: Tensor) -> Tensor:
         """hidden [n, L, d] -> the block's output [n, L, d], as the model would call it."""
         call, windows = self._calls[block], hidden.shape[0]
-        leaves = [leaf.of(windows) if isinstance(leaf, _PerWindow) else leaf for leaf in call.leaves]
+        leaves = [leaf.of(windows) if isinstance(leaf, PerWindow) else leaf for leaf in call.leaves]
         leaves[call.slot] = hidden.to(self.device)
         args, kwargs = tree_unflatten(leaves, call.form)
         with self.on_device(block):
@@ -157,7 +130,7 @@ class Stream:
         """The last block's output [n, L, d] -> [n, L, vocabulary]: the model's own norm, projections, capping and head."""
         hidden = hidden.to(self.device)
 
-        def give(call: _Call) -> Forward:
+        def give(call: Call) -> Forward:
             return lambda *args, **kwargs: call.output(hidden)
 
         with other_forwards((block, give(call)) for block, call in zip(self.block_map.blocks, self._calls, strict=True)):
@@ -190,22 +163,22 @@ class Stream:
                 order.append(index)
                 leaves, form = tree_flatten((args, kwargs))
                 before = [leaf._version if isinstance(leaf, Tensor) else 0 for leaf in leaves]
-                with self.on_device(index), _grouping(self.block_map.linears[index]) as groups:
+                with self.on_device(index), grouping(self.block_map.linears[index]) as groups:
                     output = original(*args, **kwargs)
                 hidden: Tensor = output if isinstance(output, Tensor) else output[0]
                 extras = None if isinstance(output, Tensor) else len(output) - 1
-                slot = _hidden_slot(index, leaves, previous, hidden)
+                slot = hidden_slot(index, leaves, previous, hidden)
                 if leaves[slot]._version != before[slot] or hidden is leaves[slot]:
                     raise NotStreamable(f"block {index} writes into its input.")
                 leaves[slot] = None
-                self._calls.append(_Call(leaves=leaves, form=form, slot=slot, extras=extras, groups=groups()))
+                self._calls.append(Call(leaves=leaves, form=form, slot=slot, extras=extras, groups=groups()))
                 previous = hidden
                 return output
 
             return forward
 
         with other_forwards((block, spy(index, block)) for index, block in enumerate(self.block_map.blocks)):
-            ending = _ending(self._model(input_ids=self._probe, use_cache=False).logits)
+            ending = ending_of(self._model(input_ids=self._probe, use_cache=False).logits)
         if order != list(range(self.blocks)) or previous is None:
             raise NotStreamable(f"its {self.blocks} blocks ran in the order {order[:12]}.")
         return previous, ending
@@ -216,7 +189,7 @@ class Stream:
         windows = torch.cat([self._probe, (self._probe + 1) % vocabulary])
         again: list[list[Any]] = []
 
-        def pass_on(call: _Call) -> Forward:
+        def pass_on(call: Call) -> Forward:
             def forward(*args: Any, **kwargs: Any) -> Any:
                 leaves, form = tree_flatten((args, kwargs))
                 if form != call.form:
@@ -233,13 +206,13 @@ class Stream:
               suppress(StopForward)):
             self._model(input_ids=windows, use_cache=False)
         seen: dict[tuple[int, int], Any] = {}  # blocks share their masks: each pair is compared once and stays one tensor
-        marked: list[_Call] = []
+        marked: list[Call] = []
         for index, (call, two) in enumerate(zip(self._calls, again, strict=True)):
             leaves: list[Any] = []
             for pair in zip(call.leaves, two, strict=True):
                 key = (id(pair[0]), id(pair[1]))
                 if key not in seen:
-                    seen[key] = _marked(*pair, f"block {index}")
+                    seen[key] = marked_for_windows(*pair, f"block {index}")
                 leaves.append(seen[key])
             marked.append(replace(call, leaves=leaves))
         self._calls = marked
@@ -253,54 +226,3 @@ class Stream:
                     parameter.data = parameter.data.to(device)
                 for name, buffer in list(module.named_buffers(recurse=False)):
                     setattr(module, name, buffer.to(device))
-
-
-@contextmanager
-def _grouping(linears: Sequence[Linear]) -> Generator[Callable[[], Groups]]:
-    """Watch one run of a block; the value given tells afterwards which layers read the same memory, unchanged in between."""
-    inputs: list[tuple[Linear, Tensor, int]] = []  # the tensors are held, so that no address is used twice
-
-    def note(linear: Linear) -> Callable[[Tensor], None]:
-        return lambda tensor: inputs.append((linear, tensor, tensor._version))
-
-    def groups() -> Groups:
-        ran = Counter(linear.name for linear, _, _ in inputs)
-        odd = next((linear.name for linear in linears if ran[linear.name] != 1), None)
-        if odd is not None:
-            raise NotStreamable(f"{odd} ran {ran[odd]} times in a forward of one window, not once.")
-        shared: dict[tuple[int, ...], list[Linear]] = {}
-        for linear, tensor, version in inputs:
-            place = (tensor.data_ptr(), tensor.numel(), tensor.shape[-1], tensor.stride(-1), version)
-            shared.setdefault(place, []).append(linear)
-        return tuple(tuple(group) for group in shared.values())
-
-    with watched_inputs((linear.layer, note(linear)) for linear in linears):
-        yield groups
-
-
-def _ending(logits: Tensor) -> Tensor:
-    """[1, L, vocabulary] -> the last 8 tokens', copied, so that the rest can go."""
-    return logits[:, -8:].clone()
-
-
-def _hidden_slot(block: int, leaves: list[Any], previous: Tensor | None, output: Tensor) -> int:
-    """Which argument is the hidden states: what the block before returned; for the first block, a tensor like its output."""
-    for slot, leaf in enumerate(leaves):
-        if isinstance(leaf, Tensor) and leaf.shape == output.shape and leaf.dtype == output.dtype and (
-                previous is None or leaf is previous or torch.equal(leaf, previous)):
-            return slot
-    where = "before the first block" if previous is None else f"between blocks {block - 1} and {block}"
-    raise NotStreamable(f"something that cannot be replayed happens to the hidden states {where}.")
-
-
-def _marked(one: Any, two: Any, where: str) -> Any:
-    """The argument `one` of a one-window call, marked where `two`, of a two-window call, shows that it grows with the batch."""
-    if isinstance(one, Tensor) and isinstance(two, Tensor):
-        if one.dtype == two.dtype and torch.equal(one, two):
-            return one
-        if one.ndim and two.shape == (2 * one.shape[0], *one.shape[1:]) and torch.equal(torch.cat([one, one]), two):
-            return _PerWindow(tensor=one)
-        raise NotStreamable(f"{where} takes a tensor {tuple(two.shape)} that depends on the text.")
-    if one is two or (isinstance(one, bool | int | float | str) and one == two):
-        return one
-    raise NotStreamable(f"{where} takes a {type(one).__name__} that differs from call to call.")

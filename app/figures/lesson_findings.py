@@ -26,8 +26,8 @@ def one_weight_finding(found: OneWeight, row: int, column: int) -> str:
     by_loss, by_diagonal, by_size = (order(values)[row, column] for values in (found.loss, found.diagonal, np.abs(found.weight)))
     more = numbers.times(alone / loss) if loss else "1×"
     return (f"Removing w = {numbers.signed(found.weight[row, column])} (row {row}, input {column}) costs "
-            f"{numbers.share(loss / found.energy)} of the output's energy; if nothing else moved, {more} as much. Of {count} weights it is number {by_loss} to go by its loss, "
-            f"{by_diagonal} by the diagonal alone, {by_size} by magnitude.")
+            f"{numbers.share(loss / found.energy)} of the output's energy; if nothing else moved, {more} as much. Of {count} weights "
+            f"it is number {by_loss} to go by its loss, {by_diagonal} by the diagonal alone, {by_size} by magnitude.")
 
 
 def one_weight_formula(found: OneWeight, row: int, column: int) -> str:

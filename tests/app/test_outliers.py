@@ -115,7 +115,8 @@ def test_without_an_alpha_the_best_of_the_sweep_is_told():
     text = effect_finding([reading(0, 10), reading(0.1, 12), reading(0.2, 11)], 0.0, "perplexity", numbers.perplexity)
     assert text.startswith("At α = 0.2, the best of this sweep, perplexity rises by 10.0 %")
     assert text.endswith("It is least at α = 0.")
-    assert "It is least at α = 0.2 (9.00)." in effect_finding([reading(0, 10), reading(0.1, 12), reading(0.2, 9)], 0.1, "it", numbers.perplexity)
+    readings = [reading(0, 10), reading(0.1, 12), reading(0.2, 9)]
+    assert "It is least at α = 0.2 (9.00)." in effect_finding(readings, 0.1, "it", numbers.perplexity)
     assert effect_finding([reading(0, 10)], 0.0, "perplexity", numbers.perplexity) == ""
     assert effect_finding([reading(0.1, 10)], 0.1, "perplexity", numbers.perplexity) == ""
 

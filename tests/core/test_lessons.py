@@ -17,7 +17,8 @@ from core.spec import make_method
 
 MATRICES = {
     "drawn": Matrix(source="drawn"), "uncorrelated": Matrix(source="drawn", correlation=0, damping=0),
-    "one row": Matrix(source="drawn", rows=1, columns=5, correlation=0.95, damping=0.001), "largest": Matrix(source="drawn", rows=12, columns=24),
+    "one row": Matrix(source="drawn", rows=1, columns=5, correlation=0.95, damping=0.001),
+    "largest": Matrix(source="drawn", rows=12, columns=24),
 }
 every_matrix = pytest.mark.parametrize("matrix", MATRICES.values(), ids=MATRICES)
 
