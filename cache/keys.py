@@ -14,7 +14,8 @@ from core.records import Revisions
 from core.spec import RunSpec
 
 Part = BaseModel | Mapping[str, object] | str | int | float | bool | None
-PRUNING = ("method", "pattern", "update", "refit", "true_sequential")  # fields of a spec that say what is done to the dense model
+# fields of a spec that say what is done to the dense model
+PRUNING = ("method", "pattern", "update", "refit", "true_sequential", "allocation")
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 

@@ -19,12 +19,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from core.allocation import allocate
 from core.calibration import Windows
 from core.errors import BadInput
 from core.estimate import matrix_rate
 from core.grams import GramStore, collect
 from core.models import Linear, map_blocks
 from core.opened import Opened, batches
+from core.patterns import Pattern
 from core.perplexity import evaluated, next_token_loss
 from core.previews import LayerInfo, Preview
 from core.problem import LayerProblem, LayerSolution, optimum_error
@@ -40,7 +42,7 @@ class Desk:
     """Holds the model, its Gram matrices, and what was computed from these alone (factors). One user at a time."""
 
     def __init__(self, opened: Opened, store: GramStore | None = None) -> None:
-        self.opened = opened
+        self.opened, self._store = opened, store
         self.linears: dict[str, Linear] = {linear.name: linear for block in map_blocks(opened.model).linears for linear in block}
         self._problems: dict[str, LayerProblem] = {}
         for inputs in collect(opened, store):
@@ -72,7 +74,8 @@ class Desk:
     def preview(self, spec: RunSpec) -> Preview:
         """What a run of `spec` would come to, estimated. Only method, pattern and what belongs to them are read from the spec."""
         started = time.perf_counter()
-        solutions = {name: self.solve(name, spec) for name in self.linears}
+        patterns = self._patterns(spec)
+        solutions = {name: self.solve(name, spec.model_copy(update={"pattern": patterns[name]})) for name in self.linears}
         layers = tuple(self.record(name, solution) for name, solution in solutions.items())
         weights = {name: solution.weight for name, solution in solutions.items()}
         pruned = self.perplexity(weights)
@@ -81,6 +84,17 @@ class Desk:
         zeros = entries - sum(int(weight.count_nonzero()) for weight in weights.values())
         return Preview(spec=spec, layers=layers, dense=self.dense, pruned=pruned, calibration=self.opened.calibration.description,
                        counted_sparsity=zeros / entries, solve_seconds=solved, seconds=time.perf_counter() - started)
+
+    def _patterns(self, spec: RunSpec) -> Mapping[str, Pattern]:
+        """Every layer's own; one layer asked for alone is solved with the spec's."""
+        if spec.allocation == "even":
+            return dict.fromkeys(self.linears, spec.pattern)
+        turns = allocate(self.opened, map_blocks(self.opened.model), spec, self._store)
+        while True:
+            try:
+                next(turns)
+            except StopIteration as stop:
+                return stop.value
 
     def solve(self, name: str, spec: RunSpec) -> LayerSolution:
         """One layer, as a run of `spec` would solve it; the last solutions are remembered. Raises BadInput, IllConditioned."""

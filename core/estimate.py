@@ -23,10 +23,11 @@ class Work:
     solve: float
     push: float  # calibration forward through the pruned blocks
     evaluate: float
+    allocate: float = 0.0  # a pass of its own before all others, where layers differ
 
     @property
     def total(self) -> float:
-        return self.collect + self.solve + self.push + self.evaluate
+        return self.collect + self.solve + self.push + self.evaluate + self.allocate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +52,16 @@ def count_work(shape: Shape, spec: RunSpec, *, calibration_tokens: int, evaluati
     head = shape.hidden * shape.vocabulary
     streams = 1 if dense_known else 2
     scales = (_OVERHEAD["forward"], _OVERHEAD["solve"])
-    return Work(collect=calibration_tokens * (forward * scales[0] + gram), push=calibration_tokens * forward * scales[0],
-                solve=scales[1] * _solve_work(shape, spec), evaluate=scales[0] * streams * evaluation_tokens * (forward + head))
+    collect = calibration_tokens * (forward * scales[0] + gram)
+    return Work(collect=collect, push=calibration_tokens * forward * scales[0], solve=scales[1] * _solve_work(shape, spec),
+                evaluate=scales[0] * streams * evaluation_tokens * (forward + head),
+                allocate=0.0 if spec.allocation == "even" else collect + scales[1] * _allocation_work(shape, forward, head))
+
+
+def _allocation_work(shape: Shape, forward: float, head: float) -> float:
+    """Five curves of 20 iterations, and each layer alone through half the model: see core/allocation.py."""
+    curves = sum(5 * (columns**3 + 20 * sum(rows) * columns**2) for columns, rows in shape.groups)
+    return curves + sum(len(rows) for _, rows in shape.groups) * 2048 * (forward / 2 + head)
 
 
 def _solve_work(shape: Shape, spec: RunSpec) -> float:

@@ -61,6 +61,7 @@ class Columns:
 
 
 Target = Entries | Groups | Columns
+SPREAD = 0.15  # with an allocation that is not even, no layer's sparsity is further from p
 
 
 def whole_groups(block_size: int, target: Target) -> int:
@@ -91,9 +92,15 @@ class Unstructured(Noun):
     def target(self, rows: int, columns: int) -> Entries:
         """⌊p·c·b⌋ entries over the active rows ('paper': c counts the active rows only)."""
         active = rows - outlier_count(rows, self.outlier_rows)
-        counted = active if self.alpha_budget == "paper" else rows
-        count = math.floor(as_written(self.sparsity) * counted * columns)
+        count = math.floor(as_written(self.sparsity) * self._counted(rows) * columns)
         return Entries(count=min(count, active * columns))
+
+    def with_count(self, count: int, rows: int, columns: int) -> Unstructured:
+        """The sparsity at which exactly `count` entries go from a c×b layer."""
+        return self.model_copy(update={"sparsity": (count + 0.5) / (self._counted(rows) * columns) if count else 0.0})
+
+    def _counted(self, rows: int) -> int:
+        return rows - outlier_count(rows, self.outlier_rows) if self.alpha_budget == "paper" else rows
 
 
 class SemiStructured(Noun):
@@ -153,6 +160,10 @@ class Structured(Noun):
         """s = ⌈p·b/(1−α)⌉ columns (Ilin & Richtárik 2025, structured pruning with outlier rows)."""
         return Columns(count=min(columns, math.ceil(as_written(self.sparsity) * columns / (1 - as_written(self.outlier_rows)))))
 
+    def with_count(self, count: int, rows: int, columns: int) -> Structured:
+        """The sparsity at which exactly `count` columns go from a c×b layer."""
+        return self.model_copy(update={"sparsity": max(0, count - 0.5) * (1 - self.outlier_rows) / columns})
+
 
 Pattern = Annotated[Unstructured | SemiStructured | Structured, Field(discriminator="kind")]
 
@@ -182,3 +193,10 @@ def pattern_word(pattern: Unstructured | SemiStructured | Structured) -> str:
 
 def _share(match: re.Match[str]) -> float:
     return float(match[1]) / 100 if match[2] else float(match[1])
+
+
+def check_allocation(allocation: str, pattern: Unstructured | SemiStructured | Structured) -> None:
+    """Raises BadInput for a pattern whose share is the same in every layer by its nature."""
+    if allocation != "even" and isinstance(pattern, SemiStructured):
+        raise BadInput("allocation", allocation, f"for {pattern_word(pattern)} only even",
+                       "Every group of m loses n, so every layer has the same share: choose any weights or columns.")

@@ -1,5 +1,6 @@
 """The pass over a whole model: `prune(spec)` yields events, block by block.
 
+    (allocation: one pass through the dense model ─► each layer's own share, core/allocation.py)
     for each decoder block
         dense evaluation activations ─► through the dense block
         calibration activations      ─► through the dense block, its distinct inputs summed into Gram matrices
@@ -15,13 +16,14 @@ journal has a finished block, its weights are written instead of solved for, and
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 import transformers
 from torch import Tensor
 
+from core.allocation import allocate
 from core.calibration import evaluation_windows
 from core.estimate import Work, count_work
 from core.grams import input_statistics
@@ -29,6 +31,7 @@ from core.journal import BlockState, Journal
 from core.meter import Meter
 from core.models import Linear, load_model, map_blocks
 from core.opened import Opened, batches, embed, open_spec, reader_of
+from core.patterns import Pattern
 from core.perplexity import evaluated, next_token_loss
 from core.planning import choose_device, choose_dtype, device_name, model_shape, planned_layers
 from core.problem import LayerProblem, optimum_error
@@ -94,6 +97,7 @@ class _Pass:
         self.work = self._work()
         meter.expected = self.work.total
         self.resumed = 0
+        self.patterns: Mapping[str, Pattern] = {}  # where layers differ
 
     def run(self) -> Iterator[Event]:
         opened, meter = self.opened, self.meter
@@ -101,6 +105,8 @@ class _Pass:
         done = next((block for block, state in enumerate(states) if state is None), self.blocks)
         self.resumed = done
         yield Started(blocks=self.blocks, layers=self.total, resumed_blocks=done)
+        if self.spec.allocation != "even" and done < self.blocks:
+            yield from self._allocate()
         with (Stream(opened.model, self.block_map, opened.device, opened.calibration.tokens[:1]) as calibrator,
               Stream(opened.model, self.block_map, opened.device, opened.evaluation.tokens[:1]) as evaluator):
             with meter.stage("forward"):
@@ -120,6 +126,19 @@ class _Pass:
                     _loss(evaluator, self.reference, opened.evaluation.tokens), opened.evaluation, dtype)
         assert dense is not None
         yield Finished(result=self._result(dense, pruned))
+
+    def _allocate(self) -> Iterator[Event]:
+        """A pattern for each layer, from the dense model: made again, the same, when a run is resumed."""
+        turns = allocate(self.opened, self.block_map, self.spec)
+        while True:
+            try:
+                with self.meter.stage("allocate"):
+                    block = next(turns)
+            except StopIteration as stop:
+                self.patterns = stop.value
+                return
+            self.meter.advance(self.work.allocate / self.blocks)
+            yield self._progress("calibrate", block)
 
     def _block(self, block: int, calibrator: Stream, evaluator: Stream, state: BlockState | None) -> Iterator[Event]:
         share = 1 / self.blocks
@@ -170,7 +189,8 @@ class _Pass:
 
     def _solve_layer(self, problem: LayerProblem, linear: Linear) -> tuple[LayerRecord, Tensor]:
         with self.meter.stage("solve"):
-            solution = solve(problem, self.spec.method, self.spec.pattern, update=self.spec.update, refit=self.spec.refit)
+            pattern = self.patterns.get(linear.name, self.spec.pattern)
+            solution = solve(problem, self.spec.method, pattern, update=self.spec.update, refit=self.spec.refit)
         with self.meter.stage("optimum"):
             best = optimum_error(problem, solution)
         record = LayerRecord(

@@ -10,7 +10,7 @@ from core.calibration import EMBEDDED_WINDOWS, window_length
 from core.errors import BadInput
 from core.estimate import Shape, count_work, matrix_rate, memory_bytes
 from core.models import BlockMap, Linear, load_skeleton, map_blocks, parameter_count
-from core.patterns import Columns, Entries, Groups, Pattern, outlier_count
+from core.patterns import SPREAD, Columns, Entries, Groups, Pattern, SemiStructured, outlier_count
 from core.records import Plan, PlannedLayer
 from core.sources import ModelSource, describe_model
 from core.spec import RunSpec
@@ -43,7 +43,15 @@ def plan(spec: RunSpec) -> Plan:
         seconds=0.5 + work.total / matrix_rate(device),
         memory_bytes=memory_bytes(shape, parameters=parameters, tokens=calibration_tokens + 2 * evaluation_tokens,
                                   dtype_bytes=dtype.itemsize, largest=largest, batch_tokens=BATCH_TOKENS),
-        disk_bytes=sum(layer.parameters for layer in layers) * dtype.itemsize)
+        disk_bytes=sum(layer.parameters for layer in layers) * dtype.itemsize, note=_note(spec))
+
+
+def _note(spec: RunSpec) -> str | None:
+    if spec.allocation == "even" or isinstance(spec.pattern, SemiStructured):
+        return None
+    low, high = (min(max(spec.pattern.sparsity + way * SPREAD, 0), 1) for way in (-1, 1))
+    return (f"Layers are listed with the even share. The run first looks at what zeros cost in each layer, then gives each its own share, "
+            f"between {100 * low:.4g} % and {100 * high:.4g} %; the total stays.")
 
 
 def desk_bytes(spec: RunSpec) -> int:

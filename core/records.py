@@ -42,6 +42,7 @@ class Plan(Noun):
     seconds: float
     memory_bytes: int
     disk_bytes: int
+    note: str | None = None  # what cannot be known before the run
 
     @property
     def prunable(self) -> int:

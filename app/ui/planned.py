@@ -71,6 +71,8 @@ def _draw(spec: RunSpec, asking: bool) -> None:
         return
     plan = planning.plan
     layout.figures(_figures(plan))
+    if plan.note:
+        layout.note(plan.note)
     _layers(plan)
 
 

@@ -57,6 +57,8 @@ def _run(**values):
         values["pattern"] = Unstructured()
     if values["update"] != "own":
         values["refit"] = False
+    if values["pattern"].kind == "semi-structured":
+        values["allocation"] = "even"
     return RunSpec(**values)
 
 
@@ -65,6 +67,7 @@ SPECS = st.builds(
     model=st.sampled_from(["demo", "stories260K", "facebook/opt-125m", "ein modell/größe"]),
     revision=st.none() | st.sampled_from(["main", "0123abc"]),
     method=_methods(), pattern=PATTERNS, update=st.sampled_from(list(UPDATES)), refit=st.booleans(), true_sequential=st.booleans(),
+    allocation=st.sampled_from(["even", "marginal"]),
     calibration=st.builds(Calibration, source=SOURCES, windows=COUNTS, length=LENGTHS, seed=st.integers(0, 2**31 - 1)),
     evaluation=st.builds(Evaluation, source=SOURCES, windows=st.none() | COUNTS, length=LENGTHS),
     device=st.sampled_from(["auto", "cpu", "cuda"]),
@@ -175,3 +178,10 @@ def test_every_parameter_of_every_method_is_a_word():
 def test_words_outside_a_method_say_whose_they_are():
     with pytest.raises(BadInput):
         make_method("wanda", block_size=3)
+
+
+def test_an_uneven_allocation_of_groups_is_told_and_left_out():
+    spec, notes = from_words({"allocation": "marginal", "pattern": "2:4"})
+    assert (spec.allocation, spec.pattern.kind) == ("even", "semi-structured")
+    assert notes == ("allocation: 'marginal' cannot be used. Allowed: for 2:4 only even. Used instead: even.",)
+    assert from_words({"allocation": "marginal"})[0].allocation == "marginal"

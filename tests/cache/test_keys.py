@@ -15,7 +15,7 @@ SPECS = {
     "raise_damping": {"method": make_method("thanos", raise_damping=True)}, "sparsity": {"pattern": Unstructured(sparsity=0.6)},
     "kind": {"pattern": {"kind": "semi-structured"}}, "alpha": {"pattern": Unstructured(outlier_rows=0.1)},
     "budget": {"pattern": Unstructured(alpha_budget="iso")}, "refit": {"refit": True}, "update": {"update": "sweep"},
-    "true_sequential": {"true_sequential": True},
+    "true_sequential": {"true_sequential": True}, "allocation": {"allocation": "marginal"},
     "calibration": {"calibration": {"windows": 64}}, "seed": {"calibration": {"seed": 1}},
     "text": {"calibration": {"source": "hub:x"}},
     "evaluation": {"evaluation": {"windows": 64}}, "length": {"evaluation": {"length": 64}}, "device": {"device": "cpu"},
@@ -52,7 +52,7 @@ def test_the_dense_perplexity_is_shared_by_methods_and_not_by_texts():
     assert dense_key(spec, REVISIONS) != dense_key(spec, REVISIONS.model_copy(update={"evaluation": "e2"}))
     assert dense_key(spec, REVISIONS) != dense_key(RunSpec(evaluation={"windows": 3}), REVISIONS)
     assert dense_key(spec, REVISIONS) != dense_key(RunSpec(device="cuda"), REVISIONS)
-    free = {"method", "pattern", "update", "refit", "true_sequential", "calibration"}
+    free = {"method", "pattern", "update", "refit", "true_sequential", "allocation", "calibration"}
     for name in set(RunSpec.model_fields) - free:
         assert dense_key(spec, REVISIONS) != dense_key(RunSpec(**SPECS[name]), REVISIONS), name
 
