@@ -25,6 +25,11 @@ class BlockJournal:
         self.folder = folder
         self._files = TensorFiles(folder, _Layers)
 
+    @property
+    def blocks(self) -> int:
+        """How many blocks are finished. Looks at names only; no torch. (No `__len__`: an empty journal is still a journal.)"""
+        return len(self._files)
+
     def read(self, block: int) -> BlockState | None:
         """The finished block, its weights on the CPU, or None."""
         found = self._files.read(block)
@@ -37,5 +42,5 @@ class BlockJournal:
     @property
     def weights(self) -> dict[str, Tensor]:
         """The pruned weights [out, in] of all finished blocks, by layer name: a finished run's whole outcome."""
-        states = (self.read(block) for block in range(len(self._files)))
+        states = (self.read(block) for block in range(self.blocks))
         return {name: weight for state in states if state for name, weight in state.weights.items()}

@@ -16,6 +16,6 @@ choosing.draw_dialog()
 
 layout.link_notes(choice.notes, on_dismiss=compared.dismiss)
 if len(runs) > 1:
-    side_by_side.draw_comparison(runs)
+    side_by_side.draw_comparison(choice, runs)
 else:
     side_by_side.draw_too_few(runs)

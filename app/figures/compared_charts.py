@@ -11,14 +11,13 @@ import plotly.graph_objects as go
 
 from app.figures import findings, numbers
 from app.figures.comparison import Compared, common_layers
-from app.figures.layer_errors import short_modules
+from app.figures.module_axis import ModuleAxis
 from app.figures.style import INKS, OPTIMUM, Theme, dense_mark, log_axis, template
 from app.figures.verdict import same_evaluation
 from core.records import LayerRecord
 
 _LOG_FROM = 20.0  # a linear axis hides the small errors beyond this ratio
 _PERPLEXITY_LOG_FROM = 4.0  # and what is near the dense model beyond this
-_APART = 1.6  # the space between two modules, in blocks
 _FEW = 120  # up to so many layers on the axis there is room for large marks
 _TITLE = "Where do they differ? The error of every layer"
 _OWN_INPUTS = "on its own inputs, which pass through its pruned blocks"
@@ -68,20 +67,15 @@ def errors(runs: Sequence[Compared], *, theme: Theme = "light", height: int = 36
     top = 68 if len(runs) < 5 else 88  # the legend may take two lines
     figure = go.Figure(layout={"template": template(theme), "height": height, "margin": {"l": 8, "r": 8, "t": top, "b": 8}})
     names = common_layers(runs)
-    first = [runs[0].layers[name] for name in names] if runs else []
-    modules = list(dict.fromkeys(layer.module for layer in first))
-    blocks = sorted({layer.block for layer in first})
-    width = len(blocks) + _APART
-    place = {layer.name: modules.index(layer.module) * width + blocks.index(layer.block) for layer in first}
-    groups = [sorted((name for name in names if runs[0].layers[name].module == module), key=place.__getitem__) for module in modules]
+    axis = ModuleAxis([runs[0].layers[name] for name in names] if runs else [])
     size = 8 if len(names) <= _FEW and len(runs) <= 3 else 6 if len(names) <= _FEW else 4
     for run in runs:
-        xs = [x for group in groups for x in (*(place[name] for name in group), None)]
+        text = axis.broken({name: _layer_hover(run, run.layers[name]) for name in names})
         for field, solid in (("optimum_error", False), ("relative_error", True)):
-            ys = [y for group in groups for y in (*(_drawn(getattr(run.layers[name], field)) for name in group), None)]
-            text = [t for group in groups for t in (*(_layer_hover(run, run.layers[name]) for name in group), "")]
+            ys = axis.broken({name: _drawn(getattr(run.layers[name], field)) for name in names})
             figure.add_trace(go.Scatter(
-                x=xs, y=ys, text=text, mode="lines+markers", name=escape(run.label) + ("" if solid else ", optimum"), showlegend=solid,
+                x=axis.broken(axis.places), y=ys, text=text, mode="lines+markers",
+                name=escape(run.label) + ("" if solid else ", optimum"), showlegend=solid,
                 legendgroup=escape(run.label), hovertemplate="%{text}<extra></extra>", opacity=1 if solid else 0.75,
                 line={"color": run.mark.color, "width": 1.5 if solid else 0.8, "dash": run.mark.dash if solid else "dot"},
                 marker={"symbol": run.mark.symbol if solid else run.mark.hollow, "size": size if solid else size - 1,
@@ -90,20 +84,10 @@ def errors(runs: Sequence[Compared], *, theme: Theme = "light", height: int = 36
                                 marker={"symbol": "circle-open", "size": 9, "color": INKS[theme].faint, "line": {"width": 1.5}}))
     figure.update_layout(
         title={"text": _TITLE, "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 6, "l": 2}},
-        xaxis={"title": {"text": _axis_words(blocks)}, "tickvals": [at * width + (len(blocks) - 1) / 2 for at in range(len(modules))],
-               "ticktext": [escape(name) for name in short_modules(modules)], "ticks": "",
-               "range": [-_APART / 2 - 0.2, max(1, len(modules)) * width - _APART / 2 - 0.8]},
         yaxis={"title": {"text": "relative error of the output"}, **_error_scale(runs, names)},
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.01, "x": 0, "xanchor": "left"})
-    for at in range(1, len(modules)):
-        figure.add_vline(x=at * width - (1 + _APART) / 2, line={"color": INKS[theme].grid, "width": 1})
+    axis.draw(figure, theme)
     return figure
-
-
-def _axis_words(blocks: Sequence[int]) -> str:
-    if len(blocks) < 2:
-        return "module"
-    return f"module, and in it the decoder blocks {blocks[0]} to {blocks[-1]} from left to right"
 
 
 def _drawn(value: float) -> float | None:

@@ -12,6 +12,7 @@ from core.records import LayerRecord, RunResult
 from core.spec import METHOD_LABELS
 
 OWN = "Its own parameters"
+_MACHINE = "Computed on"
 _NAMED = ("Model", "Method", "Pattern", "Outlier rows α", "Exact refit")  # said in a label wherever runs differ in it
 _USUAL = ("no", "automatic", "auto", "")
 _UNSAID = ((OWN, "none"), ("Outlier rows α", "0"), ("Seed", "0"))
@@ -63,13 +64,14 @@ def differences(runs: Sequence[Compared]) -> tuple[Difference, ...]:
 
 
 def what_differs(runs: Sequence[Compared]) -> str:
-    """`Only the method differs`, `3 settings differ: …`, `Nothing was asked differently`."""
-    names = [difference.setting[0].lower() + difference.setting[1:] for difference in differences(runs) if difference.setting != OWN]
+    """`only the method differs`, `method and seed differ`, `5 settings differ`, `nothing was asked differently`."""
+    found = [difference.setting for difference in differences(runs) if difference.setting != OWN]
+    names = [setting[0].lower() + setting[1:] for setting in found if setting != _MACHINE or len(found) == 1]
     if not names:
         return "nothing was asked differently"
     if len(names) == 1:
         return f"only the {names[0]} differs"
-    return f"{', '.join(names[:-1])} and {names[-1]} differ"
+    return f"{', '.join(names[:-1])} and {names[-1]} differ" if len(names) < 4 else f"{len(names)} settings differ"
 
 
 def equal_settings(runs: Sequence[Compared]) -> str:
@@ -99,7 +101,7 @@ def _settings(result: RunResult) -> dict[str, str]:
     found |= _fields(spec.evaluation, length="Evaluation window length")
     found |= {f"{title}, contents": getattr(revisions, name)[:12] for title, name in _CONTENTS.items()}
     return found | {"Method's version": str(revisions.method), "Core's version": str(revisions.core),
-                    "Computed on": result.environment.device}
+                    _MACHINE: result.environment.device}
 
 
 def _fields(noun: Noun, *, skip: Sequence[str] | set[str] = (), length: str = "") -> dict[str, str]:

@@ -189,7 +189,11 @@ def _protocol(evaluated: Evaluated) -> dict[str, str]:
 
 
 def _each(runs: Sequence[Compared], values: Sequence[str]) -> str:
-    return ", ".join(f"{run.label} ({value})" for run, value in zip(runs, values, strict=True))
+    """`A (1), B (2)`; `1 (A and B), 2 (C)` where several share a value."""
+    if len(set(values)) == len(values):
+        return ", ".join(f"{run.label} ({value})" for run, value in zip(runs, values, strict=True))
+    return ", ".join(f"{value} ({_and([run.label for run, own in zip(runs, values, strict=True) if own == value])})"
+                     for value in dict.fromkeys(values))
 
 
 def _and(parts: Sequence[str]) -> str:

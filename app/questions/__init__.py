@@ -12,6 +12,7 @@ from core.noun import Noun
 from core.spec import RunSpec
 
 if TYPE_CHECKING:
+    from cache.store import Store
     from core.desk import Desk
 
 
@@ -21,5 +22,13 @@ class Question(Noun):
     spec: RunSpec
 
     def answer(self, desk: Desk) -> object:
+        """The answer, on the worker. What a person caused is raised as PruneError."""
+        raise NotImplementedError
+
+
+class StoreQuestion(Question):
+    """A question about what the store keeps: no model is opened for it."""
+
+    def answer_from(self, store: Store) -> object:
         """The answer, on the worker. What a person caused is raised as PruneError."""
         raise NotImplementedError

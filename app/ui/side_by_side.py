@@ -17,6 +17,8 @@ from app.figures.verdict import cautions, verdict
 from app.link import command_line
 from app.report import file_name, report, runs_json
 from app.ui import layout
+from app.ui.compared import Choice
+from app.ui.overlaps import draw_overlaps
 from app.ui.paint import first_paint
 from app.ui.takeaway import take_away
 
@@ -24,7 +26,7 @@ _ERRORS_HEIGHT = 350
 _BESIDE = 3  # up to so many runs the table leaves room for a chart beside it
 
 
-def draw_comparison(runs: Sequence[Compared]) -> None:
+def draw_comparison(choice: Choice, runs: Sequence[Compared]) -> None:
     """Everything about two or more runs."""
     layout.heading(comparison.title(runs), comparison.what_differs(runs))
     layout.sentence(verdict(runs))
@@ -46,7 +48,7 @@ def draw_comparison(runs: Sequence[Compared]) -> None:
         st.plotly_chart(errors(runs, theme=layout.theme(), height=_ERRORS_HEIGHT), theme=None, key="compared-errors",
                         config=chart_config("compared-errors"), alt=f"Error of every layer. {verdict(runs)}")
         take_away("compared-errors", partial(tables.compared_layers, runs), protocol)
-    _details(runs)
+    _details(choice, runs)
 
 
 def draw_too_few(runs: Sequence[Compared]) -> None:
@@ -56,15 +58,18 @@ def draw_too_few(runs: Sequence[Compared]) -> None:
                     "layer beside the best possible, and which weights went in one and not in the other.")
 
 
-def _details(runs: Sequence[Compared]) -> None:
-    measured, layers, repeat = st.tabs(["How it was measured", "Every layer", "Repeat it, take it away"], key="compared-details",
-                                       on_change="rerun")
+def _details(choice: Choice, runs: Sequence[Compared]) -> None:
+    measured, layers, masks, repeat = st.tabs(["How it was measured", "Every layer", "Masks", "Repeat it, take it away"],
+                                              key="compared-details", on_change="rerun")
     with measured:
         layout.facts(facts.measured_together(runs))
     if layers.open:
         with layers:
             st.dataframe(tables.compared_layers(runs), hide_index=True, column_config=_formats(runs), height=420,
                          alt="The layers that all runs have, with their errors")
+    if masks.open:
+        with masks:
+            draw_overlaps(choice, runs)
     if repeat.open:
         for run in runs:
             repeat.code(command_line(run.result.spec), language=None, wrap_lines=True)

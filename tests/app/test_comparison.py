@@ -117,6 +117,14 @@ def test_unequal_sparsity_is_told_from_a_tenth_of_a_point_on():
     assert "this alone says little" in verdict(unequal)
 
 
+def test_runs_that_share_a_value_are_named_together():
+    first = result(method=SPARSEGPT)
+    others = [changed(result(method=method), counted_sparsity=0.7) for method in (THANOS, WANDA)]
+    (told,) = cautions(compare([first, *others]))
+    assert "50.0 % (SparseGPT), 70.0 % (Thanos and Wanda) counted" in told
+    assert "SparseGPT removes least" in told
+
+
 def test_another_protocol_is_named_and_nothing_is_claimed():
     one = result(method=SPARSEGPT)
     fields = {"windows": 8, "dtype": "bfloat16"}

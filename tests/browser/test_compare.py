@@ -5,12 +5,34 @@ import json
 import pytest
 from playwright.sync_api import expect
 
+from app.jobs import Jobs
 from app.report import report
+from cache.records import RunRecord
+from cache.store import Store
 from core.records import RunResult
+from core.spec import Calibration, Evaluation, RunSpec, make_method
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 TWO = "runs=gallery:sparsegpt-0.5,gallery:thanos-0.5"
+
+
+@pytest.fixture(scope="module")
+def kept(server):
+    """Two real small runs in the server's store, with their pruned weights, as the worker keeps them."""
+    from core import prune
+
+    store = Store(server.home)
+    jobs, keys = Jobs(store), []
+    for method in ("magnitude", "wanda"):
+        spec = RunSpec(method=make_method(method), calibration=Calibration(windows=2, length=32),
+                       evaluation=Evaluation(windows=2, length=32))
+        keys.append(jobs.key(spec))
+        *_, last = prune(spec, journal=store.journal(keys[-1]))
+        store.put_result(keys[-1], last.result)
+        store.put_record(RunRecord(key=keys[-1], spec=spec, state="queued", submitted=1.0).finished(last.result))
+    yield keys
+    store.close()
 
 
 @pytest.fixture
@@ -70,6 +92,14 @@ def test_the_table_of_all_runs_adds_one(visit):
     dialog.get_by_role("button", name="Compare", exact=True).click()
     expect(page.locator(".ps-about").first).to_contain_text("3 runs of demo")
     expect(page.locator(".ps-table thead")).to_contain_text("Magnitude")
+
+
+def test_masks_are_compared_on_the_worker(visit, kept):
+    page = visit(f"/compare?runs={kept[0]},{kept[1]}")
+    expect(page.locator(".js-plotly-plot")).to_have_count(2)
+    page.get_by_role("tab", name="Masks").click()
+    expect(page.get_by_text("Of the weights that Magnitude removes, Wanda removes")).to_be_visible()
+    expect(page.locator(".st-key-overlaps .js-plotly-plot")).to_be_visible()
 
 
 def test_a_model_name_cannot_run_in_a_report(read_offline, root):

@@ -137,6 +137,15 @@ def test_the_layers_are_a_table_and_the_recipes_are_there(compare, both, small_r
     assert {"Report as HTML", "Runs as JSON"} <= {item.proto.label for item in page.get("download_button")}
 
 
+def test_masks_say_which_runs_have_none(compare, both):
+    page = compare(f"{both[0]},gallery:thanos-0.5")
+    page.session_state["compared-details"] = "Masks"
+    page.run()
+    assert "No pruned weights are kept of" in said(page)
+    assert "Run the same on the Explore page" in said(page)
+    assert not page.exception
+
+
 def test_marks_on_the_runs_page_lead_to_the_comparison(visit, both):
     page = visit("runs")
     page.checkbox(key=f"mark-{both[0]}").check().run()
