@@ -23,9 +23,11 @@ def mask_finding(mask: Mask) -> str:
         return text
     text += f" Rows lose {_spread(mask.rows)} of their weights, columns {_spread(mask.columns)}."
     if len(mask.dense_rows):
-        text += f" {numbers.plural(len(mask.dense_rows), 'outlier row')} stay whole."
+        text += f" Whole {'stays' if len(mask.dense_rows) == 1 else 'stay'} {numbers.plural(len(mask.dense_rows), 'outlier row')}."
     if record.dense_columns:
-        text += f" The last {numbers.plural(record.dense_columns, 'column')}, too few for a group, stay whole."
+        last = "column, too little for a group, stays" if record.dense_columns == 1 else (
+            f"{numbers.count(record.dense_columns)} columns, too few for a group, stay")
+        text += f" The last {last} whole."
     return text
 
 

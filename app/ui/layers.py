@@ -61,7 +61,8 @@ def draw(spec: RunSpec) -> None:
                          wait=0.05) if asked and _waiting(slower) else None
     bars = _bars(spec, layer, record, present.fits, [shown for shown in (quick, slower, slowest) if shown])
     layout.heading(findings.describe(spec), findings.describe_rest(spec), known.origin if known else "")
-    layout.sentence(" ".join(filter(None, (map_finding(known.layers) if known and known.fits else "", layer_finding(bars)))))
+    said = " ".join(filter(None, (map_finding(known.layers) if known and known.fits else "", layer_finding(bars))))
+    layout.sentence(said.replace(" %", "\u00a0%"))  # a number and its sign stay on one line
     if present.problem:
         asking.tell(present, "")
     with st.container(horizontal=True, gap="medium"):

@@ -81,7 +81,7 @@ def _start(shape: tuple[int, int]) -> tuple[int, int]:
 
 def _draw_words(a: RunSpec, b: RunSpec, answer: Mask | Pair) -> None:
     if isinstance(answer, Mask):
-        layout.sentence(mask_finding(answer))
+        layout.sentence(mask_finding(answer).replace(" %", "\u00a0%"))  # a number and its sign stay on one line
         return
     counted = answer.agreement
     share = counted.entries / 100
