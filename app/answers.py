@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from app.cluster import Connection
 
 _MOST = 300  # answers kept
+_FETCH = 20.0  # seconds for an answer that is there to come over
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,11 +84,17 @@ class Answers:
             return future
 
     def _result(self, key: str, future: Future, wait: float) -> Asked:
-        try:
-            answer = future.result(timeout=max(wait, 0.005))
-        except TimeoutError:
+        deadline = time.monotonic() + wait
+        while not future.done() and time.monotonic() < deadline:
+            time.sleep(0.004)
+        if not future.done():
             return Asked(state="computing")
-        except (CancelledError, OSError):  # given up by another session's place, or the scheduler was lost: the next look asks again
+        # Only what is done is fetched, and with patience: a fetch that is given up before it began leaves distributed's client
+        # (2026.8) with a cancelled fetch that all later ones wait for, and each then ends in an UnboundLocalError.
+        try:
+            answer = future.result(timeout=_FETCH)
+        except (CancelledError, OSError, TimeoutError, UnboundLocalError):
+            # given up by another session's place, or the scheduler was lost: the next look asks again
             self._forget(key)
             return Asked(state="computing")
         except Exception as error:  # a worker that died several times

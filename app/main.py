@@ -12,6 +12,7 @@ st.navigation(
     [
         st.Page(ROOT / "pages" / "explore.py", title="Explore", url_path="explore", default=True),
         st.Page(ROOT / "pages" / "layers.py", title="Layers", url_path="layers"),
+        st.Page(ROOT / "pages" / "masks.py", title="Masks", url_path="masks"),
         st.Page(ROOT / "pages" / "outliers.py", title="Outlier rows", url_path="outliers"),
         st.Page(ROOT / "pages" / "curves.py", title="Curves", url_path="curves"),
         st.Page(ROOT / "pages" / "compare.py", title="Compare", url_path="compare"),

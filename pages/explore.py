@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from app.ui import activity, address, answer, controls, layout, planned, previewed, view
+from app.ui import activity, address, answer, controls, layout, opening, planned, previewed, view
 
+opening.follow()
 layout.begin("What does this pruning do to this model?")
 notes = address.arrive()
 

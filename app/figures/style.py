@@ -17,6 +17,8 @@ Theme = Literal["light", "dark"]
 FONT = '"Source Sans", "Source Sans 3", system-ui, sans-serif'
 OUTLIER_ROWS = "#F0A202"
 _WIDEST = 1e8
+KEPT, REMOVED = {"light": "#E3E0D7", "dark": "#333B42"}, {"light": "#4F5A63", "dark": "#B9BBB5"}  # a mask's two greys, by theme
+ONLY_A, ONLY_B = "#0072B2", "#D55E00"  # where two masks differ
 MAGNITUDES: dict[Theme, list[str]] = {  # from the page's own colour to what stands out from it, evenly in lightness
     "light": ["#F1EEE3", "#BDD0D3", "#7FAABA", "#447F99", "#1F5673", "#0B3049"],
     "dark": ["#23292E", "#2A4A5B", "#35708A", "#5898B2", "#97C4D5", "#E6F3F7"],

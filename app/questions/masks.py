@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from core.desk import Desk
     from core.views import Agreement
 
-CELLS = 512  # of an overview, either way
+CELLS = 256  # of an overview, either way: a screen has few more points for them
 POINTS = 64  # of its points that can be pressed, either way
 WINDOW = 64  # weights of the loupe, either way
 KEPT, REMOVED, OUTLIER, ONLY_A, ONLY_B = range(5)  # what a weight of the loupe is

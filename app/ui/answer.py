@@ -12,7 +12,7 @@ from app.figures.layer_errors import layer_errors
 from app.figures.style import chart_config
 from app.link import command_line
 from app.report import file_name, report
-from app.ui import beside, layout, planned, previewed
+from app.ui import beside, layout, opening, planned, previewed
 from app.ui.layout import Figure
 from app.ui.paint import first_paint
 from app.ui.takeaway import take_away
@@ -55,8 +55,8 @@ def draw_answer(answer: Answer) -> None:
 def _draw_layers(answer: Answer) -> None:
     result, name = answer.result, "layer-errors" if answer.fits else "old-layer-errors"
     figure = layer_errors(result.layers, theme=layout.theme(), calibration=result.calibration, height=_CHART_HEIGHT)
-    st.plotly_chart(figure, theme=None, key=name, config=chart_config("layer-errors"),
-                    alt=f"Error of {numbers.plural(len(result.layers), 'layer')}. {findings.finding(result)}")
+    st.plotly_chart(figure, theme=None, key=name, config=chart_config("layer-errors"), on_select=partial(opening.pressed, name),
+                    selection_mode="points", alt=f"Error of {numbers.plural(len(result.layers), 'layer')}. {findings.finding(result)}")
     take_away(name, partial(tables.layer_rows, result.layers), tables.layers_protocol(result))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import streamlit as st
@@ -52,22 +52,22 @@ def preview(spec: RunSpec) -> Map | None:
     return Map(layers=shown.answer.layers, origin=DIFFERENCE, calibration=shown.answer.calibration, fits=shown.fits)
 
 
-def names(spec: RunSpec, known: Map | None) -> tuple[str, ...]:
-    """The layers of the model; none while it is being opened, which is said."""
+def shapes(spec: RunSpec, known: Map | None) -> dict[str, tuple[int, int]]:
+    """The layers of the model, as rows and columns by name; none while it is being opened, which is said."""
     if known is not None:
-        return tuple(layer.name for layer in known.layers)
+        return {layer.name: layer.shape for layer in known.layers}
     shown = asking.ask(LayersQuestion(spec=same_layers(spec)), "layers")
     if not shown.fits:
         asking.tell(asking.Shown(answer=None, fits=False, waiting=shown.waiting, problem=shown.problem), "Opening the model")
-        return ()
-    return tuple(info.name for info in shown.answer)
+        return {}
+    return {info.name: (info.rows, info.columns) for info in shown.answer}
 
 
-def wanted(found: Sequence[str]) -> str:
+def wanted(found: Collection[str]) -> str:
     """The layer that the link or this tab asks for; empty if none, or one that this model does not have, which is told."""
     word = address.word(_WORD)
     if word and word not in found:
-        some = ", ".join(found[:3])
+        some = ", ".join(list(found)[:3])
         error = BadInput(_WORD, word, f"this model's {len(found)} layers: {some}, …", "")
         address.refuse(_WORD, f"{_WORD}: {shortened(error.value)} cannot be used. Allowed: {error.allowed}. Used instead: the worst layer.")
         word = ""
@@ -88,10 +88,11 @@ def choose(layer: str) -> None:
     address.set_word(_WORD, layer)
 
 
-def draw_select(key: str, found: Sequence[str], layer: str) -> None:
+def draw_select(key: str, found: Collection[str], layer: str, *, labelled: bool = False) -> None:
     """All layers as a list, for those who do not press on charts."""
     state.set_widget(key, layer)
-    st.selectbox("Layer", found, key=key, on_change=lambda: choose(state.widget(key)), label_visibility="collapsed")
+    st.selectbox("Layer", list(found), key=key, on_change=lambda: choose(state.widget(key)), 
+                 label_visibility="visible" if labelled else "collapsed")
 
 
 def worst_of(known: Map | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 import streamlit as st
@@ -35,7 +35,7 @@ def draw(spec: RunSpec) -> None:
     """The answer of the page."""
     measure = _measure()
     known = layer_choice.finished(spec)
-    found = layer_choice.names(spec, known)
+    found = layer_choice.shapes(spec, known)
     if not found:
         layout.sentence("Here you will see the error of every layer as a map, and for the layer you choose what each method leaves in it: "
                         "how much its mask costs at best, and how much the method adds to that.")
@@ -61,14 +61,15 @@ def draw(spec: RunSpec) -> None:
                          wait=0.05) if asked and _waiting(slower) else None
     bars = _bars(spec, layer, record, present.fits, [shown for shown in (quick, slower, slowest) if shown])
     layout.heading(findings.describe(spec), findings.describe_rest(spec), known.origin if known else "")
-    layout.sentence(" ".join(filter(None, (map_finding(known.layers) if known and known.fits else "", layer_finding(bars)))))
+    said = " ".join(filter(None, (map_finding(known.layers) if known and known.fits else "", layer_finding(bars))))
+    layout.sentence(said.replace(" %", "\u00a0%"))  # a number and its sign stay on one line
     if present.problem:
         asking.tell(present, "")
-    left, right = st.columns([10, 11], gap="medium")
-    with left:
-        _draw_map(known, found, layer, measure)
-    with right:
-        _draw_layer(base, bars, layer, record, [quick, slower], found)
+    with st.container(horizontal=True, gap="medium"):
+        with st.container(key="side-map"):
+            _draw_map(known, layer, measure)
+        with st.container(key="side-bars"):
+            _draw_layer(base, bars, layer, [quick, slower], found)
     layer_tabs.draw(spec, layer, record, known)
 
 
@@ -100,7 +101,7 @@ def _look_again() -> None:
         st.rerun()
 
 
-def _draw_map(known: Map | None, found: Sequence[str], layer: str, measure: Measure) -> None:
+def _draw_map(known: Map | None, layer: str, measure: Measure) -> None:
     state.set_widget("layers_measure", measure)
     st.segmented_control("Colour", list(MEASURES), key="layers_measure", format_func=MEASURES.__getitem__, required=True,
                          label_visibility="collapsed", on_change=_measure_changed)
@@ -132,8 +133,7 @@ def _pressed() -> None:
         layer_choice.choose(name)
 
 
-def _draw_layer(base: RunSpec, bars: Sequence[Bar], layer: str, record: LayerRecord | None, shown: Sequence[asking.Shown],
-                found: Sequence[str]) -> None:
+def _draw_layer(base: RunSpec, bars: Sequence[Bar], layer: str, shown: Sequence[asking.Shown], found: Collection[str]) -> None:
     layer_choice.draw_select("layers_layer", found, layer)
     if first_paint():
         st.container(height=_HEIGHT, border=False)

@@ -10,7 +10,7 @@ from app.figures import findings, numbers, tables
 from app.figures.layer_errors import layer_errors
 from app.figures.style import chart_config
 from app.questions.preview import PreviewQuestion
-from app.ui import asking, beside, layout, planned, resources, state
+from app.ui import asking, beside, layout, opening, planned, resources, state
 from app.ui.asking import Shown
 from app.ui.layout import Figure
 from app.ui.takeaway import take_away
@@ -56,6 +56,7 @@ def draw_preview(spec: RunSpec, shown: Shown) -> None:
 def _draw_layers(preview: Preview) -> None:
     figure = layer_errors(preview.layers, theme=layout.theme(), title=_TITLE, calibration=preview.calibration, height=_CHART_HEIGHT)
     st.plotly_chart(figure, theme=None, key="preview-errors", config=chart_config("preview-layer-errors"),
+                    on_select=partial(opening.pressed, "preview-errors"), selection_mode="points",
                     alt=f"Preview of the error of {numbers.plural(len(preview.layers), 'layer')}. {findings.preview_finding(preview)}")
     take_away("preview-errors", partial(tables.layer_rows, preview.layers),
               (f"preview of {preview.spec.title}", preview.calibration, _DIFFERENCE))

@@ -1,0 +1,163 @@
+"""The Masks page: which weights of a layer went, the whole of them and a window of them; one mask, or two against each other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import streamlit as st
+
+from app.answers import Answers
+from app.figures import findings, numbers
+from app.figures.mask_findings import mask_finding, pair_finding
+from app.figures.masks import loupe, mask_overview, pair_overview
+from app.figures.style import chart_config
+from app.questions.masks import WINDOW, Mask, MaskFileQuestion, MaskQuestion, Pair, PairQuestion, WindowQuestion
+from app.ui import address, asking, layer_choice, layout, mask_controls, resources, state
+from app.ui.layout import Figure
+from app.ui.mask_words import WINDOW_WORDS, read_place
+from app.ui.paint import first_paint
+from app.ui.takeaway import Rows, take_away
+from core.errors import BadInput
+from core.patterns import SemiStructured, pattern_word
+from core.spec import RunSpec
+
+_HEIGHT, _PAIR_HEIGHT = 460, 410
+_PATIENCE = 120.0  # seconds that a download waits for its file
+
+
+def draw(spec: RunSpec) -> None:
+    """The answer of the page."""
+    known = layer_choice.finished(spec)
+    shapes = layer_choice.shapes(spec, known)
+    if not shapes:
+        layout.sentence("Here you will see which weights of a layer go: the whole matrix as densities, a window of it weight by weight, "
+                        "and how two masks differ.")
+        return
+    layer = layer_choice.wanted(shapes)
+    known = known or (None if layer else layer_choice.preview(spec))
+    layer = layer or layer_choice.worst_of(known)
+    if not layer:
+        return
+    layer_choice.settle(layer, layer_choice.worst_of(known) if known and known.fits else "")
+    other = mask_controls.draw(spec, shapes, layer)
+    start = _start(shapes[layer])
+    about = f"A: {findings.describe(spec)}" if other else findings.describe(spec)
+    layout.heading(about, f"against B: {findings.describe(other)}" if other else "", "from the dense model's Gram matrices")
+    if other is None:
+        shown = asking.ask(MaskQuestion(spec=spec, layer=layer), "mask")
+    else:
+        shown = asking.ask(PairQuestion(spec=spec, other=other, layer=layer), "pair")
+    window = asking.ask(WindowQuestion(spec=spec, layer=layer, row=start[0], column=start[1], other=other), "window")
+    asking.tell(shown, "Solving this layer")
+    answer: Mask | Pair | None = shown.answer
+    if answer is None:
+        return
+    with st.container(key="masks" if shown.fits else "old-answer-masks", gap="small"):
+        _draw_words(spec, other or spec, answer)
+        if first_paint():
+            st.container(height=_HEIGHT, border=False)
+            return
+        with st.container(horizontal=True, gap="medium"):
+            with st.container(key="side-whole"):
+                _draw_overview(answer, start, spec, layer)
+            with st.container(key="side-window"), st.container(key="window" if window.fits else "old-answer-window"):
+                _draw_loupe(window, spec, shapes[layer], pair=other is not None)
+
+
+def _start(shape: tuple[int, int]) -> tuple[int, int]:
+    """Where the loupe begins, from the link; nonsense is told."""
+    found: list[int] = []
+    for word, size in zip(WINDOW_WORDS, shape, strict=True):
+        try:
+            at = read_place(word, address.word(word), size)
+        except BadInput as error:
+            address.refuse(word, f"{error} Used instead: 0.")
+            at = 0
+        found.append(max(0, min(at, size - WINDOW)))
+    return found[0], found[1]
+
+
+def _draw_words(a: RunSpec, b: RunSpec, answer: Mask | Pair) -> None:
+    if isinstance(answer, Mask):
+        layout.sentence(mask_finding(answer).replace(" %", "\u00a0%"))  # a number and its sign stay on one line
+        return
+    counted = answer.agreement
+    share = counted.entries / 100
+    layout.figures((
+        Figure(label="Agreement", value=numbers.percent(counted.agreement),
+               note=f"{numbers.percent(counted.agreement_by_chance)} by chance",
+               hover="Weights with the same fate in both; by chance: pq + (1 − p)(1 − q)"),
+        Figure(label="Removed by both", value=numbers.count(counted.both), note=f"{counted.both / share:.1f} % of the weights"),
+        Figure(label="Only by A", value=numbers.count(counted.only_a), note=f"{counted.only_a / share:.1f} %"),
+        Figure(label="Only by B", value=numbers.count(counted.only_b), note=f"{counted.only_b / share:.1f} %"),
+        Figure(label="Jaccard index", value=f"{counted.jaccard:.3f}", note=f"{counted.jaccard_by_chance:.3f} by chance",
+               hover="Removed by both over removed by either"),
+    ))
+    layout.sentence(pair_finding(findings.describe(a), findings.describe(b), answer))
+
+
+def _draw_overview(answer: Mask | Pair, start: tuple[int, int], spec: RunSpec, layer: str) -> None:
+    theme = layout.theme()
+    figure = (mask_overview(answer, start, theme=theme, height=_HEIGHT) if isinstance(answer, Mask)
+              else pair_overview(answer, start, theme=theme, height=_PAIR_HEIGHT))
+    st.plotly_chart(figure, theme=None, key="masks-overview",
+                    config=chart_config(f"mask-{layer}"), on_select=_pressed, selection_mode="points",
+                    alt="The whole matrix of weights, where they were removed")
+    take_away("masks", partial(_rows, answer), (spec.title, layer, "shares of each row and column"))
+    name = f"{layer}-{spec.method.name}-{pattern_word(spec.pattern).replace(':', '-')}.png"
+    st.download_button("The whole mask as PNG, one pixel a weight", partial(_png, resources.jobs().answers, spec, layer), name,
+                       "image/png", on_click="ignore", key="masks-png", type="tertiary",
+                       help="White is kept, black is removed; a row of the layer is a line.")
+
+
+def _draw_loupe(window: asking.Shown, spec: RunSpec, shape: tuple[int, int], *, pair: bool) -> None:
+    if window.answer is None:
+        return
+    group = spec.pattern.m if isinstance(spec.pattern, SemiStructured) else None
+    st.plotly_chart(loupe(window.answer, group=group, columns=shape[1], pair=pair, theme=layout.theme(),
+                          height=_PAIR_HEIGHT if pair else _HEIGHT), theme=None,
+                    key="masks-loupe", config=chart_config("mask-window"),
+                    alt=f"Rows from {window.answer.row} and columns from {window.answer.column} on, weight by weight")
+    for column, word, size in zip(st.columns(2), WINDOW_WORDS, shape, strict=True):
+        state.set_widget(f"masks_{word}", window.answer.row if word == "row" else window.answer.column)
+        column.number_input(f"From {word}", 0, max(0, size - WINDOW), step=WINDOW, key=f"masks_{word}", on_change=_typed, args=(word,),
+                            help="Or press into the whole mask.", disabled=size <= WINDOW)
+
+
+def _typed(word: str) -> None:
+    address.set_word(word, str(state.widget(f"masks_{word}") or ""))
+
+
+def _pressed() -> None:
+    """Move the loupe to where it was pressed. Pressed again, a point is given free by the browser: it is still that place."""
+    chart: Mapping[str, Mapping[str, Sequence[Mapping[str, object]]]] = state.widget("masks-overview") or {}
+    points = [point.get("customdata") for point in chart.get("selection", {}).get("points", ())]
+    place = points[0] if points else state.recall("masks-pressed", None)
+    if isinstance(place, list) and len(place) == len(WINDOW_WORDS) and all(isinstance(at, int | float) for at in place):
+        state.remember("masks-pressed", place)
+        for word, at in zip(WINDOW_WORDS, place, strict=True):
+            address.set_word(word, str(max(0, int(at) - WINDOW // 2) or ""))
+
+
+def _png(answers: Answers, spec: RunSpec, layer: str) -> bytes:
+    """The file, when a person asks for it: in a thread of its own, without Streamlit."""
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        asked = answers.ask(MaskFileQuestion(spec=spec, layer=layer), place="masks-png", wait=1.0)
+        if isinstance(asked.answer, bytes):
+            return asked.answer
+        if asked.state == "failed":
+            break
+    raise RuntimeError("the mask could not be computed")
+
+
+def _rows(answer: Mask | Pair) -> Rows:
+    if isinstance(answer, Mask):
+        columns = {"row": {"removed": answer.rows}, "column": {"removed": answer.columns}}
+    else:
+        columns = {"row": {"only_a": answer.rows_a, "only_b": answer.rows_b},
+                   "column": {"only_a": answer.columns_a, "only_b": answer.columns_b}}
+    return [{"of": of, "index": at, **dict(zip(shares, values, strict=True))} for of, shares in columns.items()
+            for at, values in enumerate(zip(*(share.tolist() for share in shares.values()), strict=True))]
