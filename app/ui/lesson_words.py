@@ -15,7 +15,8 @@ from core.errors import complaints
 from core.lessons.matrix import MOST_COLUMNS, MOST_ROWS, Matrix
 
 PRE = "learn_"  # its widgets are its own
-STOPS = {0: "Start", 1: "1 One weight", 2: "2 Two weights", 3: "3 Step by step"}
+STOPS = {0: "Start", 1: "1 One weight", 2: "2 Two weights", 3: "3 Step by step", 4: "4 Mask or update?", 5: "5 Which formula?",
+         6: "6 Convergence"}
 
 
 class Lesson(Matrix):
@@ -32,6 +33,10 @@ class Lesson(Matrix):
     block: int = Field(default=4, ge=1, le=MOST_COLUMNS, title="Block size B")
     focus: Literal["sparsegpt", "thanos", "obc"] = "thanos"
     step: int = Field(default=1, ge=0, le=1000)
+    mask: Literal["magnitude", "wanda", "sparsegpt", "thanos", "obc", "frontier", "best"] = "wanda"
+    lower: Literal["masks", "updates"] = "masks"
+    share: float = Field(default=0.3, ge=0.05, le=0.9)
+    over: Literal["iterations", "seconds"] = "iterations"
 
     @property
     def matrix(self) -> Matrix:

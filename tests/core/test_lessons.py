@@ -8,8 +8,10 @@ import torch
 
 from core import solve
 from core.errors import BadInput
+from core.lessons.choosing import every_mask
+from core.lessons.formulas import formulas
 from core.lessons.making import small_problem
-from core.lessons.matrix import MOST_COLUMNS, STEPPED, Matrix
+from core.lessons.matrix import FORMULAS, MOST_COLUMNS, REPAIRS, SHORT_ROW, STEPPED, Matrix
 from core.lessons.removals import one_weight, two_weights
 from core.lessons.stepping import record, stepped
 from core.patterns import Unstructured
@@ -109,6 +111,40 @@ def test_from_sparsegpts_update_to_the_optimum(matrix):
     assert found.optimum == pytest.approx(best, rel=1e-6)
     assert found.block_loss.min() >= best * (1 - 1e-9)
     assert found.blocks.shape == (matrix.columns, matrix.rows, matrix.columns)
+
+
+@every_matrix
+@pytest.mark.parametrize("sparsity", [0.25, 0.5])
+def test_every_mask_of_a_short_row_is_tried(matrix, sparsity):
+    problem, row = made(matrix), matrix.rows - 1
+    found = every_mask(problem, row, sparsity=sparsity, block_size=3)
+    columns = min(matrix.columns, SHORT_ROW)
+    weight, hessian = problem.weight.numpy()[row, :columns], problem.gram.numpy()[:columns, :columns]
+    expected = sorted(least(weight, hessian, set(gone)) for gone in combinations(range(columns), found.count))
+    np.testing.assert_allclose(found.every, expected, rtol=1e-6)
+    assert (found.pruned.sum(1) == found.count).all()
+    for mask, rank, own in zip(found.pruned, found.rank, found.own, strict=True):
+        best = least(weight, hessian, set(np.flatnonzero(mask)))
+        assert found.every[rank] == pytest.approx(best, rel=1e-6)
+        assert own >= best * (1 - 1e-9)
+    np.testing.assert_allclose(found.repaired[:, REPAIRS.index("exact")], found.every[found.rank], rtol=1e-9)
+    assert (found.repaired >= found.every[found.rank][:, None] * (1 - 1e-9)).all()
+
+
+@every_matrix
+def test_of_three_formulas_one_is_right(matrix):
+    problem = made(matrix)
+    found = formulas(problem, sparsity=0.3)
+    weight, hessian = problem.weight.numpy(), problem.gram.numpy()
+    best = sum(least(row, hessian, set(np.flatnonzero(found.gone))) for row in weight)
+    right, part, wrong = (FORMULAS.index(name) for name in ("right", "part", "hessian"))
+    assert found.loss[right] == pytest.approx(best, rel=1e-6)
+    assert (found.loss >= best * (1 - 1e-9)).all()
+    assert found.left[right] == 0
+    assert found.left[wrong] < 1e-9
+    if matrix.correlation:
+        assert found.left[part] > 0.01
+        assert found.loss[wrong] > found.loss[FORMULAS.index("none")]
 
 
 def test_an_h_without_inverse_is_told_and_why():
