@@ -89,7 +89,8 @@ def pair_reason(found: TwoWeights, row: int, first: int, second: int) -> str:
     cross = found.inverse[first, second]
     scale = math.sqrt(found.inverse[first, first] * found.inverse[second, second])
     return (rf"$w_q w_r [H^{{-1}}]_{{qr}} = {tex(u)}\cdot{tex(v)}\cdot{tex(cross)}$ is "
-            f"{'positive' if u * v * cross > 0 else 'negative'}, and $[H^{{-1}}]_{{qr}}$ is {numbers.percent(abs(cross) / scale)} of the "
+            f"{'positive, which makes the pair cheaper' if u * v * cross > 0 else 'negative, which makes the pair dearer'} than the other "
+            f"sign would, and $[H^{{-1}}]_{{qr}}$ is {numbers.percent(abs(cross) / scale)} of the "
             "largest it could be.")
 
 
@@ -185,8 +186,8 @@ def formulas_finding(found: Formulas) -> str:
     ratio, gone = found.loss / found.loss[1], int(found.gone.sum())
     worse = "worse than no update at all" if ratio[3] > ratio[0] else "better than no update"
     return (f"{gone} of {len(found.gone)} columns go. The right formula loses {numbers.share(found.loss[1] / found.energy)} of the "
-            f"output's energy, no update {numbers.times(ratio[0])} as much. Slip 1 leaves {numbers.share(found.left[2])} of the removed "
-            f"weights where they should be 0; with these set to 0 it loses {numbers.times(ratio[2])}. Slip 2 keeps the constraint and "
+            f"output's energy, no update {numbers.times(ratio[0])} as much. Slip 1 leaves weights of {numbers.share(found.left[2])} "
+            f"of the removed ones' size where 0 should be; set to 0, it loses {numbers.times(ratio[2])}. Slip 2 keeps the constraint and "
             f"loses {numbers.times(ratio[3])}: {worse}.")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
 
@@ -13,7 +15,7 @@ from core.parameters import UPDATES
 
 # What no mask avoids, what is the mask's, what is the update's.
 PARTS = {"light": ("#B9B4A6", "#D55E00", "#0072B2"), "dark": ("#5C6570", "#E58A4E", "#5AA9DA")}
-FORMULA_NAMES = {"none": "no update", "right": "right: inverse of a part of H⁻¹", "part": "slip 1: H_SS for that inverse",
+FORMULA_NAMES = {"none": "no update", "right": "right: inverse of a part of H⁻¹", "part": "slip 1: H<sub>SS</sub> for that inverse",
                  "hessian": "slip 2: H where H⁻¹ belongs"}
 BEST = "best of all"
 
@@ -43,7 +45,7 @@ def mask_bars(found: Masks, chosen: int, *, theme: Theme = "light", height: int 
                                 hovertemplate=f"%{{x:.3%}} of the row's energy: {word}<extra></extra>"))
     x, y = matrix_axes(len(names), columns)
     figure.update_layout(
-        xaxis={**x, "domain": [0, 0.36], "title": {"text": "input j; dark: removed"}},
+        xaxis={**x, "domain": [0, 0.36], "title": {"text": "input j; grey: removed"}},
         yaxis={**y, "tickvals": list(range(len(names))), "ticktext": names, "dtick": None},
         xaxis2={"domain": [0.4, 1], "anchor": "y", "tickformat": ".1%", "title": {"text": "loss ÷ wHwᵀ, with the method's own update"},
                 "rangemode": "tozero", "showgrid": True},
@@ -98,7 +100,7 @@ def formula_panels(found: Formulas, *, theme: Theme = "light", height: int = 420
     figure = bare(theme, height, margin={"l": 8, "r": 8, "t": 26, "b": 8})
     for place, name in enumerate(("right", "part", "hessian")):
         axis = "" if place == 0 else str(place + 1)
-        where = {"xaxis": f"x{axis}", "yaxis": f"y{axis}"}
+        where: dict[str, Any] = {"xaxis": f"x{axis}", "yaxis": f"y{axis}"}
         index = list(FORMULA_NAMES).index(name)
         left = float(found.left[index])
         if left < 1e-9:
@@ -113,9 +115,9 @@ def formula_panels(found: Formulas, *, theme: Theme = "light", height: int = 420
         figure.update_layout({f"xaxis{axis}": {**x, "anchor": f"y{axis}", "showticklabels": place == 2},
                               f"yaxis{axis}": {**y, "anchor": f"x{axis}", "domain": [bottom, top], "showticklabels": False}})
         if left >= 1e-9:
-            for column in np.flatnonzero(found.gone):
+            for column in np.flatnonzero(found.gone).tolist():
                 figure.add_shape(ring(0, column, theme, xref=f"x{axis}", yref=f"y{axis}") | {"y1": rows - 0.5})
-        broken = f"{numbers.share(left)} of the removed weights is still there" if left >= 1e-9 else "the columns are gone"
+        broken = f"the columns are not gone, {numbers.share(left)} of their size is left" if left >= 1e-9 else "the columns are gone"
         figure.add_annotation(panel_title(f"<b>{FORMULA_NAMES[name]}</b>: {broken}", 0, top, theme, size=13))
     figure.update_layout(xaxis3={"title": {"text": "input j"}})
     return figure

@@ -84,7 +84,7 @@ def block_panel(found: Stepped, block: int, *, theme: Theme = "light", height: i
     for start in range(block, columns, block):
         figure.add_shape({"type": "line", "x0": start - 0.5, "x1": start - 0.5, "y0": -0.5, "y1": rows - 0.5,
                           "line": {"color": PICKED[theme], "width": 1.5}})
-    figure.add_annotation(panel_title(f"B = {block}: how far the kept weights move; removed ones dark", 0, 1.0, theme))
+    figure.add_annotation(panel_title(f"B = {block}: how far the kept weights move; removed ones grey", 0, 1.0, theme))
     return figure
 
 

@@ -18,14 +18,15 @@ from core.lessons.matrix import COMPARED, FORMULAS, Formulas, Masks
 
 _LOWER = {"masks": "Every mask", "updates": "Every update"}
 _MASKS = r"""
-A method makes two choices: the mask $M$, and the kept weights. For a mask the best kept weights are least squares, so its loss $f^*(M)$ is
-a property of the **mask** alone; what a method leaves above it is its **update's** fault.
+A method makes two choices: the mask $M$, and the kept weights. For a mask the best kept weights are least squares, so its least loss
+$f^*(M)$ belongs to the **mask** alone; what a method leaves above it is its **update's** fault. With $f^*_{\min}$ the least over all masks,
 
-$$f(\hat W) = \underbrace{\min_M f^*(M)}_{\text{no mask avoids it}} + \underbrace{f^*(M) - \min_M f^*(M)}_{\text{the mask's}} +
-\underbrace{f(\hat W) - f^*(M)}_{\text{the update's}}$$
+$$f(\hat W) = f^*_{\min} + \big(f^*(M) - f^*_{\min}\big) + \big(f(\hat W) - f^*(M)\big)$$
 
-The first term needs every mask tried. On a row of 12 inputs that is no work; on a real row of 4096 inputs there are more masks than atoms.
-So this figure is about one short row, and it is exact.
+The first part no mask avoids, the second is the mask's, the third the update's.
+
+To know $f^*_{\min}$ every mask must be tried. On a row of 12 inputs that is no work; on a row of 4096 there are more masks than atoms in
+the universe. So this figure is about one short row, and it is exact.
 
 Press a bar to choose a mask. Below, see where it stands among all masks, or what each kind of update makes of it.
 """
@@ -56,11 +57,11 @@ def draw_masks(lesson: Lesson) -> None:
         chosen = mask_names().index(_names()[lesson.mask])
         finding = say.masks_finding(found, chosen, lesson.row)
         layout.sentence(finding)
-        learn.chart(mask_bars(found, chosen, theme=layout.theme(), height=260), "masks", lesson, finding, pressed=_pick)
+        learn.chart(mask_bars(found, chosen, theme=layout.theme(), height=225), "masks", lesson, finding, pressed=_pick)
         st.segmented_control("Below", list(_LOWER), key=f"{PRE}lower", format_func=_LOWER.__getitem__, required=True,
                              persist_state="session", label_visibility="collapsed")
-        lower = repairs(found, chosen, theme=layout.theme(), height=240) if lesson.lower == "updates" else all_masks(
-            found, theme=layout.theme(), height=240)
+        lower = repairs(found, chosen, theme=layout.theme(), height=205) if lesson.lower == "updates" else all_masks(
+            found, theme=layout.theme(), height=205)
         learn.chart(lower, f"lower-{lesson.lower}", lesson, finding)
         take_away("learn-masks", partial(_mask_rows, found), (learn.describe(lesson), f"row {lesson.row}, p = {lesson.sparsity:g}"))
 
@@ -106,8 +107,8 @@ def draw_formulas(lesson: Lesson) -> None:
             return
         finding = say.formulas_finding(found)
         layout.sentence(finding)
-        learn.chart(formula_panels(found, theme=layout.theme(), height=350), "formulas", lesson, finding)
-        learn.chart(formula_losses(found, theme=layout.theme(), height=185), "formula-losses", lesson, finding)
+        learn.chart(formula_panels(found, theme=layout.theme(), height=300), "formulas", lesson, finding)
+        learn.chart(formula_losses(found, theme=layout.theme(), height=160), "formula-losses", lesson, finding)
         if whole is not None:
             layout.aside(say.whole_finding(whole, lesson.layer))
         take_away("learn-formulas", partial(_formula_rows, found), (learn.describe(lesson), f"{lesson.share:g} of the columns"))
@@ -115,7 +116,7 @@ def draw_formulas(lesson: Lesson) -> None:
 
 def _formulas_text(found: Formulas | None) -> None:
     st.markdown(_FORMULAS)
-    layout.aside("Dark: removed. Red and blue: how far a weight has moved; in a frame, what is left of a column that should be gone.")
+    layout.aside("Grey: removed. Red and blue: how far a weight has moved; in a frame, what is left of a column that should be gone.")
     if found is not None:
         learn.exercises(say.formulas_exercises(found))
 

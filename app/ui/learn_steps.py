@@ -135,7 +135,7 @@ def _pick_block(size: Sequence[Any]) -> None:
 def _text(lesson: Lesson, found: Stepped | None) -> None:
     st.markdown(_BLOCKS if lesson.view == "blocks" else _STEPS)
     if lesson.view == "steps":
-        layout.aside("Dark: removed; × in this step. Red and blue: how far a kept weight has moved. Hatched: can no longer move.")
+        layout.aside("Grey: removed; × in this step. Red and blue: how far a kept weight has moved. Hatched: can no longer move.")
     if found is not None:
         learn.exercises(say.steps_exercises(found))
 

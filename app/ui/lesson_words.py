@@ -24,9 +24,9 @@ class Lesson(Matrix):
 
     stop: int = Field(default=0, ge=0, le=max(STOPS))
     present: bool = False
-    row: int = Field(default=0, ge=0, lt=MOST_ROWS, title="Row")
-    column: int = Field(default=0, ge=0, lt=MOST_COLUMNS, title="Weight")
-    other: int = Field(default=1, ge=0, lt=MOST_COLUMNS, title="and")
+    row: int = Field(default=2, ge=0, lt=MOST_ROWS, title="Row")
+    column: int = Field(default=3, ge=0, lt=MOST_COLUMNS, title="Weight")
+    other: int = Field(default=2, ge=0, lt=MOST_COLUMNS, title="and")
     guess: Literal["", "less", "same", "more", "none"] = ""
     view: Literal["steps", "blocks"] = "steps"
     sparsity: float = Field(default=0.5, ge=0.05, le=0.95, title="Sparsity p")
