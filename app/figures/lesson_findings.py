@@ -9,7 +9,8 @@ import numpy as np
 from app.figures import numbers
 from app.figures.lesson_masks import mask_names, shares
 from app.figures.lesson_removals import interaction, order
-from core.lessons.matrix import COMPARED, STEPPED, Formulas, Masks, OneWeight, Recording, Stepped, TwoWeights, label
+from core.lessons.matrix import COMPARED, STEPPED, Formulas, Masks, OneWeight, Recording, Stepped, StrongRow, TwoWeights, label
+from core.outlier_records import ModelPoint
 from core.records import DESCENTS, Convergence, Trace
 
 Exercise = tuple[str, str]  # question, answer
@@ -158,7 +159,7 @@ def masks_finding(found: Masks, chosen: int, row: int) -> str:
     if chosen == len(COMPARED):
         return f"{start} It was found by trying them all, which no layer of a real model allows."
     worst = "mask" if mask >= update else "update"
-    place = f"Its mask is number {found.rank[chosen] + 1} of all." if found.rank[chosen] else "Its mask is the best there is."
+    place = f"Its mask is number {found.rank[chosen] + 1} of {ways}." if found.rank[chosen] else "Its mask is the best there is."
     parts = f", {numbers.share(mask)} more by its mask and {numbers.share(update)} by its update: the {worst} costs more"
     more = "" if mask + update < 1e-9 else parts
     return f"{start} {name} loses {numbers.share(floor + mask + update)}{more}. {place}"
@@ -221,3 +222,43 @@ def _reached(trace: Trace, least: float) -> str:
     count = trace.iterations_to(1.01 * least)
     return f"{DESCENTS[trace.name]} after {count}" if count is not None else (
         f"{DESCENTS[trace.name]} not ({numbers.times(trace.errors[-1] / least)} at the end)")
+
+
+def rows_finding(found: StrongRow, row: int, count: int) -> str:
+    error, by_lot = found.error[count], found.random[count]
+    start = (f"Row {row} holds {numbers.percent(float(found.shares[row]))} of the output's energy. With no row dense the error is "
+             f"{numbers.error(found.error[0])}")
+    if not count:
+        return f"{start}: raise α to leave the strongest dense."
+    lot = f"; with as many rows by lot, {numbers.error(float(np.mean(by_lot)))} (mean of {len(by_lot)})" if by_lot else ""
+    strongest = "strongest row" if count == 1 else f"{count} strongest rows"
+    change = "lower" if error < found.error[0] else "higher"
+    return (f"{start}; with the {strongest} dense it is {numbers.error(error)}, {change} by "
+            f"{numbers.percent(abs(error / found.error[0] - 1))}{lot}. The share of zeros is {numbers.percent(found.counted_sparsity[0])} "
+            f"and {numbers.percent(found.counted_sparsity[count])}.")
+
+
+def rows_exercises(found: StrongRow) -> list[Exercise]:
+    best = int(np.argmin(found.error))
+    rows = len(found.shares)
+    even = (f"If all rows had the same energy each would hold {numbers.percent(1 / rows)}; here the strongest holds "
+            f"{numbers.percent(float(found.shares.max()))}.")
+    return [
+        ("How many dense rows are best for this matrix?",
+         f"{best} of {rows}: error {numbers.error(found.error[best])}, against {numbers.error(found.error[0])} with none. {even}"),
+        ("Why can a dense row make the error greater?",
+         f"The total is kept, so more columns go from the other rows. With {numbers.plural(len(found.error) - 1, 'row')} dense the others "
+         f"lose {int((found.weight[-1] == 0)[~found.kept[-1]].all(0).sum())} of {found.before.shape[1]} columns, with none "
+         f"{int((found.weight[0] == 0).all(0).sum())}."),
+    ]
+
+
+def perplexity_finding(none: ModelPoint, strongest: ModelPoint, random: ModelPoint) -> str:
+    before, kept, lot = (point.pruned.perplexity for point in (none, strongest, random))
+    alpha = f"{100 * strongest.alpha:.3g} %"
+    if not strongest.alpha:
+        return f"The whole demo model, estimated: perplexity {numbers.perplexity(before)} with no row dense in any layer."
+    verdict = ("keeping the strongest helps, and more than keeping any" if kept < before and kept < lot else
+               "it helps, but random rows do as well" if kept < before else "it does not help here")
+    return (f"The whole demo model, every layer so, estimated: perplexity {numbers.perplexity(before)} with no row dense, "
+            f"{numbers.perplexity(kept)} with the strongest {alpha}, {numbers.perplexity(lot)} with {alpha} by lot: {verdict}.")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from app.questions import Question
-from core.lessons.matrix import MOST_COLUMNS, Formulas, Masks, Matrix, OneWeight, Stepped, TwoWeights
+from core.lessons.matrix import MOST_COLUMNS, Formulas, Masks, Matrix, OneWeight, Stepped, StrongRow, TwoWeights
+from core.outlier_records import LayerPoint
 from core.records import Convergence
 
 if TYPE_CHECKING:
@@ -84,6 +85,34 @@ class FormulasQuestion(MatrixQuestion):
             return small, None
         whole = whole_problem(self.matrix, desk.problem)
         return small, formulas(whole, sparsity=self.sparsity).without_weights()
+
+
+class StrongRowQuestion(MatrixQuestion):
+    """One row made stronger, and the rows that stay dense."""
+
+    row: int = Field(default=0, ge=0)
+    factor: float = Field(default=4.0, gt=0, le=100)
+    sparsity: float = Field(default=0.3, gt=0, lt=1)
+
+    def answer(self, desk: Desk) -> StrongRow:
+        from core.lessons.strong_row import strong_row
+
+        return strong_row(self.problem(desk), self.row, factor=self.factor, sparsity=self.sparsity)
+
+
+class LayerAlphasQuestion(Question):
+    """A whole layer's error over α, with random rows beside. The spec's pattern is asked at each α."""
+
+    layer: str
+    alphas: tuple[float, ...]
+    draws: int = 4
+
+    def answer(self, desk: Desk) -> tuple[LayerPoint, ...]:
+        from core.alphas import with_alpha
+        from core.outliers import layer_point
+
+        specs = (self.spec.model_copy(update={"pattern": with_alpha(self.spec.pattern, alpha)}) for alpha in self.alphas)
+        return tuple(layer_point(desk, self.layer, spec, self.draws) for spec in specs)
 
 
 class ConvergenceQuestion(Question):

@@ -16,19 +16,23 @@ from core.records import DESCENTS, Convergence
 
 _OVER = {"iterations": "iterations", "seconds": "time"}
 _TEXT = r"""
-For a mask that is given, the best kept weights minimise $f(\hat W) = \operatorname{tr}\,(\hat W-W)\,G\,(\hat W-W)^\top$ with $\hat W$
-zero on the mask. No method needs $X$ for this, only $G$: the gradient is $2(\hat W-W)G$, off the mask.
+For a mask that is given, the best kept weights minimise
 
-**SGD** and **Adam** go down the gradient. **ADMM** alternates: solve without the mask, then cut to the mask,
+$$f(\hat W) = \operatorname{tr}\,(\hat W-W)\,G\,(\hat W-W)^\top,\quad \hat W = 0 \text{ on } M$$
 
-$$Z = (\tilde W+U)\ \text{off}\ M,\quad U \leftarrow U+\tilde W-Z,\quad \tilde W \leftarrow \big(\tilde W_0 A+\rho(Z-U)\big)(A+\rho
-I)^{-1}$$
+No method needs $X$ for this, only $G$: off the mask the gradient is $2(\hat W-W)G$.
 
-and pays for one factorisation first. **Conjugate gradients**, with the diagonal of $G$ as preconditioner, need no factorisation: all
-four cost one product of $c\times b$ with $b\times b$ an iteration. SparseGPT's sweep is no iteration; it ends where it ends.
+**SGD** and **Adam** go down the gradient. **ADMM** solves without the mask, cuts to the mask, and keeps account of the difference in $U$:
 
-This stop is about a whole layer of the demo model. The optimum is undamped; ADMM is damped (0.1) and nears its own, so its curve levels
-off. """
+$$Z = (\tilde W+U)\ \text{off}\ M,\quad U \leftarrow U+\tilde W-Z$$
+$$\tilde W \leftarrow \big(\tilde W_0 A+\rho(Z-U)\big)(A+\rho I)^{-1}$$
+
+It pays for one factorisation first. **Conjugate gradients**, with the diagonal of $G$ as preconditioner, need none. For all four an
+iteration is one product of $c\times b$ with $b\times b$. SparseGPT's sweep does not iterate; it ends where it ends.
+
+This stop is about a whole layer of the demo model. The optimum is undamped; ADMM is damped (0.1) and nears its own optimum, so its curve
+levels off.
+"""
 
 
 def draw(lesson: Lesson) -> None:

@@ -16,7 +16,7 @@ from core.lessons.matrix import MOST_COLUMNS, MOST_ROWS, Matrix
 
 PRE = "learn_"  # its widgets are its own
 STOPS = {0: "Start", 1: "1 One weight", 2: "2 Two weights", 3: "3 Step by step", 4: "4 Mask or update?", 5: "5 Which formula?",
-         6: "6 Convergence"}
+         6: "6 Convergence", 7: "7 Outlier rows"}
 
 
 class Lesson(Matrix):
@@ -37,6 +37,8 @@ class Lesson(Matrix):
     lower: Literal["masks", "updates"] = "masks"
     share: float = Field(default=0.3, ge=0.05, le=0.9)
     over: Literal["iterations", "seconds"] = "iterations"
+    factor: float = Field(default=4.0, ge=1, le=10)
+    alpha: float = Field(default=0.1, ge=0, le=0.5)
 
     @property
     def matrix(self) -> Matrix:
@@ -132,4 +134,5 @@ def _within(lesson: Lesson) -> Lesson:
     if other == column:
         other = column - 1 if column == last else column + 1
     return lesson.model_copy(update={"row": min(lesson.row, lesson.rows - 1), "column": column, "other": other,
-                                     "block": min(lesson.block, lesson.columns)})
+                                     "block": min(lesson.block, lesson.columns),
+                                     "alpha": max(0.0, min(lesson.alpha, round(1 - lesson.share - 0.05, 2)))})

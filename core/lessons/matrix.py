@@ -146,6 +146,22 @@ class Formulas:
         return replace(self, weight=self.weight[:0], after=self.after[:, :0])
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StrongRow:
+    """Columns removed with k = 0, 1, 2 … rows dense: weight [k, c, b], kept bool [k, c] those of most energy, and relative errors.
+
+    `before` [c, b] is W with its strong row, `shares` [c] the rows' h_i over their sum; `random` has the errors with random rows, by draw.
+    """
+
+    before: Floats
+    shares: Floats
+    weight: Floats
+    kept: Bools
+    error: tuple[float, ...]
+    counted_sparsity: tuple[float, ...]
+    random: tuple[tuple[float, ...], ...]
+
+
 def label(method: str) -> str:
     """A method's name for people."""
     return METHODS[method].label

@@ -14,6 +14,7 @@ from core.lessons.making import small_problem
 from core.lessons.matrix import FORMULAS, MOST_COLUMNS, REPAIRS, SHORT_ROW, STEPPED, Matrix
 from core.lessons.removals import one_weight, two_weights
 from core.lessons.stepping import record, stepped
+from core.lessons.strong_row import strong_row
 from core.patterns import Unstructured
 from core.spec import make_method
 
@@ -168,3 +169,22 @@ def test_a_larger_drawn_matrix_begins_with_the_smaller():
     small, large = made(Matrix(source="drawn", rows=2, columns=4, damping=0)), made(Matrix(source="drawn", columns=MOST_COLUMNS, damping=0))
     assert torch.equal(small.weight, large.weight[:2, :4])
     assert torch.equal(small.gram, large.gram[:4, :4])
+
+
+@every_matrix
+def test_a_strong_row_and_the_rows_that_stay_dense(matrix):
+    problem, row = made(matrix), matrix.rows - 1
+    found = strong_row(problem, row, factor=5.0, sparsity=0.3)
+    before, hessian = problem.weight.numpy().copy(), problem.gram.numpy()
+    before[row] *= 5
+    assert np.array_equal(found.before, before)
+    energy = np.einsum("ij,jk,ik->i", before, hessian, before)
+    np.testing.assert_allclose(found.shares, energy / energy.sum(), rtol=1e-9)
+    for count, (weight, kept, error) in enumerate(zip(found.weight, found.kept, found.error, strict=True)):
+        assert kept.sum() == count
+        assert set(np.flatnonzero(kept)) == set(np.argsort(-energy, kind="stable")[:count])
+        assert np.array_equal(weight[kept], before[kept])
+        change = weight - before
+        assert error == pytest.approx(np.einsum("ij,jk,ik->", change, hessian, change) / energy.sum(), rel=1e-6)
+        assert len(found.random[count]) == (8 if count else 0)
+    assert min(found.counted_sparsity) >= 0.3 - 1e-9
