@@ -7,8 +7,11 @@ import math
 import numpy as np
 
 from app.figures import numbers
+from app.figures.lesson_masks import mask_names, shares
 from app.figures.lesson_removals import interaction, order
-from core.lessons.matrix import STEPPED, OneWeight, Recording, Stepped, TwoWeights, label
+from core.lessons.matrix import COMPARED, STEPPED, Formulas, Masks, OneWeight, Recording, Stepped, StrongRow, TwoWeights, label
+from core.outlier_records import ModelPoint
+from core.records import DESCENTS, Convergence, Trace
 
 Exercise = tuple[str, str]  # question, answer
 _EVEN = 0.01  # within one percent of each other two losses count as the same
@@ -26,8 +29,8 @@ def one_weight_finding(found: OneWeight, row: int, column: int) -> str:
     by_loss, by_diagonal, by_size = (order(values)[row, column] for values in (found.loss, found.diagonal, np.abs(found.weight)))
     more = numbers.times(alone / loss) if loss else "1×"
     return (f"Removing w = {numbers.signed(found.weight[row, column])} (row {row}, input {column}) costs "
-            f"{numbers.share(loss / found.energy)} of the output's energy; if nothing else moved, {more} as much. Of {count} weights "
-            f"it is number {by_loss} to go by its loss, {by_diagonal} by the diagonal alone, {by_size} by magnitude.")
+            f"{numbers.share(loss / found.energy)} of the output's energy; if nothing else moved, {more} as much. Of {count} weights it "
+            f"is number {by_loss} to go by its loss, {by_diagonal} by the diagonal alone, {by_size} by magnitude.")
 
 
 def one_weight_formula(found: OneWeight, row: int, column: int) -> str:
@@ -87,7 +90,8 @@ def pair_reason(found: TwoWeights, row: int, first: int, second: int) -> str:
     cross = found.inverse[first, second]
     scale = math.sqrt(found.inverse[first, first] * found.inverse[second, second])
     return (rf"$w_q w_r [H^{{-1}}]_{{qr}} = {tex(u)}\cdot{tex(v)}\cdot{tex(cross)}$ is "
-            f"{'positive' if u * v * cross > 0 else 'negative'}, and $[H^{{-1}}]_{{qr}}$ is {numbers.percent(abs(cross) / scale)} of the "
+            f"{'positive, which makes the pair cheaper' if u * v * cross > 0 else 'negative, which makes the pair dearer'} than the other "
+            f"sign would, and $[H^{{-1}}]_{{qr}}$ is {numbers.percent(abs(cross) / scale)} of the "
             "largest it could be.")
 
 
@@ -145,3 +149,116 @@ def blocks_finding(found: Stepped, block: int) -> str:
     first, now, last = (numbers.share(float(loss[at]) / found.energy) for at in (0, block - 1, -1))
     return (f"For this one mask the update loses {first} of the output's energy at B = 1, which is SparseGPT's, {now} at B = {block}, and "
             f"{last} at B = {len(loss)}, the optimum. {shape}")
+
+
+def masks_finding(found: Masks, chosen: int, row: int) -> str:
+    name, (floor, mask, update) = mask_names()[chosen], shares(found)[chosen]
+    ways = numbers.count(len(found.every))
+    start = (f"Row {row}: {found.count} of its {len(found.weight)} weights go, which can be done in {ways} ways. The best loses "
+             f"{numbers.share(floor)} of the row's energy.")
+    if chosen == len(COMPARED):
+        return f"{start} It was found by trying them all, which no layer of a real model allows."
+    worst = "mask" if mask >= update else "update"
+    place = f"Its mask is number {found.rank[chosen] + 1} of {ways}." if found.rank[chosen] else "Its mask is the best there is."
+    parts = f", {numbers.share(mask)} more by its mask and {numbers.share(update)} by its update: the {worst} costs more"
+    more = "" if mask + update < 1e-9 else parts
+    return f"{start} {name} loses {numbers.share(floor + mask + update)}{more}. {place}"
+
+
+def masks_exercises(found: Masks) -> list[Exercise]:
+    names, parts = mask_names(), shares(found)
+    own, least = parts.sum(1), parts[:, :2].sum(1)
+    by_own, by_mask = int(np.argmin(own[:-1])), int(np.argmin(least[:-1]))
+    none, middle = found.repaired[:, 0] / found.energy, float(np.median(found.every))
+    return [
+        ("Who wins with its own update, and whose mask is the best?",
+         f"With its own update {names[by_own]} ({numbers.share(own[by_own])}); the best mask is that of {names[by_mask]}, "
+         f"{numbers.share(least[by_mask])} at least."),
+        ("If no weight may move, is the best mask still the best?",
+         f"Without update the best of all masks loses {numbers.share(none[-1])}, and {names[int(np.argmin(none))]}'s "
+         f"{numbers.share(none.min())}. A mask is good for an update, not by itself."),
+        ("How bad is a mask drawn by lot?",
+         f"The median of all {numbers.count(len(found.every))} masks loses {numbers.share(middle / found.energy)} even with the best "
+         f"update: {numbers.times(middle / float(found.every[0]))} the best mask."),
+    ]
+
+
+def formulas_finding(found: Formulas) -> str:
+    ratio, gone = found.loss / found.loss[1], int(found.gone.sum())
+    worse = "worse than no update at all" if ratio[3] > ratio[0] else "better than no update"
+    return (f"{gone} of {len(found.gone)} columns go. The right formula loses {numbers.share(found.loss[1] / found.energy)} of the "
+            f"output's energy, no update {numbers.times(ratio[0])} as much. Slip 1 leaves weights of {numbers.share(found.left[2])} "
+            f"of the removed ones' size where 0 should be; set to 0, it loses {numbers.times(ratio[2])}. Slip 2 keeps the constraint and "
+            f"loses {numbers.times(ratio[3])}: {worse}.")
+
+
+def whole_finding(found: Formulas, layer: str) -> str:
+    ratio, gone = found.loss / found.loss[1], int(found.gone.sum())
+    return (f"On the whole layer {layer} ({gone} of {len(found.gone)} columns): no update {numbers.times(ratio[0])} the right formula's "
+            f"loss, slip 1 {numbers.times(ratio[2])}, slip 2 {numbers.times(ratio[3])}.")
+
+
+def formulas_exercises(found: Formulas) -> list[Exercise]:
+    return [
+        ("How can a program find such a slip without knowing the right formula?",
+         f"Two tests: the removed columns must be 0 after the update (slip 1 leaves {numbers.share(found.left[2])}), and leaving the "
+         f"others alone must not be better than the update (slip 2 loses {numbers.times(found.loss[3] / found.loss[0])} what no update "
+         "loses). The tests of this program do both."),
+        ("For which H do the right formula and slip 2 agree?", "For a diagonal H: [H⁻¹]_SK and H_SK are 0, and nothing moves."),
+    ]
+
+
+def convergence_finding(found: Convergence, layer: str) -> str:
+    """After how many iterations each comes within one percent of the optimum."""
+    least = found.optimum or math.nan
+    parts = [_reached(trace, least) for trace in found.traces]
+    return (f"{layer}, Wanda's mask: the best kept weights leave {numbers.share(found.optimum)} of the output's energy, SparseGPT's "
+            f"sweep {numbers.times(found.sweep / least)} as much. To within 1 % of the best come, in {found.iterations} iterations: "
+            f"{', '.join(parts)}.")
+
+
+def _reached(trace: Trace, least: float) -> str:
+    """`ADMM after 12`, or how far it is at the end."""
+    count = trace.iterations_to(1.01 * least)
+    return f"{DESCENTS[trace.name]} after {count}" if count is not None else (
+        f"{DESCENTS[trace.name]} not ({numbers.times(trace.errors[-1] / least)} at the end)")
+
+
+def rows_finding(found: StrongRow, row: int, count: int) -> str:
+    error, by_lot = found.error[count], found.random[count]
+    start = (f"Row {row} holds {numbers.percent(float(found.shares[row]))} of the output's energy. With no row dense the error is "
+             f"{numbers.error(found.error[0])}")
+    if not count:
+        return f"{start}: raise α to leave the strongest dense."
+    lot = f"; with as many rows by lot, {numbers.error(float(np.mean(by_lot)))} (mean of {len(by_lot)})" if by_lot else ""
+    strongest = "strongest row" if count == 1 else f"{count} strongest rows"
+    change = "lower" if error < found.error[0] else "higher"
+    return (f"{start}; with the {strongest} dense it is {numbers.error(error)}, {change} by "
+            f"{numbers.percent(abs(error / found.error[0] - 1))}{lot}. The share of zeros is {numbers.percent(found.counted_sparsity[0])} "
+            f"and {numbers.percent(found.counted_sparsity[count])}.")
+
+
+def rows_exercises(found: StrongRow) -> list[Exercise]:
+    best = int(np.argmin(found.error))
+    rows = len(found.shares)
+    even = (f"If all rows had the same energy each would hold {numbers.percent(1 / rows)}; here the strongest holds "
+            f"{numbers.percent(float(found.shares.max()))}.")
+    return [
+        ("How many dense rows are best for this matrix?",
+         f"{best} of {rows}: error {numbers.error(found.error[best])}, against {numbers.error(found.error[0])} with none. {even}"),
+        ("Why can a dense row make the error greater?",
+         f"The total is kept, so more columns go from the other rows. With {numbers.plural(len(found.error) - 1, 'row')} dense the others "
+         f"lose {int((found.weight[-1] == 0)[~found.kept[-1]].all(0).sum())} of {found.before.shape[1]} columns, with none "
+         f"{int((found.weight[0] == 0).all(0).sum())}."),
+    ]
+
+
+def perplexity_finding(none: ModelPoint, strongest: ModelPoint, random: ModelPoint) -> str:
+    before, kept, lot = (point.pruned.perplexity for point in (none, strongest, random))
+    alpha = f"{100 * strongest.alpha:.3g} %"
+    if not strongest.alpha:
+        return f"The whole demo model, estimated: perplexity {numbers.perplexity(before)} with no row dense in any layer."
+    verdict = ("keeping the strongest helps, and more than keeping any" if kept < before and kept < lot else
+               "it helps, but random rows do as well" if kept < before else "it does not help here")
+    return (f"The whole demo model, every layer so, estimated: perplexity {numbers.perplexity(before)} with no row dense, "
+            f"{numbers.perplexity(kept)} with the strongest {alpha}, {numbers.perplexity(lot)} with {alpha} by lot: {verdict}.")

@@ -39,12 +39,12 @@ def step_panels(found: Stepped, at: dict[str, int], *, theme: Theme = "light", h
                                     textfont={"size": 17, "color": INKS[theme].paper}, **where))
         x, y = matrix_axes(rows, columns)
         top = 1 - place / count
-        bottom = 1 - (place + 1) / count + 0.075
+        bottom = 1 - (place + 1) / count + 0.02
         figure.update_layout({f"xaxis{axis}": {**x, "anchor": f"y{axis}", "showticklabels": place == count - 1},
-                              f"yaxis{axis}": {**y, "anchor": f"x{axis}", "domain": [bottom if place < count - 1 else 0.0, top - 0.035],
+                              f"yaxis{axis}": {**y, "anchor": f"x{axis}", "domain": [max(bottom, 0.0), top - 0.055],
                                                "showticklabels": False}})
         _frozen(figure, int(one.frozen[state]), rows, axis, theme)
-        figure.add_annotation(panel_title(_panel(found, one, state), 0, top - 0.035, theme, size=13))
+        figure.add_annotation(panel_title(_panel(found, one, state), 0, top - 0.055, theme, size=13))
     figure.update_layout({f"xaxis{count}": {"title": {"text": "input j"}}})
     return figure
 
@@ -71,7 +71,7 @@ def loss_curves(found: Stepped, at: dict[str, int], *, theme: Theme = "light", h
     return figure
 
 
-def block_panel(found: Stepped, block: int, *, theme: Theme = "light", height: int = 240) -> go.Figure:
+def block_panel(found: Stepped, block: int, *, theme: Theme = "light", height: int = 215) -> go.Figure:
     """What the update with this B does to the kept weights of the one mask; lines where blocks begin."""
     rows, columns = found.weight.shape
     change = np.where(found.mask, np.nan, found.blocks - found.weight)
@@ -84,11 +84,11 @@ def block_panel(found: Stepped, block: int, *, theme: Theme = "light", height: i
     for start in range(block, columns, block):
         figure.add_shape({"type": "line", "x0": start - 0.5, "x1": start - 0.5, "y0": -0.5, "y1": rows - 0.5,
                           "line": {"color": PICKED[theme], "width": 1.5}})
-    figure.add_annotation(panel_title(f"B = {block}: how far the kept weights move; removed ones dark", 0, 1.0, theme))
+    figure.add_annotation(panel_title(f"B = {block}: how far the kept weights move; removed ones grey", 0, 1.0, theme))
     return figure
 
 
-def block_curve(found: Stepped, block: int, *, theme: Theme = "light", height: int = 290) -> go.Figure:
+def block_curve(found: Stepped, block: int, *, theme: Theme = "light", height: int = 265) -> go.Figure:
     """The loss of the update against B, between SparseGPT's update and the optimum, for one mask."""
     losses = found.block_loss / found.energy
     sizes = np.arange(1, len(losses) + 1)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from app.questions import Question
-from core.lessons.matrix import MOST_COLUMNS, Matrix, OneWeight, Stepped, TwoWeights
+from core.lessons.matrix import MOST_COLUMNS, Formulas, Masks, Matrix, OneWeight, Stepped, StrongRow, TwoWeights
+from core.outlier_records import LayerPoint
+from core.records import Convergence
 
 if TYPE_CHECKING:
     from core.desk import Desk
@@ -54,3 +56,77 @@ class SteppedQuestion(MatrixQuestion):
         from core.lessons.stepping import stepped
 
         return stepped(self.problem(desk), sparsity=self.sparsity, block_size=self.block_size)
+
+
+class MasksQuestion(MatrixQuestion):
+    """Every mask of a short row."""
+
+    row: int = Field(default=0, ge=0)
+    sparsity: float = Field(default=0.5, gt=0, lt=1)
+    block_size: int = Field(default=4, ge=1, le=MOST_COLUMNS)
+
+    def answer(self, desk: Desk) -> Masks:
+        from core.lessons.choosing import every_mask
+
+        return every_mask(self.problem(desk), self.row, sparsity=self.sparsity, block_size=self.block_size)
+
+
+class FormulasQuestion(MatrixQuestion):
+    """Three formulas for removing columns; where the matrix is a window, on the whole layer too."""
+
+    sparsity: float = Field(default=0.3, gt=0, lt=1)
+
+    def answer(self, desk: Desk) -> tuple[Formulas, Formulas | None]:
+        from core.lessons.formulas import formulas
+        from core.lessons.making import whole_problem
+
+        small = formulas(self.problem(desk), sparsity=self.sparsity)
+        if self.matrix.source == "drawn":
+            return small, None
+        whole = whole_problem(self.matrix, desk.problem)
+        return small, formulas(whole, sparsity=self.sparsity).without_weights()
+
+
+class StrongRowQuestion(MatrixQuestion):
+    """One row made stronger, and the rows that stay dense."""
+
+    row: int = Field(default=0, ge=0)
+    factor: float = Field(default=4.0, gt=0, le=100)
+    sparsity: float = Field(default=0.3, gt=0, lt=1)
+
+    def answer(self, desk: Desk) -> StrongRow:
+        from core.lessons.strong_row import strong_row
+
+        return strong_row(self.problem(desk), self.row, factor=self.factor, sparsity=self.sparsity)
+
+
+class LayerAlphasQuestion(Question):
+    """A whole layer's error over α, with random rows beside. The spec's pattern is asked at each α."""
+
+    layer: str
+    alphas: tuple[float, ...]
+    draws: int = 4
+
+    def answer(self, desk: Desk) -> tuple[LayerPoint, ...]:
+        from core.alphas import with_alpha
+        from core.outliers import layer_point
+
+        specs = (self.spec.model_copy(update={"pattern": with_alpha(self.spec.pattern, alpha)}) for alpha in self.alphas)
+        return tuple(layer_point(desk, self.layer, spec, self.draws) for spec in specs)
+
+
+class ConvergenceQuestion(Question):
+    """How fast descents near the optimum of Wanda's mask on a real layer."""
+
+    layer: str
+    sparsity: float = Field(default=0.5, gt=0, lt=1)
+    iterations: int = Field(default=60, ge=1, le=500)
+
+    def answer(self, desk: Desk) -> Convergence:
+        from core.convergence import convergence
+        from core.patterns import Unstructured
+        from core.solver import solve
+
+        problem = desk.problem(self.layer)
+        mask = solve(problem, "wanda", Unstructured(sparsity=self.sparsity)).pruned
+        return convergence(problem, mask, iterations=self.iterations)

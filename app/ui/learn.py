@@ -14,9 +14,9 @@ import streamlit as st
 from app.figures.lesson_findings import Exercise
 from app.figures.lessons import enlarged
 from app.figures.style import chart_config
-from app.questions.lessons import MatrixQuestion
+from app.questions import Question
 from app.questions.preview import LayersQuestion
-from app.ui import asking, lesson_words, state
+from app.ui import asking, layout, lesson_words, state
 from app.ui.asking import Shown
 from app.ui.fields import draw, fields_of
 from app.ui.lesson_words import PRE, STOPS, Lesson
@@ -31,32 +31,53 @@ SPEC = RunSpec()  # lessons are about the demo model: it is at hand everywhere
 _WINDOW = fields_of(Matrix, {PRE + name: name for name in ("first_row", "first_column")})
 _DRAWN = fields_of(Matrix, {PRE + name: name for name in ("correlation", "seed")})
 _SIZE = fields_of(Matrix, {PRE + name: name for name in ("rows", "columns", "damping")})
+SMALL_STOPS = (1, 2, 3, 4, 5, 7)  # those about a small matrix
 _SOURCES = {"layer": "a layer of the demo model", "drawn": "drawn at random"}
 
 
-def draw_stops() -> None:
-    """Which stop."""
-    st.segmented_control("Stop", list(STOPS), key=f"{PRE}stop", format_func=STOPS.__getitem__, required=True, persist_state="session",
-                         label_visibility="collapsed", on_change=_left)
+def begin(question: str, lesson: Lesson) -> None:
+    """Title, stops, and what the matrix is. On a projector there is nothing but the stops, in large type."""
+    layout.begin(question)
+    state.remember("learn_blank", first_paint())  # once a run: all its charts wait together
+    if lesson.present:
+        st.html("<style>[data-testid='stHeader'], .ps-question { display: none; } .ps-finding { font-size: 1.45rem; max-width: none; } "
+                "[data-testid='stMainBlockContainer'] { padding-top: 1rem; }</style>")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="learn-stops"):
+        st.segmented_control("Stop", list(STOPS), key=f"{PRE}stop", format_func=STOPS.__getitem__, required=True, persist_state="session",
+                             label_visibility="collapsed", on_change=_left, width="content")
+        if lesson.stop:
+            st.button("Leave the projector" if lesson.present else "Projector", key="learn_projector", type="tertiary", on_click=_present,
+                      args=(not lesson.present,), help="The figure alone, in large type; the text folds away.")
 
 
 def draw_matrix(lesson: Lesson) -> None:
     """What the matrix is, in a line, and the controls that change it."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="learn-matrix"):
-        st.html(f"<span class='ps-quiet'>{escape(describe(lesson))}</span>", width="content")
-        with st.popover("Change the matrix"):
-            st.segmented_control("From", list(_SOURCES), key=f"{PRE}source", format_func=_SOURCES.__getitem__, required=True,
-                                 persist_state="session")
-            if lesson.source == "layer":
-                st.selectbox("Layer", _layers(lesson.layer), key=f"{PRE}layer", persist_state="session")
-            for column, field in zip(st.columns(2), _WINDOW if lesson.source == "layer" else _DRAWN, strict=True):
-                with column:
-                    draw(field)
-            for column, field in zip(st.columns(3), _SIZE, strict=True):
-                with column:
-                    draw(field)
-        st.button("Leave the projector" if lesson.present else "Projector", key="learn_projector", type="tertiary", on_click=_present,
-                  args=(not lesson.present,), help="The figure alone, in large type; the text folds away.")
+    if lesson.stop in SMALL_STOPS:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", key="learn-matrix"):
+            st.html(f"<span class='ps-quiet'>{escape(describe(lesson))}</span>", width="content")
+            with st.popover("Change the matrix"):
+                _matrix_controls(lesson)
+
+
+def _matrix_controls(lesson: Lesson) -> None:
+    st.segmented_control("From", list(_SOURCES), key=f"{PRE}source", format_func=_SOURCES.__getitem__, required=True,
+                         persist_state="session")
+    if lesson.source == "layer":
+        layer_box(lesson)
+    for fields in (_WINDOW if lesson.source == "layer" else _DRAWN, _SIZE):
+        for column, field in zip(st.columns(len(fields)), fields, strict=True):
+            with column:
+                draw(field)
+
+
+def layer_box(lesson: Lesson) -> None:
+    """Which layer of the demo model."""
+    st.selectbox("Layer", _layers(lesson.layer), key=f"{PRE}layer", persist_state="session")
+
+
+def row_slider(lesson: Lesson) -> None:
+    """Which row of the matrix."""
+    st.slider("Row", 0, max(lesson.rows - 1, 1), key=f"{PRE}row", disabled=lesson.rows == 1, persist_state="session")
 
 
 def describe(lesson: Lesson) -> str:
@@ -70,7 +91,7 @@ def describe(lesson: Lesson) -> str:
             f"{lesson.layer}, λ = {lesson.damping:g}")
 
 
-def ask(question: MatrixQuestion, place: str) -> Any:
+def ask(question: Question, place: str) -> Any:
     """The answer, or None after saying why there is none yet."""
     shown: Shown = asking.ask(question, f"learn-{place}")
     if not shown.fits:
@@ -97,8 +118,8 @@ def beside(lesson: Lesson, text: Callable[[], None]) -> Iterator[None]:
 def chart(figure: go.Figure, name: str, lesson: Lesson, alt: str, *, pressed: Callable[[Sequence[Any]], None] | None = None) -> None:
     """A lesson's figure; `pressed` gets what the pressed mark carries."""
     if lesson.present:
-        enlarged(figure).update_layout(height=round(1.15 * figure.layout.height))
-    if first_paint():
+        enlarged(figure).update_layout(height=round(1.05 * figure.layout.height))
+    if state.recall("learn_blank", False):
         st.container(height=figure.layout.height, border=False)
         return
     key = f"learn-{name}"

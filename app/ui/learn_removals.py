@@ -14,7 +14,7 @@ from app.figures import numbers
 from app.figures.lesson_removals import interaction, one_weight_matrix, pairs, rank_agreement
 from app.questions.lessons import OneWeightQuestion, TwoWeightsQuestion
 from app.ui import layout, learn, lesson_words
-from app.ui.lesson_words import PRE, Lesson
+from app.ui.lesson_words import Lesson
 from app.ui.takeaway import take_away
 from core.lessons.matrix import OneWeight, TwoWeights
 
@@ -87,7 +87,7 @@ def draw_two(lesson: Lesson) -> None:
             layout.sentence(say.pair_finding(found, lesson.row, lesson.column, lesson.other))
         learn.chart(pairs(found, lesson.row, lesson.column, lesson.other, revealed=bool(lesson.guess), theme=layout.theme()), "two", lesson,
                     "The correlation of the inputs, and the loss of each pair beside the sum of the two.", pressed=_pick_pair)
-        st.slider("Row", 0, max(lesson.rows - 1, 1), key=f"{PRE}row", disabled=lesson.rows == 1, persist_state="session")
+        learn.row_slider(lesson)
         if lesson.guess:
             take_away("learn-two", partial(_two_rows, found, lesson.row), (learn.describe(lesson), f"row {lesson.row}"))
 

@@ -33,8 +33,8 @@ Within the block nothing is frozen too early; left of it, everything is.
 slow for a large layer: $O(c\,b^3)$.
 """
 _BLOCKS = r"""
-One mask, the one SparseGPT ends with, and one update with a block size $B$. The update removes a row's weights in a block together, and may
-move only what lies in the block or right of it.
+One mask, the one SparseGPT chooses when it sees all columns, and one update with a block size $B$. The update removes a row's weights in
+a block together, and may move only what lies in the block or right of it.
 
 $B = 1$: each weight alone, from left to right. That is **SparseGPT's update**.
 
@@ -47,7 +47,8 @@ Between them lies Thanos. A larger $B$ sees more removals at a time; a row's sys
 
 def draw(lesson: Lesson) -> None:
     """How do many weights go?"""
-    question = SteppedQuestion(spec=learn.SPEC, matrix=lesson.matrix, sparsity=lesson.sparsity, block_size=lesson.block)
+    size = lesson.columns if lesson.view == "blocks" else lesson.block  # the curve's mask is the same for every B
+    question = SteppedQuestion(spec=learn.SPEC, matrix=lesson.matrix, sparsity=lesson.sparsity, block_size=size)
     found: Stepped | None = learn.ask(question, "steps")
     text = partial(_text, lesson, found)
     with learn.beside(lesson, text):
@@ -134,7 +135,7 @@ def _pick_block(size: Sequence[Any]) -> None:
 def _text(lesson: Lesson, found: Stepped | None) -> None:
     st.markdown(_BLOCKS if lesson.view == "blocks" else _STEPS)
     if lesson.view == "steps":
-        layout.aside("Dark: removed; × in this step. Red and blue: how far a kept weight has moved. Hatched: can no longer move.")
+        layout.aside("Grey: removed; × in this step. Red and blue: how far a kept weight has moved. Hatched: can no longer move.")
     if found is not None:
         learn.exercises(say.steps_exercises(found))
 

@@ -15,7 +15,8 @@ from core.errors import complaints
 from core.lessons.matrix import MOST_COLUMNS, MOST_ROWS, Matrix
 
 PRE = "learn_"  # its widgets are its own
-STOPS = {0: "Start", 1: "1 One weight", 2: "2 Two weights", 3: "3 Step by step"}
+STOPS = {0: "Start", 1: "1 One weight", 2: "2 Two weights", 3: "3 Step by step", 4: "4 Mask or update?", 5: "5 Which formula?",
+         6: "6 Convergence", 7: "7 Outlier rows"}
 
 
 class Lesson(Matrix):
@@ -23,15 +24,21 @@ class Lesson(Matrix):
 
     stop: int = Field(default=0, ge=0, le=max(STOPS))
     present: bool = False
-    row: int = Field(default=0, ge=0, lt=MOST_ROWS, title="Row")
-    column: int = Field(default=0, ge=0, lt=MOST_COLUMNS, title="Weight")
-    other: int = Field(default=1, ge=0, lt=MOST_COLUMNS, title="and")
+    row: int = Field(default=2, ge=0, lt=MOST_ROWS, title="Row")
+    column: int = Field(default=3, ge=0, lt=MOST_COLUMNS, title="Weight")
+    other: int = Field(default=2, ge=0, lt=MOST_COLUMNS, title="and")
     guess: Literal["", "less", "same", "more", "none"] = ""
     view: Literal["steps", "blocks"] = "steps"
     sparsity: float = Field(default=0.5, ge=0.05, le=0.95, title="Sparsity p")
     block: int = Field(default=4, ge=1, le=MOST_COLUMNS, title="Block size B")
     focus: Literal["sparsegpt", "thanos", "obc"] = "thanos"
     step: int = Field(default=1, ge=0, le=1000)
+    mask: Literal["magnitude", "wanda", "sparsegpt", "thanos", "obc", "frontier", "best"] = "wanda"
+    lower: Literal["masks", "updates"] = "masks"
+    share: float = Field(default=0.3, ge=0.05, le=0.9)
+    over: Literal["iterations", "seconds"] = "iterations"
+    factor: float = Field(default=4.0, ge=1, le=10)
+    alpha: float = Field(default=0.1, ge=0, le=0.5)
 
     @property
     def matrix(self) -> Matrix:
@@ -127,4 +134,5 @@ def _within(lesson: Lesson) -> Lesson:
     if other == column:
         other = column - 1 if column == last else column + 1
     return lesson.model_copy(update={"row": min(lesson.row, lesson.rows - 1), "column": column, "other": other,
-                                     "block": min(lesson.block, lesson.columns)})
+                                     "block": min(lesson.block, lesson.columns),
+                                     "alpha": max(0.0, min(lesson.alpha, round(1 - lesson.share - 0.05, 2)))})

@@ -20,6 +20,16 @@ _SINGULAR = 1e-10  # smallest over largest eigenvalue: below this, half of the d
 def small_problem(asked: Matrix, find: Callable[[str], LayerProblem]) -> LayerProblem:
     """W [c, b] and H [b, b]. `find` gives the model's layers by name. Raises BadInput for a window outside, or an H without inverse."""
     weight, gram = _drawn(asked) if asked.source == "drawn" else _window(asked, find(asked.layer))
+    return _damped(asked, weight, gram, "this matrix")
+
+
+def whole_problem(asked: Matrix, find: Callable[[str], LayerProblem]) -> LayerProblem:
+    """The whole layer of which the matrix is a window, in the same way. Raises BadInput."""
+    layer = find(asked.layer)
+    return _damped(asked, layer.weight.double().cpu(), layer.gram.double().cpu() / layer.tokens, layer.name)
+
+
+def _damped(asked: Matrix, weight: Tensor, gram: Tensor, name: str) -> LayerProblem:
     hessian = damp(gram, asked.damping)
     values = torch.linalg.eigvalsh(hessian)
     if float(values[0]) <= _SINGULAR * float(values[-1]):
@@ -27,7 +37,7 @@ def small_problem(asked: Matrix, find: Callable[[str], LayerProblem]) -> LayerPr
                        f"{max(float(values[0] / values[-1]), 0.0):.0e} of its largest",
                        "Some of these inputs are a sum of the others, so weights can go at no loss at all, and 1/[H⁻¹]_qq is 0/0. "
                        "This is what damping is for: raise λ (try 0.01)" + (", or lower ρ." if asked.source == "drawn" else "."))
-    return LayerProblem(weight=weight, gram=hessian, tokens=1, name="this matrix")
+    return LayerProblem(weight=weight, gram=hessian, tokens=1, name=name)
 
 
 def _window(asked: Matrix, layer: LayerProblem) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,7 @@ All losses are tr(ΔHΔᵀ) in float64, with H = G/T + λ·mean(diag G/T)·I: en
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -19,6 +19,10 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 MOST_ROWS, MOST_COLUMNS = 12, 24
 STEPPED = ("sparsegpt", "thanos", "obc")
+COMPARED = ("magnitude", "wanda", "sparsegpt", "thanos", "obc", "frontier")
+REPAIRS = ("none", "sweep", "block", "admm", "gradient", "exact")
+FORMULAS = ("none", "right", "part", "hessian")
+SHORT_ROW = 12  # columns of a row whose every mask is tried: at most 924
 
 
 class Matrix(Noun):
@@ -103,6 +107,59 @@ class Stepped:
     block_loss: Floats
     sweep_loss: float
     optimum: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Masks:
+    """One short row: the masks of COMPARED and the best of all, [7, b]. own [7]: the loss with the method's own update (the best: exact).
+
+    repaired [7, 6]: the loss of each mask with each update of REPAIRS. every [k]: the exact loss of all masks with `count` removals,
+    sorted; rank [7]: a mask's place among them, from 0.
+    """
+
+    weight: Floats
+    pruned: Bools
+    own: Floats
+    repaired: Floats
+    every: Floats
+    rank: NDArray[np.int64]
+    energy: float
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Formulas:
+    """FORMULAS for removing columns. after [4, c, b] as they come out; left [4]: ‖W_S+Δ_S‖/‖W_S‖, 0 where the constraint holds.
+
+    loss [4]: with the removed columns then set to 0, as any program does. gone bool [b].
+    """
+
+    weight: Floats
+    gone: Bools
+    after: Floats
+    left: Floats
+    loss: Floats
+    energy: float
+
+    def without_weights(self) -> Formulas:
+        """The numbers alone, of a layer too large to show."""
+        return replace(self, weight=self.weight[:0], after=self.after[:, :0])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StrongRow:
+    """Columns removed with k = 0, 1, 2 … rows dense: weight [k, c, b], kept bool [k, c] those of most energy, and relative errors.
+
+    `before` [c, b] is W with its strong row, `shares` [c] the rows' h_i over their sum; `random` has the errors with random rows, by draw.
+    """
+
+    before: Floats
+    shares: Floats
+    weight: Floats
+    kept: Bools
+    error: tuple[float, ...]
+    counted_sparsity: tuple[float, ...]
+    random: tuple[tuple[float, ...], ...]
 
 
 def label(method: str) -> str:

@@ -10,7 +10,7 @@ from core.lessons.matrix import STEPPED, Recording, Stepped
 from core.lessons.removals import losses, without
 from core.patterns import Unstructured
 from core.problem import LayerProblem, LayerSolution
-from core.solver import steps
+from core.solver import solve, steps
 from core.spec import Method, make_method
 from core.updates import update
 
@@ -41,10 +41,13 @@ def record(problem: LayerProblem, method: Method, pattern: Unstructured) -> tupl
 
 @torch.no_grad()
 def stepped(problem: LayerProblem, *, sparsity: float, block_size: int) -> Stepped:
-    """All three methods at p and B. The curve over B is for one mask, the one SparseGPT ends with. Raises BadInput, IllConditioned."""
+    """All three methods at p and B. The curve over B is for one mask, SparseGPT's when it chooses all columns at once, whatever B is.
+
+    Raises BadInput, IllConditioned.
+    """
     pattern, columns = Unstructured(sparsity=sparsity), problem.weight.shape[1]
     found = {name: record(problem, _method(name, block_size), pattern) for name in STEPPED}
-    mask = found["sparsegpt"][1].pruned
+    mask = solve(problem, _method("sparsegpt", columns), pattern).pruned
     blocks = torch.stack([update(problem, mask, "block", block_size=size, damping=0) for size in range(1, columns + 1)])
     weight = problem.working_weight
     swept = update(problem, mask, "sweep", damping=0)

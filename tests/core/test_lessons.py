@@ -8,10 +8,13 @@ import torch
 
 from core import solve
 from core.errors import BadInput
+from core.lessons.choosing import every_mask
+from core.lessons.formulas import formulas
 from core.lessons.making import small_problem
-from core.lessons.matrix import MOST_COLUMNS, STEPPED, Matrix
+from core.lessons.matrix import FORMULAS, MOST_COLUMNS, REPAIRS, SHORT_ROW, STEPPED, Matrix
 from core.lessons.removals import one_weight, two_weights
 from core.lessons.stepping import record, stepped
+from core.lessons.strong_row import strong_row
 from core.patterns import Unstructured
 from core.spec import make_method
 
@@ -111,6 +114,40 @@ def test_from_sparsegpts_update_to_the_optimum(matrix):
     assert found.blocks.shape == (matrix.columns, matrix.rows, matrix.columns)
 
 
+@every_matrix
+@pytest.mark.parametrize("sparsity", [0.25, 0.5])
+def test_every_mask_of_a_short_row_is_tried(matrix, sparsity):
+    problem, row = made(matrix), matrix.rows - 1
+    found = every_mask(problem, row, sparsity=sparsity, block_size=3)
+    columns = min(matrix.columns, SHORT_ROW)
+    weight, hessian = problem.weight.numpy()[row, :columns], problem.gram.numpy()[:columns, :columns]
+    expected = sorted(least(weight, hessian, set(gone)) for gone in combinations(range(columns), found.count))
+    np.testing.assert_allclose(found.every, expected, rtol=1e-6)
+    assert (found.pruned.sum(1) == found.count).all()
+    for mask, rank, own in zip(found.pruned, found.rank, found.own, strict=True):
+        best = least(weight, hessian, set(np.flatnonzero(mask)))
+        assert found.every[rank] == pytest.approx(best, rel=1e-6)
+        assert own >= best * (1 - 1e-9)
+    np.testing.assert_allclose(found.repaired[:, REPAIRS.index("exact")], found.every[found.rank], rtol=1e-9)
+    assert (found.repaired >= found.every[found.rank][:, None] * (1 - 1e-9)).all()
+
+
+@every_matrix
+def test_of_three_formulas_one_is_right(matrix):
+    problem = made(matrix)
+    found = formulas(problem, sparsity=0.3)
+    weight, hessian = problem.weight.numpy(), problem.gram.numpy()
+    best = sum(least(row, hessian, set(np.flatnonzero(found.gone))) for row in weight)
+    right, part, wrong = (FORMULAS.index(name) for name in ("right", "part", "hessian"))
+    assert found.loss[right] == pytest.approx(best, rel=1e-6)
+    assert (found.loss >= best * (1 - 1e-9)).all()
+    assert found.left[right] == 0
+    assert found.left[wrong] < 1e-9
+    if matrix.correlation:
+        assert found.left[part] > 0.01
+        assert found.loss[wrong] > found.loss[FORMULAS.index("none")]
+
+
 def test_an_h_without_inverse_is_told_and_why():
     with pytest.raises(BadInput, match="weights can go at no loss at all") as told:
         made(Matrix(source="drawn", correlation=1, damping=0))
@@ -132,3 +169,22 @@ def test_a_larger_drawn_matrix_begins_with_the_smaller():
     small, large = made(Matrix(source="drawn", rows=2, columns=4, damping=0)), made(Matrix(source="drawn", columns=MOST_COLUMNS, damping=0))
     assert torch.equal(small.weight, large.weight[:2, :4])
     assert torch.equal(small.gram, large.gram[:4, :4])
+
+
+@every_matrix
+def test_a_strong_row_and_the_rows_that_stay_dense(matrix):
+    problem, row = made(matrix), matrix.rows - 1
+    found = strong_row(problem, row, factor=5.0, sparsity=0.3)
+    before, hessian = problem.weight.numpy().copy(), problem.gram.numpy()
+    before[row] *= 5
+    assert np.array_equal(found.before, before)
+    energy = np.einsum("ij,jk,ik->i", before, hessian, before)
+    np.testing.assert_allclose(found.shares, energy / energy.sum(), rtol=1e-9)
+    for count, (weight, kept, error) in enumerate(zip(found.weight, found.kept, found.error, strict=True)):
+        assert kept.sum() == count
+        assert set(np.flatnonzero(kept)) == set(np.argsort(-energy, kind="stable")[:count])
+        assert np.array_equal(weight[kept], before[kept])
+        change = weight - before
+        assert error == pytest.approx(np.einsum("ij,jk,ik->", change, hessian, change) / energy.sum(), rel=1e-6)
+        assert len(found.random[count]) == (8 if count else 0)
+    assert min(found.counted_sparsity) >= 0.3 - 1e-9

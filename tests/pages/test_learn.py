@@ -73,11 +73,11 @@ def test_the_start_links_to_every_stop(lesson):
     assert "What does it cost to remove one weight?" in said(page)
 
 
-@pytest.mark.parametrize("words", [{"stop": str(stop)} for stop in list(lesson_words.STOPS)[1:]] + [{"stop": "3", "view": "blocks"}])
-@pytest.mark.parametrize("source", ["layer", "drawn"])
-@pytest.mark.parametrize("present", [False, True])
-def test_every_stop_opens_from_its_link(lesson, words, source, present):
-    asked = {**words, **({"source": source} if source == "drawn" else {}), **({"present": "true"} if present else {})}
+@pytest.mark.parametrize("words", [{"stop": str(stop)} for stop in list(lesson_words.STOPS)[1:]] + [
+    {"stop": "3", "view": "blocks"}, {"stop": "4", "lower": "updates", "mask": "best"}, {"stop": "6", "over": "seconds"}])
+@pytest.mark.parametrize("more", [{}, {"source": "drawn", "present": "true"}], ids=["layer", "projector"])
+def test_every_stop_opens_from_its_link(lesson, words, more):
+    asked = {**words, **more}
     page = lesson(asked)
     assert charts(page)
     assert link(page) == asked

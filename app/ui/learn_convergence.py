@@ -1,0 +1,65 @@
+"""Stop 6: how fast does one come near the optimum?"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import streamlit as st
+
+from app.figures import lesson_findings as say
+from app.figures.lesson_convergence import descent_curves
+from app.questions.lessons import ConvergenceQuestion
+from app.ui import layout, learn
+from app.ui.lesson_words import PRE, Lesson
+from app.ui.takeaway import take_away
+from core.records import DESCENTS, Convergence
+
+_OVER = {"iterations": "iterations", "seconds": "time"}
+_TEXT = r"""
+For a mask that is given, the best kept weights minimise
+
+$$f(\hat W) = \operatorname{tr}\,(\hat W-W)\,G\,(\hat W-W)^\top,\quad \hat W = 0 \text{ on } M$$
+
+No method needs $X$ for this, only $G$: off the mask the gradient is $2(\hat W-W)G$.
+
+**SGD** and **Adam** go down the gradient. **ADMM** solves without the mask, cuts to the mask, and keeps account of the difference in $U$:
+
+$$Z = (\tilde W+U)\ \text{off}\ M,\quad U \leftarrow U+\tilde W-Z$$
+$$\tilde W \leftarrow \big(\tilde W_0 A+\rho(Z-U)\big)(A+\rho I)^{-1}$$
+
+It pays for one factorisation first. **Conjugate gradients**, with the diagonal of $G$ as preconditioner, need none. For all four an
+iteration is one product of $c\times b$ with $b\times b$. SparseGPT's sweep does not iterate; it ends where it ends.
+
+This stop is about a whole layer of the demo model. The optimum is undamped; ADMM is damped (0.1) and nears its own optimum, so its curve
+levels off.
+"""
+
+
+def draw(lesson: Lesson) -> None:
+    """How fast is the optimum reached?"""
+    found: Convergence | None = learn.ask(ConvergenceQuestion(spec=learn.SPEC, layer=lesson.layer, sparsity=lesson.sparsity), "convergence")
+    with learn.beside(lesson, _text):
+        layer, sparsity, over = st.columns([0.46, 0.3, 0.24], gap="medium", vertical_alignment="bottom")
+        with layer:
+            learn.layer_box(lesson)
+        with sparsity:
+            st.slider("Sparsity p", 0.05, 0.95, key=f"{PRE}sparsity", step=0.05, format="percent", persist_state="session")
+        with over:
+            st.segmented_control("Over", list(_OVER), key=f"{PRE}over", format_func=_OVER.__getitem__, required=True,
+                                 persist_state="session", label_visibility="collapsed")
+        if found is None:
+            return
+        finding = say.convergence_finding(found, lesson.layer)
+        layout.sentence(finding)
+        learn.chart(descent_curves(found, over=lesson.over, theme=layout.theme()), "convergence", lesson, finding)
+        take_away("learn-convergence", partial(_rows, found), (f"{lesson.layer}, Wanda's mask at p = {lesson.sparsity:g}",
+                                                              f"optimum {found.optimum!r}, SparseGPT's sweep {found.sweep!r}"))
+
+
+def _text() -> None:
+    st.markdown(_TEXT)
+
+
+def _rows(found: Convergence) -> list[dict[str, object]]:
+    return [{"descent": DESCENTS[trace.name], "iteration": count, "relative_error": error, "seconds": seconds}
+            for trace in found.traces for count, (error, seconds) in enumerate(zip(trace.errors, trace.seconds, strict=True))]

@@ -1,0 +1,51 @@
+"""The Learn page in a real browser: press a weight, step through, move B along its curve."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+DRAWN = "source=drawn"  # needs no layer, only the worker
+
+
+def press_cell(page, row, column, *, rows, columns):
+    """Press a cell of the first matrix of the chart, whose plot area the drag layer covers."""
+    area = page.locator(".st-key-learn-one .js-plotly-plot .draglayer .xy .nsewdrag").first
+    expect(area).to_be_visible()
+    box = area.bounding_box()
+    page.mouse.click(box["x"] + box["width"] * (column + 0.5) / columns, box["y"] + box["height"] * (row + 0.5) / rows)
+
+
+def test_a_pressed_weight_is_removed(visit):
+    page = visit(f"/learn?stop=1&{DRAWN}")
+    expect(page.locator(".ps-finding").first).to_contain_text("row 2, input 3")
+    press_cell(page, 4, 7, rows=6, columns=12)
+    expect(page.locator(".ps-finding").first).to_contain_text("row 4, input 7")
+    expect(page).to_have_url(re.compile("row=4&column=7"))
+
+
+def test_stepping_playing_and_going_back(visit):
+    page = visit(f"/learn?stop=3&{DRAWN}&step=0&focus=obc")
+    expect(page.locator(".ps-finding").first).to_contain_text("After 0 of 36 removals")
+    page.get_by_role("button", name="Step", exact=True).click()
+    expect(page.locator(".ps-finding").first).to_contain_text("OBC")
+    expect(page.get_by_text("step 1 of 36 of")).to_be_visible()
+    page.get_by_role("button", name="Play").click()
+    expect(page.get_by_text(re.compile(r"step [3-9] of 36 of"))).to_be_visible()
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("button", name="Play")).to_be_visible()
+    expect(page).to_have_url(re.compile(r"step=\d+"))
+    stopped = int(re.search(r"step=(\d+)", page.url)[1])
+    page.get_by_role("button", name="Back", exact=True).click()
+    expect(page.get_by_text(f"step {stopped - 1} of 36 of")).to_be_visible()
+
+
+def test_b_moves_along_its_curve_to_the_optimum(visit):
+    page = visit(f"/learn?stop=3&{DRAWN}&view=blocks")
+    expect(page.locator(".ps-finding").first).to_contain_text("at B = 4")
+    thumb = page.locator(".st-key-learn_block input")
+    thumb.focus()
+    thumb.press("End")
+    expect(page.locator(".ps-finding").first).to_contain_text("at B = 12")
+    expect(page).to_have_url(re.compile("block=12"))
