@@ -31,13 +31,20 @@ class Shown:
 
 def ask(question: Question, place: str, *, wait: float = WAIT) -> Shown:
     """The answer for a place on the page (a name of its own there). While it is being computed the page looks again by itself."""
+    here = st.container()  # always there, so that what follows keeps its place on the page, and a chart is not drawn anew
     asked = _answers().ask(question, place=_place(place), wait=wait)
     if asked.state == "ready":
         state.remember(f"answer-{place}", asked.answer)
         return Shown(answer=asked.answer, fits=True)
     if asked.state == "computing":
-        st.fragment(_look_again, run_every=POLL)(question, place)
+        with here:
+            st.fragment(_look_again, run_every=POLL)(question, place)
     return Shown(answer=state.recall(f"answer-{place}", None), fits=False, waiting=asked.state == "computing", problem=asked.error)
+
+
+def before(place: str) -> Shown:
+    """The answer before, without asking anew: for questions that had better wait until the controls have settled."""
+    return Shown(answer=state.recall(f"answer-{place}", None), fits=False, waiting=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from app.figures.layer_map import MEASURES, Measure, layer_map
 from app.figures.method_bars import Bar, method_bars
 from app.figures.style import chart_config
 from app.link import shortened
-from app.questions.layers import LayerQuestion, Methods, MethodsQuestion
+from app.questions.layers import AT_ONCE, LayerQuestion, Methods, MethodsQuestion
 from app.ui import address, asking, layer_choice, layer_tabs, layout, state
 from app.ui.layer_choice import Map
 from app.ui.paint import first_paint
@@ -42,24 +42,23 @@ def draw(spec: RunSpec) -> None:
         return
     layer = layer_choice.wanted(found)
     present = asking.ask(LayerQuestion(spec=spec, layer=layer), "layer") if layer else None
+    settled = _settled(spec)
+    base = layer_choice.same_layers(spec).model_copy(update={"pattern": spec.pattern})
+    quick = _others(base, layer, ("quick",), settled=settled) if layer else []
     if known is None:
-        known = _preview(spec)
+        known = _preview(spec, settled=settled)
     worst = layer_choice.worst_of(known)
     if not layer:
         if not worst:
             return
         layer = worst
         present = asking.ask(LayerQuestion(spec=spec, layer=layer), "layer")
+        quick = _others(base, layer, ("quick",), settled=settled)
     assert present is not None
     layer_choice.settle(layer, worst if known and known.fits else "")
     record: LayerRecord | None = present.answer if present.answer is not None and present.answer.name == layer else None
-    base = layer_choice.same_layers(spec).model_copy(update={"pattern": spec.pattern})
-    quick = asking.ask(MethodsQuestion(spec=base, layer=layer, methods=_QUICK, seconds=_QUICK_SECONDS), "quick", wait=0.05)
-    slower = asking.ask(MethodsQuestion(spec=base, layer=layer, methods=_SLOWER), "slower", wait=0.05)
-    asked = state.recall("layers-slow", None) == (base, layer)
-    slowest = asking.ask(MethodsQuestion(spec=base, layer=layer, methods=_waiting(slower), seconds=_AT_MOST), "slowest",
-                         wait=0.05) if asked and _waiting(slower) else None
-    bars = _bars(spec, layer, record, present.fits, [shown for shown in (quick, slower, slowest) if shown])
+    others = [*quick, *_others(base, layer, _SLOWER, settled=settled)]
+    bars = _bars(spec, layer, record, present.fits, others)
     layout.heading(findings.describe(spec), findings.describe_rest(spec), known.origin if known else "")
     said = " ".join(filter(None, (map_finding(known.layers) if known and known.fits else "", layer_finding(bars))))
     layout.sentence(said.replace(" %", "\u00a0%"))  # a number and its sign stay on one line
@@ -69,7 +68,7 @@ def draw(spec: RunSpec) -> None:
         with st.container(key="side-map"):
             _draw_map(known, layer, measure)
         with st.container(key="side-bars"):
-            _draw_layer(base, bars, layer, [quick, slower], found)
+            _draw_layer(base, bars, layer, others, found)
     layer_tabs.draw(spec, layer, record, known)
 
 
@@ -82,14 +81,34 @@ def _measure() -> Measure:
     return "error"
 
 
-def _preview(spec: RunSpec) -> Map | None:
-    """The preview of a spec once the controls have settled; until then the one before."""
+def _others(base: RunSpec, layer: str, places: Sequence[str], *, settled: bool) -> list[asking.Shown]:
+    """What the other methods leave: those that are quick at once, each of the others by itself; none before the controls settle."""
+    if not settled:
+        return [asking.before(place) for place in places]
+    most = _AT_MOST if state.recall("layers-slow", None) == (base, layer) else AT_ONCE
+    questions = {"quick": MethodsQuestion(spec=base, layer=layer, methods=_QUICK, seconds=_QUICK_SECONDS),
+                 **{name: MethodsQuestion(spec=base, layer=layer, methods=(name,), seconds=most) for name in _SLOWER}}
+    return [asking.ask(questions[place], place, wait=0.05) for place in places]
+
+
+def _settled(spec: RunSpec) -> bool:
+    """Whether the controls have been left alone for a while; if not, the page looks again by itself."""
+    here = st.container()
     before, since = state.recall("layers-since", (None, 0.0))
     if before != spec:
-        state.remember("layers-since", (spec, time.time()))
-    old: Map | None = state.recall("layers-map", None)
-    if old is not None and (before != spec or time.time() - since < _SETTLED):
+        since = time.time() if before is not None else 0.0
+        state.remember("layers-since", (spec, since))
+    if time.time() - since >= _SETTLED:
+        return True
+    with here:
         st.fragment(_look_again, run_every=_SETTLED)()
+    return False
+
+
+def _preview(spec: RunSpec, *, settled: bool) -> Map | None:
+    """The preview of a spec once the controls have settled; until then the one before."""
+    old: Map | None = state.recall("layers-map", None)
+    if old is not None and not settled:
         return Map(layers=old.layers, origin=old.origin, calibration=old.calibration, fits=False)
     known = layer_choice.preview(spec)
     state.remember("layers-map", known)
@@ -178,10 +197,6 @@ def _bars(spec: RunSpec, layer: str, record: LayerRecord | None, fits: bool, sho
 
 def _label(spec: RunSpec) -> str:
     return METHOD_LABELS[spec.method.name] + (" with refit" if spec.refit else "")
-
-
-def _waiting(shown: asking.Shown) -> tuple[str, ...]:
-    return tuple(shown.answer.slow) if shown.fits else ()
 
 
 def _rows(bars: Sequence[Bar]) -> list[dict[str, object]]:

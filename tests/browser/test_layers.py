@@ -28,7 +28,7 @@ def test_a_press_on_a_cell_opens_its_layer(visit):
     press(page, "layers-map", 1, 3)  # block 1, the fourth module
     expect(page.get_by_text("In 1.self_attn.o_proj Wanda leaves")).to_be_visible()
     expect(page).to_have_url(re.compile("layer=model.layers.1.self_attn.o_proj"))
-    expect(page.locator(".st-key-layers_layer")).to_contain_text("model.layers.1.self_attn.o_proj")
+    expect(page.locator(".st-key-layers_layer").first).to_contain_text("model.layers.1.self_attn.o_proj")
 
 
 def test_a_press_on_the_mask_moves_the_loupe_and_the_link_restores_it(visit):
@@ -47,7 +47,7 @@ def test_a_press_on_the_mask_moves_the_loupe_and_the_link_restores_it(visit):
     expect(page).to_have_url(re.compile(r"row=1\d\d.*column=3[67]\d|column=3[67]\d.*row=1\d\d"))
     again = visit(page.url.partition("127.0.0.1")[2].partition("/")[1] + page.url.partition("127.0.0.1")[2].partition("/")[2])
     expect(again.get_by_role("spinbutton", name="From row")).to_have_value(row.input_value())
-    expect(again.locator(".st-key-masks_layer")).to_contain_text(DOWN)
+    expect(again.locator(".st-key-masks_layer").first).to_contain_text(DOWN)
 
 
 def test_a_mark_of_explore_opens_its_layer(visit):
