@@ -25,6 +25,7 @@ No method needs $X$ for this, only $G$: off the mask the gradient is $2(\hat W-W
 **SGD** and **Adam** go down the gradient. **ADMM** solves without the mask, cuts to the mask, and keeps account of the difference in $U$:
 
 $$Z = (\tilde W+U)\ \text{off}\ M,\quad U \leftarrow U+\tilde W-Z$$
+
 $$\tilde W \leftarrow \big(\tilde W_0 A+\rho(Z-U)\big)(A+\rho I)^{-1}$$
 
 It pays for one factorisation first. **Conjugate gradients**, with the diagonal of $G$ as preconditioner, need none. For all four an

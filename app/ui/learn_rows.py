@@ -55,7 +55,7 @@ def draw(lesson: Lesson) -> None:
         count = min(math.ceil(round(lesson.alpha * lesson.rows, 9)), len(found.error) - 1)
         finding = say.rows_finding(found, lesson.row, count)
         layout.sentence(finding)
-        learn.chart(strong_rows(found, count, theme=layout.theme(), height=210), "rows", lesson, finding)
+        learn.chart(strong_rows(found, count, theme=layout.theme(), height=180), "rows", lesson, finding)
         _curves(lesson, found, count)
         _perplexity(lesson)
 
@@ -78,7 +78,7 @@ def _curves(lesson: Lesson, found: StrongRow, count: int) -> None:
     points: tuple[LayerPoint, ...] | None = learn.ask(LayerAlphasQuestion(
         spec=_spec(lesson, 0.0), layer=lesson.layer, alphas=tuple(alpha for alpha in _ALPHAS if alpha <= 1 - lesson.share)), "alphas")
     small, large = st.columns(2, gap="small")
-    common: dict[str, Any] = {"show": numbers.error, "labels": _LABELS, "theme": layout.theme(), "height": 240}
+    common: dict[str, Any] = {"show": numbers.error, "labels": _LABELS, "theme": layout.theme(), "height": 205}
     with small:
         learn.chart(alpha_effect(small_readings(found), count / lesson.rows, title="error, this matrix", **common), "alpha-small", lesson,
                     "The small matrix's error against α, beside random rows.")

@@ -88,10 +88,10 @@ def test_a_pressed_weight_is_removed_and_the_sentence_says_its_loss(lesson, here
     page = lesson({**DRAWN, "stop": "1"})
     found = here.ask(OneWeightQuestion(spec=SMALL, matrix=Matrix(source="drawn")), place="").answer
     before = here.asked
-    page.session_state["learn_row"], page.session_state["learn_column"] = 2, 5  # what a press sets
+    page.session_state["learn_row"], page.session_state["learn_column"] = 4, 5  # what a press sets
     page.run()
-    assert lesson_findings.one_weight_finding(found, 2, 5) in said(page)
-    assert link(page) == {**DRAWN, "stop": "1", "row": "2", "column": "5"}
+    assert lesson_findings.one_weight_finding(found, 4, 5) in said(page)
+    assert link(page) == {**DRAWN, "stop": "1", "row": "4", "column": "5"}
     assert here.asked == before
 
 
