@@ -12,8 +12,8 @@ from core.records import LayerRecord
 from core.spec import RunSpec
 
 if TYPE_CHECKING:
+    from core.agreement import Agreement
     from core.desk import Desk
-    from core.views import Agreement
 
 CELLS = 256  # of an overview, either way: a screen has few more points for them
 POINTS = 64  # of its points that can be pressed, either way

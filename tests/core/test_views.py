@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from core import SemiStructured, Structured, Unstructured, optimum, solve
-from core.views import Agreement, cell_shape, compare_masks, error_parts, mask_png, reduce_blocks, weight_histogram
+from core.agreement import Agreement
+from core.views import cell_shape, compare_masks, error_parts, mask_png, reduce_blocks, weight_histogram
 from tests.oracles import error
 
 SHAPES = [(1, 1), (1, 172), (7, 5), (64, 64), (65, 129), (33, 700), (1100, 3)]
