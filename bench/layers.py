@@ -32,7 +32,8 @@ def layer(rows: int, columns: int, device: str = "cpu") -> LayerProblem:
     scale = torch.exp(0.5 * torch.randn(columns, 1, generator=generator))
     inputs = mix @ (scale * torch.randn(columns, 3 * columns, generator=generator))
     weight = torch.randn(rows, columns, generator=generator)
-    return LayerProblem(weight=weight.to(device), gram=(inputs @ inputs.T).to(device), tokens=3 * columns)
+    return LayerProblem(weight=weight.to(device), gram=(inputs @ inputs.T).to(device), mean=inputs.mean(1).to(device),
+                        tokens=3 * columns)
 
 
 def seconds(call: Callable[[], object], repeats: int = 3) -> float:
