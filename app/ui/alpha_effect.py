@@ -36,8 +36,9 @@ def facts(spec: RunSpec) -> list[tuple[str, str]]:
     point: ModelPoint | None = next((point for _, point in _model(spec).answers), None)
     measured = [] if point is None else [("Perplexity", f"{point.pruned.protocol}; the preview's windows only"),
                                          ("Calibration", point.calibration)]
+    even = [] if spec.allocation == "even" else [("Allocation", "even here: every layer loses the same share, whatever the left says")]
     return [
-        *measured,
+        *measured, *even,
         ("Row energy", "hᵢ = Wᵢ G Wᵢᵀ, exact, over all calibration tokens; G is the dense model's"),
         ("Points", "every layer is solved from the dense model's Gram matrices by the method chosen on the left, as in a preview"),
         ("Random rows", f"as many rows of each layer drawn at random: {alpha_sweep.LAYER_DRAWS} draws for the layer, "
@@ -73,7 +74,7 @@ def _left(found: Gathered, questions: int) -> float:
 
 def _draw(spec: RunSpec, layer: str, waited: bool) -> None:
     of_layer, of_model = _gather(spec, layer)
-    if waited and not _waiting(of_layer, of_model):
+    if waited != _waiting(of_layer, of_model):  # a button in here has asked for more, or all is there: look again, or no longer
         st.rerun()
     alpha = spec.pattern.outlier_rows
     errors = alpha_sweep.layer_readings(spec, of_layer.answers)

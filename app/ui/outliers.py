@@ -13,6 +13,7 @@ from app.figures.style import chart_config
 from app.questions.outliers import EnergySharesQuestion, LayerRowsQuestion
 from app.ui import address, alpha_effect, asking, layout, state
 from app.ui.takeaway import take_away
+from cache.keys import PRUNING
 from core.alphas import alpha_for, row_choices, with_alpha
 from core.errors import complaints
 from core.outlier_records import EnergyShare, LayerRows
@@ -35,7 +36,7 @@ def draw(spec: RunSpec | None) -> None:
 
 def _draw(spec: RunSpec) -> None:
     alpha = spec.pattern.outlier_rows or _SHOWN
-    plain = RunSpec(**{name: value for name, value in spec if name not in ("method", "pattern", "update", "refit", "true_sequential")})
+    plain = RunSpec(**{name: value for name, value in spec if name not in PRUNING})
     found = asking.ask(EnergySharesQuestion(spec=plain, alpha=alpha), "energy-shares")
     asking.tell(found, "Reading the model and its calibration text")
     shares: Sequence[EnergyShare] | None = found.answer
