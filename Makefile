@@ -14,8 +14,9 @@ run: setup
 	$(BIN)/python -m streamlit run app/main.py --server.port $(PORT) --server.address $(ADDRESS)
 
 setup: $(VENV)/runtime
+# Two processes, each with whole files of tests: some wait for workers and browsers, and a module's set-up is done once.
 test: $(VENV)/development chromium
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(VENV)/development
 	$(BIN)/ruff check .

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from app import tasks
 from app.questions import Question, StoreQuestion
 from cache.keys import content_key, grams_key
 from cache.store import Store
-from core.errors import BadInput
+from core.errors import BadInput, GivenUp
 from core.revisions import revisions
 from core.spec import RunSpec
 
@@ -39,15 +40,37 @@ class Failure:
 
 
 def answer(question: Question) -> object:
-    """The answer to a question, or a Failure."""
+    """The answer to a question, or a Failure. Ends early when nobody waits for it any more."""
     try:
         if isinstance(question, StoreQuestion):
             tasks.use_all_cores()
             return question.answer_from(tasks.open_store())
-        return question.answer(desk_for(question.spec))
+        desk = desk_for(question.spec)
+        desk.wanted = _waited_for()
+        return question.answer(desk)
+    except GivenUp:
+        log.info("given up: %s", type(question).__name__)
+        return Failure(words="This answer was given up. Ask again.")
     except Exception as error:
         log.exception("no answer to %s", type(question).__name__)
         return Failure(words=tasks.failure_words(error))
+
+
+def _waited_for() -> Callable[[], bool]:
+    """Whether somebody still waits for the task of this thread. A released future reaches a worker as a cancelled task."""
+    from distributed import get_worker
+
+    try:
+        worker = get_worker()
+    except ValueError:  # answered in the process that asks
+        return lambda: True
+    tasks_known, name = worker.state.tasks, worker.get_current_task()
+
+    def waited_for() -> bool:
+        state = tasks_known.get(name)
+        return state is not None and state.state != "cancelled"
+
+    return waited_for
 
 
 def desk_for(spec: RunSpec, store: Store | None = None) -> Desk:

@@ -12,37 +12,46 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from threading import Lock
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from core.allocation import allocate
 from core.calibration import Windows
-from core.errors import BadInput
+from core.errors import BadInput, GivenUp
 from core.estimate import matrix_rate
 from core.grams import GramStore, collect
 from core.models import Linear, map_blocks
 from core.opened import Opened, batches
+from core.parallel import over_cores
 from core.patterns import Pattern
 from core.perplexity import evaluated, next_token_loss
 from core.previews import LayerInfo, Preview
 from core.problem import LayerProblem, LayerSolution, optimum_error
 from core.records import Evaluated, LayerRecord
-from core.solver import solve
+from core.solver import Step, steps
 from core.spec import RunSpec
 
 SOLUTION_BYTES = 256 << 20  # of solutions remembered: the views of a layer ask for the same one, one after the other
-PREVIEW_TOKENS = 8192  # of the evaluation text, in whole windows: half a second on four cores for the demo model
+PREVIEW_TOKENS = 4096  # of the evaluation text, in whole windows: a third of a second on four cores for the demo model
+
+Made = TypeVar("Made")
 
 
 class Desk:
-    """Holds the model, its Gram matrices, and what was computed from these alone (factors). One user at a time."""
+    """Holds the model, its Gram matrices, and what was computed from these alone (factors). One user at a time.
+
+    `wanted` is looked at between the steps of a method: where it says no, what is being computed ends with GivenUp.
+    """
 
     def __init__(self, opened: Opened, store: GramStore | None = None) -> None:
         self.opened, self._store = opened, store
+        self.wanted: Callable[[], bool] = lambda: True
         self.linears: dict[str, Linear] = {linear.name: linear for block in map_blocks(opened.model).linears for linear in block}
         self._problems: dict[str, LayerProblem] = {}
         for inputs in collect(opened, store):
@@ -57,6 +66,7 @@ class Desk:
         self._dense: Evaluated | None = None
         self._rate = 0.0
         self._solved: OrderedDict[tuple[object, ...], LayerSolution] = OrderedDict()
+        self._guard = Lock()
 
     @property
     def layers(self) -> tuple[LayerInfo, ...]:
@@ -75,15 +85,19 @@ class Desk:
         """What a run of `spec` would come to, estimated. Only method, pattern and what belongs to them are read from the spec."""
         started = time.perf_counter()
         patterns = self._patterns(spec)
-        solutions = {name: self.solve(name, spec.model_copy(update={"pattern": patterns[name]})) for name in self.linears}
-        layers = tuple(self.record(name, solution) for name, solution in solutions.items())
-        weights = {name: solution.weight for name, solution in solutions.items()}
+
+        def one(name: str) -> tuple[LayerSolution, LayerRecord]:
+            solution = self.solve(name, spec.model_copy(update={"pattern": patterns[name]}))
+            return solution, self.record(name, solution)
+
+        solved = self.over_layers(one)
+        layers = tuple(record for _, record in solved.values())
+        weights = {name: solution.weight for name, (solution, _) in solved.items()}
         pruned = self.perplexity(weights)
-        solved = sum(solution.seconds for solution in solutions.values())
         entries = sum(weight.numel() for weight in weights.values())
         zeros = entries - sum(int(weight.count_nonzero()) for weight in weights.values())
         return Preview(spec=spec, layers=layers, dense=self.dense, pruned=pruned, calibration=self.opened.calibration.description,
-                       counted_sparsity=zeros / entries, solve_seconds=solved, seconds=time.perf_counter() - started)
+                       counted_sparsity=zeros / entries, seconds=time.perf_counter() - started)
 
     def _patterns(self, spec: RunSpec) -> Mapping[str, Pattern]:
         """Every layer's own; one layer asked for alone is solved with the spec's."""
@@ -91,6 +105,7 @@ class Desk:
             return dict.fromkeys(self.linears, spec.pattern)
         turns = allocate(self.opened, map_blocks(self.opened.model), spec, self._store)
         while True:
+            self._look_up()
             try:
                 next(turns)
             except StopIteration as stop:
@@ -99,13 +114,50 @@ class Desk:
     def solve(self, name: str, spec: RunSpec) -> LayerSolution:
         """One layer, as a run of `spec` would solve it; the last solutions are remembered. Raises BadInput, IllConditioned."""
         key = (name, spec.method, spec.pattern, spec.update, spec.refit)
-        if key not in self._solved:
-            self._solved[key] = solve(self.problem(name), spec.method, spec.pattern, update=spec.update, refit=spec.refit)
+        with self._guard:
+            known = self._solved.get(key)
+            if known is not None:
+                self._solved.move_to_end(key)
+                return known
+        solution = self._drain(steps(self.problem(name), spec.method, spec.pattern, update=spec.update, refit=spec.refit))
+        with self._guard:
+            self._solved[key] = solution
             size = sum(map(_bytes, self._solved.values()))
             while size > SOLUTION_BYTES and len(self._solved) > 1:
                 size -= _bytes(self._solved.popitem(last=False)[1])
-        self._solved.move_to_end(key)
-        return self._solved[key]
+        return solution
+
+    def _drain(self, generator: Generator[Step, None, LayerSolution]) -> LayerSolution:
+        """The solution at the end of its steps. Raises GivenUp between two of them."""
+
+        while True:
+            self._look_up()
+            try:
+                next(generator)
+            except StopIteration as stop:
+                return stop.value
+
+    def _look_up(self) -> None:
+        if not self.wanted():
+            raise GivenUp
+
+    def over_layers(self, work: Callable[[str], Made]) -> dict[str, Made]:
+        """work(name) for every layer, in the order they run; layers of one input after one another on one core, which factors it once."""
+        inputs: dict[int, list[str]] = {}
+        for name, problem in self._problems.items():
+            inputs.setdefault(id(problem.gram), []).append(name)
+
+        def together(names: list[str]) -> dict[str, Made]:
+            made: dict[str, Made] = {}
+            for name in names:
+                self._look_up()
+                made[name] = work(name)
+            return made
+
+        longest_first = sorted(inputs.values(), reverse=True, key=lambda names: sum(
+            self.linears[name].rows * self.linears[name].columns ** 2 for name in names))
+        done = {name: made for part in over_cores(together, longest_first, self.opened.device) for name, made in part.items()}
+        return {name: done[name] for name in self.linears}
 
     def record(self, name: str, solution: LayerSolution, *, tolerance: float = 0.01, iterations: int = 20) -> LayerRecord:
         """The record of a solution of this layer, its optimum sought with so many products at most."""
@@ -137,8 +189,10 @@ class Desk:
         with ExitStack() as stack:
             for name, weight in weights.items():
                 stack.enter_context(self.linears[name].replaced(weight))
-            losses = [next_token_loss(model(input_ids=part.to(self.opened.device), use_cache=False).logits, part)
-                      for part in batches(windows.tokens)]
+            losses: list[Tensor] = []
+            for part in batches(windows.tokens):
+                self._look_up()
+                losses.append(next_token_loss(model(input_ids=part.to(self.opened.device), use_cache=False).logits, part))
         return evaluated(float(torch.stack(losses).sum()), windows, next(model.parameters()).dtype)
 
     def _windows(self) -> Windows:

@@ -41,6 +41,10 @@ class IllConditioned(PruneError):
         return IllConditioned, (self.layer, self.pivot, self.damping)
 
 
+class GivenUp(Exception):
+    """Nobody waits for the answer any more: what was being computed has ended early."""
+
+
 def complaints(error: ValidationError) -> tuple[BadInput, ...]:
     """A pydantic error as our own, one for each field, in the order of the fields."""
     found: list[BadInput] = []

@@ -85,11 +85,14 @@ def layer_point(desk: Desk, name: str, spec: RunSpec, draws: int) -> LayerPoint:
 def model_point(desk: Desk, spec: RunSpec, draw: int | None) -> ModelPoint:
     """All layers with the spec's α from the dense model's Gram matrices, and the perplexity of the preview's windows."""
     started = time.perf_counter()
-    solutions: dict[str, LayerSolution] = {}
-    for place, (name, linear) in enumerate(desk.linears.items()):
-        count = outlier_count(linear.rows, spec.pattern.outlier_rows)
-        kept = None if draw is None else random_rows(linear.rows, count, draw, place)
-        solutions[name] = solve_keeping(desk.problem(name), spec, kept)
+    places = {name: place for place, name in enumerate(desk.linears)}
+
+    def one(name: str) -> LayerSolution:
+        rows = desk.linears[name].rows
+        kept = None if draw is None else random_rows(rows, outlier_count(rows, spec.pattern.outlier_rows), draw, places[name])
+        return solve_keeping(desk.problem(name), spec, kept)
+
+    solutions = desk.over_layers(one)
     zeros = sum(solution.counted_sparsity * solution.weight.numel() for solution in solutions.values())
     entries = sum(solution.weight.numel() for solution in solutions.values())
     pruned = desk.perplexity({name: solution.weight for name, solution in solutions.items()})

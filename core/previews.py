@@ -31,7 +31,6 @@ class Preview(Noun):
     pruned: Evaluated
     calibration: str
     counted_sparsity: float
-    solve_seconds: float
     seconds: float
 
     @property

@@ -66,6 +66,23 @@ def test_the_newest_question_of_a_place_counts(answers):
     assert answered(answers, PreviewQuestion(spec=specs[0]), place="slider").answer.counted_sparsity == pytest.approx(0.1, abs=3e-3)
 
 
+def test_what_nobody_waits_for_any_more_ends(answers, home):
+    slow = PreviewQuestion(spec=SMALL.model_copy(update={"method": make_method("obc")}))
+    log = home / "logs" / "interactive-0.log"
+    answers.ask(slow, place="wheel")
+    deadline = time.monotonic() + 60
+    while not any(task == "executing" for states in answers._connection.client().run(_states).values() for task in states):
+        assert time.monotonic() < deadline, "it was never begun"
+        time.sleep(0.05)
+    quick = answered(answers, PreviewQuestion(spec=SMALL.model_copy(update={"pattern": parse_pattern("0.15")})), place="wheel")
+    assert quick.answer.counted_sparsity == pytest.approx(0.15, abs=5e-3)
+    assert "given up: PreviewQuestion" in log.read_text()
+
+
+def _states(dask_worker):
+    return [task.state for task in dask_worker.state.tasks.values()]
+
+
 def test_why_there_is_no_answer_is_said(answers):
     gone = answers.ask(LayersQuestion(spec=RunSpec(model="nowhere/at-all")), place="here")
     assert gone.state == "failed"

@@ -5,6 +5,7 @@ import torch
 
 from core import BadInput, optimum
 from core.desk import Desk
+from core.errors import GivenUp
 from core.opened import open_spec
 from core.solver import solve
 from core.spec import METHODS, Calibration, Evaluation, RunSpec, make_method, parse_pattern
@@ -82,6 +83,28 @@ def test_every_method_can_be_asked(desk):
         name = desk.layers[0].name
         record = desk.record(name, desk.solve(name, spec))
         assert 0 < record.optimum_error <= record.relative_error < 1
+
+
+def test_what_is_not_wanted_any_more_ends_between_two_steps(desk, monkeypatch):
+    looks = iter([True] * 5)
+    monkeypatch.setattr(desk, "wanted", lambda: next(looks, False))
+    name, spec = desk.layers[0].name, RunSpec(**SMALL, method=make_method("thanos", block_size=8), pattern=parse_pattern("0.45"))
+    with pytest.raises(GivenUp):
+        desk.solve(name, spec)  # 32 blocks
+    with pytest.raises(GivenUp):
+        desk.preview(spec)
+    monkeypatch.undo()
+    assert desk.solve(name, spec).counted_sparsity == pytest.approx(0.45, abs=1e-3), "nothing half done is remembered"
+
+
+def test_all_layers_at_once_are_each_solved_as_alone(desk):
+    spec = RunSpec(**SMALL, method=make_method("sparsegpt"), pattern=parse_pattern("2:4"))
+    together = desk.over_layers(lambda name: solve(desk.problem(name), spec.method, spec.pattern))
+    assert list(together) == [info.name for info in desk.layers]
+    for name in list(together)[::11]:
+        alone = solve(desk.problem(name), spec.method, spec.pattern)
+        assert together[name].relative_error == pytest.approx(alone.relative_error, rel=1e-5)
+        assert torch.equal(together[name].pruned, alone.pruned)
 
 
 def test_a_layer_that_is_not_there_is_named(desk):
