@@ -1,4 +1,4 @@
-"""Layers made small enough to look at: blocks of a matrix reduced to cells, the error shared out, masks counted against each other."""
+"""Layers made small enough to look at: blocks of a matrix reduced to cells, the error shared out, weights counted in bins."""
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.agreement import Agreement
 from core.problem import LayerProblem, LayerSolution
 
 _ROWS_AT_ONCE = 512
@@ -87,12 +86,6 @@ def weight_histogram(before: Tensor, solution: LayerSolution, bins: int = 101) -
         return torch.histc(values, bins=bins, min=-reach, max=reach).round().long().cpu()
 
     return Histogram(edges=edges, kept_before=count(origin[~gone]), kept_after=count(after[~gone]), removed_before=count(origin[gone]))
-
-
-def compare_masks(a: Tensor, b: Tensor) -> Agreement:
-    """Two bool masks [c, b], True where a weight goes."""
-    both, first, second = (int(mask.count_nonzero()) for mask in (a & b, a, b))
-    return Agreement(both=both, only_a=first - both, only_b=second - both, neither=a.numel() - first - second + both)
 
 
 def mask_png(pruned: Tensor) -> bytes:

@@ -16,7 +16,7 @@ HOUSE = {*LAYERS, "tests", "bench"}
 MAY_IMPORT = {"core": {"core"}, "cache": {"cache", "core"}, "app": {"app", "cache", "core"}, "pages": {"app"}}
 NOT_IN_CORE = {"streamlit", "dask", "distributed", "diskcache", "plotly"}
 TORCH_FREE = ("core", "core.spec", "core.records", "core.patterns", "core.errors", "core.sources", "core.corpus",
-              "core.previews", "core.agreement", "core.outlier_records", "core.lessons.matrix", "app.jobs",
+              "core.previews", "core.overlaps", "core.outlier_records", "core.lessons.matrix", "app.jobs",
               "app.questions.masks", "app.questions.layers", "app.questions.lessons", "app.questions.outliers")
 MOST_LINES = 300
 MUST_BE_FALSE = ("trust_remote_code", "allow_pickle")

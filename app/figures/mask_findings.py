@@ -10,7 +10,7 @@ from app.figures import numbers
 from app.questions.masks import Array, Mask, Pair
 
 if TYPE_CHECKING:
-    from core.agreement import Agreement
+    from core.overlaps import Overlap
 
 
 def mask_finding(mask: Mask) -> str:
@@ -33,12 +33,19 @@ def mask_finding(mask: Mask) -> str:
 
 def pair_finding(a: str, b: str, pair: Pair) -> str:
     """How much of one mask is in the other, and what each costs."""
-    counted: Agreement = pair.agreement
-    if counted.agreement == 1:
-        return f"{a} and {b} choose the same mask here. {_errors(pair)}"
-    removed = counted.both + counted.only_a
-    text = f"Of what A removes, {numbers.percent(counted.both / removed)} goes in B too. " if removed else "A removes nothing. "
-    return text + _errors(pair)
+    same = pair.overlap.same
+    return f"{shared_finding(a if same else 'A', b if same else 'B', pair.overlap)} {_errors(pair)}"
+
+
+def shared_finding(a: str, b: str, counted: Overlap) -> str:
+    """How much of one mask is in the other. `a` and `b` are what the masks are called."""
+    if not counted.either:
+        return f"Neither {a} nor {b} removes anything."
+    if counted.same:
+        return f"{a} and {b} remove exactly the same weights."
+    if counted.sparsities[0] == 0:
+        return f"{a} removes nothing."
+    return f"Of the weights that {a} removes, {b} removes {numbers.percent(counted.common)} too."
 
 
 def _errors(pair: Pair) -> str:

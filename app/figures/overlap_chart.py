@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
 from html import escape
 
 import plotly.graph_objects as go
 
 from app.figures import findings, numbers
 from app.figures.comparison import Compared
+from app.figures.mask_findings import shared_finding
 from app.figures.module_axis import ModuleAxis
 from app.figures.style import INKS, Theme, template
-from app.questions.overlaps import LayerOverlap, Overlaps
+from core.overlaps import Overlap, Overlaps
 
 _COMMON = "#4477AA"
 
@@ -20,15 +20,15 @@ _COMMON = "#4477AA"
 def overlap_chart(a: Compared, b: Compared, found: Overlaps, *, theme: Theme = "light", height: int = 320) -> go.Figure:
     """The Jaccard index of two masks by layer, and what it would be by chance."""
     figure = go.Figure(layout={"template": template(theme), "height": height, "margin": {"l": 8, "r": 8, "t": 68, "b": 8}})
-    layers = {layer.name: layer for layer in found.layers}
+    layers = found.layers
     axis = ModuleAxis([a.layers[name] for name in layers])
     figure.add_trace(go.Scatter(
-        x=axis.broken(axis.places), y=axis.broken({name: layer.by_chance for name, layer in layers.items()}), mode="lines",
+        x=axis.broken(axis.places), y=axis.broken({name: layer.jaccard_by_chance for name, layer in layers.items()}), mode="lines",
         name="by chance, for these sparsities", hoverinfo="skip", line={"color": INKS[theme].faint, "width": 1, "dash": "dot"}))
     figure.add_trace(go.Scatter(
         x=axis.broken(axis.places), y=axis.broken({name: layer.jaccard for name, layer in layers.items()}), mode="lines+markers",
         name="removed by both ÷ removed by either", line={"color": _COMMON, "width": 1.5}, marker={"size": 8, "color": _COMMON},
-        text=axis.broken({name: _hover(a, b, layer) for name, layer in layers.items()}), hovertemplate="%{text}<extra></extra>"))
+        text=axis.broken({name: _hover(a, b, name, layer) for name, layer in layers.items()}), hovertemplate="%{text}<extra></extra>"))
     figure.update_layout(
         title={"text": "Which weights went in both?", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 6, "l": 2}},
         yaxis={"title": {"text": "Jaccard index of the masks"}, "range": [0, 1.04], "dtick": 0.2},
@@ -40,31 +40,28 @@ def overlap_chart(a: Compared, b: Compared, found: Overlaps, *, theme: Theme = "
 def overlap_finding(a: Compared, b: Compared, found: Overlaps) -> str:
     """How alike two masks are, and where least."""
     whole = found.whole
-    if not whole.both + whole.only_a + whole.only_b:
-        return "Neither run removes anything."
-    if whole.jaccard == 1:
-        return f"{a.label} and {b.label} remove exactly the same weights."
-    least = min(found.layers, key=lambda layer: layer.jaccard)
-    where = findings.short_name(a.layers[least.name])
-    typical = statistics.median(layer.jaccard for layer in found.layers)
-    return (f"Of the weights that {a.label} removes, {b.label} removes {numbers.percent(whole.common)} too. "
-            f"Jaccard index {whole.jaccard:.2f}; by chance it would be {whole.by_chance:.2f}. "
-            f"Median layer {typical:.2f}, least alike {where} with {least.jaccard:.2f}.")
+    shared = shared_finding(a.label, b.label, whole)
+    if whole.same:
+        return shared
+    least = min(found.layers, key=lambda name: found.layers[name].jaccard)
+    typical = statistics.median(layer.jaccard for layer in found.layers.values())
+    return (f"{shared} Jaccard index {whole.jaccard:.2f}; by chance it would be {whole.jaccard_by_chance:.2f}. "
+            f"Median layer {typical:.2f}, least alike {findings.short_name(a.layers[least])} with {found.layers[least].jaccard:.2f}.")
 
 
-def overlap_rows(a: Compared, b: Compared, layers: Sequence[LayerOverlap]) -> list[dict[str, object]]:
+def overlap_rows(a: Compared, b: Compared, found: Overlaps) -> list[dict[str, object]]:
     """One row a layer, shares of its weights."""
-    return [{"layer": layer.name, "jaccard": layer.jaccard, "by chance": layer.by_chance,
-             **{name: count / (layer.both + layer.only_a + layer.only_b + layer.neither) for name, count in (
+    return [{"layer": name, "Jaccard index": layer.jaccard, "by chance": layer.jaccard_by_chance,
+             **{share: count / layer.entries for share, count in (
                  ("removed by both", layer.both), (f"only by {a.label}", layer.only_a), (f"only by {b.label}", layer.only_b),
-                 ("kept by both", layer.neither))}} for layer in layers]
+                 ("kept by both", layer.neither))}} for name, layer in found.layers.items()]
 
 
-def _hover(a: Compared, b: Compared, layer: LayerOverlap) -> str:
-    entries = layer.both + layer.only_a + layer.only_b + layer.neither
+def _hover(a: Compared, b: Compared, name: str, layer: Overlap) -> str:
+    entries = layer.entries
     shares = (("removed by both", layer.both), (f"only by {a.label}", layer.only_a), (f"only by {b.label}", layer.only_b))
     return "<br>".join([
-        f"<b>{escape(findings.short_name(a.layers[layer.name]))}</b>",
-        f"Jaccard index {layer.jaccard:.3f}, by chance {layer.by_chance:.3f}",
+        f"<b>{escape(findings.short_name(a.layers[name]))}</b>",
+        f"Jaccard index {layer.jaccard:.3f}, by chance {layer.jaccard_by_chance:.3f}",
         *(f"{escape(name)}: {numbers.percent(count / entries)} of its {numbers.count(entries)} weights" for name, count in shares),
         f"{numbers.percent(layer.common)} of what {escape(a.label)} removes goes in both"])

@@ -12,8 +12,8 @@ from core.records import LayerRecord
 from core.spec import RunSpec
 
 if TYPE_CHECKING:
-    from core.agreement import Agreement
     from core.desk import Desk
+    from core.overlaps import Overlap
 
 CELLS = 256  # of an overview, either way: a screen has few more points for them
 POINTS = 64  # of its points that can be pressed, either way
@@ -61,7 +61,7 @@ class Pair:
 
     a: LayerRecord
     b: LayerRecord
-    agreement: Agreement
+    overlap: Overlap
     only_a: Array
     only_b: Array
     points_a: Array
@@ -80,12 +80,13 @@ class PairQuestion(Question):
     other: RunSpec
 
     def answer(self, desk: Desk) -> Pair:
-        from core.views import compare_masks, reduce_blocks
+        from core.overlaps import count_masks
+        from core.views import reduce_blocks
 
         a, b = desk.solve(self.layer, self.spec), desk.solve(self.layer, self.other)
         first, second = a.pruned & ~b.pruned, b.pruned & ~a.pruned
         cells = [(100 * reduce_blocks(mask, most)).ceil().byte().cpu().numpy() for most in (CELLS, POINTS) for mask in (first, second)]
-        return Pair(a=desk.record(self.layer, a), b=desk.record(self.layer, b), agreement=compare_masks(a.pruned, b.pruned),
+        return Pair(a=desk.record(self.layer, a), b=desk.record(self.layer, b), overlap=count_masks(a.pruned, b.pruned),
                     only_a=cells[0], only_b=cells[1], points_a=cells[2], points_b=cells[3], dense_rows=a.dense_rows.cpu().numpy(),
                     rows_a=_share(first, 1), rows_b=_share(second, 1), columns_a=_share(first, 0), columns_b=_share(second, 0))
 

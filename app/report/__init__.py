@@ -11,7 +11,7 @@ import hashlib
 import json
 import time
 from base64 import b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from html import escape
 from pathlib import Path
@@ -27,6 +27,9 @@ from app.figures.markup import comparison_table
 from app.figures.style import Theme, chart_config
 from app.figures.verdict import cautions, verdict
 from app.link import command_line
+from app.report.cells import table
+from app.report.masks import overlap_charts, overlap_section
+from core.overlaps import Overlaps
 from core.records import RunResult
 
 _HERE = Path(__file__).parent
@@ -36,8 +39,9 @@ _ALONE = {"layer": "layer", "outputs": "outputs", "inputs": "inputs", "counted_s
           "damping": "λ used", "dense_rows": "dense rows", "dense_columns": "dense columns"}
 
 
-def report(results: Sequence[RunResult], *, made: float | None = None) -> str:
-    """The HTML of a report. Raises ValueError without a run. `made`: seconds since 1970, now if left out."""
+def report(results: Sequence[RunResult], *, masks: Sequence[Overlaps | str] = (), made: float | None = None) -> str:
+    """The HTML of a report. Raises ValueError without a run. `masks`: for each run after the first its overlap with the first one's
+    mask, or why it is not known. `made`: seconds since 1970, now if left out."""
     if not results:
         raise ValueError("a report needs a run")
     runs = compare(results)
@@ -50,6 +54,7 @@ def report(results: Sequence[RunResult], *, made: float | None = None) -> str:
         f"<p class='finding'>{escape(verdict(runs))}</p>", _cautions(said), comparison_table(runs),
         f"<p class='quiet'>Alike: {escape(comparison.equal_settings(runs))}.</p>" if not alone else "",
         "<div id='charts'></div><noscript><p class='quiet'>The charts need scripts; all their numbers are in the tables.</p></noscript>",
+        overlap_section(runs, masks),
         "<h2>How it was measured</h2>", _facts(facts.measured(results[0]) if alone else facts.measured_together(runs)),
         "<h2>Every layer</h2>", _layers(results[0] if alone else runs), "<h2>Repeat it</h2>",
         *(f"<pre>{escape(command_line(result.spec))}</pre>" for result in results),
@@ -64,7 +69,7 @@ def report(results: Sequence[RunResult], *, made: float | None = None) -> str:
         "<meta name='viewport' content='width=device-width, initial-scale=1'><meta name='color-scheme' content='light dark'>",
         f"<title>{escape(name)} – PruneScope</title><style>{(_HERE / 'report.css').read_text(encoding='utf-8')}</style></head>",
         f"<body><main>{body}</main>",
-        f"<script type='application/json' id='figures'>{_data(_figures(runs))}</script>",
+        f"<script type='application/json' id='figures'>{_data(_figures(runs, masks))}</script>",
         f"<script type='application/json' id='runs'>{_data(runs_json(results))}</script>",
         f"<script>{program}</script><script>{own}</script></body></html>\n"))
 
@@ -80,19 +85,20 @@ def file_name(results: Sequence[RunResult]) -> str:
     return f"prunescope-{first.model.replace('/', '-')}-{first.method.name}" if len(results) == 1 else "prunescope-comparison"
 
 
-def _figures(runs: Sequence[Compared]) -> str:
+def _figures(runs: Sequence[Compared], masks: Sequence[Overlaps | str]) -> str:
     """JSON: for each chart its name, its menu, and the figure in both themes."""
     return json.dumps([{"name": name, "config": chart_config(name), **{theme: json.loads(str(figure.to_json()))
-                        for theme, figure in themes.items()}} for name, themes in _charts(runs).items()], allow_nan=False)
+                        for theme, figure in themes.items()}} for name, themes in _charts(runs, masks).items()], allow_nan=False)
 
 
-def _charts(runs: Sequence[Compared]) -> dict[str, dict[Theme, go.Figure]]:
+def _charts(runs: Sequence[Compared], masks: Sequence[Overlaps | str]) -> dict[str, dict[Theme, go.Figure]]:
     themes: tuple[Theme, ...] = ("light", "dark")
     if len(runs) == 1:
         result = runs[0].result
         return {"layer-errors": {theme: layer_errors(result.layers, theme=theme, calibration=result.calibration) for theme in themes}}
     return {"perplexities": {theme: perplexities(runs, theme=theme) for theme in themes},
-            "layer-errors": {theme: errors(runs, theme=theme, height=420) for theme in themes}}
+            "layer-errors": {theme: errors(runs, theme=theme, height=420) for theme in themes},
+            **overlap_charts(runs, masks, themes)}
 
 
 def _data(text: str) -> str:
@@ -113,27 +119,8 @@ def _layers(what: RunResult | Sequence[Compared]) -> str:
         rows: list[dict[str, object]] = [{label: row[name] for name, label in _ALONE.items()} for row in tables.layer_rows(what.layers)]
     else:
         rows = tables.compared_layers(what)
-    table = _table(rows)
-    return table if len(rows) <= _MANY_LAYERS else f"<details><summary>{numbers.plural(len(rows), 'layer')}</summary>{table}</details>"
-
-
-def _table(rows: Sequence[Mapping[str, object]]) -> str:
-    """Every row; each cell carries its exact value, by which a click on the head sorts."""
-    if not rows:
-        return "<p class='quiet'>None.</p>"
-    head = "".join(f"<th scope='col'>{escape(name)}</th>" for name in rows[0])
-    body = "".join("<tr>" + "".join(_cell(name, value) for name, value in row.items()) + "</tr>" for row in rows)
-    return f"<div class='wide'><table class='layers'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-
-
-def _cell(name: str, value: object) -> str:
-    if value is None:
-        return "<td data-value=''></td>"
-    if not isinstance(value, float):
-        return f"<td{' class=number' if isinstance(value, int) else ''} data-value='{escape(str(value))}'>{escape(str(value))}</td>"
-    shown = (numbers.percent(value) if name.endswith("sparsity") else numbers.times(value) if name.endswith("÷ best")
-             else f"{value:.2f}" if name.startswith("time") else f"{value:g}" if name.startswith("λ") else numbers.error(value))
-    return f"<td class='number' title='{value!r}' data-value='{value!r}'>{escape(shown)}</td>"
+    shown = table(rows)
+    return shown if len(rows) <= _MANY_LAYERS else f"<details><summary>{numbers.plural(len(rows), 'layer')}</summary>{shown}</details>"
 
 
 @lru_cache(maxsize=1)

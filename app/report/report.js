@@ -3,8 +3,11 @@
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const figures = JSON.parse(document.getElementById("figures").textContent);
 const places = figures.map((figure) => {
+  const name = "chart-" + figure.name;
+  const ready = document.getElementById(name); // a section of its own has a place for it
+  if (ready) return ready;
   const place = document.createElement("div");
-  place.id = "chart-" + figure.name;
+  place.id = name;
   document.getElementById("charts").append(place);
   return place;
 });

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -15,6 +14,7 @@ from app.figures.masks import loupe, mask_overview, pair_overview
 from app.figures.style import chart_config
 from app.questions.masks import WINDOW, Mask, MaskFileQuestion, MaskQuestion, Pair, PairQuestion, WindowQuestion
 from app.ui import address, asking, layer_choice, layout, mask_controls, resources, state
+from app.ui.downloads import fetch
 from app.ui.layout import Figure
 from app.ui.mask_words import WINDOW_WORDS, read_place
 from app.ui.paint import first_paint
@@ -24,7 +24,6 @@ from core.patterns import SemiStructured, pattern_word
 from core.spec import RunSpec
 
 _HEIGHT, _PAIR_HEIGHT = 460, 410
-_PATIENCE = 120.0  # seconds that a download waits for its file
 
 
 def draw(spec: RunSpec) -> None:
@@ -83,7 +82,7 @@ def _draw_words(a: RunSpec, b: RunSpec, answer: Mask | Pair) -> None:
     if isinstance(answer, Mask):
         layout.sentence(mask_finding(answer).replace(" %", "\u00a0%"))  # a number and its sign stay on one line
         return
-    counted = answer.agreement
+    counted = answer.overlap
     share = counted.entries / 100
     layout.figures((
         Figure(label="Agreement", value=numbers.percent(counted.agreement),
@@ -142,15 +141,10 @@ def _pressed() -> None:
 
 
 def _png(answers: Answers, spec: RunSpec, layer: str) -> bytes:
-    """The file, when a person asks for it: in a thread of its own, without Streamlit."""
-    deadline = time.monotonic() + _PATIENCE
-    while time.monotonic() < deadline:
-        asked = answers.ask(MaskFileQuestion(spec=spec, layer=layer), place="masks-png", wait=1.0)
-        if isinstance(asked.answer, bytes):
-            return asked.answer
-        if asked.state == "failed":
-            break
-    raise RuntimeError("the mask could not be computed")
+    """The file."""
+    found = fetch(answers, MaskFileQuestion(spec=spec, layer=layer), "masks-png")
+    assert isinstance(found, bytes)
+    return found
 
 
 def _rows(answer: Mask | Pair) -> Rows:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
-from app.figures import tables
+from app.answers import Answers
+from app.figures import findings, tables
 from app.figures.comparison import Compared
 from app.figures.overlap_chart import overlap_chart, overlap_finding, overlap_rows
 from app.figures.style import chart_config
-from app.questions.overlaps import Overlaps, OverlapsQuestion
+from app.questions.overlaps import NOT_KEPT, OverlapsQuestion, kept_key
+from app.report import report
+from app.report.masks import overlap_questions
 from app.ui import asking, layout, resources
-from app.ui.compared import SHIPPED, Choice
+from app.ui.compared import SHIPPED, Choice, Chosen
+from app.ui.downloads import NoAnswer, fetch
 from app.ui.takeaway import take_away
-from cache.keys import run_key
+from core.overlaps import Overlaps
+from core.records import RunResult
 
 
 def draw_overlaps(choice: Choice, runs: Sequence[Compared]) -> None:
@@ -24,8 +29,7 @@ def draw_overlaps(choice: Choice, runs: Sequence[Compared]) -> None:
     keys = _kept(choice)
     lacking = [run.label for run, chosen in zip(runs, choice.runs, strict=True) if chosen.word not in keys]
     if lacking:
-        layout.aside(f"No pruned weights are kept of {', '.join(lacking)}: shipped runs come without them, and so does a run that was "
-                     "made by another program. Run the same on the Explore page to see its mask here.")
+        layout.aside(NOT_KEPT.format(findings.listed(lacking)))
     there = {run.label: (run, keys[chosen.word]) for run, chosen in zip(runs, choice.runs, strict=True) if chosen.word in keys}
     if len(there) < 2:
         return
@@ -43,25 +47,48 @@ def draw_overlaps(choice: Choice, runs: Sequence[Compared]) -> None:
         _draw(a, b, shown.answer)
 
 
+def report_of(choice: Choice) -> Callable[[], str]:
+    """The report of these runs, masks included, to be called when a person asks for it, in a thread without Streamlit."""
+    results = [run.result for run in choice.runs]
+    questions = overlap_questions(resources.store(), results, [_key(run) for run in choice.runs])
+    return partial(_report, resources.jobs().answers, results, questions)
+
+
+def _report(answers: Answers, results: Sequence[RunResult], questions: Sequence[OverlapsQuestion | str]) -> str:
+    return report(results, masks=tuple(_one_by_one(answers, questions)))
+
+
 def _draw(a: Compared, b: Compared, found: Overlaps) -> None:
     layout.sentence(overlap_finding(a, b, found))
     st.plotly_chart(overlap_chart(a, b, found, theme=layout.theme()), theme=None, key="overlaps", config=chart_config("mask-overlaps"),
                     alt=overlap_finding(a, b, found))
-    rows = partial(overlap_rows, a, b, found.layers)
+    rows = partial(overlap_rows, a, b, found)
     take_away("mask-overlaps", rows, (f"A: {a.label}; B: {b.label}; shares of each layer's weights", *tables.compared_protocol((a, b))))
     st.dataframe(rows(), hide_index=True, column_config=_formats(rows()[0]), height=300, alt="Masks of both runs, layer by layer")
 
 
 def _formats(row: Mapping[str, object]) -> dict[str, ColumnConfig]:
-    shares = {name: st.column_config.NumberColumn(name, format="percent") for name in row if name not in ("layer", "jaccard", "by chance")}
+    numbers = {"Jaccard index": "removed by both over removed by either", "by chance": "the same of masks that know nothing of each other"}
+    shares = {name: st.column_config.NumberColumn(name, format="percent") for name in row if name not in ("layer", *numbers)}
     return {"layer": st.column_config.TextColumn("layer", pinned=True),
-            "jaccard": st.column_config.NumberColumn("Jaccard", format="%.3f", help="removed by both over removed by either"),
-            "by chance": st.column_config.NumberColumn("by chance", format="%.3f"), **shares}
+            **{name: st.column_config.NumberColumn(name, format="%.3f", help=why) for name, why in numbers.items()}, **shares}
 
 
 def _kept(choice: Choice) -> dict[str, str]:
     """The keys of the runs whose pruned weights are in the store, by word. A shipped run that was computed here too has them."""
-    store = resources.store()
-    keys = {run.word: run_key(run.result.spec, run.result.revisions) if run.word.startswith(SHIPPED) else run.word for run in choice.runs}
-    blocks = {run.word: len({layer.block for layer in run.result.layers}) for run in choice.runs}
-    return {word: key for word, key in keys.items() if store.journal(key).blocks >= blocks[word] > 0}
+    found = {run.word: kept_key(resources.store(), run.result, _key(run)) for run in choice.runs}
+    return {word: key for word, key in found.items() if key is not None}
+
+
+def _key(run: Chosen) -> str | None:
+    return None if run.word.startswith(SHIPPED) else run.word
+
+
+def _one_by_one(answers: Answers, questions: Sequence[OverlapsQuestion | str]) -> Iterator[Overlaps | str]:
+    for question in questions:
+        try:
+            found = question if isinstance(question, str) else fetch(answers, question, "report")
+        except NoAnswer as error:
+            found = f"The masks cannot be compared. {error}"
+        assert isinstance(found, Overlaps | str)
+        yield found

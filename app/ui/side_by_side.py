@@ -15,10 +15,10 @@ from app.figures.markup import comparison_table
 from app.figures.style import chart_config
 from app.figures.verdict import cautions, verdict
 from app.link import command_line
-from app.report import file_name, report, runs_json
+from app.report import file_name, runs_json
 from app.ui import layout
 from app.ui.compared import Choice
-from app.ui.overlaps import draw_overlaps
+from app.ui.overlaps import draw_overlaps, report_of
 from app.ui.paint import first_paint
 from app.ui.takeaway import take_away
 
@@ -76,7 +76,7 @@ def _details(choice: Choice, runs: Sequence[Compared]) -> None:
         results = [run.result for run in runs]
         name = file_name(results)
         with repeat.container(horizontal=True):
-            st.download_button("Report as HTML", partial(report, results), f"{name}.html", "text/html", on_click="ignore", key="report",
+            st.download_button("Report as HTML", report_of(choice), f"{name}.html", "text/html", on_click="ignore", key="report",
                                help="One file with charts, tables and the runs themselves; opens anywhere, without a network.")
             st.download_button("Runs as JSON", partial(runs_json, results), f"{name}.json", "application/json", on_click="ignore",
                                key="json")

@@ -10,8 +10,8 @@ from app.figures.masks import loupe, mask_overview, pair_overview
 from app.figures.style import ONLY_A, ONLY_B, OUTLIER_ROWS
 from app.questions.masks import KEPT, OUTLIER, REMOVED, Mask, Pair, Window
 from app.ui.mask_words import other_spec, read_place
-from core.agreement import Agreement
 from core.errors import BadInput
+from core.overlaps import Overlap
 from core.records import LayerRecord
 from core.spec import RunSpec, make_method, parse_pattern
 
@@ -35,9 +35,9 @@ def mask(shape, dense=()):
                 dense_rows=np.array(dense, dtype=int))
 
 
-def pair(shape, agreement=None):
+def pair(shape, overlap=None):
     return Pair(a=record(shape), b=record(shape, relative_error=0.03, optimum_error=0.015),
-                agreement=agreement or Agreement(both=40, only_a=8, only_b=6, neither=42),
+                overlap=overlap or Overlap(both=40, only_a=8, only_b=6, neither=42),
                 only_a=cells(shape, 256), only_b=cells(shape, 256, 1),
                 points_a=cells(shape, 64), points_b=cells(shape, 64, 1), rows_a=shares(shape[0]), rows_b=shares(shape[0]),
                 columns_a=shares(shape[1]), columns_b=shares(shape[1]), dense_rows=np.array([], dtype=int))
@@ -113,11 +113,12 @@ def test_sentences_are_computed():
     assert mask_finding(
         Mask(**{**vars(short), "record": record(dense_columns=3)})).endswith("The last 3 columns, too few for a group, stay whole.")
     text = pair_finding("this", "that", pair((8, 12)))
-    assert text == ("Of what A removes, 83.3 % goes in B too. A leaves error 0.0200, B 0.0300; at best A's mask costs 0.0100 and B's "
-                    "0.0150, 1.50× that.")
-    same = pair_finding("this", "that", pair((8, 12), Agreement(both=1, only_a=0, only_b=0, neither=1)))
-    assert same.startswith("this and that choose the same mask here.")
-    assert pair_finding("a", "b", pair((2, 2), Agreement(both=0, only_a=0, only_b=1, neither=3))).startswith("A removes nothing.")
+    assert text == ("Of the weights that A removes, B removes 83.3 % too. A leaves error 0.0200, B 0.0300; at best A's mask costs 0.0100 "
+                    "and B's 0.0150, 1.50× that.")
+    same = pair_finding("this", "that", pair((8, 12), Overlap(both=1, only_a=0, only_b=0, neither=1)))
+    assert same.startswith("this and that remove exactly the same weights.")
+    assert pair_finding("a", "b", pair((2, 2), Overlap(both=0, only_a=0, only_b=0, neither=4))).startswith("Neither a nor b")
+    assert pair_finding("a", "b", pair((2, 2), Overlap(both=0, only_a=0, only_b=1, neither=3))).startswith("A removes nothing.")
 
 
 def test_the_other_mask_is_as_a_but_for_what_is_said():

@@ -7,10 +7,11 @@ import torch
 from app import desks
 from app.figures.comparison import compare
 from app.figures.overlap_chart import overlap_chart, overlap_finding, overlap_rows
-from app.questions.overlaps import LayerOverlap, Overlaps, OverlapsQuestion
+from app.questions.overlaps import OverlapsQuestion
 from cache.store import Store
 from core.errors import BadInput
 from core.journal import BlockState
+from core.overlaps import Overlaps
 from core.spec import RunSpec, make_method
 from tests.app.test_figures import layers, result
 
@@ -38,29 +39,21 @@ def masks(prunescope_home):
 def test_counts_are_those_of_the_sets(masks):
     store, removed = masks
     found = OverlapsQuestion(spec=RunSpec(), a=A, b=B).answer_from(store)
-    assert [item.name for item in found.layers] == [item.name for item in layers()]
-    for item in found.layers:
-        ours, theirs = removed[A, item.name], removed[B, item.name]
+    assert list(found.layers) == [item.name for item in layers()]
+    for name, item in found.layers.items():
+        ours, theirs = removed[A, name], removed[B, name]
         assert (item.both, item.only_a, item.only_b) == (len(ours & theirs), len(ours - theirs), len(theirs - ours))
         assert item.neither == SHAPE[0] * SHAPE[1] - len(ours | theirs)
         assert item.jaccard == pytest.approx(len(ours & theirs) / len(ours | theirs))
         assert item.common == pytest.approx(len(ours & theirs) / len(ours))
-    assert found.whole.both == sum(item.both for item in found.layers)
+    assert found.whole.both == sum(item.both for item in found.layers.values())
 
 
 def test_the_same_run_agrees_with_itself(masks):
     found = OverlapsQuestion(spec=RunSpec(), a=A, b=A).answer_from(masks[0])
-    assert all(item.jaccard == 1 and item.only_a == item.only_b == 0 for item in found.layers)
+    assert all(item.jaccard == 1 and item.only_a == item.only_b == 0 for item in found.layers.values())
     run, again = compare([result(), result()])
     assert "exactly the same weights" in overlap_finding(run, again, found)
-
-
-def test_chance_is_what_independent_masks_come_to():
-    rng = np.random.default_rng(0)
-    ours, theirs = rng.random(400_000) < 0.5, rng.random(400_000) < 0.3
-    both, either = int((ours & theirs).sum()), int((ours | theirs).sum())
-    item = LayerOverlap(name="a", both=both, only_a=int(ours.sum()) - both, only_b=int(theirs.sum()) - both, neither=400_000 - either)
-    assert item.by_chance == pytest.approx(item.jaccard, rel=0.01)
 
 
 def test_no_model_is_opened_for_it(masks, monkeypatch):
@@ -85,10 +78,10 @@ def test_every_layer_is_drawn_with_its_chance(masks, theme):
     found = OverlapsQuestion(spec=RunSpec(), a=A, b=B).answer_from(masks[0])
     figure = overlap_chart(a, b, found, theme=theme)
     chance, seen = ([y for y in trace.y if y is not None] for trace in figure.data)
-    assert sorted(seen) == sorted(item.jaccard for item in found.layers)
-    assert sorted(chance) == sorted(item.by_chance for item in found.layers)
+    assert sorted(seen) == sorted(item.jaccard for item in found.layers.values())
+    assert sorted(chance) == sorted(item.jaccard_by_chance for item in found.layers.values())
     assert "Wanda removes" in overlap_finding(a, b, found)
-    for row, item in zip(overlap_rows(a, b, found.layers), found.layers, strict=True):
+    for row, item in zip(overlap_rows(a, b, found), found.layers.values(), strict=True):
         shares = [row[name] for name in ("removed by both", "only by Thanos", "only by Wanda", "kept by both")]
         assert sum(shares) == pytest.approx(1)
-        assert row["jaccard"] == item.jaccard
+        assert row["Jaccard index"] == item.jaccard

@@ -7,17 +7,20 @@ import sys
 from html.parser import HTMLParser
 
 import pytest
+import torch
 import typer
 from typer.testing import CliRunner
 
 from app.figures import numbers
 from app.figures.comparison import compare
 from app.figures.verdict import verdict
+from app.gallery import POINTS
 from app.link import command_line
 from app.report import report, runs_json
 from app.report.__main__ import main
 from cache.records import RunRecord
 from cache.store import Store
+from core.journal import BlockState
 from core.records import RunResult
 from core.spec import make_method
 from tests.app.test_figures import layer, layers, result
@@ -118,6 +121,35 @@ def test_a_comparison_warns_as_the_page_does():
     assert "Not equally sparse" in Reader(report([result(), other])).text
 
 
+def put(store, key, found):
+    store.put_result(key, found)
+    store.put_record(RunRecord(key=key, spec=found.spec, state="queued", submitted=1.0).finished(found))
+
+
+def test_masks_are_counted_where_the_weights_are_kept_and_missed_in_words_where_not(tmp_path, prunescope_home):
+    store, shape, keys = Store(prunescope_home), (8, 12), ("ab" * 32, "cd" * 32)
+    runs = [result(), result(method=make_method("wanda"))]
+    gone = torch.zeros(2, *shape, dtype=torch.bool)
+    gone[0, :, :6], gone[1, :, 3:9] = True, True  # half of each; half of what A removes goes in B too
+    for key, found, mask in zip(keys, runs, gone, strict=True):
+        put(store, key, found)
+        for block in range(3):
+            records = tuple(item for item in found.layers if item.block == block)
+            weights = {item.name: (~mask).float() for item in records}
+            store.journal(key).write(block, BlockState(layers=records, weights=weights))
+    done = CliRunner().invoke(_app(), [*keys, "gallery:thanos-0.5", "-o", str(tmp_path / "report.html")])
+    assert done.exit_code == 0, done.output
+    read = Reader((tmp_path / "report.html").read_text())
+    shipped = RunResult.model_validate_json(next(POINTS.parent.glob("*thanos-0.5.json")).read_bytes())
+    first, second, _ = (run.label for run in compare([*runs, shipped]))
+    assert f"Of the weights that {first} removes, {second} removes 50.0 % too. Jaccard index 0.33; by chance it would be 0.33." in read.text
+    assert "No pruned weights are kept of" in read.text
+    charts = {figure["name"]: figure for figure in json.loads(read.data["figures"])}
+    assert set(charts) == {"perplexities", "layer-errors", "mask-overlaps-1"}
+    assert [attrs for _, attrs in read.elements if attrs.get("id") == "chart-mask-overlaps-1"]
+    assert charts["mask-overlaps-1"]["light"]["data"][1]["y"][0] == pytest.approx(1 / 3)
+
+
 def _app():
     app = typer.Typer()
     app.command()(main)
@@ -126,9 +158,7 @@ def _app():
 
 def test_the_command_line_reads_keys_the_gallery_and_files(tmp_path, prunescope_home):
     found, key = result(), "ab" * 32
-    store = Store(prunescope_home)
-    store.put_result(key, found)
-    store.put_record(RunRecord(key=key, spec=found.spec, state="queued", submitted=1.0).finished(found))
+    put(Store(prunescope_home), key, found)
     (tmp_path / "one.json").write_text(found.model_dump_json())
     target = tmp_path / "report.html"
     done = CliRunner().invoke(_app(), [key, "gallery:thanos-0.5", str(tmp_path / "one.json"), "-o", str(target)])

@@ -6,13 +6,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from core import SemiStructured, Structured, Unstructured, optimum, solve
-from core.agreement import Agreement
-from core.views import cell_shape, compare_masks, error_parts, mask_png, reduce_blocks, weight_histogram
+from core.views import cell_shape, error_parts, mask_png, reduce_blocks, weight_histogram
 from tests.oracles import error
 
 SHAPES = [(1, 1), (1, 172), (7, 5), (64, 64), (65, 129), (33, 700), (1100, 3)]
@@ -93,30 +90,6 @@ def test_a_histogram_of_nothing_but_zeros(layer):
     problem = layer(2, 3).with_weight(torch.zeros(2, 3, dtype=torch.float64))
     shown = weight_histogram(problem.weight, solve(problem, "magnitude", Unstructured(sparsity=0.5)), bins=5)
     assert shown.kept_before.tolist() == [0, 0, 3, 0, 0]
-
-
-@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40))
-def test_masks_are_counted_as_a_loop_would(pairs):
-    a, b = (torch.tensor([[pair[place] for pair in pairs]]) for place in (0, 1))
-    counted = compare_masks(a, b)
-    expected = Agreement(both=pairs.count((True, True)), only_a=pairs.count((True, False)), only_b=pairs.count((False, True)),
-                         neither=pairs.count((False, False)))
-    assert counted == expected
-    assert counted.agreement == pytest.approx(sum(x == y for x, y in pairs) / len(pairs))
-    assert 0 <= counted.jaccard <= 1
-    assert counted.sparsities == (float(a.float().mean()), float(b.float().mean())) or counted.sparsities == pytest.approx(
-        (float(a.float().mean()), float(b.float().mean())))
-
-
-def test_chance_is_what_independent_masks_come_to():
-    generator = torch.Generator().manual_seed(3)
-    a, b = torch.rand(400, 500, generator=generator) < 0.5, torch.rand(400, 500, generator=generator) < 0.3
-    counted = compare_masks(a, b)
-    assert counted.agreement == pytest.approx(counted.agreement_by_chance, abs=0.01)
-    assert counted.jaccard == pytest.approx(counted.jaccard_by_chance, abs=0.01)
-    assert compare_masks(a, a).jaccard == compare_masks(a, a).agreement == 1
-    nothing = torch.zeros(2, 2, dtype=torch.bool)
-    assert compare_masks(nothing, nothing).jaccard == compare_masks(nothing, nothing).jaccard_by_chance == 1
 
 
 @pytest.mark.parametrize("shape", [*SHAPES, (3, 8), (2, 9)])

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from app.figures import numbers
-from app.ui import resources
+from app.ui import compared, overlaps, resources
 from core.records import Finished, RunResult
 from core.spec import make_method
 from tests.pages.conftest import SMALL, charts, link, said
@@ -144,6 +144,12 @@ def test_masks_say_which_runs_have_none(compare, both):
     assert "No pruned weights are kept of" in said(page)
     assert "Run the same on the Explore page" in said(page)
     assert not page.exception
+
+
+def test_the_report_says_which_masks_it_cannot_compare(both, store):
+    html = overlaps.report_of(compared.look([*both, "gallery:thanos-0.5"]))()
+    assert "Which weights went?" in html
+    assert html.count("No pruned weights are kept of") == 1
 
 
 def test_marks_on_the_runs_page_lead_to_the_comparison(visit, both):

@@ -10,6 +10,7 @@ from PIL import Image
 from app.answers import Answers
 from app.questions.masks import MaskQuestion, PairQuestion, WindowQuestion
 from app.ui import masks, resources
+from app.ui.downloads import NoAnswer
 from core.spec import RunSpec
 from tests.pages.conftest import SMALL, charts, link, said
 
@@ -68,7 +69,7 @@ def test_two_masks_are_compared_and_counted(page, answers_here):
     text = said(session)
     assert "Agreement" in text
     assert "50.0 % by chance" in text
-    assert "Of what A removes" in text
+    assert "Of the weights that A removes" in text
     session.text_input(key="masks_b_pattern").set_value("0.7").run()
     assert "70 % of the weights" in said(session)
     assert link(session)["b_pattern"] == "0.7"
@@ -85,7 +86,7 @@ def test_the_same_method_with_another_block_size(page, answers_here):
     (pair,) = [question for question in answers_here if isinstance(question, PairQuestion)]
     assert (pair.spec.method.block_size, pair.other.method.block_size) == (128, 8)
     assert session.selectbox(key="masks_b_method").value == "thanos"
-    assert "choose the same mask here" in said(session), "whole columns are chosen at once"
+    assert "remove exactly the same weights" in said(session), "whole columns are chosen at once"
 
 
 def test_nonsense_is_told(page):
@@ -104,5 +105,5 @@ def test_the_file_is_the_mask(answers_here):
     image = np.array(Image.open(io.BytesIO(masks._png(Answers(None), spec, DOWN))))
     assert image.shape == (256, 688)
     assert (image.reshape(256, 172, 4).sum(2) == 3).all(), "three of four are kept: white"
-    with pytest.raises(RuntimeError, match="could not be computed"):
+    with pytest.raises(NoAnswer, match="nix"):
         masks._png(Answers(None), spec, "nix")

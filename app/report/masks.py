@@ -1,0 +1,52 @@
+"""Which weights went in the first run and not in another: a section of a report, and where its counts come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+import plotly.graph_objects as go
+
+from app.figures.comparison import Compared, compare
+from app.figures.findings import listed
+from app.figures.overlap_chart import overlap_chart, overlap_finding, overlap_rows
+from app.figures.style import Theme
+from app.questions.overlaps import NOT_KEPT, OverlapsQuestion, kept_key
+from app.report.cells import table
+from core.overlaps import Overlaps
+from core.records import RunResult
+
+if TYPE_CHECKING:
+    from cache.store import Store
+
+_TITLE = "<h2>Which weights went?</h2>"
+
+
+def overlap_questions(store: Store, results: Sequence[RunResult], keys: Sequence[str | None]) -> tuple[OverlapsQuestion | str, ...]:
+    """For each run after the first what to ask of the two, or in words why their masks cannot be compared. `keys`: where known."""
+    kept = [kept_key(store, result, key) for result, key in zip(results, keys, strict=True)]
+    lacking = [run.label for run, key in zip(compare(results), kept, strict=True) if key is None]
+    first = kept[0] if kept else None
+    return tuple(OverlapsQuestion(spec=results[0].spec, a=first, b=key) if first and key else NOT_KEPT.format(listed(lacking))
+                 for key in kept[1:])
+
+
+def overlap_charts(runs: Sequence[Compared], masks: Sequence[Overlaps | str], themes: Sequence[Theme]
+                   ) -> dict[str, dict[Theme, go.Figure]]:
+    """One chart for each run whose mask is known, by name."""
+    return {f"mask-overlaps-{place}": {theme: overlap_chart(runs[0], runs[place], found, theme=theme) for theme in themes}
+            for place, found in enumerate(masks, 1) if isinstance(found, Overlaps)}
+
+
+def overlap_section(runs: Sequence[Compared], masks: Sequence[Overlaps | str]) -> str:
+    """HTML: for each run what its mask shares with the first run's, or once why that is not known. Empty without any."""
+    parts: list[str] = []
+    for place, found in enumerate(masks, 1):
+        if isinstance(found, Overlaps):
+            rows = overlap_rows(runs[0], runs[place], found)
+            parts.append(f"<p>{escape(overlap_finding(runs[0], runs[place], found))}</p><div id='chart-mask-overlaps-{place}'></div>"
+                         f"<details><summary>Layer by layer, shares of the weights</summary>{table(rows)}</details>")
+        else:
+            parts.append(f"<p class='quiet'>{escape(found)}</p>")
+    return _TITLE + "".join(dict.fromkeys(parts)) if parts else ""

@@ -1,0 +1,60 @@
+"""What only a browser can show of charts that are pressed: a cell or a mark opens its layer, the mask moves the loupe; links restore."""
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(290)]
+
+SMALL = "windows=4&length=32&evaluation_windows=4&evaluation_length=64&method=wanda"
+DOWN = "model.layers.3.mlp.down_proj"
+HEADING = re.compile("Where does it hurt")
+
+
+def press(page: Page, chart: Locator, x: float, y: float, axis: str = "") -> None:
+    """Move the mouse to where a value lies in a chart, as a person does, and press there. `axis`: the number of the chart's part."""
+    expect(chart).to_be_visible()
+    place = chart.evaluate("""(plot, [x, y, axis]) => { const box = plot.getBoundingClientRect(), all = plot._fullLayout,
+        across = all["xaxis" + axis], down = all["yaxis" + axis];
+        return [box.x + across._offset + across.d2p(x), box.y + down._offset + down.d2p(y)]; }""", [x, y, axis])
+    page.mouse.move(place[0] - 9, place[1] - 9)
+    page.mouse.move(*place, steps=3)
+    page.mouse.click(*place)
+
+
+def test_a_press_on_a_cell_opens_its_layer(visit):
+    page = visit(f"/layers?{SMALL}&layer={DOWN}")
+    expect(page.get_by_text("In 3.mlp.down_proj Wanda leaves")).to_be_visible()
+    press(page, page.locator(".st-key-map .js-plotly-plot"), 1, 3)  # block 1, the fourth module
+    expect(page.get_by_text("In 1.self_attn.o_proj Wanda leaves")).to_be_visible()
+    expect(page).to_have_url(re.compile("layer=model.layers.1.self_attn.o_proj"))
+    expect(page.get_by_role("combobox", name="Layer")).to_have_value("model.layers.1.self_attn.o_proj")
+
+
+def test_a_press_on_the_mask_moves_the_loupe_and_the_link_restores_it(visit):
+    page = visit(f"/masks?{SMALL}&layer={DOWN}&pattern=2:4&row=64&column=128")
+    row, column = page.get_by_role("spinbutton", name="From row"), page.get_by_role("spinbutton", name="From column")
+    expect(row).to_have_value("64")
+    expect(column).to_have_value("128")
+    press(page, page.locator(".st-key-masks-overview .js-plotly-plot"), 400, 150, "3")
+    expect(row).to_have_value(re.compile(r"11[5-9]|12[01]"))  # 150 in the middle of 64 rows, within half a cell
+    expect(column).to_have_value(re.compile(r"36\d|37\d"))
+    expect(page).to_have_url(re.compile(r"row=1\d\d.*column=3[67]\d|column=3[67]\d.*row=1\d\d"))
+    again = visit(page.url[page.url.index("/masks"):])
+    expect(again.get_by_role("spinbutton", name="From row")).to_have_value(row.input_value())
+    expect(again.get_by_role("spinbutton", name="From column")).to_have_value(column.input_value())
+    expect(again.get_by_role("combobox", name="Layer")).to_have_value(DOWN)
+
+
+def test_a_mark_of_explore_opens_its_layer(visit):
+    page = visit("/")
+    chart = page.locator(".st-key-layer-errors .js-plotly-plot")
+    expect(chart).to_be_visible()
+    x, y, name = chart.evaluate("""plot => {
+        const trace = plot.data.find(trace => trace.customdata && !trace.marker.symbol.endsWith("-open"));
+        const {x, y} = plot.calcdata[plot.data.indexOf(trace)][0]; return [x, y, trace.customdata[0]]; }""")
+    press(page, chart, x, y)
+    expect(page.get_by_role("heading", name=HEADING)).to_be_visible()
+    expect(page).to_have_url(re.compile(f"/layers.*layer={re.escape(name)}"))
+    expect(page.get_by_role("combobox", name="Layer")).to_have_value(name)
