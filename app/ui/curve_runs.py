@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import streamlit as st
 
@@ -131,7 +132,7 @@ def _candidates(base: RunSpec) -> list[Point]:
     store, same = resources.store(), ground(base)
     finished = store.runs(limit=_ALL, states=("finished",))
     stored = [_stored(str(store.home), record.key, record.ended) for record in finished if ground(record.spec) == same]
-    return [*(point for point in stored if point is not None), *_shipped()]
+    return [*(point for point in stored if point is not None), *_shipped(str(resources.GALLERY), str(POINTS))]
 
 
 @lru_cache(maxsize=8192)
@@ -141,9 +142,10 @@ def _stored(home: str, key: str, ended: float | None) -> Point | None:
     return point_of(result, key) if result is not None else None
 
 
-@st.cache_resource(show_spinner=False)
-def _shipped() -> tuple[Point, ...]:
-    return (*map(point_of, resources.gallery()), *read_points(POINTS))
+@lru_cache(maxsize=2)
+def _shipped(gallery: str, points: str) -> tuple[Point, ...]:
+    """Read once; the names of the folder and of the file tell one house from another."""
+    return (*map(point_of, resources.read_gallery(gallery).values()), *read_points(Path(points)))
 
 
 def _compute(specs: Sequence[RunSpec]) -> None:

@@ -60,19 +60,19 @@ def models() -> tuple[ModelSource, ...]:
     return list_models()
 
 
-@st.cache_resource(show_spinner=False)
 def gallery() -> tuple[RunResult, ...]:
     """Results of the demo model that were computed by this code and shipped with it."""
     return tuple(shipped().values())
 
 
 def shipped() -> dict[str, RunResult]:
-    """The gallery by its names, such as `thanos-0.5`; unreadable files are left out."""
-    return _read_gallery(str(GALLERY))
+    """The gallery by its names, such as `thanos-0.5`."""
+    return read_gallery(str(GALLERY))
 
 
 @st.cache_resource(show_spinner=False)
-def _read_gallery(folder: str) -> dict[str, RunResult]:
+def read_gallery(folder: str) -> dict[str, RunResult]:
+    """The results in a folder by their names, read once; unreadable files are left out."""
     found: dict[str, RunResult] = {}
     for path in sorted(Path(folder).glob("*.json")):
         try:

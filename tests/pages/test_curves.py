@@ -37,11 +37,7 @@ def results(small_result):
 def nothing_shipped(monkeypatch, tmp_path):
     monkeypatch.setattr(resources, "GALLERY", tmp_path)
     monkeypatch.setattr(curve_runs, "POINTS", tmp_path / "none.jsonl")
-    resources.gallery.clear()
-    curve_runs._shipped.clear()
-    yield tmp_path
-    resources.gallery.clear()
-    curve_runs._shipped.clear()
+    return tmp_path
 
 
 @pytest.fixture
@@ -214,7 +210,6 @@ def test_shipped_points_of_other_texts_are_shown_and_said_to_be(curves, nothing_
     other = results["wanda", "0.5"].revisions.model_copy(update={"evaluation": "the text of another Python"})
     write_points(nothing_shipped / "points.jsonl", [point_of(results["wanda", "0.5"].model_copy(update={"revisions": other}))])
     monkeypatch.setattr(curve_runs, "POINTS", nothing_shipped / "points.jsonl")
-    curve_runs._shipped.clear()
     page = curves(TWO)
     assert len(drawn(page)["Wanda"]) == 1
     assert "computed with other texts" in said(page)

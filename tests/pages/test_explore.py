@@ -20,9 +20,7 @@ SMALL_WORDS = {"windows": "4", "length": "32", "evaluation_windows": "4", "evalu
 def no_gallery(monkeypatch, tmp_path):
     """What is shipped must not hide what a test is about."""
     monkeypatch.setattr(resources, "GALLERY", tmp_path)
-    resources.gallery.clear()
-    yield tmp_path
-    resources.gallery.clear()
+    return tmp_path
 
 
 def test_an_empty_house_says_what_will_be_shown_and_offers_the_example(visit):

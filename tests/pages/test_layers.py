@@ -18,7 +18,6 @@ DOWN = "model.layers.3.mlp.down_proj"
 def quick(monkeypatch, tmp_path):
     """No gallery; the slow methods only on demand, whatever this machine does besides; controls count as settled at once."""
     monkeypatch.setattr(resources, "GALLERY", tmp_path)
-    resources.gallery.clear()
     monkeypatch.setattr(layers, "_SLOWER", ("obc",))
     monkeypatch.setattr(layers, "_QUICK", ("magnitude", "wanda", "thanos", "dsnot"))
     monkeypatch.setattr(layers, "_ORDER", ("magnitude", "wanda", "thanos", "dsnot", "obc"))
@@ -26,8 +25,6 @@ def quick(monkeypatch, tmp_path):
     monkeypatch.setattr(layers, "_QUICK_SECONDS", 1e9)
     monkeypatch.setattr(layers, "_AT_MOST", 1e9)
     monkeypatch.setattr(layers, "_SETTLED", 0.0)
-    yield
-    resources.gallery.clear()
 
 
 @pytest.fixture

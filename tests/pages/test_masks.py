@@ -21,9 +21,6 @@ DOWN = "model.layers.3.mlp.down_proj"
 @pytest.fixture(autouse=True)
 def no_gallery(monkeypatch, tmp_path):
     monkeypatch.setattr(resources, "GALLERY", tmp_path)
-    resources.gallery.clear()
-    yield
-    resources.gallery.clear()
 
 
 @pytest.fixture

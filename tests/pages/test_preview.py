@@ -16,9 +16,6 @@ WORDS = {"windows": "4", "length": "32", "evaluation_windows": "4", "evaluation_
 @pytest.fixture(autouse=True)
 def no_gallery(monkeypatch, tmp_path):
     monkeypatch.setattr(resources, "GALLERY", tmp_path)
-    resources.gallery.clear()
-    yield
-    resources.gallery.clear()
 
 
 def test_a_preview_stands_where_the_answer_will_be(visit, keep, small_result, answers_here):
