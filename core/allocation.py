@@ -27,7 +27,7 @@ from core.grams import GramStore, InputStatistics, collect
 from core.models import BlockMap, Linear
 from core.opened import Opened, batches, embed
 from core.parameters import AdmmGrad, update_work
-from core.patterns import SPREAD, Groups, SemiStructured, Structured, Unstructured, outlier_count
+from core.patterns import Groups, SemiStructured, Structured, Unstructured, nearby, outlier_count
 from core.problem import LayerProblem
 from core.solver import solve
 from core.spec import RunSpec
@@ -111,8 +111,7 @@ def error_curve(problem: LayerProblem, spec: RunSpec, pattern: Even) -> tuple[Cu
     each = active if isinstance(pattern, Structured) or by_row else 1
     found, pruned = dict[int, float](), problem.weight
     for point in _POINTS:
-        sparsity = min(max(pattern.sparsity + point * SPREAD, 0.0), 0.99 * (1 - pattern.outlier_rows))
-        there = pattern if point == 0 else pattern.model_copy(update={"sparsity": sparsity})
+        there = pattern if point == 0 else pattern.model_copy(update={"sparsity": nearby(pattern, point)})
         solution = solve(problem, pattern=there, **measured_by(spec, rows, columns))
         found[_units(there, rows, columns, each)] = float(problem.error(solution.weight))
         pruned = solution.weight if point == 0 else pruned

@@ -61,7 +61,13 @@ class Columns:
 
 
 Target = Entries | Groups | Columns
-SPREAD = 0.15  # with an allocation that is not even, no layer's sparsity is further from p
+_SPREAD = 0.15  # with an allocation that is not even, no layer's sparsity is further from p
+_MOST = 0.99  # of the rows that are not kept dense
+
+
+def nearby(pattern: Unstructured | Structured, point: float) -> float:
+    """A layer's sparsity, by an allocation that is not even: `point` from −1, the least it may be, over 0, p, to 1, the most."""
+    return min(max(pattern.sparsity + point * _SPREAD, 0.0), _MOST * (1 - pattern.outlier_rows))
 
 
 def whole_groups(block_size: int, target: Target) -> int:

@@ -10,7 +10,7 @@ from core.calibration import EMBEDDED_WINDOWS, window_length
 from core.errors import BadInput
 from core.estimate import Shape, count_work, matrix_rate, memory_bytes
 from core.models import BlockMap, Linear, load_skeleton, map_blocks, parameter_count
-from core.patterns import SPREAD, Columns, Entries, Groups, Pattern, SemiStructured, outlier_count
+from core.patterns import Columns, Entries, Groups, Pattern, SemiStructured, nearby, outlier_count
 from core.records import Plan, PlannedLayer
 from core.sources import ModelSource, describe_model
 from core.spec import RunSpec
@@ -49,7 +49,7 @@ def plan(spec: RunSpec) -> Plan:
 def _note(spec: RunSpec) -> str | None:
     if spec.allocation == "even" or isinstance(spec.pattern, SemiStructured):
         return None
-    low, high = (min(max(spec.pattern.sparsity + way * SPREAD, 0), 1) for way in (-1, 1))
+    low, high = nearby(spec.pattern, -1), nearby(spec.pattern, 1)
     return (f"Layers are listed with the even share. The run first looks at what zeros cost in each layer, then gives each its own share, "
             f"between {100 * low:.4g} % and {100 * high:.4g} %; the total stays.")
 

@@ -16,10 +16,11 @@ Show = Callable[[float], str]
 
 
 def alpha_effect(readings: Sequence[Reading], alpha: float, *, title: str, show: Show, labels: tuple[str, str], protocol: str = "",
-                 change: bool = False, theme: Theme = "light", height: int = 290) -> go.Figure:
+                 change: bool = False, waiting: str = "", theme: Theme = "light", height: int = 290) -> go.Figure:
     """Value against α: the strongest rows kept, as many random ones with their band, and the other budget; a level line at α = 0.
 
     `labels` name the chosen curve and the other budget's. `change`: in per cent of each seed's own value at α = 0.
+    `waiting`: stands where the curves will be while there is no point yet.
     """
     ink = INKS[theme]
     figure = go.Figure(layout={"template": template(theme), "height": height, "margin": {"l": 8, "r": 12, "t": 40, "b": 8}})
@@ -43,6 +44,10 @@ def alpha_effect(readings: Sequence[Reading], alpha: float, *, title: str, show:
                 text=[_hover(label, spot, written, protocol) for spot in spots], hovertemplate="%{text}<extra></extra>"))
     if chosen:
         figure.add_hline(y=chosen[0].mean, line={"color": ink.text, "width": 1, "dash": "dot"}, opacity=0.5)
+    if waiting and not chosen:
+        figure.add_annotation(text=waiting, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False,
+                              font={"size": 13, "color": ink.faint})
+        figure.update_yaxes(showticklabels=False, showgrid=False, ticks="")
     if alpha:
         figure.add_vline(x=alpha, line={"color": ink.text, "width": 1}, opacity=0.4)
     values = [value for kept, *_ in lines for spot in curve(readings, kept, change=change) for value in (spot.low, spot.high)]

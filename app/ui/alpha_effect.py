@@ -22,6 +22,8 @@ _HEIGHT = 262
 _POLL = 0.5
 _PATIENCE = 300.0  # seconds of work that are begun without being asked for
 _FIRST = 2  # points that are always computed: α = 0, and the α asked for
+_LAYER_FIRST = "This layer is being solved at each α,<br>with the strongest rows and with random ones."
+_MODEL_FIRST = "Once this layer's points are there, every layer is solved<br>without outlier rows, and the preview's windows are read."
 _LAYER, _MODEL = "layer-points", "model-points"
 
 
@@ -81,10 +83,10 @@ def _draw(spec: RunSpec, layer: str, waited: bool) -> None:
     perplexities = alpha_sweep.model_readings(spec, of_model.answers)
     left, right = st.columns(2, gap="medium")
     with left:
-        _draw_chart("layer", errors, alpha, "this layer's error", spec, "this layer's relative error")
+        _draw_chart("layer", errors, alpha, "this layer's error", spec, "this layer's relative error", _LAYER_FIRST)
         take_away("layer-error-over-alpha", partial(reading_rows, errors, _names(spec), "relative_error"), (spec.title, layer))
     with right:
-        _draw_chart("model", perplexities, alpha, "perplexity", spec, _protocol(of_model))
+        _draw_chart("model", perplexities, alpha, "perplexity", spec, _protocol(of_model), _MODEL_FIRST)
         take_away("perplexity-over-alpha", partial(reading_rows, perplexities, _names(spec), "perplexity"),
                   (spec.title, _protocol(of_model), "every layer solved from the dense model's Gram matrices"))
     warning = outlier_findings.sparsity_warning(errors)
@@ -93,7 +95,7 @@ def _draw(spec: RunSpec, layer: str, waited: bool) -> None:
     _draw_progress(spec, of_layer, of_model)
 
 
-def _draw_chart(name: str, readings: tuple[Reading, ...], alpha: float, what: str, spec: RunSpec, protocol: str) -> None:
+def _draw_chart(name: str, readings: tuple[Reading, ...], alpha: float, what: str, spec: RunSpec, protocol: str, first: str) -> None:
     change = len({reading.seed for reading in readings}) > 1
     show = numbers.perplexity if name == "model" else numbers.error
     finding = outlier_findings.effect_finding(readings, alpha, what, show)
@@ -101,7 +103,7 @@ def _draw_chart(name: str, readings: tuple[Reading, ...], alpha: float, what: st
     layout.sentence(finding or f"What α does to {what}: being computed …")
     st.plotly_chart(
         alpha_effect(readings, alpha, title=title, show=_percent if change else show, labels=_labels(spec), change=change,
-                     protocol=protocol, theme=layout.theme(), height=_HEIGHT),
+                     protocol=protocol, waiting=first, theme=layout.theme(), height=_HEIGHT),
         theme=None, key=f"alpha-{name}", config=chart_config(f"{title}-over-alpha"), alt=finding or f"{title} over α")
 
 

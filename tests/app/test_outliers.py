@@ -187,7 +187,16 @@ def test_all_curves_begin_at_the_same_point_and_bands_span_the_draws():
     (band,) = [trace for trace in figure.data if trace.fill]
     assert list(band.y) == [10, 13, 11, 10]
     assert len(reading_rows(found, {"chosen": "a", "random": "b", "other": "c"}, "perplexity")) == 4
-    assert alpha_effect([], 0.0, title="perplexity", show=numbers.perplexity, labels=("", "")).layout.title.text is None
+
+
+def test_without_a_point_no_axis_pretends_to_know_a_scale():
+    told = {"title": "perplexity", "show": numbers.perplexity, "labels": ("strongest", ""), "waiting": "being solved"}
+    empty = alpha_effect([], 0.1, **told)
+    assert [note.text for note in empty.layout.annotations] == ["being solved"]
+    assert empty.layout.yaxis.showticklabels is False
+    known = alpha_effect([reading(0, 10)], 0.1, **told)
+    assert not known.layout.annotations
+    assert known.layout.yaxis.showticklabels is not False
 
 
 def test_seeds_are_another_text():

@@ -8,7 +8,10 @@ import pytest
 
 from app.figures import numbers
 from app.ui import resources
+from cache.keys import plan_key
 from cache.store import Store
+from core.planning import plan
+from core.revisions import revisions
 from core.spec import METHODS, RunSpec, make_method, parse_pattern
 from tests.pages.conftest import SMALL, charts, link, said
 
@@ -125,6 +128,14 @@ def test_nonsense_in_a_link_is_told_in_words(visit, words, told):
 def test_nothing_a_link_says_becomes_markup(visit):
     page = visit(words={"foo": "<img src=x onerror=alert(1)>"})
     assert not any("<img" in item.proto.body for item in page.main if item.type == "html")
+
+
+@pytest.mark.parametrize(("word", "told"), [("0.5", "35 % and 65 %"), ("0.9", "75 % and 99 %"), ("columns:0.3", "15 % and 45 %")])
+def test_a_plan_says_what_is_known_only_in_the_run(visit, store, word, told):
+    spec = SMALL.model_copy(update={"allocation": "marginal", "pattern": parse_pattern(word)})
+    store.put_plan(plan_key(spec, revisions(spec)), plan(spec))
+    text = said(visit(words={**SMALL_WORDS, "allocation": "marginal", "pattern": word}))
+    assert f"gives each its own share, between {told}; the total stays." in text
 
 
 def test_a_lost_run_keeps_the_settings_of_its_link(visit):
