@@ -90,34 +90,44 @@ def _buttons(step: int, last: int) -> None:
     """Back, step, play, and whose steps are counted."""
     playing = state.recall("playing", False)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="learn-buttons"):
-        st.button("Back", key="learn_back", on_click=_go, args=(max(step - 1, 0),), disabled=step == 0)
-        st.button("Step", key="learn_step_on", on_click=_go, args=(min(step + 1, last),), disabled=step == last, type="primary")
-        st.button("Stop" if playing else "Play", key="learn_play", on_click=_play, args=(not playing, 0 if step == last else step))
+        st.button("Back", key="learn_back", on_click=_move, args=(-1, last), disabled=step == 0)
+        st.button("Step", key="learn_step_on", on_click=_move, args=(1, last), disabled=step == last, type="primary")
+        st.button("Stop" if playing else "Play", key="learn_play", on_click=_play, args=(not playing, last))
         st.html(f"<span class='ps-quiet'>step {step} of {last} of</span>", width="content")
         st.segmented_control("Whose steps", list(STEPPED), key=f"{PRE}focus", format_func=label, required=True, persist_state="session",
                              label_visibility="collapsed", width="content", on_change=_go, args=(1,))
     if playing and step < last:
-        st.fragment(_tick, run_every=_PACE / 4)(step)
+        st.fragment(_tick, run_every=_PACE / 4)(last)
     elif playing:
         state.remember("playing", False)
         st.rerun()
 
 
-def _tick(step: int) -> None:
+def _tick(last: int) -> None:
     """The next step, when it is time."""
     if time.monotonic() - state.recall("stepped", 0.0) >= _PACE:
-        _go(step + 1, playing=True)
+        _go(min(_now(last) + 1, last), playing=True)
         st.rerun()
+
+
+def _now(last: int) -> int:
+    """The step of this moment. A button that was drawn a moment ago may be pressed after another: only this is sure to be up to date."""
+    return min(state.widget(f"{PRE}step") or 0, last)
+
+
+def _move(by: int, last: int) -> None:
+    _go(max(0, min(_now(last) + by, last)))
+
+
+def _play(on: bool, last: int) -> None:
+    now = _now(last)
+    _go(0 if on and now == last else now, playing=on)
 
 
 def _go(step: int, *, playing: bool = False) -> None:
     lesson_words.change(step=step)
     state.remember("playing", playing)
     state.remember("stepped", time.monotonic())
-
-
-def _play(on: bool, step: int) -> None:
-    _go(step, playing=on)
 
 
 def _draw_blocks(lesson: Lesson, found: Stepped) -> None:

@@ -41,6 +41,16 @@ def test_stepping_playing_and_going_back(visit):
     expect(page.get_by_text(f"step {stopped - 1} of 36 of")).to_be_visible()
 
 
+def test_back_at_once_after_step_takes_that_very_step_back(visit):
+    page = visit(f"/learn?stop=3&{DRAWN}&step=5&focus=obc")
+    expect(page.get_by_text("step 5 of 36 of")).to_be_visible()
+    page.evaluate("""() => { for (const key of ["step_on", "back"]) document.querySelector(`.st-key-learn_${key} button`).click(); }""")
+    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
+    page.get_by_role("button", name="Step", exact=True).click()
+    expect(page.get_by_text("step 6 of 36 of")).to_be_visible()
+    expect(page).to_have_url(re.compile("step=6"))
+
+
 def test_b_moves_along_its_curve_to_the_optimum(visit):
     page = visit(f"/learn?stop=3&{DRAWN}&view=blocks")
     expect(page.locator(".ps-finding").first).to_contain_text("at B = 4")
