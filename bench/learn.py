@@ -1,7 +1,8 @@
 """How long the Learn page takes to answer, on a real server with a real worker: `python -m bench.learn` (about two minutes). Prints only.
 
 Server time of a whole rerun with its charts, as after every press and every move of a slider: from the message over the WebSocket to the
-end of the script. New: a weight, step, matrix … that was never asked for, with its question to the worker; again: its answer is known.
+end of the script, in a tab that is open already. New: a weight, step, matrix … that was never asked for, with its question to the worker;
+again: its answer is known. Moves are made as the browser's Back and Forward make them: only these change all words at once.
 """
 
 from __future__ import annotations
@@ -34,13 +35,14 @@ MOVES: dict[str, list[dict[str, object]]] = {  # what a person changes at a stop
     "5 more columns": [{"stop": 5, "share": 0.2 + 0.1 * step} for step in range(TIMES)],
     "6 another sparsity": [{"stop": 6, "sparsity": 0.3 + 0.1 * step} for step in range(TIMES)],
     "7 a stronger row": [{"stop": 7, "factor": 2.0 + step} for step in range(TIMES)],
+    "7 another α": [{"stop": 7, "alpha": 0.1 * step} for step in range(TIMES)],
 }
 
 
-def rerun(socket: ClientConnection, words: dict[str, object]) -> tuple[float, bool]:
+def rerun(socket: ClientConnection, words: dict[str, object], *, moved: bool = False) -> tuple[float, bool]:
     """Seconds of one run of the page's script, and whether it drew charts."""
     start, charts = time.perf_counter(), False
-    query = ClientState(query_string=urlencode(words), page_name="learn")
+    query = ClientState(query_string=urlencode(words), page_name="learn", is_history_navigation=moved)
     socket.send(BackMsg(rerun_script=query).SerializeToString())
     while True:
         message = ForwardMsg.FromString(bytes(socket.recv(decode=False)))
@@ -49,15 +51,19 @@ def rerun(socket: ClientConnection, words: dict[str, object]) -> tuple[float, bo
             return time.perf_counter() - start, charts
 
 
-def measure(port: int, words: dict[str, object]) -> tuple[float, float]:
+def measure(socket: ClientConnection, words: dict[str, object]) -> tuple[float, float]:
     """Seconds until the charts are there, asked for the first time; and of a rerun when the answer is known."""
-    with connect(f"ws://127.0.0.1:{port}/_stcore/stream", origin=Origin(f"http://127.0.0.1:{port}"), max_size=None,
-                 subprotocols=[Subprotocol("streamlit")]) as socket:
-        first, charts = rerun(socket, words)
-        while not charts:
-            seconds, charts = rerun(socket, words)
-            first += seconds
-        return first, rerun(socket, words)[0]
+    first, charts = rerun(socket, words, moved=True)
+    while not charts:
+        seconds, charts = rerun(socket, words)
+        first += seconds
+    return first, rerun(socket, words)[0]
+
+
+def tab(port: int) -> ClientConnection:
+    """A browser's tab, as the server sees it."""
+    return connect(f"ws://127.0.0.1:{port}/_stcore/stream", origin=Origin(f"http://127.0.0.1:{port}"), max_size=None,
+                   subprotocols=[Subprotocol("streamlit")])
 
 
 def main() -> None:
@@ -65,11 +71,13 @@ def main() -> None:
     server = Server(ROOT, home)
     server.start()
     try:
-        measure(server.port, {"stop": 1})  # the worker's desk is opened now
+        with tab(server.port) as socket:
+            measure(socket, {"stop": 1})  # the worker's desk is opened now
         print(f"{'':28}{'new':>18}{'again':>18}   seconds, median (most)")
         for name, moves in MOVES.items():
-            measure(server.port, {**moves[0], "damping": 0.02})  # what is compiled and imported once is
-            new, again = zip(*(measure(server.port, words) for words in moves), strict=True)
+            with tab(server.port) as socket:
+                measure(socket, {**moves[0], "damping": 0.02})  # what is compiled and imported once is
+                new, again = zip(*(measure(socket, words) for words in moves), strict=True)
             print(f"{name:28}" + "".join(f"{statistics.median(times):10.3f} ({max(times):.3f})" for times in (new, again)), flush=True)
     finally:
         server.stop()

@@ -9,11 +9,11 @@ import numpy as np
 from app.figures import numbers
 from app.figures.lesson_masks import mask_names, shares
 from app.figures.lesson_removals import interaction, order
-from core.lessons.matrix import COMPARED, STEPPED, Formulas, Masks, OneWeight, Recording, Stepped, StrongRow, TwoWeights, label
-from core.outlier_records import ModelPoint
+from core.lessons.matrix import COMPARED, STEPPED, STRENGTHS, Formulas, Masks, OneWeight, Recording, Stepped, StrongRow, TwoWeights, label
 from core.records import DESCENTS, Convergence, Trace
 
 Exercise = tuple[str, str]  # question, answer
+_TIE = 1e-9  # two losses that differ by less came out equal
 _EVEN = 0.01  # within one percent of each other two losses count as the same
 
 
@@ -47,8 +47,8 @@ def one_weight_reason(found: OneWeight, column: int) -> str:
 
 
 def one_weight_exercises(found: OneWeight) -> list[Exercise]:
-    ratio = found.diagonal / np.where(found.loss > 0, found.loss, 1)
-    saved = int(np.argmax(np.diag(found.hessian) * np.diag(found.inverse)))
+    factor = np.diag(found.hessian) * np.diag(found.inverse)
+    saved = int(np.argmax(factor))
     cheapest = np.unravel_index(int(np.argmin(found.loss)), found.loss.shape)
     smallest = np.unravel_index(int(np.argmin(np.abs(found.weight))), found.weight.shape)
     same = "They are the same weight here." if cheapest == smallest else "They are not the same weight here."
@@ -57,10 +57,11 @@ def one_weight_exercises(found: OneWeight) -> list[Exercise]:
          f"Cheapest: row {cheapest[0]}, input {cheapest[1]}, loss {numbers.error(found.loss[cheapest])}. Smallest: row {smallest[0]}, "
          f"input {smallest[1]}, loss {numbers.error(found.loss[smallest])}. {same}"),
         ("For which input does compensation help most, and is it the same input in every row?",
-         f"Input {saved}: it saves {numbers.percent(1 - 1 / float(ratio[0, saved]))}. The share is the same in every row, because "
+         f"Input {saved}: it saves {numbers.percent(1 - 1 / float(factor[saved]))}. The share is the same in every row, because "
          "H_qq·[H⁻¹]_qq depends on the inputs alone."),
-        ("When do the diagonal score and the loss order all weights alike?",
-         f"When H is diagonal: then [H⁻¹]_qq = 1/H_qq. Here their rank agreement is {found.agreement['diagonal']:.3f}."),
+        ("When is it certain that the diagonal score and the loss order all weights alike?",
+         f"When H_qq·[H⁻¹]_qq is the same for every input; so if H is diagonal, where it is 1. Here it goes from {factor.min():.3g} to "
+         f"{factor.max():.3g}, and the rank agreement is {found.agreement['diagonal']:.3f}."),
     ]
 
 
@@ -120,7 +121,7 @@ def steps_finding(found: Stepped, at: dict[str, int]) -> str:
              f"({_over(one, at[one.method])} the best for its mask)" for one in found.recordings]
     gone = {int(one.pruned[at[one.method]].sum()) for one in found.recordings}
     count = f"{min(gone)}" if len(gone) == 1 else f"{min(gone)} to {max(gone)}"
-    return f"After {count} of {int(found.mask.sum())} removals the loss so far is: {', '.join(parts)}."
+    return f"After {count} of {int(found.mask.sum())} removals the loss so far, of the output's energy: {', '.join(parts)}."
 
 
 def _over(one: Recording, state: int) -> str:
@@ -134,9 +135,10 @@ def steps_exercises(found: Stepped) -> list[Exercise]:
     frozen = sum(int((~sweep.pruned[-1][:, :count]).sum()) for count in sweep.frozen[-2:-1])
     shared = int((sweep.pruned[-1] & obc.pruned[-1]).sum())
     return [
-        ("OBC never leaves anything on the table for its mask. Why do the others?",
-         f"A block, once passed, is frozen: before SparseGPT's last block {frozen} kept weights could no longer move. Its end is "
-         f"{_over(sweep, sweep.last)} the best for its mask, Thanos's {_over(thanos, thanos.last)}, OBC's {_over(obc, obc.last)}."),
+        ("OBC leaves nothing on the table for its mask. What do the others leave, and why?",
+         f"SparseGPT ends at {_over(sweep, sweep.last)} the best for its mask, Thanos at {_over(thanos, thanos.last)}, OBC at "
+         f"{_over(obc, obc.last)}. A block, once passed, is frozen: when the last block's turn came, {frozen} kept weights could no longer "
+         "move. SparseGPT freezes column after column within a block, too."),
         ("How many of their removed weights do SparseGPT and OBC share?", f"{shared} of {int(sweep.pruned[-1].sum())}."),
     ]
 
@@ -144,17 +146,19 @@ def steps_exercises(found: Stepped) -> list[Exercise]:
 def blocks_finding(found: Stepped, block: int) -> str:
     loss = found.block_loss
     falls = bool((np.diff(loss) <= 1e-12 * loss[0]).all())
-    shape = ("It falls with every step of B." if falls else
+    shape = ("Here it never rises with B." if falls else
              "It does not fall at every step, for it matters too where blocks end: only B = b is sure to be best.")
     first, now, last = (numbers.share(float(loss[at]) / found.energy) for at in (0, block - 1, -1))
     return (f"For this one mask the update loses {first} of the output's energy at B = 1, which is SparseGPT's, {now} at B = {block}, and "
             f"{last} at B = {len(loss)}, the optimum. {shape}")
 
 
-def masks_finding(found: Masks, chosen: int, row: int) -> str:
+def masks_finding(found: Masks, chosen: int, row: int, columns: int) -> str:
+    """Which mask, of how many, and what is its fault. The row is cut where it has more columns than can be tried."""
     name, (floor, mask, update) = mask_names()[chosen], shares(found)[chosen]
     ways = numbers.count(len(found.every))
-    start = (f"Row {row}: {found.count} of its {len(found.weight)} weights go, which can be done in {ways} ways. The best loses "
+    first = "" if columns == len(found.weight) else "first "
+    start = (f"Row {row}: {found.count} of its {first}{len(found.weight)} weights go, which can be done in {ways} ways. The best loses "
              f"{numbers.share(floor)} of the row's energy.")
     if chosen == len(COMPARED):
         return f"{start} It was found by trying them all, which no layer of a real model allows."
@@ -168,34 +172,46 @@ def masks_finding(found: Masks, chosen: int, row: int) -> str:
 def masks_exercises(found: Masks) -> list[Exercise]:
     names, parts = mask_names(), shares(found)
     own, least = parts.sum(1), parts[:, :2].sum(1)
-    by_own, by_mask = int(np.argmin(own[:-1])), int(np.argmin(least[:-1]))
     none, middle = found.repaired[:, 0] / found.energy, float(np.median(found.every))
+    still = none[-1] <= none.min() * (1 + _TIE)
     return [
         ("Who wins with its own update, and whose mask is the best?",
-         f"With its own update {names[by_own]} ({numbers.share(own[by_own])}); the best mask is that of {names[by_mask]}, "
-         f"{numbers.share(least[by_mask])} at least."),
+         f"With its own update {_leaders(names, own[:-1])} ({numbers.share(own[:-1].min())}); the best mask is that of "
+         f"{_leaders(names, least[:-1])}, which loses {numbers.share(least[:-1].min())} at least."),
         ("If no weight may move, is the best mask still the best?",
-         f"Without update the best of all masks loses {numbers.share(none[-1])}, and {names[int(np.argmin(none))]}'s "
-         f"{numbers.share(none.min())}. A mask is good for an update, not by itself."),
+         f"{'Of these, yes' if still else 'No'}: without update the best of all masks loses {numbers.share(none[-1])}, "
+         + ("and none of the others less." if still else f"that of {_leaders(names, none)} {numbers.share(none.min())}.")
+         + " A mask is good for an update, not by itself."),
         ("How bad is a mask drawn by lot?",
          f"The median of all {numbers.count(len(found.every))} masks loses {numbers.share(middle / found.energy)} even with the best "
          f"update: {numbers.times(middle / float(found.every[0]))} the best mask."),
     ]
 
 
+def _leaders(names: list[str], losses: np.ndarray) -> str:
+    """Those of least loss: more than one where they are equal."""
+    best = [name for name, loss in zip(names, losses, strict=False) if loss <= losses.min() * (1 + _TIE)]
+    return best[0] if len(best) == 1 else f"{', '.join(best[:-1])} and {best[-1]}"
+
+
+def _beside_none(found: Formulas) -> str:
+    """Whether slip 2 is worse than leaving the other columns alone; it need not be, but by the numbers."""
+    return "worse than no update at all" if found.loss[3] > found.loss[0] else "here no worse than no update"
+
+
 def formulas_finding(found: Formulas) -> str:
     ratio, gone = found.loss / found.loss[1], int(found.gone.sum())
-    worse = "worse than no update at all" if ratio[3] > ratio[0] else "better than no update"
     return (f"{gone} of {len(found.gone)} columns go. The right formula loses {numbers.share(found.loss[1] / found.energy)} of the "
             f"output's energy, no update {numbers.times(ratio[0])} as much. Slip 1 leaves weights of {numbers.share(found.left[2])} "
             f"of the removed ones' size where 0 should be; set to 0, it loses {numbers.times(ratio[2])}. Slip 2 keeps the constraint and "
-            f"loses {numbers.times(ratio[3])}: {worse}.")
+            f"loses {numbers.times(ratio[3])}: {_beside_none(found)}.")
 
 
 def whole_finding(found: Formulas, layer: str) -> str:
     ratio, gone = found.loss / found.loss[1], int(found.gone.sum())
     return (f"On the whole layer {layer} ({gone} of {len(found.gone)} columns): no update {numbers.times(ratio[0])} the right formula's "
-            f"loss, slip 1 {numbers.times(ratio[2])}, slip 2 {numbers.times(ratio[3])}.")
+            f"loss; slip 1 leaves {numbers.share(found.left[2])} of the columns' size, and {numbers.times(ratio[2])}; slip 2 "
+            f"{numbers.times(ratio[3])}, {_beside_none(found)}.")
 
 
 def formulas_exercises(found: Formulas) -> list[Exercise]:
@@ -203,8 +219,12 @@ def formulas_exercises(found: Formulas) -> list[Exercise]:
         ("How can a program find such a slip without knowing the right formula?",
          f"Two tests: the removed columns must be 0 after the update (slip 1 leaves {numbers.share(found.left[2])}), and leaving the "
          f"others alone must not be better than the update (slip 2 loses {numbers.times(found.loss[3] / found.loss[0])} what no update "
-         "loses). The tests of this program do both."),
-        ("For which H do the right formula and slip 2 agree?", "For a diagonal H: [H⁻¹]_SK and H_SK are 0, and nothing moves."),
+         "loses)."),
+        ("For which H do all three agree?", "Where H_SK = 0: the removed inputs are uncorrelated with the others, [H⁻¹]_SK is 0 too, and "
+         "nothing moves. For slip 1 then also ([H⁻¹]_SS)⁻¹ = H_SS."),
+        ("One column q goes. Show that slip 2 cannot be better than no update.",
+         "It moves the others by −w_q·H_qK/H_qq. Beside no update the loss changes by 2·w_q²·‖H_qK‖²/H_qq + w_q²·H_qK·H_KK·H_Kq/H_qq² a "
+         "row. Neither term is negative."),
     ]
 
 
@@ -224,41 +244,56 @@ def _reached(trace: Trace, least: float) -> str:
         f"{DESCENTS[trace.name]} not ({numbers.times(trace.errors[-1] / least)} at the end)")
 
 
-def rows_finding(found: StrongRow, row: int, count: int) -> str:
-    error, by_lot = found.error[count], found.random[count]
-    start = (f"Row {row} holds {numbers.percent(float(found.shares[row]))} of the output's energy. With no row dense the error is "
-             f"{numbers.error(found.error[0])}")
-    if not count:
-        return f"{start}: raise α to leave the strongest dense."
-    lot = f"; with as many rows by lot, {numbers.error(float(np.mean(by_lot)))} (mean of {len(by_lot)})" if by_lot else ""
-    strongest = "strongest row" if count == 1 else f"{count} strongest rows"
-    change = "lower" if error < found.error[0] else "higher"
-    return (f"{start}; with the {strongest} dense it is {numbers.error(error)}, {change} by "
-            f"{numbers.percent(abs(error / found.error[0] - 1))}{lot}. The share of zeros is {numbers.percent(found.counted_sparsity[0])} "
-            f"and {numbers.percent(found.counted_sparsity[count])}.")
-
-
-def rows_exercises(found: StrongRow) -> list[Exercise]:
-    best = int(np.argmin(found.error))
-    rows = len(found.shares)
-    even = (f"If all rows had the same energy each would hold {numbers.percent(1 / rows)}; here the strongest holds "
-            f"{numbers.percent(float(found.shares.max()))}.")
+def convergence_exercises(found: Convergence) -> list[Exercise]:
+    """What a sweep buys, and who is first by the clock."""
+    beats = [(DESCENTS[trace.name], trace.iterations_to(found.sweep)) for trace in found.traces]
+    told = ", ".join(f"{name} after {count}" if count is not None else f"{name} not in {found.iterations}" for name, count in beats)
+    sweep = 1e3 * found.sweep_seconds
+    first = sorted((trace.seconds[count], DESCENTS[trace.name]) for trace in found.traces
+                   if (count := trace.iterations_to(1.1 * found.optimum)) is not None)
+    clock = ", ".join(f"{name} {1e3 * seconds:.3g} ms" for seconds, name in first) or f"none in {found.iterations} iterations"
     return [
-        ("How many dense rows are best for this matrix?",
-         f"{best} of {rows}: error {numbers.error(found.error[best])}, against {numbers.error(found.error[0])} with none. {even}"),
-        ("Why can a dense row make the error greater?",
-         f"The total is kept, so more columns go from the other rows. With {numbers.plural(len(found.error) - 1, 'row')} dense the others "
-         f"lose {int((found.weight[-1] == 0)[~found.kept[-1]].all(0).sum())} of {found.before.shape[1]} columns, with none "
-         f"{int((found.weight[0] == 0).all(0).sum())}."),
+        ("After how many iterations is each no worse than SparseGPT's sweep?", f"{told}. The sweep itself takes {sweep:.3g} ms."),
+        ("By the clock, who comes to within 10 % of the best, and when?", f"{clock}. Times differ from run to run; iterations do not."),
     ]
 
 
-def perplexity_finding(none: ModelPoint, strongest: ModelPoint, random: ModelPoint) -> str:
-    before, kept, lot = (point.pruned.perplexity for point in (none, strongest, random))
-    alpha = f"{100 * strongest.alpha:.3g} %"
-    if not strongest.alpha:
-        return f"The whole demo model, estimated: perplexity {numbers.perplexity(before)} with no row dense in any layer."
-    verdict = ("keeping the strongest helps, and more than keeping any" if kept < before and kept < lot else
-               "it helps, but random rows do as well" if kept < before else "it does not help here")
-    return (f"The whole demo model, every layer so, estimated: perplexity {numbers.perplexity(before)} with no row dense, "
-            f"{numbers.perplexity(kept)} with the strongest {alpha}, {numbers.perplexity(lot)} with {alpha} by lot: {verdict}.")
+def rows_finding(found: StrongRow, row: int, count: int) -> str:
+    """What the row holds, which columns go, what keeping the strongest rows changes, and whether others would do as well."""
+    start = (f"Row {row} holds {numbers.percent(float(found.shares[row]))} of the output's energy and makes "
+             f"up {numbers.percent(float(found.parts[row].sum() / found.parts.sum()))} of all v_j. With no row dense "
+             f"{_columns(found, 0)} go: error {numbers.error(found.error[0])}")
+    if not count:
+        return f"{start}. Raise α to leave the strongest dense."
+    before, error, choices = found.error[0], found.error[count], found.choices[count]
+    same = abs(error - before) <= 1e-9 * before
+    change = "the same" if same else f"{numbers.percent(abs(error / before - 1))} {'lower' if error < before else 'higher'}"
+    strongest = "the strongest" if count == 1 else f"the {count} strongest"
+    better = int((choices.error < error * (1 - 1e-9)).sum())
+    others = f"{better or 'None'} of {len(choices.error)} choices of as many rows {'is' if better <= 1 else 'are'} better."
+    return (f"{start}. With {strongest} dense {_columns(found, count)} go from the others: {numbers.error(error)}, {change}. {others} "
+            f"Zeros: {numbers.percent(found.counted_sparsity[0])}, then {numbers.percent(found.counted_sparsity[count])}.")
+
+
+def _columns(found: StrongRow, count: int) -> str:
+    """The columns that go while `count` rows stay."""
+    gone = np.flatnonzero((found.weight[count] == 0)[~found.kept[count]].all(0)).tolist()
+    return f"column{'' if len(gone) == 1 else 's'} {', '.join(map(str, gone))}"
+
+
+def rows_exercises(found: StrongRow, row: int) -> list[Exercise]:
+    best = int(np.argmin(found.error))
+    rows = len(found.shares)
+    errors = ", ".join(numbers.error(error) for error in found.error)
+    turns = (f"{found.turns:g} times." if math.isfinite(found.turns) else
+             f"Up to {STRENGTHS[-1]:g} times it changes nothing: the columns that it needs least go already.")
+    even = f"{numbers.percent(1 / rows)}; here the strongest holds {numbers.percent(float(found.shares.max()))}"
+    most = len(found.error) - 1
+    return [
+        (f"No row is dense. How strong must row {row} be made for other columns to go than with its own weights?", turns),
+        ("How many dense rows are best for this matrix?",
+         f"{best} of {rows}. With 0, 1, … rows dense the error is {errors}. If all rows had the same energy each would hold {even}."),
+        ("Why can a dense row make the error greater?",
+         f"The total is kept, so more columns go from the other rows. With {numbers.plural(most, 'row')} dense the others lose "
+         f"{_columns(found, most)}, with none {_columns(found, 0)}."),
+    ]

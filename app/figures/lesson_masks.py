@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from app.figures import numbers
 from app.figures.lessons import GONE, KEPT, PICKED, bare, cells, matrix_axes, panel_title, removed, ring
 from app.figures.style import INKS, Theme, log_axis, method_mark
-from core.lessons.matrix import COMPARED, Formulas, Masks, label
+from core.lessons.matrix import COMPARED, REPAIRS, Formulas, Masks, label
 from core.parameters import UPDATES
 
 # What no mask avoids, what is the mask's, what is the update's.
@@ -45,8 +45,8 @@ def mask_bars(found: Masks, chosen: int, *, theme: Theme = "light", height: int 
                                 hovertemplate=f"%{{x:.3%}} of the row's energy: {word}<extra></extra>"))
     x, y = matrix_axes(len(names), columns)
     figure.update_layout(
-        xaxis={**x, "domain": [0, 0.36], "title": {"text": "input j; grey: removed"}},
-        yaxis={**y, "tickvals": list(range(len(names))), "ticktext": names, "dtick": None},
+        xaxis={**x, "domain": [0, 0.36], "title": {"text": "input j; grey: removed"}, "tickangle": 0, "dtick": 2},
+        yaxis={**y, "tickvals": list(range(len(names))), "ticktext": [f"{name} " for name in names], "dtick": None},
         xaxis2={"domain": [0.4, 1], "anchor": "y", "tickformat": ".1%", "title": {"text": "loss ÷ wHwᵀ, with the method's own update"},
                 "rangemode": "tozero", "showgrid": True},
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0.4, "xanchor": "left", "traceorder": "normal"},
@@ -77,16 +77,16 @@ def repairs(found: Masks, chosen: int, *, theme: Theme = "light", height: int = 
     least = found.every[found.rank][:, None]
     ratio = np.divide(found.repaired, least, out=np.ones_like(found.repaired), where=least > 0)
     paper, ink = INKS[theme].paper, PARTS[theme][2]
-    names = [UPDATES[how] for how in ("none", "sweep", "block", "admm", "gradient", "exact")]
-    figure = bare(theme, height, margin={"l": 8, "r": 8, "t": 34, "b": 8})
-    figure.add_trace(go.Heatmap(z=np.log(ratio), zmin=0, zmax=max(float(np.log(ratio).max()), 0.1), showscale=False, xgap=2, ygap=2,
+    names = [UPDATES[how].replace(" ", "<br>") for how in REPAIRS]
+    figure = bare(theme, height, margin={"l": 8, "r": 8, "t": 44, "b": 8})
+    figure.add_trace(go.Heatmap(z=np.log(ratio), zmin=0, zmax=max(1.9 * float(np.log(ratio).max()), 0.2), showscale=False, xgap=2, ygap=2,
                                 colorscale=[[0, paper], [1, ink]], text=[[numbers.times(value) for value in row] for row in ratio],
                                 texttemplate="%{text}", textfont={"size": 13, "color": INKS[theme].text}, hoverinfo="skip"))
     rows = len(mask_names())
     x, y = matrix_axes(rows, len(names))
     figure.update_layout(
-        xaxis={**x, "tickvals": list(range(len(names))), "ticktext": names, "side": "top", "dtick": None},
-        yaxis={**y, "tickvals": list(range(rows)), "ticktext": [f"mask: {name}" for name in mask_names()], "dtick": None},
+        xaxis={**x, "tickvals": list(range(len(names))), "ticktext": names, "side": "top", "dtick": None, "tickangle": 0},
+        yaxis={**y, "tickvals": list(range(rows)), "ticktext": [f"mask: {name} " for name in mask_names()], "dtick": None},
         shapes=[{"type": "rect", "x0": -0.5, "x1": len(names) - 0.5, "y0": chosen - 0.5, "y1": chosen + 0.5,
                  "line": {"color": PICKED[theme], "width": 2}}])
     return figure

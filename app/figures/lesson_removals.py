@@ -40,7 +40,7 @@ def one_weight_matrix(found: OneWeight, row: int, column: int, *, theme: Theme =
         xaxis2={**x, "anchor": "y2", "title": {"text": "input j"}}, yaxis2={**one, "domain": [0, split], "anchor": "x2", "tickvals": [0],
                                                                           "ticktext": [str(row)]},
         shapes=[ring(row, column, theme)],
-        annotations=[panel_title("The weights W. Press one to remove it", 0, 1.0, theme),
+        annotations=[panel_title("The weights W, blue above 0, red below. Press one to remove it", 0, 1.0, theme),
                      panel_title(f"What the others of row {row} do: Δ, at most {numbers.error(moved)}", 0, split, theme)])
     return figure
 
@@ -93,8 +93,10 @@ def pairs(found: TwoWeights, row: int, first: int, second: int, *, revealed: boo
     rings = [ring(a, b, theme, xref=f"x{axis}", yref=f"y{axis}") for axis in ("", "2") for a, b in ((first, second), (second, first))]
     title = f"Row {row}: loss of a pair ÷ sum of the two" if revealed else "The loss of a pair ÷ the sum: guess first"
     figure.update_layout(
-        xaxis={**x, "domain": [0, 0.46], "title": {"text": "input"}}, yaxis={**y, "title": {"text": "input"}},
-        xaxis2={**x, "domain": [0.54, 1], "anchor": "y2", "title": {"text": "input"}}, yaxis2={**y, "anchor": "x2"}, shapes=rings,
+        xaxis={**x, "domain": [0, 0.46], "title": {"text": "input; blue: positive, red: negative"}},
+        yaxis={**y, "title": {"text": "input"}},
+        xaxis2={**x, "domain": [0.54, 1], "anchor": "y2", "title": {"text": "input; blue: above 1, red: below" if revealed else "input"}},
+        yaxis2={**y, "anchor": "x2"}, shapes=rings,
         annotations=[panel_title("Correlation of the inputs, from H", 0, 1.0, theme), panel_title(title, 0.54, 1.0, theme)])
     if not revealed:
         figure.add_annotation(text="?", x=0.77, y=0.5, xref="paper", yref="paper", showarrow=False,

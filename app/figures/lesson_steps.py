@@ -12,12 +12,19 @@ from core.lessons.matrix import Recording, Stepped, label
 
 
 def places(found: Stepped, focus: str, step: int) -> dict[str, int]:
-    """At which of its states each method stands: the focused one at `step`, the others where they have removed as many, or just fewer."""
+    """At which of its states each method stands: the focused one at `step`, the others where they have removed about as many."""
     leader = next(one for one in found.recordings if one.method == focus)
     at = min(step, leader.last)
     count = leader.pruned[at].sum()
-    others = {one.method: int(np.flatnonzero(one.pruned.sum((1, 2)) <= count)[-1]) for one in found.recordings}
+    others = {one.method: _nearest(one.pruned.sum((1, 2)), count) for one in found.recordings}
     return {**others, focus: at}
+
+
+def _nearest(gone: np.ndarray, count: int) -> int:
+    """The last state whose count of removed weights comes nearest; of two as near the one with fewer."""
+    away = np.abs(gone - count)
+    fewest = gone[int(np.argmin(away))]
+    return int(np.flatnonzero(gone == fewest)[-1])
 
 
 def step_panels(found: Stepped, at: dict[str, int], *, theme: Theme = "light", height: int = 520) -> go.Figure:

@@ -8,7 +8,6 @@ from pydantic import Field
 
 from app.questions import Question
 from core.lessons.matrix import MOST_COLUMNS, Formulas, Masks, Matrix, OneWeight, Stepped, StrongRow, TwoWeights
-from core.outlier_records import LayerPoint
 from core.records import Convergence
 
 if TYPE_CHECKING:
@@ -98,21 +97,6 @@ class StrongRowQuestion(MatrixQuestion):
         from core.lessons.strong_row import strong_row
 
         return strong_row(self.problem(desk), self.row, factor=self.factor, sparsity=self.sparsity)
-
-
-class LayerAlphasQuestion(Question):
-    """A whole layer's error over α, with random rows beside. The spec's pattern is asked at each α."""
-
-    layer: str
-    alphas: tuple[float, ...]
-    draws: int = 4
-
-    def answer(self, desk: Desk) -> tuple[LayerPoint, ...]:
-        from core.alphas import with_alpha
-        from core.outliers import layer_point
-
-        specs = (self.spec.model_copy(update={"pattern": with_alpha(self.spec.pattern, alpha)}) for alpha in self.alphas)
-        return tuple(layer_point(desk, self.layer, spec, self.draws) for spec in specs)
 
 
 class ConvergenceQuestion(Question):

@@ -27,10 +27,10 @@ _MODEL_FIRST = "Once this layer's points are there, every layer is solved<br>wit
 _LAYER, _MODEL = "layer-points", "model-points"
 
 
-def draw(spec: RunSpec, layer: str) -> None:
+def draw(spec: RunSpec, layer: str, *, height: int = _HEIGHT) -> None:
     """Both charts; they look again by themselves while points are missing."""
     waiting = _waiting(*_gather(spec, layer))
-    st.fragment(_draw, run_every=_POLL if waiting else None)(spec, layer, waiting)
+    st.fragment(_draw, run_every=_POLL if waiting else None)(spec, layer, waiting, height)
 
 
 def facts(spec: RunSpec) -> list[tuple[str, str]]:
@@ -74,7 +74,7 @@ def _left(found: Gathered, questions: int) -> float:
     return fmean(times) * (questions - len(times) - len(found.problems)) if times else 0.0
 
 
-def _draw(spec: RunSpec, layer: str, waited: bool) -> None:
+def _draw(spec: RunSpec, layer: str, waited: bool, height: int) -> None:
     of_layer, of_model = _gather(spec, layer)
     if waited != _waiting(of_layer, of_model):  # a button in here has asked for more, or all is there: look again, or no longer
         st.rerun()
@@ -83,10 +83,10 @@ def _draw(spec: RunSpec, layer: str, waited: bool) -> None:
     perplexities = alpha_sweep.model_readings(spec, of_model.answers)
     left, right = st.columns(2, gap="medium")
     with left:
-        _draw_chart("layer", errors, alpha, "this layer's error", spec, "this layer's relative error", _LAYER_FIRST)
+        _draw_chart("layer", errors, alpha, "this layer's error", spec, "this layer's relative error", _LAYER_FIRST, height)
         take_away("layer-error-over-alpha", partial(reading_rows, errors, _names(spec), "relative_error"), (spec.title, layer))
     with right:
-        _draw_chart("model", perplexities, alpha, "perplexity", spec, _protocol(of_model), _MODEL_FIRST)
+        _draw_chart("model", perplexities, alpha, "perplexity", spec, _protocol(of_model), _MODEL_FIRST, height)
         take_away("perplexity-over-alpha", partial(reading_rows, perplexities, _names(spec), "perplexity"),
                   (spec.title, _protocol(of_model), "every layer solved from the dense model's Gram matrices"))
     warning = outlier_findings.sparsity_warning(errors)
@@ -95,7 +95,8 @@ def _draw(spec: RunSpec, layer: str, waited: bool) -> None:
     _draw_progress(spec, of_layer, of_model)
 
 
-def _draw_chart(name: str, readings: tuple[Reading, ...], alpha: float, what: str, spec: RunSpec, protocol: str, first: str) -> None:
+def _draw_chart(name: str, readings: tuple[Reading, ...], alpha: float, what: str, spec: RunSpec, protocol: str, first: str,
+                height: int) -> None:
     change = len({reading.seed for reading in readings}) > 1
     show = numbers.perplexity if name == "model" else numbers.error
     finding = outlier_findings.effect_finding(readings, alpha, what, show)
@@ -103,7 +104,7 @@ def _draw_chart(name: str, readings: tuple[Reading, ...], alpha: float, what: st
     layout.sentence(finding or f"What α does to {what}: being computed …")
     st.plotly_chart(
         alpha_effect(readings, alpha, title=title, show=_percent if change else show, labels=_labels(spec), change=change,
-                     protocol=protocol, waiting=first, theme=layout.theme(), height=_HEIGHT),
+                     protocol=protocol, waiting=first, theme=layout.theme(), height=height),
         theme=None, key=f"alpha-{name}", config=chart_config(f"{title}-over-alpha"), alt=finding or f"{title} over α")
 
 

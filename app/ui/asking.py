@@ -68,7 +68,7 @@ def gather(questions: Sequence[Question], place: str, *, at_once: int = 2, wait:
     for key, question in zip(keys, questions, strict=True):
         if key in answers or key in problems or asked >= at_once:
             continue
-        found = resources.jobs().answers.ask(question, place=_place(f"{place}-{asked}"), wait=max(0.0, deadline - time.monotonic()))
+        found = _answers().ask(question, place=_place(f"{place}-{asked}"), wait=max(0.0, deadline - time.monotonic()))
         if found.state == "ready":
             answers[key] = found.answer
         elif found.state == "failed":

@@ -13,6 +13,7 @@ import streamlit as st
 from app.figures.style import Theme
 
 CSS = Path(__file__).with_name("style.css")
+_ON_LIGHT = "<style>[data-testid='stBaseButton-primary'] { color: #171B1F !important; }</style>"  # the dark theme's primary is light
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,8 @@ class Figure:
 def begin(question: str) -> None:
     """Title and style of a page; its question is its heading."""
     st.html(CSS)
+    if theme() == "dark":
+        st.html(_ON_LIGHT)
     st.html(f"<h1 class='ps-question'>{escape(question)}</h1>")
 
 

@@ -19,7 +19,7 @@ from app.questions.preview import LayersQuestion
 from app.ui import asking, layout, lesson_words, state
 from app.ui.asking import Shown
 from app.ui.fields import draw, fields_of
-from app.ui.lesson_words import PRE, STOPS, Lesson
+from app.ui.lesson_words import PRE, STOPS, TEACHER, Lesson
 from app.ui.paint import first_paint
 from core.lessons.matrix import Matrix
 from core.spec import RunSpec
@@ -31,7 +31,7 @@ SPEC = RunSpec()  # lessons are about the demo model: it is at hand everywhere
 _WINDOW = fields_of(Matrix, {PRE + name: name for name in ("first_row", "first_column")})
 _DRAWN = fields_of(Matrix, {PRE + name: name for name in ("correlation", "seed")})
 _SIZE = fields_of(Matrix, {PRE + name: name for name in ("rows", "columns", "damping")})
-SMALL_STOPS = (1, 2, 3, 4, 5, 7)  # those about a small matrix
+SMALL_STOPS = (1, 2, 3, 4, 5, 7, 8)  # those about a small matrix
 _SOURCES = {"layer": "a layer of the demo model", "drawn": "drawn at random"}
 
 
@@ -45,17 +45,17 @@ def begin(question: str, lesson: Lesson) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="learn-stops"):
         st.segmented_control("Stop", list(STOPS), key=f"{PRE}stop", format_func=STOPS.__getitem__, required=True, persist_state="session",
                              label_visibility="collapsed", on_change=_left, width="content")
-        if lesson.stop:
+        if 0 < lesson.stop < TEACHER:
             st.button("Leave the projector" if lesson.present else "Projector", key="learn_projector", type="tertiary", on_click=_present,
                       args=(not lesson.present,), help="The figure alone, in large type; the text folds away.")
 
 
 def draw_matrix(lesson: Lesson) -> None:
     """What the matrix is, in a line, and the controls that change it."""
-    if lesson.stop in SMALL_STOPS:
+    if lesson.stop in SMALL_STOPS and not (lesson.stop == 7 and lesson.scale == "model"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key="learn-matrix"):
             st.html(f"<span class='ps-quiet'>{escape(describe(lesson))}</span>", width="content")
-            with st.popover("Change the matrix"):
+            with st.popover("Change the matrix", type="tertiary"):
                 _matrix_controls(lesson)
 
 
@@ -70,14 +70,14 @@ def _matrix_controls(lesson: Lesson) -> None:
                 draw(field)
 
 
-def layer_box(lesson: Lesson) -> None:
+def layer_box(lesson: Lesson, width: Any = "stretch") -> None:
     """Which layer of the demo model."""
-    st.selectbox("Layer", _layers(lesson.layer), key=f"{PRE}layer", persist_state="session")
+    st.selectbox("Layer", _layers(lesson.layer), key=f"{PRE}layer", persist_state="session", width=width)
 
 
-def row_slider(lesson: Lesson) -> None:
+def row_slider(lesson: Lesson, width: Any = "stretch") -> None:
     """Which row of the matrix."""
-    st.slider("Row", 0, max(lesson.rows - 1, 1), key=f"{PRE}row", disabled=lesson.rows == 1, persist_state="session")
+    st.slider("Row", 0, max(lesson.rows - 1, 1), key=f"{PRE}row", disabled=lesson.rows == 1, persist_state="session", width=width)
 
 
 def describe(lesson: Lesson) -> str:
@@ -127,11 +127,19 @@ def chart(figure: go.Figure, name: str, lesson: Lesson, alt: str, *, pressed: Ca
     st.plotly_chart(figure, theme=None, key=key, config=chart_config(f"learn-{name}"), alt=alt, **more)
 
 
-def exercises(items: Sequence[Exercise]) -> None:
+def exercises(items: Sequence[Exercise], of: str = "this matrix") -> None:
     """Questions whose answers are folded in."""
-    rows = "".join(f"<details><summary>{escape(question)}</summary><p>{escape(answer)}</p></details>" for question, answer in items)
-    st.html("<div class='ps-exercises'><strong>Exercises</strong> <span class='ps-quiet'>press one for its answer, computed from this "
-            f"matrix</span>{rows}</div>")
+    st.html(f"<div class='ps-exercises'><strong>Exercises</strong> <span class='ps-quiet'>press one for its answer, computed from "
+            f"{escape(of)}</span>{_folded(items)}</div>")
+
+
+def questions(items: Sequence[Exercise]) -> None:
+    """The same without a heading, where many follow each other."""
+    st.html(f"<div class='ps-exercises'>{_folded(items)}</div>")
+
+
+def _folded(items: Sequence[Exercise]) -> str:
+    return "".join(f"<details><summary>{escape(question)}</summary><p>{escape(answer)}</p></details>" for question, answer in items)
 
 
 def _pressed(key: str, tell: Callable[[Sequence[Any]], None]) -> None:

@@ -8,8 +8,7 @@ import streamlit as st
 
 from app.figures import lesson_findings as say
 from app.figures.lesson_convergence import descent_curves
-from app.questions.lessons import ConvergenceQuestion
-from app.ui import layout, learn
+from app.ui import layout, learn, lesson_questions
 from app.ui.lesson_words import PRE, Lesson
 from app.ui.takeaway import take_away
 from core.records import DESCENTS, Convergence
@@ -31,23 +30,20 @@ $$\tilde W \leftarrow \big(\tilde W_0 A+\rho(Z-U)\big)(A+\rho I)^{-1}$$
 It pays for one factorisation first. **Conjugate gradients**, with the diagonal of $G$ as preconditioner, need none. For all four an
 iteration is one product of $c\times b$ with $b\times b$. SparseGPT's sweep does not iterate; it ends where it ends.
 
-This stop is about a whole layer of the demo model. The optimum is undamped; ADMM is damped (0.1) and nears its own optimum, so its curve
-levels off.
+This stop is about a whole layer of the demo model. The best possible is undamped. ADMM is damped (λ = 0.1): it nears the optimum of the
+damped error, which cannot be better.
 """
 
 
 def draw(lesson: Lesson) -> None:
     """How fast is the optimum reached?"""
-    found: Convergence | None = learn.ask(ConvergenceQuestion(spec=learn.SPEC, layer=lesson.layer, sparsity=lesson.sparsity), "convergence")
-    with learn.beside(lesson, _text):
-        layer, sparsity, over = st.columns([0.46, 0.3, 0.24], gap="medium", vertical_alignment="bottom")
-        with layer:
-            learn.layer_box(lesson)
-        with sparsity:
-            st.slider("Sparsity p", 0.05, 0.95, key=f"{PRE}sparsity", step=0.05, format="percent", persist_state="session")
-        with over:
+    found: Convergence | None = learn.ask(lesson_questions.convergence(lesson), "convergence")
+    with learn.beside(lesson, partial(_text, found)):
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="learn-convergence-controls"):
+            learn.layer_box(lesson, width=260)
+            st.slider("Sparsity p", 0.05, 0.95, key=f"{PRE}sparsity", step=0.05, format="percent", persist_state="session", width=150)
             st.segmented_control("Over", list(_OVER), key=f"{PRE}over", format_func=_OVER.__getitem__, required=True,
-                                 persist_state="session", label_visibility="collapsed")
+                                 persist_state="session", label_visibility="collapsed", width="content")
         if found is None:
             return
         finding = say.convergence_finding(found, lesson.layer)
@@ -57,8 +53,10 @@ def draw(lesson: Lesson) -> None:
                                                               f"optimum {found.optimum!r}, SparseGPT's sweep {found.sweep!r}"))
 
 
-def _text() -> None:
+def _text(found: Convergence | None) -> None:
     st.markdown(_TEXT)
+    if found is not None:
+        learn.exercises(say.convergence_exercises(found), "this layer")
 
 
 def _rows(found: Convergence) -> list[dict[str, object]]:

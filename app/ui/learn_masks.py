@@ -10,8 +10,7 @@ import streamlit as st
 
 from app.figures import lesson_findings as say
 from app.figures.lesson_masks import FORMULA_NAMES, all_masks, formula_losses, formula_panels, mask_bars, mask_names, repairs, shares
-from app.questions.lessons import FormulasQuestion, MasksQuestion
-from app.ui import layout, learn, lesson_words
+from app.ui import layout, learn, lesson_questions, lesson_words
 from app.ui.lesson_words import PRE, Lesson
 from app.ui.takeaway import take_away
 from core.lessons.matrix import COMPARED, FORMULAS, Formulas, Masks
@@ -25,37 +24,37 @@ $$f(\hat W) = f^*_{\min} + \big(f^*(M) - f^*_{\min}\big) + \big(f(\hat W) - f^*(
 
 The first part no mask avoids, the second is the mask's, the third the update's.
 
-To know $f^*_{\min}$ every mask must be tried. On a row of 12 inputs that is no work; on a row of 4096 there are more masks than atoms in
-the universe. So this figure is about one short row, and it is exact.
+To know $f^*_{\min}$ every mask must be tried. A row of 12 inputs has at most 924 of a size; one of 4096 has more than the universe has
+atoms. So this figure is about one row, its first 12 inputs, and it is exact.
 
 Press a bar to choose a mask. Below, see where it stands among all masks, or what each kind of update makes of it.
 """
 _FORMULAS = r"""
 To remove whole columns $S$ from all rows, one update serves all:
 
-$$\Delta = -W_S\,\big([H^{-1}]_{SS}\big)^{-1}[H^{-1}]_{S:}\,,\qquad \Delta_K = W_S H_{SK} H_{KK}^{-1}$$
+$$\Delta = -W_S\,\big([H^{-1}]_{SS}\big)^{-1}[H^{-1}]_{S:}$$
 
-(Thanos, Eq. 13; the second form needs no inverse of $H$.) It is easy to get wrong, for $([H^{-1}]_{SS})^{-1}$ is **not** $H_{SS}$: it is
-the Schur complement $H_{SS} - H_{SK}H_{KK}^{-1}H_{KS}$. Two slips:
+(Thanos, Eq. 13 and Alg. 2; the same is $\Delta_K = W_S H_{SK} H_{KK}^{-1}$ without any inverse of $H$.) It is easy to get wrong, for
+$([H^{-1}]_{SS})^{-1}$ is **not** $H_{SS}$: it is the Schur complement $H_{SS} - H_{SK}H_{KK}^{-1}H_{KS}$. Two slips:
 
-1. $\Delta = -W_S\,H_{SS}\,[H^{-1}]_{S:}$ does not even remove the columns: $W_S + \Delta_S \ne 0$.
-2. $\Delta = -W_S\,H_{SS}^{-1}\,H_{S:}$ removes them, and moves the others the wrong way.
+1. $\Delta = -W_S\,H_{SS}\,[H^{-1}]_{S:}$ does not even remove the columns: $W_S + \Delta_S \ne 0$, but where $H_{SK} = 0$.
+2. $\Delta = -W_S\,H_{SS}^{-1}\,H_{S:}$ removes them, and moves the others with $H$ where $H^{-1}$ belongs.
 
-The Thanos paper prints its update in three places which do not agree: one version breaks the constraint, one is worse than no update. The
-slips here are of these two kinds. They exist in this lesson only.
+The Thanos paper prints its update in three places which do not agree: its Alg. 7 breaks the constraint, its Eq. 72 is worse than no
+update on the layers where it was tried. The slips here are of these two kinds. They are not the printed lines, and exist in this lesson
+only.
 """
 
 
 def draw_masks(lesson: Lesson) -> None:
     """Mask or update?"""
-    question = MasksQuestion(spec=learn.SPEC, matrix=lesson.matrix, row=lesson.row, sparsity=lesson.sparsity, block_size=lesson.block)
-    found: Masks | None = learn.ask(question, "masks")
+    found: Masks | None = learn.ask(lesson_questions.masks(lesson), "masks")
     with learn.beside(lesson, partial(_masks_text, found)):
         _controls(lesson)
         if found is None:
             return
         chosen = mask_names().index(_names()[lesson.mask])
-        finding = say.masks_finding(found, chosen, lesson.row)
+        finding = say.masks_finding(found, chosen, lesson.row, lesson.columns)
         layout.sentence(finding)
         learn.chart(mask_bars(found, chosen, theme=layout.theme(), height=225), "masks", lesson, finding, pressed=_pick)
         st.segmented_control("Below", list(_LOWER), key=f"{PRE}lower", format_func=_LOWER.__getitem__, required=True,
@@ -91,15 +90,14 @@ def _masks_text(found: Masks | None) -> None:
 
 
 def _mask_rows(found: Masks) -> list[dict[str, object]]:
-    return [{"mask": name, "removed": " ".join(str(j) for j in mask.nonzero()[0]), "no_mask_avoids": float(part[0]), "masks":
-float(part[1]),              "updates": float(part[2]), "place": int(rank) + 1}
+    return [{"mask": name, "removed": " ".join(str(j) for j in mask.nonzero()[0]), "no_mask_avoids": float(part[0]),
+             "masks": float(part[1]), "updates": float(part[2]), "place": int(rank) + 1}
             for name, mask, part, rank in zip(mask_names(), found.pruned, shares(found), found.rank, strict=True)]
 
 
 def draw_formulas(lesson: Lesson) -> None:
     """Which formula is right?"""
-    answer: tuple[Formulas, Formulas | None] | None = learn.ask(
-        FormulasQuestion(spec=learn.SPEC, matrix=lesson.matrix, sparsity=lesson.share), "formulas")
+    answer: tuple[Formulas, Formulas | None] | None = learn.ask(lesson_questions.formulas(lesson), "formulas")
     found, whole = answer or (None, None)
     with learn.beside(lesson, partial(_formulas_text, found)):
         st.slider("Columns to remove", 0.05, 0.9, key=f"{PRE}share", step=0.05, format="percent", persist_state="session")
@@ -107,7 +105,7 @@ def draw_formulas(lesson: Lesson) -> None:
             return
         finding = say.formulas_finding(found)
         layout.sentence(finding)
-        learn.chart(formula_panels(found, theme=layout.theme(), height=300), "formulas", lesson, finding)
+        learn.chart(formula_panels(found, theme=layout.theme(), height=295), "formulas", lesson, finding)
         learn.chart(formula_losses(found, theme=layout.theme(), height=160), "formula-losses", lesson, finding)
         if whole is not None:
             layout.aside(say.whole_finding(whole, lesson.layer))

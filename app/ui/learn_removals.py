@@ -12,8 +12,7 @@ import streamlit as st
 from app.figures import lesson_findings as say
 from app.figures import numbers
 from app.figures.lesson_removals import interaction, one_weight_matrix, pairs, rank_agreement
-from app.questions.lessons import OneWeightQuestion, TwoWeightsQuestion
-from app.ui import layout, learn, lesson_words
+from app.ui import layout, learn, lesson_questions, lesson_words
 from app.ui.lesson_words import Lesson
 from app.ui.takeaway import take_away
 from core.lessons.matrix import OneWeight, TwoWeights
@@ -29,24 +28,24 @@ $\tfrac12\Delta H\Delta^\top$ it reads $\tfrac12\,w_q^2/[H^{-1}]_{qq}$: the same
 """
 _OBD = r"""
 **Optimal Brain Damage** looks at the diagonal only: $w_q^2 H_{qq}$ is the loss if nothing else moves. **Magnitude** does not look at the
-inputs at all. The three orders differ as far as inputs have unequal energies (magnitude) and are correlated (the entries of $H$
-beside the diagonal).
+inputs at all. If $H$ is diagonal OBD is OBS; if its diagonal is constant too, magnitude gives the same order. So what sets them apart is
+how far inputs are correlated (the entries of $H$ beside the diagonal) and how unequal their energies are.
 """
 _PAIRS = r"""
 Remove $q$ and $r$ together, with $S = \{q, r\}$ and $u = (w_q, w_r)$:
 
 $$\text{loss} = u\,\big([H^{-1}]_{SS}\big)^{-1}u^\top$$
 
-Is that the sum of the two single losses? Only if $[H^{-1}]_{qr} = 0$. Otherwise each weight was counting on the other to make up for it,
-or the two losses partly cancel in the output. This is why pruning is a search over sets: the cheapest weights, one by one, need not be
-the cheapest set.
+Is that the sum of the two single losses? If $[H^{-1}]_{qr} = 0$ it is, and else only by chance: one weight was counting on the other to
+make up for it, or what the two lose partly cancels in the output. This is why pruning is a search over sets: the cheapest weights, one by
+one, need not be the cheapest set.
 """
 _GUESSES = {"less": "less than the sum", "same": "the same, within 1 %", "more": "more than the sum"}
 
 
 def draw_one(lesson: Lesson) -> None:
     """What does one weight cost?"""
-    found: OneWeight | None = learn.ask(OneWeightQuestion(spec=learn.SPEC, matrix=lesson.matrix), "one")
+    found: OneWeight | None = learn.ask(lesson_questions.one(lesson), "one")
     if found is None:
         return
     row, column = lesson.row, lesson.column
@@ -78,7 +77,7 @@ def _one_rows(found: OneWeight) -> list[dict[str, object]]:
 
 def draw_two(lesson: Lesson) -> None:
     """Do the costs of two weights add up?"""
-    found: TwoWeights | None = learn.ask(TwoWeightsQuestion(spec=learn.SPEC, matrix=lesson.matrix), "two")
+    found: TwoWeights | None = learn.ask(lesson_questions.two(lesson), "two")
     if found is None:
         return
     with learn.beside(lesson, partial(_two_text, found, lesson)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.ui import lesson_words
-from app.ui.lesson_words import STOPS, Lesson
+from app.ui.lesson_words import STOPS, TEACHER, Lesson
 
 _TOUR = {1: "What does it cost to remove one weight, when the others may make up for it?",
          2: "Do the costs of two weights add up? Guess first.",
@@ -16,26 +16,26 @@ _TOUR = {1: "What does it cost to remove one weight, when the others may make up
          7: "One strong row in a small matrix, then a real layer, then perplexity: what keeping the strongest rows does."}
 _AIM = """
 A layer of a language model is a matrix $W$; its inputs are the columns of $X$. Removing weights changes the output $WX$. **Which weights
-should go, and what should the others do about it?** Both questions are least squares.
+should go, and what should the others do about it?** The second question is one of least squares; the first is a search, and methods differ
+in how they search.
 
 Each stop is one screen with a figure that you can press. The figures are the program's own methods, run on a matrix small enough to see.
 The tour takes about ten minutes.
 """
-_TEACHERS = """
-**For teachers.** Everything you see is in the address: the matrix, its seed, the chosen weight, the step. Send the link, and all see the
-same numbers. *Projector* shows a stop's figure alone in large type. Each stop ends with exercises, whose answers are computed from the
-matrix you chose.
-"""
 _WORDS = r"""
 | symbol | meaning |
 |---|---|
-| $W$, $c\times b$ | a layer's weights: $c$ rows out, $b$ columns in |
-| $G = XX^\top$ | the Gram matrix of the layer's inputs over all calibration tokens: all that pruning needs to know of the text |
-| $H = G + \lambda\,\overline{\operatorname{diag} G}\,I$ | the same, damped; $2G$ is the Hessian of the layer's error |
-| $M$ | the mask: where weights are removed |
-| $f(\hat W) = \operatorname{tr}\,(\hat W-W)\,G\,(\hat W-W)^\top$ | the layer error; $f^*(M)$ is the least of it for a mask, the optimum |
+| $W$ | a layer's weights, $c\times b$: $c$ rows out, $b$ columns in |
+| $G$ | $XX^\top$, the Gram matrix of the layer's inputs over all calibration tokens: all that pruning needs to know of the text |
+| $H$, $\lambda$ | $G + \lambda\,\overline{\operatorname{diag} G}\,I$: damped, so that it has an inverse; $2G$ is the Hessian of the error |
+| $M$ | the mask: where weights are removed; in a row, columns $S$ are removed and columns $K$ kept |
+| $p$ | sparsity, the share of zeros asked for; *counted* sparsity is what is there |
+| $n{:}m$ | $n$ zeros in every $m$ consecutive inputs of a row |
+| $f(\hat W)$ | the layer error, $\operatorname{tr}\,(\hat W-W)\,G\,(\hat W-W)^\top$ |
+| $f^*(M)$ | the least error for a mask, its optimum; the *gap* is $f(\hat W)/f^*(M)-1$ |
 | $B$ | columns pruned at a time |
-| $\alpha$ | the share of rows that stays dense, those with the most energy $h_i = W_i G W_i^\top$ |
+| $h_i$, $\alpha$ | a row's energy, $W_i G W_i^\top$; the share of rows that stays dense, those of greatest $h_i$ |
+| $v_j$ | a column's loss if nothing moves and inputs were uncorrelated, $\sum_i W_{ij}^2\,G_{jj}$ over the pruned rows |
 """
 
 
@@ -49,9 +49,11 @@ def draw(lesson: Lesson) -> None:
                 st.button(STOPS[stop], key=f"learn_to_{stop}", type="primary" if stop == 1 else "secondary", on_click=_go, args=(stop,),
                           width=170)
                 st.markdown(question, width="stretch")
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
+            st.button("Teachers", key=f"learn_to_{TEACHER}", type="tertiary", on_click=_go, args=(TEACHER,), width=170)
+            st.markdown("Each figure for the projector, what reproduces it, and all exercises with their answers.", width="stretch")
     with right:
         st.markdown(_WORDS)
-        st.markdown(_TEACHERS)
 
 
 def _go(stop: int) -> None:

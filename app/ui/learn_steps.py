@@ -11,8 +11,7 @@ import streamlit as st
 
 from app.figures import lesson_findings as say
 from app.figures.lesson_steps import block_curve, block_panel, loss_curves, places, step_panels
-from app.questions.lessons import SteppedQuestion
-from app.ui import layout, learn, lesson_words, state
+from app.ui import layout, learn, lesson_questions, lesson_words, state
 from app.ui.lesson_words import PRE, Lesson
 from app.ui.takeaway import take_away
 from core.lessons.matrix import STEPPED, Stepped, label
@@ -25,12 +24,13 @@ Which weights go, and what the others do about it, in three ways. All three are 
 **SparseGPT** goes from left to right. In a block of $B$ columns it takes the weights of least $w^2/U_{jj}^2$, with
 $H^{-1} = U^\top U$; each one's error makes up for itself in the columns to its right. What lies left stays.
 
-**Thanos** removes all weights of a row in the block together, with $S$ those columns:
+**Thanos** looks at all columns that remain, takes those of least $|w|\sqrt{G_{jj}}$, and removes a row's share in the block together, with
+$S$ those columns:
 $$\Delta = -w_S\big([H_{j:}^{-1}]_{SS}\big)^{-1}[H_{j:}^{-1}]_{S:}$$
 Within the block nothing is frozen too early; left of it, everything is.
 
-**OBC** takes one weight at a time, the cheapest of all, and moves all that are left. It is exact for its mask at every step, and far too
-slow for a large layer: $O(c\,b^3)$.
+**OBC** takes one weight at a time, the cheapest of all, and moves all that are left of its row. It is exact for its mask at every step,
+at a price for large layers: $O(c\,b^3)$.
 """
 _BLOCKS = r"""
 One mask, the one SparseGPT chooses when it sees all columns, and one update with a block size $B$. The update removes a row's weights in
@@ -41,15 +41,14 @@ $B = 1$: each weight alone, from left to right. That is **SparseGPT's update**.
 $B = b$: all at once, nothing frozen. That is the **optimum** for the mask,
 $$\Delta = -w_S\big([H^{-1}]_{SS}\big)^{-1}[H^{-1}]_{S:}$$
 
-Between them lies Thanos. A larger $B$ sees more removals at a time; a row's system grows with it, and so does its price, $|S|^3/6$.
+For the $B$ between it is **Thanos's update**. A larger $B$ sees more removals at a time; a row's system grows with it, and so does its
+price, about $|S|^3/6$ multiplications.
 """
 
 
 def draw(lesson: Lesson) -> None:
     """How do many weights go?"""
-    size = lesson.columns if lesson.view == "blocks" else lesson.block  # the curve's mask is the same for every B
-    question = SteppedQuestion(spec=learn.SPEC, matrix=lesson.matrix, sparsity=lesson.sparsity, block_size=size)
-    found: Stepped | None = learn.ask(question, "steps")
+    found: Stepped | None = learn.ask(lesson_questions.steps(lesson), "steps")
     text = partial(_text, lesson, found)
     with learn.beside(lesson, text):
         _controls(lesson)

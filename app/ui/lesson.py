@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from app.ui import layout, learn, learn_convergence, learn_masks, learn_removals, learn_rows, learn_start, learn_steps, lesson_words, state
+from app.ui import (
+    layout,
+    learn,
+    learn_convergence,
+    learn_masks,
+    learn_removals,
+    learn_rows,
+    learn_start,
+    learn_steps,
+    learn_teacher,
+    lesson_words,
+    state,
+)
 from app.ui.lesson_words import Lesson
 
 _STOPS: dict[int, tuple[str, Callable[[Lesson], None]]] = {
@@ -16,6 +28,7 @@ _STOPS: dict[int, tuple[str, Callable[[Lesson], None]]] = {
     5: ("Which formula is right?", learn_masks.draw_formulas),
     6: ("How fast is the optimum reached?", learn_convergence.draw),
     7: ("What do a few strong rows do?", learn_rows.draw),
+    8: ("How can this be taught?", learn_teacher.draw),
 }
 
 

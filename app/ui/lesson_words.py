@@ -12,11 +12,12 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from app import link
 from app.ui import state
 from core.errors import complaints
-from core.lessons.matrix import MOST_COLUMNS, MOST_ROWS, Matrix
+from core.lessons.matrix import MOST_COLUMNS, MOST_ROWS, STRENGTHS, Matrix
 
 PRE = "learn_"  # its widgets are its own
 STOPS = {0: "Start", 1: "1 One weight", 2: "2 Two weights", 3: "3 Step by step", 4: "4 Mask or update?", 5: "5 Which formula?",
-         6: "6 Convergence", 7: "7 Outlier rows"}
+         6: "6 Convergence", 7: "7 Outlier rows", 8: "Teachers"}
+TEACHER = 8
 
 
 class Lesson(Matrix):
@@ -37,7 +38,8 @@ class Lesson(Matrix):
     lower: Literal["masks", "updates"] = "masks"
     share: float = Field(default=0.3, ge=0.05, le=0.9)
     over: Literal["iterations", "seconds"] = "iterations"
-    factor: float = Field(default=4.0, ge=1, le=10)
+    factor: float = Field(default=4.0, ge=STRENGTHS[0], le=STRENGTHS[-1])
+    scale: Literal["matrix", "model"] = "matrix"
     alpha: float = Field(default=0.1, ge=0, le=0.5)
 
     @property
@@ -133,6 +135,6 @@ def _within(lesson: Lesson) -> Lesson:
     other = min(lesson.other, last)
     if other == column:
         other = column - 1 if column == last else column + 1
-    return lesson.model_copy(update={"row": min(lesson.row, lesson.rows - 1), "column": column, "other": other,
-                                     "block": min(lesson.block, lesson.columns),
-                                     "alpha": max(0.0, min(lesson.alpha, round(1 - lesson.share - 0.05, 2)))})
+    return lesson.model_copy(update={
+        "present": lesson.present and 0 < lesson.stop < TEACHER, "row": min(lesson.row, lesson.rows - 1), "column": column, "other": other,
+        "block": min(lesson.block, lesson.columns), "alpha": max(0.0, min(lesson.alpha, round(1 - lesson.share - 0.05, 2)))})

@@ -22,6 +22,7 @@ STEPPED = ("sparsegpt", "thanos", "obc")
 COMPARED = ("magnitude", "wanda", "sparsegpt", "thanos", "obc", "frontier")
 REPAIRS = ("none", "sweep", "block", "admm", "gradient", "exact")
 FORMULAS = ("none", "right", "part", "hessian")
+STRENGTHS = tuple(0.5 * step for step in range(2, 21))  # 1 … 10: what a row can be multiplied by
 SHORT_ROW = 12  # columns of a row whose every mask is tried: at most 924
 
 
@@ -147,19 +148,31 @@ class Formulas:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class RowChoices:
+    """Choices of k rows that could stay dense, kept bool [n, c], and the error each leaves [n]. `every`: all there are, not some by lot."""
+
+    kept: Bools
+    error: Floats
+    every: bool
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class StrongRow:
     """Columns removed with k = 0, 1, 2 … rows dense: weight [k, c, b], kept bool [k, c] those of most energy, and relative errors.
 
-    `before` [c, b] is W with its strong row, `shares` [c] the rows' h_i over their sum; `random` has the errors with random rows, by draw.
+    `before` [c, b] is W with its strong row, `shares` [c] the rows' h_i over their sum, `parts` [c, b] W_ij²·G_jj, whose sum over the
+    pruned rows is v_j. `choices` has the errors with other rows. turns: the factor from which on other columns go; NaN: never.
     """
 
     before: Floats
     shares: Floats
+    parts: Floats
     weight: Floats
     kept: Bools
     error: tuple[float, ...]
     counted_sparsity: tuple[float, ...]
-    random: tuple[tuple[float, ...], ...]
+    choices: tuple[RowChoices, ...]
+    turns: float
 
 
 def label(method: str) -> str:

@@ -3,21 +3,26 @@
 
 from __future__ import annotations
 
+import math
+from itertools import combinations
+
 import torch
 from torch import Tensor
 
-from core.lessons.matrix import StrongRow
+from core.lessons.matrix import STRENGTHS, RowChoices, StrongRow
+from core.lessons.removals import losses, without
+from core.masks import smallest_columns
 from core.outliers import random_rows
 from core.patterns import Structured
-from core.problem import LayerProblem
+from core.problem import LayerProblem, LayerSolution
 from core.solver import solve
 
-DRAWS = 8
+_CHOICES = 100  # choices of rows tried beside the strongest: all of them where there are no more
 
 
 @torch.no_grad()
 def strong_row(problem: LayerProblem, row: int, *, factor: float, sparsity: float) -> StrongRow:
-    """W's row `row` times `factor`; then Thanos removes the columns of p, with 0, 1, 2 … rows dense: by energy, and DRAWS times by lot.
+    """W's row `row` times `factor`; then Thanos removes the columns of p, with 0, 1, 2 … rows dense: those of most energy, and any others.
 
     As many kept rows as leave room for the zeros: p ≤ 1 − α. Raises BadInput, IllConditioned.
     """
@@ -26,17 +31,51 @@ def strong_row(problem: LayerProblem, row: int, *, factor: float, sparsity: floa
     stronger = problem.with_weight(weight)
     rows = len(weight)
     most = max(count for count in range(rows) if count == 0 or sparsity <= 1 - count / rows)
-    states, kept, error, sparsities, by_lot = list[Tensor](), list[Tensor](), list[float](), list[float](), list[list[float]]()
-    for count in range(most + 1):
-        pattern = Structured(sparsity=sparsity, outlier_rows=max(0.0, count / rows - 1e-9))  # ⌈αc⌉ = count, whatever the rounding
-        solution = solve(stronger, "thanos", pattern, damping=0)
-        states.append(solution.weight)
-        kept.append(torch.zeros(rows, dtype=torch.bool).index_fill_(0, solution.dense_rows, True))
-        error.append(solution.relative_error)
-        sparsities.append(solution.counted_sparsity)
-        by_lot.append([solve(stronger, "thanos", pattern, damping=0, keep_rows=random_rows(rows, count, draw)).relative_error
-                       for draw in range(DRAWS if count else 0)])
-    energy = stronger.row_energy()
-    return StrongRow(before=weight.numpy(), shares=(energy / energy.sum()).numpy(), weight=torch.stack(states).numpy(),
-                     kept=torch.stack(kept).numpy(), error=tuple(error), counted_sparsity=tuple(sparsities),
-                     random=tuple(map(tuple, by_lot)))
+    # ⌈αc⌉ = count, whatever the rounding
+    patterns = (Structured(sparsity=sparsity, outlier_rows=max(0.0, count / rows - 1e-9)) for count in range(most + 1))
+    found = [solve(stronger, "thanos", pattern, damping=0) for pattern in patterns]
+    kept = torch.stack([_dense(solution) for solution in found])
+    energy, parts = stronger.row_energy(), weight.square() * stronger.working_gram.diagonal()
+    return StrongRow(before=weight.numpy(), shares=(energy / energy.sum()).numpy(), parts=parts.numpy(),
+                     weight=torch.stack([solution.weight for solution in found]).numpy(), kept=kept.numpy(),
+                     error=tuple(solution.relative_error for solution in found),
+                     counted_sparsity=tuple(solution.counted_sparsity for solution in found),
+                     choices=tuple(_choices(stronger, parts, solution, count) for count, solution in enumerate(found)),
+                     turns=_turns(problem, row, _gone(found[0])))
+
+
+def _dense(solution: LayerSolution) -> Tensor:
+    return torch.zeros(len(solution.weight), dtype=torch.bool).index_fill_(0, solution.dense_rows, True)
+
+
+def _gone(solution: LayerSolution) -> int:
+    """How many columns go."""
+    return int(solution.pruned.any(0).sum())
+
+
+def _choices(problem: LayerProblem, parts: Tensor, solution: LayerSolution, count: int) -> RowChoices:
+    """The error for every choice of `count` rows that could stay, or of _CHOICES by lot: what `solve` with these rows would leave.
+
+    Many choices lead to the same columns, so a row's loss is computed once for each set of columns.
+    """
+    rows, gone = len(parts), _gone(solution)
+    every = math.comb(rows, count) <= _CHOICES
+    chosen = [torch.tensor(one, dtype=torch.int64) for one in combinations(range(rows), count)] if every else [
+        random_rows(rows, count, draw) for draw in range(_CHOICES)]
+    kept = torch.stack([torch.zeros(rows, dtype=torch.bool).index_fill_(0, one, True) for one in chosen])
+    masks = torch.stack([smallest_columns(parts[~one].sum(0), gone) for one in kept])
+    sets, place = masks.unique(dim=0, return_inverse=True)
+    which = torch.arange(rows).repeat(len(sets))
+    change = without(problem, which, sets.repeat_interleave(rows, 0)) - problem.working_weight[which]
+    by_row = losses(problem, change).view(len(sets), rows)
+    error = by_row[place].masked_fill(kept, 0).sum(1) / problem.energy()
+    return RowChoices(kept=kept.numpy(), error=error.numpy(), every=every)
+
+
+def _turns(problem: LayerProblem, row: int, gone: int) -> float:
+    """The least factor of STRENGTHS at which other columns go than with the row as it is, no row dense; NaN where none changes them."""
+    parts = problem.working_weight.square() * problem.working_gram.diagonal()
+    others = parts.sum(0) - parts[row]
+    first = smallest_columns(others + parts[row], gone)
+    turned = (factor for factor in STRENGTHS if not torch.equal(smallest_columns(others + factor**2 * parts[row], gone), first))
+    return next(turned, math.nan)

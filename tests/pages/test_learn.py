@@ -1,12 +1,14 @@
 """The Learn page without a browser: stops, links and clicks on real matrices; questions are answered in this process by the real core."""
 
 import json
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
 from app.answers import Asked
 from app.figures import lesson_findings
-from app.questions.lessons import OneWeightQuestion, SteppedQuestion, TwoWeightsQuestion
+from app.questions.lessons import FormulasQuestion, OneWeightQuestion, SteppedQuestion, TwoWeightsQuestion
+from app.questions.outliers import ModelPointQuestion
 from app.ui import asking, learn, lesson_words
 from core.errors import PruneError
 from core.lessons.matrix import Matrix
@@ -23,6 +25,8 @@ class Here:
         self.known, self.asked = {}, 0
 
     def ask(self, question, *, place, wait=0.0):
+        if isinstance(question, ModelPointQuestion):
+            return Asked(state="computing")  # a whole model's perplexity: more than a test has time for
         key = (type(question), question.model_dump_json())
         if key not in self.known:
             self.asked += 1
@@ -73,8 +77,9 @@ def test_the_start_links_to_every_stop(lesson):
     assert "What does it cost to remove one weight?" in said(page)
 
 
-@pytest.mark.parametrize("words", [{"stop": str(stop)} for stop in list(lesson_words.STOPS)[1:]] + [
-    {"stop": "3", "view": "blocks"}, {"stop": "4", "lower": "updates", "mask": "best"}, {"stop": "6", "over": "seconds"}])
+@pytest.mark.parametrize("words", [{"stop": str(stop)} for stop in range(1, lesson_words.TEACHER)] + [
+    {"stop": "3", "view": "blocks"}, {"stop": "4", "lower": "updates", "mask": "best"}, {"stop": "6", "over": "seconds"},
+    {"stop": "7", "scale": "model"}])
 @pytest.mark.parametrize("more", [{}, {"source": "drawn", "present": "true"}], ids=["layer", "projector"])
 def test_every_stop_opens_from_its_link(lesson, words, more):
     asked = {**words, **more}
@@ -156,6 +161,33 @@ def test_nonsense_in_a_link_is_told_and_clamped(lesson):
     assert "columns: 'many'" in said(page)
     assert "'colour' is no word of this page" in said(page)
     assert "row 5, input" in said(page)
+
+
+def test_the_teachers_page_has_every_exercise_and_opens_the_projector(lesson, here):
+    page = lesson({**DRAWN, "stop": "8", "seed": "5"})
+    found = here.ask(OneWeightQuestion(spec=SMALL, matrix=Matrix(source="drawn", seed=5)), place="").answer
+    for question, answer in lesson_findings.one_weight_exercises(found):
+        assert question in said(page)
+        assert answer in said(page)
+    assert "drawn with seed 5" in said(page)
+    addresses = [dict(parse_qsl(urlsplit(item.proto.url).query)) for item in page.get("link_button")]
+    assert addresses == [{"stop": str(stop), "present": "true", **DRAWN, "seed": "5"} for stop in range(1, lesson_words.TEACHER)]
+    page.button(key="learn_open_2").click().run()
+    assert link(page) == {**DRAWN, "stop": "2", "seed": "5"}
+
+
+def test_the_slips_are_what_the_page_says_of_them_on_several_layers(here):
+    """Slip 1 leaves the columns, slip 2 is worse than no update: on windows and on whole layers of the demo model."""
+    for layer in ("model.layers.0.self_attn.q_proj", "model.layers.2.self_attn.o_proj", "model.layers.5.mlp.up_proj"):
+        for share in (0.1, 0.3, 0.6):
+            for found in here.ask(FormulasQuestion(spec=SMALL, matrix=Matrix(layer=layer), sparsity=share), place="").answer:
+                none, right, part, hessian = found.loss
+                assert found.left[1] == 0
+                assert found.left[2] > 0.005
+                assert found.left[3] < 1e-9
+                assert right <= none < hessian
+                assert right < part
+                assert "worse than no update at all" in lesson_findings.formulas_finding(found)
 
 
 def test_words_of_a_lesson_read_back():
