@@ -5,6 +5,7 @@ from app.ui import address, layout, listing
 address.leave()
 listing.follow()
 layout.begin("What is going on, what have I done?")
+layout.link_notes(address.strangers(), on_dismiss=address.dismiss)
 page = listing.choose()
 listing.draw_dialog()
 if page.records:

@@ -92,11 +92,10 @@ def add_choice(figure: go.Figure, spec: RunSpec, sparsity: float, perplexity: fl
         marker={"symbol": "circle-open", "size": 17, "color": mark.color, "line": {"width": 3, "color": mark.color}},
         hovertemplate=f"<b>{label}</b><br>{describe(spec)}<br>perplexity {numbers.perplexity(perplexity)} at "
                       f"{numbers.percent(sparsity)}<extra></extra>"))
-    said = {"x": at, "y": perplexity, "text": numbers.perplexity(perplexity), "showarrow": False, "yshift": 18,
-                "font": {"color": INKS[theme].text, "size": 13}}
-    if figure["layout"]["yaxis"]["type"] == "log":
-        said["y"] = math.log10(perplexity)
-    figure.add_annotation(**said)
+    figure.add_annotation(
+        x=at, y=math.log10(perplexity) if figure["layout"]["yaxis"]["type"] == "log" else perplexity, text=numbers.perplexity(perplexity),
+        showarrow=True, arrowhead=0, arrowwidth=1, arrowcolor=INKS[theme].faint, standoff=9, ax=-34, ay=-44,  # curves rise to the right
+        bgcolor=INKS[theme].paper, font={"color": INKS[theme].text, "size": 13})
 
 
 def edge_of(series: Sequence[Series], dense: Evaluated, also: Sequence[float] = ()) -> float:

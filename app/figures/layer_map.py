@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 
 from app.figures import numbers
 from app.figures.layer_errors import hover_of, short_modules
-from app.figures.style import INKS, MAGNITUDES, Theme, log_axis, template
+from app.figures.style import INKS, MAGNITUDES, Theme, log_axis, readable, template
 from core.records import LayerRecord
 
 Measure = Literal["error", "gap", "sparsity"]
@@ -45,6 +45,8 @@ def layer_map(layers: Sequence[LayerRecord], *, measure: Measure = "error", chos
     few = len(blocks) <= _TEXT_UP_TO
     figure = go.Figure(layout={"template": template(theme), "height": height, "margin": {"l": 8, "r": 8, "t": 36, "b": 8}})
     figure.add_trace(_heatmap(cells, blocks, measure, few=few, theme=theme))
+    if few:
+        _write(figure, cells, blocks, measure, theme)
     figure.add_trace(go.Scatter(
         x=[layer.block for layer in layers], y=[modules.index(layer.module) for layer in layers], mode="markers",
         customdata=[layer.name for layer in layers], text=[hover_of(layer, calibration) for layer in layers],
@@ -66,15 +68,27 @@ def layer_map(layers: Sequence[LayerRecord], *, measure: Measure = "error", chos
 
 def _heatmap(cells: np.ndarray, blocks: Sequence[int], measure: Measure, *, few: bool, theme: Theme) -> go.Heatmap:
     shown, bar = _scaled(cells, measure)
-    words = [["" if math.isnan(value) else _word(value, measure) for value in row] for row in cells.tolist()]
+    shown, low, high = _bounded(shown)
+    return go.Heatmap(
+        x=list(blocks), y=list(range(len(cells))), z=shown, zmin=low, zmax=high, colorscale=MAGNITUDES[theme], hoverinfo="skip",
+        xgap=3 if few else 1, ygap=3 if few else 1, showscale=not few, colorbar={"thickness": 10, "outlinewidth": 0, **bar})
+
+
+def _bounded(shown: np.ndarray) -> tuple[np.ndarray, float, float]:
+    """The values, infinite ones at the upper end, with the ends of their scale."""
     finite = shown[np.isfinite(shown)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
-    return go.Heatmap(
-        x=list(blocks), y=list(range(len(cells))), z=np.where(np.isposinf(shown), high, shown),
-        zmin=low, zmax=high if high > low else low + 1,
-        colorscale=MAGNITUDES[theme],
-        hoverinfo="skip", xgap=3 if few else 1, ygap=3 if few else 1, text=words if few else None, texttemplate="%{text}" if few else None,
-        textfont={"size": 13}, showscale=not few, colorbar={"thickness": 10, "outlinewidth": 0, **bar})
+    return np.where(np.isposinf(shown), high, shown), low, high if high > low else low + 1
+
+
+def _write(figure: go.Figure, cells: np.ndarray, blocks: Sequence[int], measure: Measure, theme: Theme) -> None:
+    """Each cell's number, in black or white: Plotly's own choice of grey is hard to read on the colours in the middle."""
+    shown, low, high = _bounded(_scaled(cells, measure)[0])
+    for (row, column), value in np.ndenumerate(cells):
+        if not math.isnan(value):
+            share = (float(shown[row, column]) - low) / (high - low)
+            figure.add_annotation(x=blocks[column], y=row, text=_word(value, measure), showarrow=False,
+                                  font={"size": 13, "color": readable(MAGNITUDES[theme], share)})
 
 
 def _scaled(cells: np.ndarray, measure: Measure) -> tuple[np.ndarray, dict[str, object]]:

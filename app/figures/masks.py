@@ -109,8 +109,6 @@ def _overview(shape: tuple[int, int], share: str, theme: Theme, height: int) -> 
     figure.update_yaxes(showgrid=False, range=[shape[0] - 0.5, -0.5], row=2)
     figure.update_xaxes(title={"text": "input column"}, tickformat="d", row=2, col=1)
     figure.update_yaxes(title={"text": "output row"}, tickformat="d", row=2, col=1)
-    figure.update_yaxes(rangemode="tozero", ticksuffix=" %", nticks=3, showgrid=True, row=1, col=1)
-    figure.update_xaxes(rangemode="tozero", ticksuffix=" %", nticks=3, tickangle=0, showgrid=True, row=2, col=2)
     return figure
 
 
@@ -121,6 +119,11 @@ def _add_margins(figure: go.Figure, lines: Sequence[tuple[Array, Array, str, str
                                     "<extra></extra>", **style), row=1, col=1)
         figure.add_trace(go.Scatter(x=100 * rows, y=np.arange(len(rows)), hovertemplate=f"row %{{y}}: %{{x:.1f}} % {name}<extra></extra>",
                                     **style), row=2, col=2)
+    most = 100 * max((float(share.max(initial=0.0)) for row, column, *_ in lines for share in (row, column)), default=0.0)
+    step = next(step for step in (1, 2, 5, 10, 20, 25, 50, 100) if 2 * step > most or step == 100)
+    scale = {"range": [0, max(1.08 * most, 1.08 * step)], "tickvals": [step], "ticktext": [f"{step} %"], "showgrid": True}  # 0 is the edge
+    figure.update_yaxes(**scale, row=1, col=1)
+    figure.update_xaxes(**scale, tickangle=0, row=2, col=2)
 
 
 def _add_outliers(figure: go.Figure, dense_rows: Array, shape: tuple[int, int], height: int) -> None:

@@ -8,13 +8,12 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.figures import numbers
-from app.figures.style import INKS, OUTLIER_ROWS, Theme, log_axis, template
+from app.figures.style import CIVIDIS, INKS, OUTLIER_ROWS, Theme, log_axis, readable, template
 from core.outlier_records import EnergyShare, LayerRows
 
 LEFT = 62  # pixels left of the axis of rows: the slider below begins where the axis does
 RIGHT = 14
 _WRITTEN = 12  # up to so many blocks there is room for numbers in the cells
-_BRIGHT = 0.45  # from here on black is easier to read on the colours of cividis than white
 
 
 def energy_map(shares: Sequence[EnergyShare], chosen: str, *, theme: Theme = "light", height: int = 260) -> go.Figure:
@@ -29,7 +28,7 @@ def energy_map(shares: Sequence[EnergyShare], chosen: str, *, theme: Theme = "li
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     figure = go.Figure(layout={"template": template(theme), "height": height, "margin": {"l": 8, "r": 8, "t": 6, "b": 8}})
     figure.add_trace(go.Heatmap(
-        z=100 * values, x=blocks, y=labels, colorscale="Cividis", zmin=100 * low, zmax=max(100 * high, 100 * low + 1),
+        z=100 * values, x=blocks, y=labels, colorscale=CIVIDIS, zmin=100 * low, zmax=max(100 * high, 100 * low + 1),
         xgap=1, ygap=1, hoverinfo="skip", colorbar={"title": {"text": "%"}, "thickness": 10, "outlinewidth": 0, "tickfont": {"size": 12}}))
     figure.add_trace(go.Scatter(
         x=[item.block for item in shares], y=[labels[modules.index(item.module)] for item in shares], mode="markers",
@@ -38,9 +37,9 @@ def energy_map(shares: Sequence[EnergyShare], chosen: str, *, theme: Theme = "li
               f"{numbers.percent(item.share)} of the layer's energy<br>click: this layer" for item in shares],
         hovertemplate="%{text}<extra></extra>", selected={"marker": {"opacity": 0}}, unselected={"marker": {"opacity": 0}}))
     for item in shares if len(blocks) <= _WRITTEN else ():
-        bright = item.share > low + _BRIGHT * (high - low)
+        color = readable(CIVIDIS, (item.share - low) / (high - low) if high > low else 0.0)
         figure.add_annotation(x=item.block, y=labels[modules.index(item.module)], text=f"{100 * item.share:.0f}", showarrow=False,
-                              font={"size": 12, "color": "#000000" if bright else "#FFFFFF"})
+                              font={"size": 12, "color": color})
     here = next((item for item in shares if item.name == chosen), None)
     if here is not None:
         across, up = blocks.index(here.block), modules.index(here.module)

@@ -23,6 +23,7 @@ MAGNITUDES: dict[Theme, list[str]] = {  # from the page's own colour to what sta
     "light": ["#F1EEE3", "#BDD0D3", "#7FAABA", "#447F99", "#1F5673", "#0B3049"],
     "dark": ["#23292E", "#2A4A5B", "#35708A", "#5898B2", "#97C4D5", "#E6F3F7"],
 }
+CIVIDIS = ["#00224E", "#123570", "#3B496C", "#575D6D", "#707173", "#8A8678", "#A59C74", "#C3B369", "#E1CC55", "#FEE838"]
 OPTIMUM = "best possible for the same mask"
 
 
@@ -150,6 +151,16 @@ def _tick(value: float) -> str:
         return f"{value:.6f}".rstrip("0").rstrip(".")
     mantissa, _, power = f"{value:.0e}".partition("e")
     return f"{mantissa}·10<sup>−{abs(int(power))}</sup>"
+
+
+def readable(colors: Sequence[str], share: float) -> str:
+    """Black or white, whichever has the greater contrast ratio (WCAG) on the colour at `share`, 0 to 1, of a scale of `#rrggbb`."""
+    place = min(max(share, 0.0), 1.0) * (len(colors) - 1)
+    before, after = colors[math.floor(place)], colors[math.ceil(place)]
+    mixed = (int(before[at : at + 2], 16) * (1 - place % 1) + int(after[at : at + 2], 16) * (place % 1) for at in (1, 3, 5))
+    red, green, blue = (part / 255 / 12.92 if part <= 10 else ((part / 255 + 0.055) / 1.055) ** 2.4 for part in mixed)
+    light = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    return "#000000" if (light + 0.05) ** 2 > 1.05 * 0.05 else "#FFFFFF"
 
 
 def chart_config(name: str) -> dict[str, Any]:

@@ -60,7 +60,19 @@ def _others(page: str) -> dict[str, dict[str, str]]:
 
 def leave() -> None:
     """For pages without the controls of a run: the next visit to one that has them is a new arrival."""
+    if state.recall("page", ""):
+        state.forget("notes")
     state.remember("page", "")
+
+
+def strangers() -> tuple[str, ...]:
+    """For pages whose link has no words: what to tell of those that somebody gave it. They leave the link."""
+    words = list(st.query_params)
+    if words:
+        st.query_params.clear()
+        state.remember("notes", tuple(f"{link.shortened(name)} means nothing here: this page's link has no words. It is left out."
+                                      for name in words))
+    return state.recall("notes", ())
 
 
 def write(spec: RunSpec | None, run: str | None = None) -> None:
@@ -94,8 +106,8 @@ def _open(words: dict[str, str]) -> tuple[str, ...]:
     elif key is not None:
         record = resources.store().record(key)
         if record is None:
-            notes = (f"Run {key[:8]} is not in this store: it was deleted, or made on another machine. Its settings are kept; "
-                     "press Run to compute it here.", *notes)
+            kept = " The settings of the link are kept: Run on the Explore page computes it here." if words else ""
+            notes = (f"Run {key[:8]} is not in this store: it was deleted, or made on another machine.{kept} {resources.at_hand()}", *notes)
         else:
             state.remember("opened", key)
             spec, notes = record.spec, ()

@@ -101,9 +101,10 @@ def _draw_chart(name: str, readings: tuple[Reading, ...], alpha: float, what: st
     show = numbers.perplexity if name == "model" else numbers.error
     finding = outlier_findings.effect_finding(readings, alpha, what, show)
     title = "perplexity" if name == "model" else "layer error"
+    axis = "perplexity, preview" if name == "model" else "relative error"
     layout.sentence(finding or f"What α does to {what}: being computed …")
     st.plotly_chart(
-        alpha_effect(readings, alpha, title=title, show=_percent if change else show, labels=_labels(spec), change=change,
+        alpha_effect(readings, alpha, title=axis, show=_percent if change else show, labels=_labels(spec), change=change,
                      protocol=protocol, waiting=first, theme=layout.theme(), height=height),
         theme=None, key=f"alpha-{name}", config=chart_config(f"{title}-over-alpha"), alt=finding or f"{title} over α")
 

@@ -32,6 +32,8 @@ def draw_pair(draw_layers: Callable[[], None], spec: RunSpec, *, dense: Evaluate
             draw_layers()
         with right:
             figure = sparsity_curves(series_of(points, counted), dense, theme=layout.theme(), height=height)
+            figure.update_layout(margin={"t": 92}, title={
+                "text": "Where it stands: perplexity", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 6, "l": 2}})
             add_choice(figure, spec, sparsity, perplexity, theme=layout.theme(), label=name)
             st.plotly_chart(figure, theme=None, key=f"beside-{key}", config=chart_config("perplexity-against-sparsity"),
                             alt=f"Perplexity against counted sparsity. {findings.describe(spec)}: "

@@ -111,9 +111,7 @@ def _find(word: str) -> RunResult | str:
         return result
     if record is not None and record.state != "finished":
         return f"Run {word[:8]} is {record.state}: it can be compared when it is finished."
-    count = store.count(("finished",))
-    there = f"{count} finished {'run is' if count == 1 else 'runs are'} here, and {len(resources.shipped())} shipped ones."
-    return f"Run {word[:8]} is not in this store: it was deleted, or made on another machine. {there}"
+    return f"Run {word[:8]} is not in this store: it was deleted, or made on another machine. {resources.at_hand()}"
 
 
 def _split(text: str) -> tuple[str, ...]:

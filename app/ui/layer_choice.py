@@ -10,7 +10,6 @@ import streamlit as st
 from app.link import shortened
 from app.questions.preview import LayersQuestion, PreviewQuestion
 from app.ui import address, asking, state, view
-from core.errors import BadInput
 from core.records import LayerRecord
 from core.spec import Magnitude, RunSpec, Unstructured
 
@@ -67,12 +66,17 @@ def wanted(found: Collection[str]) -> str:
     """The layer that the link or this tab asks for; empty if none, or one that this model does not have, which is told."""
     word = address.word(_WORD)
     if word and word not in found:
-        some = ", ".join(list(found)[:3])
-        error = BadInput(_WORD, word, f"this model's {len(found)} layers: {some}, …", "")
-        address.refuse(_WORD, f"{_WORD}: {shortened(error.value)} cannot be used. Allowed: {error.allowed}. Used instead: the worst layer.")
+        refuse(word, found, "the worst layer")
         word = ""
     layer = word or state.recall("layer", "")
     return layer if layer in found else ""
+
+
+def refuse(word: str, found: Collection[str], instead: str) -> None:
+    """Tell of a layer that this model does not have, and which there are."""
+    some = ", ".join(list(found)[:3])
+    address.refuse(_WORD, f"{_WORD}: {shortened(word)} cannot be used. Allowed: this model's {len(found)} layers: {some}, …. "
+                          f"Used instead: {instead}.")
 
 
 def settle(layer: str, worst: str) -> None:

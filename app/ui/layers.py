@@ -41,10 +41,13 @@ def draw(spec: RunSpec) -> None:
                         "how much its mask costs at best, and how much the method adds to that.")
         return
     layer = layer_choice.wanted(found)
-    present = asking.ask(LayerQuestion(spec=spec, layer=layer), "layer") if layer else None
-    settled = _settled(spec)
+    asked = st.container(gap=None)  # what looks again takes no room: the page does not move when the answers are there
+    with asked:
+        present = asking.ask(LayerQuestion(spec=spec, layer=layer), "layer") if layer else None
+        settled = _settled(spec)
     base = layer_choice.same_layers(spec).model_copy(update={"pattern": spec.pattern})
-    quick = _others(base, layer, ("quick",), settled=settled) if layer else []
+    with asked:
+        quick = _others(base, layer, ("quick",), settled=settled) if layer else []
     if known is None:
         known = _preview(spec, settled=settled)
     worst = layer_choice.worst_of(known)
@@ -52,12 +55,14 @@ def draw(spec: RunSpec) -> None:
         if not worst:
             return
         layer = worst
-        present = asking.ask(LayerQuestion(spec=spec, layer=layer), "layer")
-        quick = _others(base, layer, ("quick",), settled=settled)
+        with asked:
+            present = asking.ask(LayerQuestion(spec=spec, layer=layer), "layer")
+            quick = _others(base, layer, ("quick",), settled=settled)
     assert present is not None
     layer_choice.settle(layer, worst if known and known.fits else "")
     record: LayerRecord | None = present.answer if present.answer is not None and present.answer.name == layer else None
-    others = [*quick, *_others(base, layer, _SLOWER, settled=settled)]
+    with asked:
+        others = [*quick, *_others(base, layer, _SLOWER, settled=settled)]
     bars = _bars(spec, layer, record, present.fits, others)
     layout.heading(findings.describe(spec), findings.describe_rest(spec), known.origin if known else "")
     said = " ".join(filter(None, (map_finding(known.layers) if known and known.fits else "", layer_finding(bars))))

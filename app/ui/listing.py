@@ -12,9 +12,10 @@ from pathlib import Path
 import streamlit as st
 
 from app.figures import findings, numbers
-from app.ui import activity, layout, resources, state
+from app.ui import activity, layout, planned, resources, state
 from app.ui.compared import MOST
 from cache.records import ACTIVE, RunRecord
+from core.spec import RunSpec
 
 PAGE = 25
 FILTERS: dict[str, tuple[str, ...] | None] = {
@@ -61,10 +62,17 @@ def draw_list(page: Page) -> None:
 
 def draw_empty() -> None:
     """No run at all, or none of this state."""
-    layout.heading("No runs to show")
+    if resources.store().count():
+        layout.heading("No run is in this state")
+        layout.sentence("All runs are under All.")
+        return
+    layout.heading("No runs yet")
     layout.sentence("Here you will find every run that was asked for: what is waiting and at which place, what is being computed "
                     "and how far it is, what is finished with its perplexity, and what failed with its reason.")
-    st.page_link(EXPLORE, label="Choose a pruning on the Explore page")
+    demo = RunSpec()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(f"Run the example: {findings.describe(demo)}", key="run_demo", on_click=planned.start_demo, args=(demo,))
+        st.page_link(EXPLORE, label="or choose another on the Explore page")
 
 
 def draw_dialog() -> None:

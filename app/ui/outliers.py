@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from app.figures import numbers, outlier_findings, outliers
 from app.figures.style import chart_config
 from app.questions.outliers import EnergySharesQuestion, LayerRowsQuestion
-from app.ui import address, alpha_effect, asking, layout, state
+from app.ui import address, alpha_effect, asking, layer_choice, layout, state
 from app.ui.takeaway import take_away
 from cache.keys import PRUNING
 from core.alphas import alpha_for, row_choices, with_alpha
@@ -63,8 +63,7 @@ def _chosen(shares: Sequence[EnergyShare]) -> str:
         return word
     usual = max(shares, key=lambda item: item.share).name
     if word:
-        layout.note(f"layer: {word[:80]!r} is no layer of this model. Allowed: one of its {len(names)} layers, such as {names[0]}. "
-                    f"Shown is {usual}.", tone="bad")
+        layer_choice.refuse(word, names, usual)
     return usual
 
 

@@ -54,6 +54,12 @@ def dense(spec: RunSpec) -> Evaluated | None:
     return store().dense(key) or next(shipped, None)
 
 
+def at_hand() -> str:
+    """What there is instead of a run that is not there."""
+    count = store().count(("finished",))
+    return f"{count} finished {'run is' if count == 1 else 'runs are'} here, on the Runs page, and {len(shipped())} shipped ones."
+
+
 @st.cache_data(ttl=20, show_spinner=False)
 def models() -> tuple[ModelSource, ...]:
     """The models at hand: the demo, folders, hub snapshots in the local cache."""

@@ -5,12 +5,13 @@ import math
 
 import numpy as np
 import pytest
+from PIL import ImageColor
 
 from app.figures import layer_parts
 from app.figures.layer_findings import layer_finding, map_finding
 from app.figures.layer_map import MEASURES, layer_map
 from app.figures.method_bars import Bar, method_bars
-from app.figures.style import METHOD_MARKS, OUTLIER_ROWS
+from app.figures.style import MAGNITUDES, METHOD_MARKS, OUTLIER_ROWS, readable
 from app.questions.layers import Bins, Parts, Weights
 from core.records import LayerRecord
 
@@ -49,6 +50,18 @@ def test_the_map_has_a_cell_and_a_point_for_every_layer(theme, measure, blocks):
     (frame,) = figure.layout.shapes
     assert (frame.x0 + frame.x1) / 2 == found[-1].block
     json.loads(figure.to_json())
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_numbers_of_a_map_can_be_read_on_their_colours(theme):
+    assert {note.text for note in layer_map(layers(5), theme=theme).layout.annotations} >= {"0.00100", "0.00400"}
+    for step in range(51):
+        above, below = (np.array(ImageColor.getrgb(MAGNITUDES[theme][place])) for place in (math.ceil(step / 10), step // 10))
+        red, green, blue = below + (above - below) * (step % 10 / 10)
+        under = sum(share * ((part / 255 + 0.055) / 1.055) ** 2.4 for share, part in zip((0.2126, 0.7152, 0.0722), (red, green, blue),
+                                                                                        strict=True))
+        over = 1.0 if readable(MAGNITUDES[theme], step / 50) == "#FFFFFF" else 0.0
+        assert (max(under, over) + 0.05) / (min(under, over) + 0.05) >= 4.5, "WCAG AA"
 
 
 def test_a_map_of_odd_layers_has_holes_and_survives_zeros_and_infinity():

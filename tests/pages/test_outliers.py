@@ -83,8 +83,8 @@ def test_choosing_another_layer_changes_the_link(look):
 
 def test_a_layer_that_is_not_there_is_told_and_another_shown(look):
     page = look(method="magnitude", layer="<b>nowhere</b>")
-    assert "'<b>nowhere</b>' is no layer of this model" in said(page)
-    assert "one of its 42 layers" in said(page)
+    assert "layer: '<b>nowhere</b>' cannot be used. Allowed: this model's 42 layers: model.layers.0.self_attn.q_proj" in said(page)
+    assert "layer" not in link(page)
     assert len(charts(page)) >= 4
 
 

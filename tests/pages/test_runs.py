@@ -91,3 +91,14 @@ def test_five_hundred_runs_are_paged(visit, store):
     pages = page.get("pagination")[0]
     pages.set_value(20).run()
     assert "seed 499<" in rows(page)[-1]
+
+
+def test_words_in_its_link_are_told_and_leave_it(visit):
+    page = visit("runs")
+    assert "Not everything" not in said(page)
+    page.query_params["run"] = "zzz"
+    page.run()
+    assert "'run' means nothing here" in said(page)
+    assert link(page) == {}
+    page.button(key="dismiss").click().run()
+    assert "Not everything" not in said(page)
