@@ -97,7 +97,8 @@ def formula_panels(found: Formulas, *, theme: Theme = "light", height: int = 420
     _, rows, columns = found.after.shape
     gone = np.broadcast_to(found.gone, (rows, columns))
     limit = 2 * float(np.abs(found.weight).max())
-    figure = bare(theme, height, margin={"l": 8, "r": 8, "t": 26, "b": 8})
+    traces: list[Any] = []
+    layout: dict[str, Any] = {"annotations": [], "shapes": []}  # set once at the end: Plotly checks all of it each time
     for place, name in enumerate(("right", "part", "hessian")):
         axis = "" if place == 0 else str(place + 1)
         where: dict[str, Any] = {"xaxis": f"x{axis}", "yaxis": f"y{axis}"}
@@ -105,22 +106,21 @@ def formula_panels(found: Formulas, *, theme: Theme = "light", height: int = 420
         left = float(found.left[index])
         if left < 1e-9:
             change = np.where(gone, np.nan, found.after[index] - found.weight)
-            figure.add_trace(cells(change, theme, limit=limit, **where))
-            figure.add_trace(removed(gone, theme, **where))
+            traces += [cells(change, theme, limit=limit, **where), removed(gone, theme, **where)]
         else:
             change = np.where(gone, found.after[index], found.after[index] - found.weight)
-            figure.add_trace(cells(change, theme, limit=limit, **where))
+            traces.append(cells(change, theme, limit=limit, **where))
         x, y = matrix_axes(rows, columns)
         bottom, top = 1 - (place + 1) / 3 + 0.045, 1 - place / 3 - 0.055
-        figure.update_layout({f"xaxis{axis}": {**x, "anchor": f"y{axis}", "showticklabels": place == 2},
-                              f"yaxis{axis}": {**y, "anchor": f"x{axis}", "domain": [bottom, top], "showticklabels": False}})
+        last = place == 2
+        layout[f"xaxis{axis}"] = {**x, "anchor": f"y{axis}", "showticklabels": last, "title": {"text": "input j" if last else ""}}
+        layout[f"yaxis{axis}"] = {**y, "anchor": f"x{axis}", "domain": [bottom, top], "showticklabels": False}
         if left >= 1e-9:
-            for column in np.flatnonzero(found.gone).tolist():
-                figure.add_shape(ring(0, column, theme, xref=f"x{axis}", yref=f"y{axis}") | {"y1": rows - 0.5})
+            layout["shapes"] += [ring(0, column, theme, xref=f"x{axis}", yref=f"y{axis}") | {"y1": rows - 0.5}
+                                 for column in np.flatnonzero(found.gone).tolist()]
         broken = f"the columns are not gone, {numbers.share(left)} of their size is left" if left >= 1e-9 else "the columns are gone"
-        figure.add_annotation(panel_title(f"<b>{FORMULA_NAMES[name]}</b>: {broken}", 0, top, theme, size=13))
-    figure.update_layout(xaxis3={"title": {"text": "input j"}})
-    return figure
+        layout["annotations"].append(panel_title(f"<b>{FORMULA_NAMES[name]}</b>: {broken}", 0, top, theme, size=13))
+    return bare(theme, height, margin={"l": 8, "r": 8, "t": 26, "b": 8}, **layout).add_traces(traces)
 
 
 def formula_losses(found: Formulas, *, theme: Theme = "light", height: int = 210) -> go.Figure:

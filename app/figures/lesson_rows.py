@@ -21,8 +21,10 @@ def strong_rows(found: StrongRow, count: int, *, theme: Theme = "light", height:
     """Left all rows are pruned, right `count` stay dense. Above what is left of W; below v_j, the strong rows' part in the accent."""
     rows, columns = found.before.shape
     strong = found.kept[count] if count else found.shares == found.shares.max()
-    figure = bare(theme, height, barmode="stack", margin={"l": 8, "r": 8, "t": 26, "b": 8},
-                  legend={"orientation": "h", "yanchor": "top", "y": 0.47, "x": 1, "xanchor": "right", "traceorder": "normal"})
+    traces: list[Any] = []
+    layout: dict[str, Any] = {  # set once at the end: Plotly checks all of it each time
+        "barmode": "stack", "margin": {"l": 8, "r": 8, "t": 26, "b": 8}, "annotations": [], "shapes": [],
+        "legend": {"orientation": "h", "yanchor": "top", "y": 0.47, "x": 1, "xanchor": "right", "traceorder": "normal"}}
     x, y = matrix_axes(rows, columns)
     limit = float(np.median(np.abs(found.before).max(1)))
     for side, (at, title) in enumerate(zip((0, count), _titles(count), strict=True)):
@@ -31,26 +33,25 @@ def strong_rows(found: StrongRow, count: int, *, theme: Theme = "light", height:
         below: dict[str, Any] = {"xaxis": f"x{lower}", "yaxis": f"y{lower}"}
         kept = found.kept[at]
         pruned = (found.weight[at] == 0) & (found.before != 0)
-        figure.add_trace(cells(found.weight[at], theme, limit=limit, hover=_hovers(found, at), **above))
-        figure.add_trace(removed(pruned, theme, **above))
-        top = _votes(figure, found, kept, strong, theme, named=side == 0, **below)
+        top = float(found.parts[~kept].sum(0).max(initial=0.0))
         goes = np.flatnonzero(pruned.any(0))
-        figure.add_trace(go.Scatter(x=goes, y=np.full(goes.size, 0.06 * top), mode="markers", cliponaxis=False, hoverinfo="skip",
-                                    marker={"symbol": "x", "size": 10, "color": INKS[theme].text}, showlegend=False, **below))
-        for row in kept.nonzero()[0].tolist():
-            figure.add_shape({"type": "rect", "x0": -0.5, "x1": columns - 0.5, "y0": row - 0.5, "y1": row + 0.5, "xref": f"x{upper}",
-                              "yref": f"y{upper}", "line": {"color": OUTLIER_ROWS, "width": 3}})
+        traces += [cells(found.weight[at], theme, limit=limit, hover=_hovers(found, at), **above), removed(pruned, theme, **above),
+                   *_votes(found, kept, strong, theme, named=side == 0, **below),
+                   go.Scatter(x=goes, y=np.full(goes.size, 0.06 * top), mode="markers", cliponaxis=False, hoverinfo="skip",
+                              marker={"symbol": "x", "size": 10, "color": INKS[theme].text}, showlegend=False, **below)]
+        layout["shapes"] += [{"type": "rect", "x0": -0.5, "x1": columns - 0.5, "y0": row - 0.5, "y1": row + 0.5, "xref": f"x{upper}",
+                              "yref": f"y{upper}", "line": {"color": OUTLIER_ROWS, "width": 3}} for row in kept.nonzero()[0].tolist()]
         left = _SIDES[side]
         domain = [left, left + _WIDE]
-        figure.update_layout({
+        layout |= {
             f"xaxis{upper}": {**x, "domain": domain, "anchor": f"y{upper}", "showticklabels": False},
             f"yaxis{upper}": {**y, "domain": [0.53, 1], "anchor": f"x{upper}", "dtick": None, "tickvals": list(range(rows)),
                               "ticktext": [_row_name(found, row) for row in range(rows)], "tickfont": {"size": 12 if rows <= 7 else 10}},
             f"xaxis{lower}": {**x, "domain": domain, "anchor": f"y{lower}", "title": {"text": "input j; × goes"}},
             f"yaxis{lower}": {"domain": [0, 0.36], "anchor": f"x{lower}", "range": [0, 1.08 * (top or 1.0)], "nticks": 3,
-                              "exponentformat": "power", "title": {"text": "v<sub>j</sub>"}}})
-        figure.add_annotation(panel_title(title, left, 1.0, theme))
-    return figure
+                              "exponentformat": "power", "title": {"text": "v<sub>j</sub>"}}}
+        layout["annotations"].append(panel_title(title, left, 1.0, theme))
+    return bare(theme, height, **layout).add_traces(traces)
 
 
 def _titles(count: int) -> tuple[str, str]:
@@ -62,15 +63,16 @@ def _row_name(found: StrongRow, row: int) -> str:
     return f"{row}: {100 * found.shares[row]:.0f} %"
 
 
-def _votes(figure: go.Figure, found: StrongRow, kept: np.ndarray, strong: np.ndarray, theme: Theme, *, named: bool, **where: Any) -> float:
-    """The bars of v_j over the rows that are pruned, the strong rows' part in the accent; returns the tallest."""
+def _votes(found: StrongRow, kept: np.ndarray, strong: np.ndarray, theme: Theme, *, named: bool, **where: Any) -> list[go.Bar]:
+    """The bars of v_j over the rows that are pruned, the strong rows' part in the accent."""
+    bars: list[go.Bar] = []
     for chosen, color, name in ((~strong, INKS[theme].faint, "v<sub>j</sub> from the other rows"),
                                 (strong, OUTLIER_ROWS, "from the strongest")):
         part = found.parts[chosen & ~kept].sum(0)
-        figure.add_trace(go.Bar(x=np.arange(len(part)), y=part, name=name, showlegend=named, marker={"color": color, "line": {"width": 0}},
-                                text=[f"input {j}: {numbers.error(value)} {name}" for j, value in enumerate(part)], textposition="none",
-                                hovertemplate="%{text}<extra></extra>", **where))
-    return float(found.parts[~kept].sum(0).max(initial=0.0))
+        bars.append(go.Bar(x=np.arange(len(part)), y=part, name=name, showlegend=named, marker={"color": color, "line": {"width": 0}},
+                           text=[f"input {j}: {numbers.error(value)} {name}" for j, value in enumerate(part)], textposition="none",
+                           hovertemplate="%{text}<extra></extra>", **where))
+    return bars
 
 
 def _hovers(found: StrongRow, at: int) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
 
@@ -32,28 +34,28 @@ def step_panels(found: Stepped, at: dict[str, int], *, theme: Theme = "light", h
     rows, columns = found.weight.shape
     limit = max(float(np.abs(np.where(one.pruned, 0, one.weight - found.weight)).max()) for one in found.recordings)
     count = len(found.recordings)
-    figure = bare(theme, height, margin={"l": 8, "r": 8, "t": 26, "b": 8})
+    traces: list[Any] = []
+    layout: dict[str, Any] = {"annotations": []}  # set once at the end: Plotly checks all of it each time
     for place, one in enumerate(found.recordings):
         axis = "" if place == 0 else str(place + 1)
         where = {"xaxis": f"x{axis}", "yaxis": f"y{axis}"}
         state = at[one.method]
         change = np.where(one.pruned[state], np.nan, one.weight[state] - found.weight)
-        figure.add_trace(cells(change, theme, limit=limit or 1.0, hover=_hovers(found, one, state), **where))
-        figure.add_trace(removed(one.pruned[state], theme, **where))
+        traces.append(cells(change, theme, limit=limit or 1.0, hover=_hovers(found, one, state), **where))
+        traces.append(removed(one.pruned[state], theme, **where))
         fresh = one.pruned[state] & ~one.pruned[max(state - 1, 0)]
         marks = np.argwhere(fresh)
-        figure.add_trace(go.Scatter(x=marks[:, 1], y=marks[:, 0], mode="text", text=["×"] * len(marks), hoverinfo="skip", showlegend=False,
-                                    textfont={"size": 17, "color": INKS[theme].paper}, **where))
+        traces.append(go.Scatter(x=marks[:, 1], y=marks[:, 0], mode="text", text=["×"] * len(marks), hoverinfo="skip", showlegend=False,
+                                 textfont={"size": 17, "color": INKS[theme].paper}, **where))
         x, y = matrix_axes(rows, columns)
         top = 1 - place / count
         bottom = 1 - (place + 1) / count + 0.02
-        figure.update_layout({f"xaxis{axis}": {**x, "anchor": f"y{axis}", "showticklabels": place == count - 1},
-                              f"yaxis{axis}": {**y, "anchor": f"x{axis}", "domain": [max(bottom, 0.0), top - 0.055],
-                                               "showticklabels": False}})
-        _frozen(figure, int(one.frozen[state]), rows, axis, theme)
-        figure.add_annotation(panel_title(_panel(found, one, state), 0, top - 0.055, theme, size=13))
-    figure.update_layout({f"xaxis{count}": {"title": {"text": "input j"}}})
-    return figure
+        last = place == count - 1
+        layout[f"xaxis{axis}"] = {**x, "anchor": f"y{axis}", "showticklabels": last, "title": {"text": "input j" if last else ""}}
+        layout[f"yaxis{axis}"] = {**y, "anchor": f"x{axis}", "domain": [max(bottom, 0.0), top - 0.055], "showticklabels": False}
+        traces += _frozen(int(one.frozen[state]), rows, axis, theme)
+        layout["annotations"].append(panel_title(_panel(found, one, state), 0, top - 0.055, theme, size=13))
+    return bare(theme, height, margin={"l": 8, "r": 8, "t": 26, "b": 8}, **layout).add_traces(traces)
 
 
 def loss_curves(found: Stepped, at: dict[str, int], *, theme: Theme = "light", height: int = 520) -> go.Figure:
@@ -87,11 +89,11 @@ def block_panel(found: Stepped, block: int, *, theme: Theme = "light", height: i
     figure.add_trace(cells(change[block - 1], theme, limit=limit))
     figure.add_trace(removed(found.mask, theme))
     x, y = matrix_axes(rows, columns)
-    figure.update_layout(xaxis={**x, "title": {"text": "input j"}}, yaxis={**y, "title": {"text": "row"}})
-    for start in range(block, columns, block):
-        figure.add_shape({"type": "line", "x0": start - 0.5, "x1": start - 0.5, "y0": -0.5, "y1": rows - 0.5,
-                          "line": {"color": PICKED[theme], "width": 1.5}})
-    figure.add_annotation(panel_title(f"B = {block}: how far the kept weights move; removed ones grey", 0, 1.0, theme))
+    title = f"B = {block}: how far the kept weights move; removed ones grey"
+    figure.update_layout(
+        xaxis={**x, "title": {"text": "input j"}}, yaxis={**y, "title": {"text": "row"}}, annotations=[panel_title(title, 0, 1.0, theme)],
+        shapes=[{"type": "line", "x0": start - 0.5, "x1": start - 0.5, "y0": -0.5, "y1": rows - 0.5,
+                 "line": {"color": PICKED[theme], "width": 1.5}} for start in range(block, columns, block)])
     return figure
 
 
@@ -124,14 +126,13 @@ def _panel(found: Stepped, one: Recording, state: int) -> str:
             f"{numbers.share(float(one.measured[state]) / found.energy)}")
 
 
-def _frozen(figure: go.Figure, count: int, rows: int, axis: str, theme: Theme) -> None:
+def _frozen(count: int, rows: int, axis: str, theme: Theme) -> list[go.Scatter]:
     """A hatched veil over the columns that can no longer move."""
-    if count:
-        ink = INKS[theme]
-        figure.add_trace(go.Scatter(
-            x=[-0.5, count - 0.5, count - 0.5, -0.5], y=[-0.5, -0.5, rows - 0.5, rows - 0.5], fill="toself", mode="lines", hoverinfo="skip",
-            line={"color": ink.faint, "width": 2}, showlegend=False, xaxis=f"x{axis}", yaxis=f"y{axis}",
-            fillpattern={"shape": "/", "size": 7, "solidity": 0.12, "fgcolor": ink.faint, "bgcolor": "rgba(0,0,0,0)"}))
+    ink = INKS[theme]
+    return [go.Scatter(
+        x=[-0.5, count - 0.5, count - 0.5, -0.5], y=[-0.5, -0.5, rows - 0.5, rows - 0.5], fill="toself", mode="lines", hoverinfo="skip",
+        line={"color": ink.faint, "width": 2}, showlegend=False, xaxis=f"x{axis}", yaxis=f"y{axis}",
+        fillpattern={"shape": "/", "size": 7, "solidity": 0.12, "fgcolor": ink.faint, "bgcolor": "rgba(0,0,0,0)"})] if count else []
 
 
 def _hovers(found: Stepped, one: Recording, state: int) -> np.ndarray:

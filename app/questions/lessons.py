@@ -104,7 +104,7 @@ class ConvergenceQuestion(Question):
 
     layer: str
     sparsity: float = Field(default=0.5, gt=0, lt=1)
-    iterations: int = Field(default=60, ge=1, le=500)
+    iterations: int = Field(default=40, ge=1, le=500)
 
     def answer(self, desk: Desk) -> Convergence:
         from core.convergence import convergence

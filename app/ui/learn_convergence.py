@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.figures import lesson_findings as say
 from app.figures.lesson_convergence import descent_curves
-from app.ui import layout, learn, lesson_questions
+from app.ui import asking, layout, learn, lesson_questions
 from app.ui.lesson_words import PRE, Lesson
 from app.ui.takeaway import take_away
 from core.records import DESCENTS, Convergence
@@ -37,20 +37,30 @@ damped error, which cannot be better.
 
 def draw(lesson: Lesson) -> None:
     """How fast is the optimum reached?"""
-    found: Convergence | None = learn.ask(lesson_questions.convergence(lesson), "convergence")
+    shown = asking.ask(lesson_questions.convergence(lesson), "learn-convergence")
+    found: Convergence | None = shown.answer if shown.fits else None
     with learn.beside(lesson, partial(_text, found)):
         with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="learn-convergence-controls"):
             learn.layer_box(lesson, width=260)
             st.slider("Sparsity p", 0.05, 0.95, key=f"{PRE}sparsity", step=0.05, format="percent", persist_state="session", width=150)
             st.segmented_control("Over", list(_OVER), key=f"{PRE}over", format_func=_OVER.__getitem__, required=True,
                                  persist_state="session", label_visibility="collapsed", width="content")
+        asking.tell(shown, "Computing this layer")
         if found is None:
+            _draw_old(lesson, shown.answer)
             return
         finding = say.convergence_finding(found, lesson.layer)
         layout.sentence(finding)
         learn.chart(descent_curves(found, over=lesson.over, theme=layout.theme()), "convergence", lesson, finding)
         take_away("learn-convergence", partial(_rows, found), (f"{lesson.layer}, Wanda's mask at p = {lesson.sparsity:g}",
                                                               f"optimum {found.optimum!r}, SparseGPT's sweep {found.sweep!r}"))
+
+
+def _draw_old(lesson: Lesson, before: Convergence | None) -> None:
+    """The curves of the layer or sparsity before, until the new ones are there: a large layer takes longer than a moment."""
+    if before is not None:
+        with st.container(key="old-answer-convergence"):
+            learn.chart(descent_curves(before, over=lesson.over, theme=layout.theme()), "convergence", lesson, "The answer before.")
 
 
 def _text(found: Convergence | None) -> None:
