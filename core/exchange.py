@@ -19,33 +19,55 @@ from torch import Tensor
 from core.linalg import cg_steps, cholesky
 from core.patterns import Entries, Groups
 from core.problem import LayerProblem
-from core.rows import exchange
+from core.rows import Exchanged, exchange
 
 _LEAST = 1e-4  # of a row's mean loss: what an exchange must gain
+_MARGINS = 8  # entries at most that a row lends or borrows
 _LEAST_COLUMNS = 1e-5  # of the layer's loss
 
 
 def exchange_entries(problem: LayerProblem, target: Entries | Groups, damping: float, weight: Tensor, residual: Tensor, pruned: Tensor, *,
-                     width: int, steps: int) -> None:
+                     width: int, patience: int, steps: int) -> None:
     """`steps` conjugate gradients after each block; weight [c, b], residual (W−Ŵ)H and pruned change in place.
 
-    Every row keeps its count, every group its n. c·b·width·(width/4 + 2·exchanges a row) multiply-adds; where b > width twice that,
-    2(1 + steps)·b/width products and, shared by layers with this input, 2·b/width times b³/3.
+    Every group keeps its n. Rows without groups lend each other entries after a block's first search (`_lend`), and every column is
+    searched twice. c·b·width·(width/4 + 5/4·exchanges a row) multiply-adds for each of the two; where b > width 2(1 + steps)·b/width
+    products and, shared by layers with this input, 2·b/width times b³/3.
     """
     hessian, unit = problem.hessian(damping), target.m if isinstance(target, Groups) else 1
+    m = unit if isinstance(target, Groups) else 0
     kept = 1 - (target.n / target.m if isinstance(target, Groups) else target.count / pruned.numel())
     blocks = problem.shared(("exchange", damping, unit, width, kept), lambda: _blocks(problem, hessian, unit, width, kept))
+    turns = [(block, False) for block in blocks]
+    if not m and patience:  # near ones, or the only one, lend; then there is another search
+        turns = [(block, at < max(1, len(blocks) // 2)) for at, block in enumerate(blocks * (2 if len(blocks) == 1 else 1))]
     least = _LEAST * float(((problem.working_weight - weight) * residual).sum()) / len(weight)
-    for block, system in blocks:
+    for (block, system), lends in turns:
         part, mask = weight[:, block], pruned[:, block]
         linear = torch.addmm(residual[:, block], part, system)
-        linear.masked_fill_(mask & problem.dead[block], 0)  # a dead input gains nothing by coming back
-        found, after = exchange(system, linear, mask, m=unit if isinstance(target, Groups) else 0, least=least)
-        found = torch.where((after != mask).any(1, keepdim=True), found, part)  # a row that exchanged nothing is as it was
+        done = exchange(system, linear, mask, barred=problem.dead[block], m=m, least=least, patience=patience, margins=_MARGINS * lends)
+        unchanged = (done.pruned == mask).all(1, keepdim=True)
+        found = torch.where(unchanged, part, done.solution)  # a row that exchanged nothing is as it was
+        after = _lend(done) if lends else done.pruned
+        found.masked_fill_(after, 0)
         residual.addmm_(found - part, hessian[block], alpha=-1)
         weight[:, block], pruned[:, block] = found, after
         if len(blocks) > 1:
             cg_steps(hessian, weight, residual, pruned, iterations=steps)
+
+
+def _lend(done: Exchanged) -> Tensor:
+    """The mask [c, B] after the entries that cost least have gone, and as many that gain most have come back, in other rows."""
+    costs, gains = done.costs.cummax(1).values, done.gains.cummin(1).values  # in the order in which a row lets them go or in
+    both = (gains[:, :1] > costs[:, :1]).expand_as(costs)  # such a row would lend and borrow, but the two depend on each other
+    costs, gains = costs.masked_fill(both, torch.inf).flatten(), gains.masked_fill(both, 0).flatten()
+    cheapest, best = costs.sort(stable=True), gains.sort(stable=True, descending=True)
+    count = int((best.values > cheapest.values).sum())
+    mask, width = done.pruned.clone(), done.costs.shape[1]
+    for entries, order, gone in ((done.going, cheapest.indices, True), (done.coming, best.indices, False)):
+        chosen = order[:count]
+        mask[chosen // width, entries.flatten()[chosen]] = gone
+    return mask
 
 
 def _blocks(problem: LayerProblem, hessian: Tensor, unit: int, width: int, kept: float) -> list[tuple[Tensor, Tensor]]:
@@ -86,7 +108,7 @@ def _columns_of_blocks(hessian: Tensor, unit: int, units: int) -> list[Tensor]:
 def exchange_columns(problem: LayerProblem, hessian: Tensor, weight: Tensor, inverse: Tensor, removed: Tensor) -> Tensor:
     """The mask [b] of whole columns once no exchange gains; `weight` is at its best for `removed`, `inverse` = H_KK⁻¹.
 
-    One table for all rows, as in `exchange_range` (core/row_kernel.py) but with all rows' weights and residuals below it. Bringing j
+    One table for all rows, as in core/exchange_kernel.py but with all rows' weights and residuals below it. Bringing j
     in moves every row by −A_j·r_j/S_j, so all pairs are judged by one product of weights and residuals: c·b²/4 for each exchange.
     """
     size, kept = len(hessian), ~removed

@@ -199,15 +199,17 @@ class Dsnot(_Method):
 
 
 class Frontier(_Method):
-    """Ours: the mask grows round by round with refits in between, then kept and pruned entries are exchanged while that helps."""
+    """Ours: the mask grows round by round with refits in between, then a search exchanges kept and pruned entries."""
 
     label = "Frontier"
-    version = 2
+    version = 3
     name: Literal["frontier"] = "frontier"
     rounds: int = Field(default=8, ge=1, le=1000, title="Rounds", description="How often the mask is chosen anew.")
     steps: int = Field(default=4, ge=1, le=1000, title="Steps a round", description="Conjugate gradient steps after each choice.")
-    search: int = Field(default=256, ge=0, le=4096, title="Search width",
+    search: int = Field(default=512, ge=0, le=4096, title="Search width",
                         description="Columns at a time in which kept and pruned entries are exchanged after the rounds; 0: none.")
+    patience: int = Field(default=30, ge=0, le=1000, title="Patience",
+                          description="Exchanges that lose which are tried before a row's search ends; 0: it ends where none gains.")
     polish: int = Field(default=10, ge=0, le=1000, title="Polish", description="Further steps at the end.")
     damping: Damping = 0.003
 
@@ -221,10 +223,13 @@ class Frontier(_Method):
             return (self.rounds + bool(self.search) * columns / 100) * rows * columns**2
         products = self.rounds * (1 + self.steps) + self.polish
         width = min(self.search, columns)
-        twice = 1 + (columns > width)
-        if width and twice == 2:
+        if not width:
+            return rows * columns * products * columns
+        visits = 2 if columns > width or (self.patience and not isinstance(pattern, SemiStructured)) else 1
+        if columns > width:
             products += 2 * (1 + self.steps) * columns / width
-        return rows * columns * (products * columns + twice * width**2)  # a third of the multiply-adds, at a third of a product's rate
+        moves = self.patience + 15  # as far as was seen
+        return rows * columns * (products * columns + 3 * visits * width * (width / 4 + 5 / 4 * moves))  # at a third of a product's rate
 
 
 Method = Annotated[Magnitude | Wanda | SparseGPT | Thanos | Obc | Admm1 | AdmmGrad | AdaPrune | Dsnot | Frontier,

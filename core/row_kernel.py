@@ -10,10 +10,10 @@ import numba
 import numpy as np
 
 # Sums may be reordered into vector registers; the order is fixed once compiled, so reruns on a machine give the same bits.
-_FAST = {"reassoc", "contract", "nsz", "arcp"}
+FAST = {"reassoc", "contract", "nsz", "arcp"}
 
 
-@numba.njit(nogil=True, cache=True, fastmath=_FAST, error_model="numpy")
+@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
 def solve_rows_range(system, weight, pruned, solution, first, last):
     """solution[i, S] = (system_SS)⁻¹ weight[i, S] for the rows first ≤ i < last, S = the True columns of pruned[i].
 
@@ -61,7 +61,7 @@ def solve_rows_range(system, weight, pruned, solution, first, last):
             solution[row, index[k]] = factor[k, count]
 
 
-@numba.njit(nogil=True, cache=True, fastmath=_FAST, error_model="numpy")
+@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
 def sweep_range(block, errors, corner, pruned, begin, end, first, last):
     """In rows first … last−1, columns j = begin … end−1: where pruned, e = w_j/U_jj goes to `errors`, and w_{j:} −= e·U[j, j:].
 
@@ -122,74 +122,3 @@ def trace_range(inverse, weight, dead, n, m, order, costs, first, last):
                 left[best, :size] = left[size, :size]
                 left[:size, best] = left[:size, size]
                 left[best, best] = left[size, size]
-
-
-@numba.njit(nogil=True, cache=True, fastmath=_FAST, error_model="numpy")
-def _pivot(table, k, sign, column):
-    """Entry k enters (sign 1) or leaves (sign −1) the kept set: one symmetric sweep of the lower triangle, B² / 2 multiply-adds."""
-    size = table.shape[0]
-    column[:k] = table[k, :k]
-    column[k:] = table[k:, k]
-    inverse = 1 / column[k]
-    column[k] = 0
-    for i in range(size):
-        share, mine = column[i] * inverse, table[i]
-        for j in range(i + 1):
-            mine[j] -= share * column[j]
-    for j in range(size):
-        table[max(j, k), min(j, k)] = sign * inverse * column[j]
-    table[k, k] = -inverse
-
-
-@numba.njit(nogil=True, cache=True, fastmath=_FAST, error_model="numpy")
-def _best_exchange(table, pruned, m, floor):
-    """(gain, in, out) of the best exchange: bringing j in gains r_j²/S_j, then i goes at w_i²/P_i, both as they are by then."""
-    size = len(pruned)
-    best, into, out = table[0, 0] * 0, -1, -1
-    for j in range(size):
-        if not pruned[j] or table[j, j] <= floor[j]:
-            continue
-        inverse = 1 / table[j, j]
-        moved = table[size, j] * inverse
-        gain = table[size, j] * moved
-        for i in range(j // m * m if m else 0, min(size, j // m * m + m) if m else size):
-            if not pruned[i]:
-                cross = table[max(i, j), min(i, j)]
-                left = table[size, i] - cross * moved
-                net = gain - left * left / (cross * cross * inverse - table[i, i])
-                if net > best:
-                    best, into, out = net, j, i
-    return best, into, out
-
-
-@numba.njit(nogil=True, cache=True, fastmath=_FAST, error_model="numpy")
-def exchange_range(system, linear, pruned, m, least, floor, solution, first, last):
-    """In the rows first ≤ i < last, while it gains more than `least`, the best exchange of a kept with a pruned entry.
-
-    Minimises xAx − 2gx, A = `system` [B, B], g = linear[i], x zero on pruned[i]; `pruned` bool [c, B] changes in place, the minimum
-    goes to `solution`. With m > 0 both entries are of one group of m. The table is symmetric, its lower triangle is kept: on the
-    kept set −A_KK⁻¹, on the others the Schur complement A_PP − A_PK A_KK⁻¹ A_KP, between them A_PK A_KK⁻¹; its last row has the
-    weights x_K and the residuals g_P − A_PK x_K. So an exchange is judged exactly in O(1) and made by two sweeps. A row whose kept
-    entries stand for each other in this arithmetic (pivot ≤ floor) is left as it is, NaN in `solution`. B³/4 multiply-adds a row.
-    """
-    size = system.shape[0]
-    table, column = np.empty((size + 1, size + 1), system.dtype), np.empty(size + 1, system.dtype)
-    for row in range(first, last):
-        mine = pruned[row]
-        table[:size, :size] = system
-        table[size, :size] = linear[row]
-        table[size, size] = 0
-        sound = True
-        for k in range(size):
-            if not mine[k]:
-                sound = sound and table[k, k] > floor[k]
-                _pivot(table, k, 1, column)
-        for _ in range(size if sound else 0):
-            gain, into, out = _best_exchange(table, mine, m, floor)
-            if into < 0 or gain <= least:
-                break
-            _pivot(table, into, 1, column)
-            _pivot(table, out, -1, column)
-            mine[into], mine[out] = False, True
-        for k in range(size):
-            solution[row, k] = np.nan if not sound else 0.0 if mine[k] else table[size, k]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 
@@ -15,7 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.row_kernel import exchange_range, solve_rows_range, sweep_range, trace_range
+from core.exchange_batched import exchange_batched
+from core.exchange_kernel import exchange_range
+from core.row_kernel import solve_rows_range, sweep_range, trace_range
 
 _CHUNK_BYTES = 64 << 20  # of batched systems on a GPU at a time
 
@@ -57,20 +60,47 @@ def trace(inverse: Tensor, weight: Tensor, dead: Tensor, length: int, *, n: int 
     return order, costs
 
 
-def exchange(system: Tensor, linear: Tensor, pruned: Tensor, *, m: int = 0, least: float = 0.0) -> tuple[Tensor, Tensor]:
-    """Row by row, while it gains more than `least`, the best exchange of a kept entry with a pruned one; returns (x, mask) [c, B].
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Exchanged:
+    """`solution` x and mask `pruned` [c, B] of every row, and what its next entries would cost or gain.
+
+    costs [c, k] of the next k to go, and which these are (`going`, int64); gains [c, k] of the next k to come back, and which
+    (`coming`). Where there is none: infinite or 0, and −1.
+    """
+
+    solution: Tensor
+    pruned: Tensor
+    costs: Tensor
+    going: Tensor
+    gains: Tensor
+    coming: Tensor
+
+
+def exchange(system: Tensor, linear: Tensor, pruned: Tensor, *, barred: Tensor | None = None, m: int = 0, least: float = 0.0,
+             patience: int = 0, margins: int = 0) -> Exchanged:
+    """Row by row, exchanges of a kept entry with a pruned one, each the best there is; ends at the best mask seen.
 
     Minimises xAx − 2gx with x zero on the mask, A = `system` [B, B] positive definite, g = a row of `linear` [c, B]; with m > 0 inside
-    groups of m columns. Every exchange is judged with all kept entries at their best. Rows whose A_KK is singular in this arithmetic
-    are NaN in x and keep their mask. B³/4 multiply-adds a row at half the entries, and B² an exchange.
+    groups of m columns; what is `barred` (bool [B]) never comes back. Every exchange is judged with all kept entries at their best.
+    With patience 0 it ends where none gains more than `least`; else it goes on through exchanges that lose, until so many have led to
+    nothing better (tabu search, Glover 1989). `margins` is the k of `Exchanged`. Rows whose A_KK is singular in this arithmetic are
+    NaN in x and keep their mask. B³/4 multiply-adds a row at half the entries, and 5/4·B² an exchange.
     """
     floor = 10 * torch.finfo(system.dtype).eps * system.diagonal()
-    mask, solution = pruned.clone(memory_format=torch.contiguous_format), torch.zeros_like(linear, memory_format=torch.contiguous_format)
+    rows = len(pruned)
+    barred = torch.zeros_like(floor, dtype=torch.bool) if barred is None else barred
+    found = Exchanged(
+        solution=torch.zeros_like(linear, memory_format=torch.contiguous_format),
+        pruned=pruned.clone(memory_format=torch.contiguous_format),
+        costs=linear.new_full((rows, margins), torch.inf), going=torch.full((rows, margins), -1, device=pruned.device),
+        gains=linear.new_zeros(rows, margins), coming=torch.full((rows, margins), -1, device=pruned.device))
     if system.is_cuda:
-        _exchange_batched(system, linear, mask, m, least, floor, solution)
+        exchange_batched(system, linear, barred, m, least, patience, floor, found)
     else:
-        _over_rows(exchange_range, (system, linear, mask, m, least, floor, solution), rows=len(mask), work=len(mask) * len(system) ** 3)
-    return solution, mask
+        told = (found.solution, found.costs, found.going, found.gains, found.coming)
+        _over_rows(exchange_range, (system, linear, found.pruned, barred, m, least, patience, floor, *told), rows=rows,
+                   work=rows * len(system) ** 3)
+    return found
 
 
 def _over_rows(kernel: Callable[..., None], arguments: tuple[Tensor | float, ...], *, rows: int, work: int) -> None:
@@ -115,49 +145,3 @@ def _solve_batched(system: Tensor, weight: Tensor, subset: Tensor) -> Tensor:
         lower = torch.linalg.cholesky_ex(systems)[0]
         parts.append(torch.cholesky_solve((rows * mask)[:, :, None], lower)[:, :, 0])
     return torch.cat(parts)
-
-
-def _exchange_batched(system: Tensor, linear: Tensor, pruned: Tensor, m: int, least: float, floor: Tensor, solution: Tensor) -> None:
-    """`exchange_range` on a GPU: the tables [rows, B+1, B+1] of many rows at once; a row that is done waits for the others."""
-    size = len(system)
-    chunk = max(1, _CHUNK_BYTES // ((size + 1) ** 2 * system.element_size()))
-    group = torch.arange(size, device=system.device) // max(m, 1)
-    same = (group[:, None] == group) if m else torch.ones(size, size, dtype=torch.bool, device=system.device)
-    for mask, wanted, found in zip(pruned.split(chunk), linear.split(chunk), solution.split(chunk), strict=True):
-        table = torch.zeros(len(mask), size + 1, size + 1, dtype=system.dtype, device=system.device)
-        table[:, :size, :size], table[:, size, :size], table[:, :size, size] = system, wanted, wanted
-        sound = torch.ones(len(mask), dtype=torch.bool, device=system.device)
-        for k in range(size):
-            sound &= mask[:, k] | (table[:, k, k] > floor[k])
-            _pivot(table, torch.full_like(sound, k, dtype=torch.long), 1, ~mask[:, k])
-        going = sound.clone()
-        for _ in range(size):
-            square, last = table[:, :size, :size], table[:, size, :size]
-            diagonal = square.diagonal(dim1=1, dim2=2)
-            moved = last / diagonal
-            left = last[:, None] - square * moved[:, :, None]  # [row, in, out]
-            net = (last * moved)[:, :, None] - left.square() / (square.square() / diagonal[:, :, None] - diagonal[:, None])
-            allowed = same & (mask & (diagonal > floor))[:, :, None] & ~mask[:, None]
-            best, where = net.masked_fill(~allowed, -torch.inf).flatten(1).max(1)
-            going &= best > least
-            if not bool(going.any()):
-                break
-            into, out = where // size, where % size
-            _pivot(table, into, 1, going)
-            _pivot(table, out, -1, going)
-            mask[going, into[going]], mask[going, out[going]] = False, True
-        found.copy_(table[:, size, :size].masked_fill(mask, 0).masked_fill(~sound[:, None], torch.nan))
-
-
-def _pivot(table: Tensor, at: Tensor, sign: int, active: Tensor) -> None:
-    """The symmetric sweep of every active row's table at its own entry."""
-    rows = active.nonzero()[:, 0]
-    part, at = table[rows], at[rows]
-    every = torch.arange(len(rows), device=table.device)
-    column = part[every, at]
-    inverse = 1 / column[every, at]
-    column[every, at] = 0
-    part.baddbmm_((column * -inverse[:, None])[:, :, None], column[:, None])
-    part[every, at] = part[every, :, at] = sign * inverse[:, None] * column
-    part[every, at, at] = -inverse
-    table[rows] = part

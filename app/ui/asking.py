@@ -10,12 +10,13 @@ from typing import Any
 
 import streamlit as st
 
-from app.answers import Answers
+from app.answers import Answers, Asked
 from app.questions import Question
 from app.ui import layout, resources, state
 
 WAIT = 0.35  # a page waits so long before it draws without the answer
-POLL = 0.25
+POLL = 0.2
+_LOOK = 0.05
 _MOST = 2000  # answers that a place remembers
 
 
@@ -32,7 +33,7 @@ class Shown:
 def ask(question: Question, place: str, *, wait: float = WAIT) -> Shown:
     """The answer for a place on the page (a name of its own there). While it is being computed the page looks again by itself."""
     here = st.container()  # always there, so that what follows keeps its place on the page, and a chart is not drawn anew
-    asked = _answers().ask(question, place=_place(place), wait=wait)
+    asked = _awaited(question, place, wait)
     if asked.state == "ready":
         state.remember(f"answer-{place}", asked.answer)
         return Shown(answer=asked.answer, fits=True)
@@ -95,6 +96,16 @@ def tell(shown: Shown, doing: str) -> None:
         layout.note(shown.problem, tone="bad", title="There is no answer to this.")
     elif shown.waiting:
         layout.note(f"{doing} …" + (" Below is the answer before." if shown.answer is not None else ""))
+
+
+def _awaited(question: Question, place: str, seconds: float) -> Asked:
+    """The answer if it comes in time. Looking at the tab's state lets Streamlit end this run as soon as a control moves on."""
+    deadline = time.monotonic() + seconds
+    while True:
+        left = deadline - time.monotonic()
+        asked = _answers().ask(question, place=_place(place), wait=max(0.0, min(left, _LOOK)))
+        if asked.state != "computing" or left <= 0:
+            return asked
 
 
 def _look_again(question: Question, place: str) -> None:

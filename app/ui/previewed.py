@@ -19,6 +19,7 @@ from core.records import Evaluated, RunResult
 from core.spec import RunSpec
 
 _CHART_HEIGHT = 380
+_WAIT = 1.5  # seconds: most previews are there by then, and drawing the old one meanwhile would take its cores from the new one
 _TITLE = "Preview: error of every layer, and the best possible for its mask"
 _DIFFERENCE = ("Preview: every layer is solved from the dense model's Gram matrices, and perplexity is scaled up from the first windows of "
                "the text. A run collects the Gram matrices anew behind the blocks it has pruned, and reads all windows.")
@@ -26,7 +27,7 @@ _DIFFERENCE = ("Preview: every layer is solved from the dense model's Gram matri
 
 def look(spec: RunSpec) -> Shown:
     """The preview of a spec, or the one before it, or none yet."""
-    return asking.ask(PreviewQuestion(spec=spec), "preview")
+    return asking.ask(PreviewQuestion(spec=spec), "preview", wait=_WAIT)
 
 
 def draw_preview(spec: RunSpec, shown: Shown) -> None:

@@ -49,7 +49,8 @@ def _entries(problem: LayerProblem, target: Entries | Groups, method: Frontier) 
         weight.masked_fill_(pruned, 0)
         cg_steps(hessian, weight, residual, pruned, iterations=method.steps)
     if method.search and 0 < kept < 1:
-        exchange_entries(problem, target, method.damping, weight, residual, pruned, width=method.search, steps=method.steps)
+        exchange_entries(problem, target, method.damping, weight, residual, pruned, width=method.search, patience=method.patience,
+                         steps=method.steps)
     cg_steps(hessian, weight, residual, pruned, iterations=method.polish)
     yield Step(columns=(0, weight.shape[1]), pruned=pruned, weight=weight, loss=None)
     return Outcome(weight=weight, pruned=pruned, damping=method.damping)

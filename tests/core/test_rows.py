@@ -1,9 +1,12 @@
 """The compiled kernels and their batched twins for a GPU, against explicit inverses; the GPU's run on the CPU here."""
 
+from itertools import combinations
+
 import pytest
 import torch
 
 from core import rows
+from core.exchange_batched import exchange_batched
 from core.row_kernel import solve_rows_range, sweep_range
 
 TOLERANCE = {torch.float64: 1e-11, torch.float32: 2e-4}
@@ -84,13 +87,17 @@ def test_compiled_sweep_leaves_other_rows_alone():
     assert not torch.equal(block[2:4], weight[2:4])
 
 
-def exchanged(batched: bool, matrix: torch.Tensor, linear: torch.Tensor, pruned: torch.Tensor, m: int, least: float = 0.0):
+def exchanged(batched: bool, matrix: torch.Tensor, linear: torch.Tensor, pruned: torch.Tensor, m: int, least: float = 0.0,
+              patience: int = 0, margins: int = 0) -> rows.Exchanged:
     if not batched:
-        return rows.exchange(matrix, linear, pruned, m=m, least=least)
-    mask, solution = pruned.clone(), torch.zeros_like(linear)
+        return rows.exchange(matrix, linear, pruned, m=m, least=least, patience=patience, margins=margins)
+    count = len(linear)
+    found = rows.Exchanged(
+        solution=torch.zeros_like(linear), pruned=pruned.clone(), costs=linear.new_full((count, margins), torch.inf),
+        going=torch.full((count, margins), -1), gains=linear.new_zeros(count, margins), coming=torch.full((count, margins), -1))
     floor = 10 * torch.finfo(matrix.dtype).eps * matrix.diagonal()
-    rows._exchange_batched(matrix, linear, mask, m, least, floor, solution)
-    return solution, mask
+    exchange_batched(matrix, linear, torch.zeros(len(matrix), dtype=torch.bool), m, least, patience, floor, found)
+    return found
 
 
 def best_value(matrix: torch.Tensor, linear: torch.Tensor, pruned: torch.Tensor) -> tuple[torch.Tensor, float]:
@@ -109,7 +116,8 @@ def test_after_the_exchanges_none_gains_more(batched, count, size, m, share, dty
     matrix = system(size, torch.float64)
     weight, pruned = random(count, size, torch.float64, share)
     linear = weight @ matrix
-    found, mask = exchanged(batched, matrix.to(dtype), linear.to(dtype), pruned, m, least=1e-4)
+    done = exchanged(batched, matrix.to(dtype), linear.to(dtype), pruned, m, least=1e-4)
+    found, mask = done.solution, done.pruned
     assert torch.equal(mask.sum(1), pruned.sum(1))
     if m:
         assert torch.equal(mask.view(count, -1, m).sum(2), pruned.view(count, -1, m).sum(2))
@@ -126,19 +134,81 @@ def test_after_the_exchanges_none_gains_more(batched, count, size, m, share, dty
                 assert best_value(matrix, linear[row], other)[1] <= value + 1.1e-4
 
 
-def test_compiled_and_batched_exchanges_are_the_same():
+@pytest.mark.parametrize(("m", "patience"), [(0, 0), (0, 12), (4, 9)])
+def test_compiled_and_batched_exchanges_are_the_same(m, patience):
     matrix, (weight, pruned) = system(40, torch.float64), random(30, 40, torch.float64)
-    (one, mask), (other, other_mask) = (exchanged(batched, matrix, weight @ matrix, pruned, 0) for batched in (False, True))
-    assert not torch.equal(mask, pruned)
-    assert torch.equal(mask, other_mask)
-    assert torch.allclose(one, other, rtol=1e-9, atol=1e-9)
+    one, other = (exchanged(batched, matrix, weight @ matrix, pruned, m, 1e-6, patience, 5) for batched in (False, True))
+    assert not torch.equal(one.pruned, pruned)
+    for field in ("solution", "pruned", "costs", "going", "gains", "coming"):
+        assert torch.allclose(getattr(one, field).double(), getattr(other, field).double(), rtol=1e-7, atol=1e-9), field
+
+
+def strained(size: int) -> torch.Tensor:
+    """A system of entries that stand for each other: here the first local best is seldom the last."""
+    generator = torch.Generator().manual_seed(size)
+    factors = torch.randn(size, 4, generator=generator, dtype=torch.float64)
+    return factors @ factors.T + 0.05 * torch.eye(size, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("batched", [False, True])
+def test_patience_finds_better_masks_and_never_a_worse_one(batched):
+    size = 14
+    matrix, (weight, pruned) = strained(size), random(12, size, torch.float64)
+    linear = weight @ matrix
+    values, least = {}, []
+    for patience in (0, 6, 40):
+        done = exchanged(batched, matrix, linear, pruned, 0, patience=patience)
+        assert torch.equal(done.pruned.sum(1), pruned.sum(1))
+        found = [best_value(matrix, linear[row], done.pruned[row]) for row in range(12)]
+        for row, (expected, _) in enumerate(found):
+            assert torch.allclose(done.solution[row], expected, rtol=1e-6, atol=1e-8), "back at the best mask seen, with its weights"
+        values[patience] = torch.tensor([value for _, value in found])
+    for row in range(12):  # every mask with as many entries
+        count = int((~pruned[row]).sum())
+        every = (torch.tensor([at not in kept for at in range(size)]) for kept in combinations(range(size), count))
+        least.append(max(best_value(matrix, linear[row], mask)[1] for mask in every))
+    best = torch.tensor(least)
+    assert bool((values[6] >= values[0] - 1e-9).all())
+    assert bool((values[40] >= values[6] - 1e-9).all())
+    assert (best - values[40]).sum() < 0.5 * (best - values[0]).sum(), "most of what was left to find is found"
+    assert bool((values[40] <= best + 1e-9).all())
+
+
+@pytest.mark.parametrize("batched", [False, True])
+def test_what_the_next_entries_cost_and_gain_is_what_leaving_them_out_or_in_changes(batched):
+    matrix, (weight, pruned) = system(9, torch.float64), random(6, 9, torch.float64, 0.5)
+    pruned[0], pruned[1] = False, True
+    linear = weight @ matrix
+    done = exchanged(batched, matrix, linear, pruned, 0, margins=3)
+    for values, entries, gone in ((done.costs, done.going, True), (done.gains, done.coming, False)):
+        for row in range(6):
+            mask = done.pruned[row].clone()
+            for value, entry in zip(values[row].tolist(), entries[row].tolist(), strict=True):
+                if entry < 0:
+                    assert not (mask != gone).any()
+                    assert value == (float("inf") if gone else 0)
+                    continue
+                before = best_value(matrix, linear[row], mask)[1]
+                others = [best_value(matrix, linear[row], flipped(mask, at))[1] for at in (mask != gone).nonzero()[:, 0]]
+                mask = flipped(mask, entry)
+                after = best_value(matrix, linear[row], mask)[1]
+                assert after == pytest.approx(max(others), rel=1e-9), "the best of all single ones"
+                assert value == pytest.approx(abs(after - before), rel=1e-6, abs=1e-9)
+
+
+def flipped(mask: torch.Tensor, at: int | torch.Tensor) -> torch.Tensor:
+    other = mask.clone()
+    other[at] = ~other[at]
+    return other
 
 
 @pytest.mark.parametrize("batched", [False, True])
 def test_a_row_whose_kept_entries_stand_for_each_other_is_left_alone(batched):
     matrix = torch.tensor([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
     pruned = torch.tensor([[False, False, True], [False, True, True]])
-    found, mask = exchanged(batched, matrix, torch.tensor([[1.0, 1.0, 5.0], [1.0, 1.0, 5.0]]), pruned, 0)
+    done = exchanged(batched, matrix, torch.tensor([[1.0, 1.0, 5.0], [1.0, 1.0, 5.0]]), pruned, 0, margins=1)
+    found, mask = done.solution, done.pruned
     assert found[0].isnan().all()
+    assert done.going[0].tolist() == done.coming[0].tolist() == [-1], "and lends nothing"
     assert mask[0].tolist() == pruned[0].tolist()
     assert found[1].tolist() == [0.0, 0.0, 5.0]
