@@ -22,6 +22,8 @@ from app.ui.takeaway import take_away
 from core.records import LayerRecord
 from core.spec import METHOD_LABELS, METHODS, RunSpec
 
+_PROMISE = ("Here you will see the error of every layer as a map, and for the layer you choose what each method leaves in it: "
+            "how much its mask costs at best, and how much the method adds to that.")
 _HEIGHT = 372
 _SETTLED = 0.6  # seconds that the controls must have been left alone before all layers are solved: one layer answers first
 _QUICK_SECONDS = 5.0
@@ -37,8 +39,7 @@ def draw(spec: RunSpec) -> None:
     known = layer_choice.finished(spec)
     found = layer_choice.shapes(spec, known)
     if not found:
-        layout.sentence("Here you will see the error of every layer as a map, and for the layer you choose what each method leaves in it: "
-                        "how much its mask costs at best, and how much the method adds to that.")
+        layout.sentence(_PROMISE)
         return
     layer = layer_choice.wanted(found)
     asked = st.container(gap=None)  # what looks again takes no room: the page does not move when the answers are there
@@ -53,6 +54,7 @@ def draw(spec: RunSpec) -> None:
     worst = layer_choice.worst_of(known)
     if not layer:
         if not worst:
+            layout.sentence(_PROMISE)
             return
         layer = worst
         with asked:

@@ -23,6 +23,8 @@ from core.errors import BadInput
 from core.patterns import SemiStructured, pattern_word
 from core.spec import RunSpec
 
+_PROMISE = ("Here you will see which weights of a layer go: the whole matrix as densities, a window of it weight by weight, "
+            "and how two masks differ.")
 _HEIGHT, _PAIR_HEIGHT = 460, 410
 
 
@@ -31,13 +33,13 @@ def draw(spec: RunSpec) -> None:
     known = layer_choice.finished(spec)
     shapes = layer_choice.shapes(spec, known)
     if not shapes:
-        layout.sentence("Here you will see which weights of a layer go: the whole matrix as densities, a window of it weight by weight, "
-                        "and how two masks differ.")
+        layout.sentence(_PROMISE)
         return
     layer = layer_choice.wanted(shapes)
     known = known or (None if layer else layer_choice.preview(spec))
     layer = layer or layer_choice.worst_of(known)
     if not layer:
+        layout.sentence(_PROMISE)
         return
     layer_choice.settle(layer, layer_choice.worst_of(known) if known and known.fits else "")
     other = mask_controls.draw(spec, shapes, layer)
