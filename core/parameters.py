@@ -208,7 +208,7 @@ class Frontier(_Method):
     steps: int = Field(default=4, ge=1, le=1000, title="Steps a round", description="Conjugate gradient steps after each choice.")
     search: int = Field(default=512, ge=0, le=4096, title="Search width",
                         description="Columns at a time in which kept and pruned entries are exchanged after the rounds; 0: none.")
-    patience: int = Field(default=30, ge=0, le=1000, title="Patience",
+    patience: int = Field(default=10, ge=0, le=1000, title="Patience",
                           description="Exchanges that lose which are tried before a row's search ends; 0: it ends where none gains.")
     polish: int = Field(default=10, ge=0, le=1000, title="Polish", description="Further steps at the end.")
     damping: Damping = 0.003

@@ -365,7 +365,7 @@ def conjugate(hessian: Array, target: Array, start: Array, kept: list[int], step
     return found
 
 
-def frontier_rows(weight: Array, gram: Array, asked: Ask, rounds: int = 8, steps: int = 4, search: int = 512, patience: int = 30,
+def frontier_rows(weight: Array, gram: Array, asked: Ask, rounds: int = 8, steps: int = 4, search: int = 512, patience: int = 10,
                   polish: int = 10, damping: float = 0.003) -> Pruned:
     hessian, dead = damped(gram, damping), dead_inputs(gram)
     if damping == 0:
