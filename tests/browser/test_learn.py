@@ -17,6 +17,12 @@ def press_cell(page, row, column, *, rows, columns):
     page.mouse.click(box["x"] + box["width"] * (column + 0.5) / columns, box["y"] + box["height"] * (row + 0.5) / rows)
 
 
+def settle(page):
+    """Until the page's script has ended: what is pressed while a page still moves may miss."""
+    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
+    page.wait_for_timeout(300)
+
+
 def test_a_pressed_weight_is_removed(visit):
     page = visit(f"/learn?stop=1&{DRAWN}")
     expect(page.locator(".ps-finding").first).to_contain_text("row 2, input 3")
@@ -31,11 +37,13 @@ def test_stepping_playing_and_going_back(visit):
     page.get_by_role("button", name="Step", exact=True).click()
     expect(page.locator(".ps-finding").first).to_contain_text("OBC")
     expect(page.get_by_text("step 1 of 36 of")).to_be_visible()
+    settle(page)
     page.get_by_role("button", name="Play").click()
     expect(page.get_by_text(re.compile(r"step [3-9] of 36 of"))).to_be_visible()
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_role("button", name="Play")).to_be_visible()
     expect(page).to_have_url(re.compile(r"step=\d+"))
+    settle(page)
     stopped = int(re.search(r"step=(\d+)", page.url)[1])
     page.get_by_role("button", name="Back", exact=True).click()
     expect(page.get_by_text(f"step {stopped - 1} of 36 of")).to_be_visible()
@@ -43,9 +51,12 @@ def test_stepping_playing_and_going_back(visit):
 
 def test_back_at_once_after_step_takes_that_very_step_back(visit):
     page = visit(f"/learn?stop=3&{DRAWN}&step=5&focus=obc")
-    expect(page.get_by_text("step 5 of 36 of")).to_be_visible()
+    expect(page.get_by_text("step 5 of 36 of").first).to_be_visible()
+    for key in ("step_on", "back"):
+        expect(page.locator(f".st-key-learn_{key} button")).to_be_visible()
+    settle(page)
     page.evaluate("""() => { for (const key of ["step_on", "back"]) document.querySelector(`.st-key-learn_${key} button`).click(); }""")
-    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
+    settle(page)
     page.get_by_role("button", name="Step", exact=True).click()
     expect(page.get_by_text("step 6 of 36 of")).to_be_visible()
     expect(page).to_have_url(re.compile("step=6"))
@@ -71,7 +82,9 @@ def test_a_link_restores_what_was_seen_and_nonsense_in_it_is_told(visit):
     page.get_by_role("button", name="Dismiss").click()
     expect(page.get_by_text("sparsity: 'lots'")).to_have_count(0)
     expect(page).to_have_url(re.compile("seed=7"))
+    settle(page)
     page.locator(".st-key-learn_stop").get_by_text("1 One weight").click()
     expect(page.locator(".ps-finding").first).to_contain_text("row 1, input 6")
+    expect(page).to_have_url(re.compile("stop=1"))  # the address follows at the end of the page's script
     page.reload()
     expect(page.locator(".ps-finding").first).to_contain_text("row 1, input 6")
