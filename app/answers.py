@@ -1,7 +1,7 @@
 """The client of the interactive worker: ask, and look whether the answer is there. Answers are kept as long as the server lives.
 
-A place on a page asks one question at a time: when a control moves on, what the place asked before is given up, unless the worker
-has begun it. No torch.
+A place on a page asks one question at a time: when a control moves on, what the place asked before is given up, and the worker ends
+it between two steps. No torch.
 """
 
 from __future__ import annotations
@@ -64,6 +64,17 @@ class Answers:
             return Asked(state="failed", error=error) if error else Asked(state="computing")
         return self._result(key, self._future(client, key, question, place), wait)
 
+    def give_up(self, place: str) -> None:
+        """Nobody at this place waits any more for what it asked."""
+        with self._guard:
+            self._release(self._places.pop(place, None))
+
+    def _release(self, key: str | None) -> None:
+        """Let a question go that no place asks. The worker ends it between two steps, or never begins it."""
+        if key in self._asked and key not in self._places.values():
+            with suppress(Exception):
+                self._asked.pop(key).release()
+
     def close(self) -> None:
         """Give up what is being asked."""
         with self._guard:
@@ -71,11 +82,9 @@ class Answers:
 
     def _future(self, client: Client, key: str, question: Question, place: str) -> Future:
         with self._guard:
-            before = self._places.get(place)
-            self._places[place] = key
-            if before is not None and before != key and before not in self._places.values() and before in self._asked:
-                with suppress(Exception):
-                    self._asked.pop(before).release()
+            before, self._places[place] = self._places.get(place), key
+            if before != key:
+                self._release(before)
             future = self._asked.get(key)
             if future is None or future.client is not client or future.status in ("cancelled", "lost"):
                 future = client.submit(desks.answer, question, key=f"ask-{key}-{time.time_ns()}", resources={"interactive": 1},

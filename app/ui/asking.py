@@ -44,7 +44,9 @@ def ask(question: Question, place: str, *, wait: float = WAIT) -> Shown:
 
 
 def before(place: str) -> Shown:
-    """The answer before, without asking anew: for questions that had better wait until the controls have settled."""
+    """The answer before, without asking anew: for questions that had better wait until the controls have settled. What was asked
+    of them last is given up, so that what is asked meanwhile need not wait for it."""
+    _answers().give_up(_place(place))
     return Shown(answer=state.recall(f"answer-{place}", None), fits=False, waiting=True)
 
 

@@ -67,16 +67,30 @@ def test_the_newest_question_of_a_place_counts(answers):
 
 
 def test_what_nobody_waits_for_any_more_ends(answers, home):
-    slow = PreviewQuestion(spec=SMALL.model_copy(update={"method": make_method("obc")}))
     log = home / "logs" / "interactive-0.log"
-    answers.ask(slow, place="wheel")
+    before = log.read_text().count("given up: PreviewQuestion")
+    begun(answers, PreviewQuestion(spec=SMALL.model_copy(update={"method": make_method("obc")})))
+    quick = answered(answers, PreviewQuestion(spec=SMALL.model_copy(update={"pattern": parse_pattern("0.15")})), place="wheel")
+    assert quick.answer.counted_sparsity == pytest.approx(0.15, abs=5e-3)
+    assert log.read_text().count("given up: PreviewQuestion") == before + 1
+    slow = PreviewQuestion(spec=SMALL.model_copy(update={"method": make_method("obc", damping=0.02)}))
+    begun(answers, slow)
+    answers.ask(slow, place="elsewhere")
+    answers.give_up("wheel")
+    assert answers.ask(slow, place="elsewhere").state == "computing", "another place still waits for it"
+    assert log.read_text().count("given up: PreviewQuestion") == before + 1
+    answers.give_up("elsewhere")
+    assert answered(answers, LayersQuestion(spec=SMALL), place="wheel").state == "ready"
+    assert log.read_text().count("given up: PreviewQuestion") == before + 2
+
+
+def begun(answers, question):
+    """Asked at the wheel, and the worker is at it."""
+    answers.ask(question, place="wheel")
     deadline = time.monotonic() + 60
     while not any(task == "executing" for states in answers._connection.client().run(_states).values() for task in states):
         assert time.monotonic() < deadline, "it was never begun"
         time.sleep(0.05)
-    quick = answered(answers, PreviewQuestion(spec=SMALL.model_copy(update={"pattern": parse_pattern("0.15")})), place="wheel")
-    assert quick.answer.counted_sparsity == pytest.approx(0.15, abs=5e-3)
-    assert "given up: PreviewQuestion" in log.read_text()
 
 
 def _states(dask_worker):
