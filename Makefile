@@ -29,6 +29,8 @@ bench: setup
 
 bench-ui: $(VENV)/development chromium
 	$(BIN)/python -m bench.ui
+	$(BIN)/python -m bench.what_ifs
+	$(BIN)/python -m bench.learn
 
 demo-model: setup
 	$(BIN)/python -m core.demo.train $(or $(ARGS),--steps 2595 --seed 0 --threads 2)
