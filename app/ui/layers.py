@@ -25,6 +25,7 @@ from core.spec import METHOD_LABELS, METHODS, RunSpec
 _PROMISE = ("Here you will see the error of every layer as a map, and for the layer you choose what each method leaves in it: "
             "how much its mask costs at best, and how much the method adds to that.")
 _HEIGHT = 372
+_WAIT = 1.0  # seconds for the layer's own answer: drawn without it, the page would take longer than it does to come
 _SETTLED = 0.6  # seconds that the controls must have been left alone before all layers are solved: one layer answers first
 _QUICK_SECONDS = 5.0
 _AT_MOST = 600.0  # seconds: what takes longer is not offered
@@ -44,7 +45,7 @@ def draw(spec: RunSpec) -> None:
     layer = layer_choice.wanted(found)
     asked = st.container(gap=None)  # what looks again takes no room: the page does not move when the answers are there
     with asked:
-        present = asking.ask(LayerQuestion(spec=spec, layer=layer), "layer") if layer else None
+        present = asking.ask(LayerQuestion(spec=spec, layer=layer), "layer", wait=_WAIT) if layer else None
         settled = _settled(spec)
     base = layer_choice.same_layers(spec).model_copy(update={"pattern": spec.pattern})
     with asked:
@@ -58,7 +59,7 @@ def draw(spec: RunSpec) -> None:
             return
         layer = worst
         with asked:
-            present = asking.ask(LayerQuestion(spec=spec, layer=layer), "layer")
+            present = asking.ask(LayerQuestion(spec=spec, layer=layer), "layer", wait=_WAIT)
             quick = _others(base, layer, ("quick",), settled=settled)
     assert present is not None
     layer_choice.settle(layer, worst if known and known.fits else "")
