@@ -45,8 +45,10 @@ def draw(spec: RunSpec) -> None:
     layer = layer_choice.wanted(found)
     asked = st.container(gap=None)  # what looks again takes no room: the page does not move when the answers are there
     with asked:
-        present = asking.ask(LayerQuestion(spec=spec, layer=layer), "layer", wait=_WAIT) if layer else None
         settled = _settled(spec)
+        for place in () if settled else ("quick", *_SLOWER, "preview"):
+            asking.before(place)  # the chosen layer's answer need not wait behind what these asked for before
+        present = asking.ask(LayerQuestion(spec=spec, layer=layer), "layer", wait=_WAIT) if layer else None
     base = layer_choice.same_layers(spec).model_copy(update={"pattern": spec.pattern})
     with asked:
         quick = _others(base, layer, ("quick",), settled=settled) if layer else []
