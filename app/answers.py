@@ -87,7 +87,8 @@ class Answers:
                 self._release(before)
             future = self._asked.get(key)
             if future is None or future.client is not client or future.status in ("cancelled", "lost"):
-                future = client.submit(desks.answer, question, key=f"ask-{key}-{time.time_ns()}", resources={"interactive": 1},
+                future = client.submit(desks.answer, question, key=f"ask-{key}-{time.time_ns()}",
+                                       resources={"quick" if question.quick else "interactive": 1},
                                        priority=round(time.time()), fifo_timeout="0 ms")
                 self._asked[key] = future
             return future

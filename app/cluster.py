@@ -6,9 +6,10 @@
     HOME/cluster/HOST/dask.yaml        Dask's settings for them           HOME/logs/NAME.log   what they say
 
 Two lanes, by Dask resources: `device` workers compute runs, one for each GPU or one for the CPU; the `interactive` worker answers
-while a page waits. They outlive the web server. The scheduler ends after IDLE without work, the workers after it.
+while a page waits, `quick` questions on a thread of their own. They outlive the web
+server. The scheduler ends after IDLE without work, the workers after it.
 PRUNESCOPE_SCHEDULER=tcp://HOST:8786 uses a scheduler of your own instead; its workers need the same PRUNESCOPE_HOME, this
-repository on PYTHONPATH, and `--nthreads 1 --resources device=1` (or interactive=1).
+repository on PYTHONPATH, and `--nthreads 1 --resources device=1` (or `--nthreads 2 --resources interactive=1,quick=1`).
 
     python -m app.cluster status | stop
 """
@@ -216,9 +217,10 @@ def _start_scheduler(home: Path) -> psutil.Process:
 
 
 def _start_worker(home: Path, lane: Lane) -> psutil.Process:
-    return _start(home, lane.name, "distributed.cli.dask_worker", "--host", "127.0.0.1", "--name", lane.name, "--nthreads", "1",
-                  "--resources", f"{lane.resource}=1", "--memory-limit", f"{lane.memory:.3f}", "--death-timeout", "60",
-                  "--no-dashboard", "--dashboard-address", "127.0.0.1:0", "--preload", "app.tasks",
+    return _start(home, lane.name, "distributed.cli.dask_worker", "--host", "127.0.0.1", "--name", lane.name,
+                  "--nthreads", str(len(lane.resources)), "--resources", ",".join(f"{name}=1" for name in lane.resources),
+                  "--memory-limit", f"{lane.memory:.3f}", "--death-timeout", "60", "--no-dashboard",
+                  "--dashboard-address", "127.0.0.1:0", "--preload", "app.tasks",
                   "--local-directory", str(_folder(home) / "scratch"), gpu=lane.gpu)
 
 

@@ -45,9 +45,7 @@ def answer(question: Question) -> object:
         if isinstance(question, StoreQuestion):
             tasks.use_all_cores()
             return question.answer_from(tasks.open_store())
-        desk = desk_for(question.spec)
-        desk.wanted = _waited_for()
-        return question.answer(desk)
+        return question.answer(desk_for(question.spec).until(_waited_for()))
     except GivenUp:
         log.info("given up: %s", type(question).__name__)
         return Failure(words="This answer was given up. Ask again.")

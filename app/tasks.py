@@ -40,10 +40,10 @@ MEMORY_WORDS = ("The device ran out of memory. Lower the calibration windows or 
 
 @dataclass(frozen=True, kw_only=True)
 class Lane:
-    """A worker to start: what it computes (`resource`), its share of the machine's memory, the GPU it sees."""
+    """A worker to start: what it computes, one thread for each of `resources`; its share of the machine's memory, the GPU it sees."""
 
     name: str
-    resource: str
+    resources: tuple[str, ...]
     memory: float
     gpu: str | None
 
@@ -61,11 +61,11 @@ def visible_gpus() -> tuple[str, ...]:
 
 
 def lanes() -> tuple[Lane, ...]:
-    """One device worker for each GPU, or one for the CPU; one interactive worker."""
+    """One device worker for each GPU, or one for the CPU; one interactive worker, which answers quick questions beside others."""
     gpus = visible_gpus()
-    devices = [Lane(name=f"device-{i}", resource="device", memory=0.75 / max(1, len(gpus)), gpu=gpu)
+    devices = [Lane(name=f"device-{i}", resources=("device",), memory=0.75 / max(1, len(gpus)), gpu=gpu)
                for i, gpu in enumerate(gpus or (None,))]
-    return (*devices, Lane(name="interactive-0", resource="interactive", memory=0.25, gpu=devices[-1].gpu))
+    return (*devices, Lane(name="interactive-0", resources=("interactive", "quick"), memory=0.25, gpu=devices[-1].gpu))
 
 
 def threads() -> int:

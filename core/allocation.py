@@ -77,10 +77,8 @@ def allocate(opened: Opened, block_map: BlockMap, spec: RunSpec, store: GramStor
                 alone = {name: stream.forward(block, hidden) for name, hidden in alone.items()}
                 for linear, problem in _problems(inputs, linears, opened.device):
                     curves[linear.name], pruned = error_curve(problem, spec, pattern)
-                    kept = linear.weight.clone()
-                    linear.write(pruned)
-                    alone[linear.name] = stream.forward(block, dense)
-                    linear.write(kept)
+                    with linear.replaced(pruned):
+                        alone[linear.name] = stream.forward(block, dense)
                 dense = stream.forward(block, dense)
         expected = [stream.logits(part).float().log_softmax(-1) for part in batches(dense)]
         for name, hidden in alone.items():

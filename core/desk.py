@@ -14,6 +14,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack
+from copy import copy
 from dataclasses import replace
 from threading import Lock
 from typing import TypeVar
@@ -45,14 +46,15 @@ Made = TypeVar("Made")
 
 
 class Desk:
-    """Holds the model, its Gram matrices, and what was computed from these alone (factors). One user at a time.
+    """Holds the model, its Gram matrices, and what was computed from these alone (factors).
 
-    `wanted` is looked at between the steps of a method: where it says no, what is being computed ends with GivenUp.
+    Any number of threads may ask about layers (problem, solve, record); of those that let the model compute (preview, perplexity), one
+    at a time. Each asks at a desk of its own, `desk.until(wanted)`.
     """
 
     def __init__(self, opened: Opened, store: GramStore | None = None) -> None:
         self.opened, self._store = opened, store
-        self.wanted: Callable[[], bool] = lambda: True
+        self._wanted: Callable[[], bool] = lambda: True
         self.linears: dict[str, Linear] = {linear.name: linear for block in map_blocks(opened.model).linears for linear in block}
         self._problems: dict[str, LayerProblem] = {}
         for inputs in collect(opened, store):
@@ -64,10 +66,17 @@ class Desk:
                     shared = shared.with_weight(weight, name) if shared else LayerProblem(
                         weight=weight, gram=gram, mean=mean, tokens=item.tokens, name=name)
                     self._problems[name] = shared
-        self._dense: Evaluated | None = None
+        self._dense: list[Evaluated] = []  # one, once it is measured
         self._rate = 0.0
         self._solved: OrderedDict[tuple[object, ...], LayerSolution] = OrderedDict()
         self._guard = Lock()
+
+    def until(self, wanted: Callable[[], bool]) -> Desk:
+        """The same desk, all it holds shared, for somebody who may leave: `wanted` is looked at between the steps of a method, and
+        where it says no, what is being computed there ends with GivenUp."""
+        own = copy(self)
+        own._wanted = wanted
+        return own
 
     @property
     def layers(self) -> tuple[LayerInfo, ...]:
@@ -139,7 +148,7 @@ class Desk:
                 return stop.value
 
     def _look_up(self) -> None:
-        if not self.wanted():
+        if not self._wanted():
             raise GivenUp
 
     def over_layers(self, work: Callable[[str], Made]) -> dict[str, Made]:
@@ -178,9 +187,9 @@ class Desk:
     @property
     def dense(self) -> Evaluated:
         """The unpruned model on the preview's windows."""
-        if self._dense is None:
-            self._dense = self.perplexity({})
-        return self._dense
+        if not self._dense:
+            self._dense.append(self.perplexity({}))
+        return self._dense[0]
 
     def perplexity(self, weights: Mapping[str, Tensor]) -> Evaluated:
         """The model with these weights [out, in] in place of its own, on the first windows of the evaluation text."""

@@ -6,7 +6,7 @@ A new question is one class: its fields, and `answer`, which runs on the worker 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from core.noun import Noun
 from core.spec import RunSpec
@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 
 
 class Question(Noun):
-    """`spec` says which model, texts, device and arithmetic; method and pattern where the question is about them."""
+    """`spec` says which model, texts, device and arithmetic; method and pattern where the question is about them.
 
+    `quick`: about one layer, from its weight and Gram matrix alone. It is answered beside a question about the whole model, whose
+    weights another thread may just be exchanging: a quick answer never lets the model compute.
+    """
+
+    quick: ClassVar[bool] = False
     spec: RunSpec
 
     def answer(self, desk: Desk) -> object:

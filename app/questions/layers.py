@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from numpy.typing import NDArray
 
@@ -28,6 +28,7 @@ def with_method(spec: RunSpec, name: str) -> RunSpec:
 class LayerQuestion(Question):
     """What `spec` leaves in one layer."""
 
+    quick: ClassVar[bool] = True
     layer: str
 
     def answer(self, desk: Desk) -> LayerRecord:
@@ -93,6 +94,7 @@ class Parts:
 class PartsQuestion(Question):
     """Where in a layer the error is."""
 
+    quick: ClassVar[bool] = True
     layer: str
 
     def answer(self, desk: Desk) -> Parts:
@@ -121,6 +123,7 @@ class Weights:
 class WeightsQuestion(Question):
     """A layer's weights before and after."""
 
+    quick: ClassVar[bool] = True
     layer: str
 
     def answer(self, desk: Desk) -> Weights:
@@ -146,6 +149,7 @@ class Bins:
 class HistogramQuestion(Question):
     """How large the weights are that stay, before and after, and those that go."""
 
+    quick: ClassVar[bool] = True
     layer: str
 
     def answer(self, desk: Desk) -> Bins:

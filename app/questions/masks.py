@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from numpy.typing import NDArray
 
@@ -40,6 +40,7 @@ class Mask:
 class MaskQuestion(Question):
     """The mask of `spec` in one layer."""
 
+    quick: ClassVar[bool] = True
     layer: str
 
     def answer(self, desk: Desk) -> Mask:
@@ -76,6 +77,7 @@ class Pair:
 class PairQuestion(Question):
     """The mask of `spec`, A, against that of `other`, B: another method or pattern on the same layer and texts."""
 
+    quick: ClassVar[bool] = True
     layer: str
     other: RunSpec
 
@@ -108,6 +110,7 @@ class Window:
 class WindowQuestion(Question):
     """A window of the mask of `spec`, or, with `other`, of both masks."""
 
+    quick: ClassVar[bool] = True
     layer: str
     row: int
     column: int
@@ -134,6 +137,7 @@ class WindowQuestion(Question):
 class MaskFileQuestion(Question):
     """The whole mask as a PNG, one pixel a weight."""
 
+    quick: ClassVar[bool] = True
     layer: str
 
     def answer(self, desk: Desk) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from app.questions import Question
 
@@ -25,6 +25,7 @@ class EnergySharesQuestion(Question):
 class LayerRowsQuestion(Question):
     """One layer's rows by energy, and what goes and stays."""
 
+    quick: ClassVar[bool] = True
     layer: str
 
     def answer(self, desk: Desk) -> LayerRows:

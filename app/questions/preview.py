@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from app.questions import Question
 from core.previews import LayerInfo, Preview
@@ -21,5 +21,6 @@ class PreviewQuestion(Question):
 class LayersQuestion(Question):
     """The layers of the model."""
 
+    quick: ClassVar[bool] = True
     def answer(self, desk: Desk) -> tuple[LayerInfo, ...]:
         return desk.layers

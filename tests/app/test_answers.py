@@ -9,6 +9,7 @@ import pytest
 
 from app import cluster
 from app.jobs import Jobs
+from app.questions.layers import LayerQuestion
 from app.questions.preview import LayersQuestion, PreviewQuestion
 from cache import Store
 from core.previews import Preview
@@ -80,8 +81,19 @@ def test_what_nobody_waits_for_any_more_ends(answers, home):
     assert answers.ask(slow, place="elsewhere").state == "computing", "another place still waits for it"
     assert log.read_text().count("given up: PreviewQuestion") == before + 1
     answers.give_up("elsewhere")
-    assert answered(answers, LayersQuestion(spec=SMALL), place="wheel").state == "ready"
+    assert answered(answers, PreviewQuestion(spec=SMALL.model_copy(update={"pattern": parse_pattern("0.25")}))).state == "ready"
     assert log.read_text().count("given up: PreviewQuestion") == before + 2
+
+
+def test_a_quick_question_does_not_wait_for_a_slow_one(answers):
+    slow = PreviewQuestion(spec=SMALL.model_copy(update={"method": make_method("obc", damping=0.03)}))
+    begun(answers, slow)
+    layer, spec = "model.layers.1.mlp.up_proj", SMALL.model_copy(update={"method": make_method("thanos")})
+    quick = answered(answers, LayerQuestion(spec=spec, layer=layer), place="layer").answer
+    assert answers.ask(slow, place="wheel").state == "computing"
+    answers.give_up("wheel")
+    alone = answered(answers, PreviewQuestion(spec=spec)).answer
+    assert quick.relative_error == pytest.approx(next(item.relative_error for item in alone.layers if item.name == layer), rel=1e-4)
 
 
 def begun(answers, question):

@@ -59,7 +59,7 @@ def test_workers_listen_on_loopback_and_compute_with_all_cores_in_the_root(home)
     client.wait_for_workers(2, timeout=30)
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     assert sorted((worker["name"], tuple(worker["resources"].items()), worker["nthreads"]) for worker in workers) == [
-        ("device-0", (("device", 1.0),), 1), ("interactive-0", (("interactive", 1.0),), 1)]
+        ("device-0", (("device", 1.0),), 1), ("interactive-0", (("interactive", 1.0), ("quick", 1.0)), 2)]
 
     def look() -> tuple[str, str, str, str]:
         return os.environ["OMP_NUM_THREADS"], os.environ["MKL_NUM_THREADS"], os.getcwd(), os.environ["PRUNESCOPE_HOME"]
@@ -204,7 +204,7 @@ def test_one_device_worker_for_each_gpu(tmp_path, monkeypatch, listed, chosen, e
     if chosen is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
     lanes = tasks.lanes()
-    devices = [lane for lane in lanes if lane.resource == "device"]
+    devices = [lane for lane in lanes if lane.resources == ("device",)]
     assert [lane.gpu for lane in devices] == (expected or [None])
     assert len({lane.name for lane in lanes}) == len(lanes) == len(devices) + 1
     assert sum(lane.memory for lane in lanes) == pytest.approx(1)

@@ -85,16 +85,34 @@ def test_every_method_can_be_asked(desk):
         assert 0 < record.optimum_error <= record.relative_error < 1
 
 
-def test_what_is_not_wanted_any_more_ends_between_two_steps(desk, monkeypatch):
+def test_what_is_not_wanted_any_more_ends_between_two_steps(desk):
     looks = iter([True] * 5)
-    monkeypatch.setattr(desk, "wanted", lambda: next(looks, False))
+    leaving = desk.until(lambda: next(looks, False))
     name, spec = desk.layers[0].name, RunSpec(**SMALL, method=make_method("thanos", block_size=8), pattern=parse_pattern("0.45"))
     with pytest.raises(GivenUp):
-        desk.solve(name, spec)  # 32 blocks
+        leaving.solve(name, spec)  # 32 blocks
     with pytest.raises(GivenUp):
-        desk.preview(spec)
-    monkeypatch.undo()
+        leaving.preview(spec)
     assert desk.solve(name, spec).counted_sparsity == pytest.approx(0.45, abs=1e-3), "nothing half done is remembered"
+
+
+@pytest.mark.parametrize("spec", [
+    RunSpec(**SMALL, pattern=parse_pattern("0.9")), RunSpec(**SMALL, pattern=parse_pattern("0.8"), allocation="marginal"),
+], ids=["preview", "allocation"])
+def test_a_layer_can_be_asked_for_while_the_model_computes_with_other_weights(desk, spec):
+    """Looked at whenever the other one looks whether it is wanted; and never written into in between."""
+    name = desk.layers[-1].name
+    weight, seen = desk.problem(name).weight.clone(), list[bool]()
+    written = desk.problem(name).weight._version
+
+    def wanted() -> bool:
+        seen.append(torch.equal(desk.problem(name).weight, weight))
+        return True
+
+    desk.until(wanted).preview(spec)
+    assert len(seen) > 42
+    assert all(seen)
+    assert desk.problem(name).weight._version == written
 
 
 def test_all_layers_at_once_are_each_solved_as_alone(desk):
