@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from app.cluster import Connection
 
 _MOST = 300  # answers kept
+_QUICK = 10**12  # in priority: Dask looks at the first task that waits, and when its slot is taken at no other
 _FETCH = 20.0  # seconds for an answer that is there to come over
 
 
@@ -89,7 +90,7 @@ class Answers:
             if future is None or future.client is not client or future.status in ("cancelled", "lost"):
                 future = client.submit(desks.answer, question, key=f"ask-{key}-{time.time_ns()}",
                                        resources={"quick" if question.quick else "interactive": 1},
-                                       priority=round(time.time()), fifo_timeout="0 ms")
+                                       priority=round(time.time()) + _QUICK * question.quick, fifo_timeout="0 ms")
                 self._asked[key] = future
             return future
 

@@ -6,9 +6,11 @@ The web server imports this for the name of a task; torch is imported inside fun
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,6 +32,8 @@ _MOST = 2  # desks kept open
 _SHARE = 0.6  # of the memory that is free, for one desk
 _desks: OrderedDict[str, Desk] = OrderedDict()
 _opening = threading.Lock()
+# What is not quick computes on this thread and those that it starts: they step back where a quick answer or a page wants their core.
+_aside = ThreadPoolExecutor(1, thread_name_prefix="aside", initializer=os.nice, initargs=(5,))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,16 +46,20 @@ class Failure:
 def answer(question: Question) -> object:
     """The answer to a question, or a Failure. Ends early when nobody waits for it any more."""
     try:
-        if isinstance(question, StoreQuestion):
-            tasks.use_all_cores()
-            return question.answer_from(tasks.open_store())
-        return question.answer(desk_for(question.spec).until(_waited_for()))
+        return _answer(question, _waited_for()) if question.quick else _aside.submit(_answer, question, _waited_for()).result()
     except GivenUp:
         log.info("given up: %s", type(question).__name__)
         return Failure(words="This answer was given up. Ask again.")
     except Exception as error:
         log.exception("no answer to %s", type(question).__name__)
         return Failure(words=tasks.failure_words(error))
+
+
+def _answer(question: Question, wanted: Callable[[], bool]) -> object:
+    if isinstance(question, StoreQuestion):
+        tasks.use_all_cores()
+        return question.answer_from(tasks.open_store())
+    return question.answer(desk_for(question.spec).until(wanted))
 
 
 def _waited_for() -> Callable[[], bool]:
@@ -88,7 +96,7 @@ def desk_for(spec: RunSpec, store: Store | None = None) -> Desk:
 def open_first(spec: RunSpec) -> None:
     """Open the desk that the first visitor will want, while nobody waits."""
     try:
-        desk_for(spec).dense  # noqa: B018  measured now, remembered
+        _aside.submit(lambda: desk_for(spec).dense).result()  # measured now, remembered
     except Exception:
         log.exception("the demo's desk could not be opened")
 

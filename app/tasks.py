@@ -134,8 +134,11 @@ def failure_words(error: BaseException) -> str:
 
 
 def dask_setup(worker: Worker) -> None:
-    """Called by Dask in each new worker process: import torch while nobody waits yet; for what-ifs, open the demo."""
+    """Called by Dask in each new worker process: import torch while nobody waits yet; for what-ifs, open the demo. Runs leave the
+    cores to what a page waits for."""
     what_ifs = "interactive" in worker.state.total_resources
+    if not what_ifs:
+        os.nice(10)
     threading.Thread(target=_warm, args=(what_ifs,), name="prunescope-warm", daemon=True).start()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from app.ui import layout, resources, state
 WAIT = 0.35  # a page waits so long before it draws without the answer
 POLL = 0.2
 _LOOK = 0.05
+_TOGETHER = 1.0  # seconds of answers that a page draws together
 _MOST = 2000  # answers that a place remembers
 
 
@@ -41,6 +42,29 @@ def ask(question: Question, place: str, *, wait: float = WAIT) -> Shown:
         with here:
             st.fragment(_look_again, run_every=POLL)(question, place)
     return Shown(answer=state.recall(f"answer-{place}", None), fits=False, waiting=asked.state == "computing", problem=asked.error)
+
+
+def together(questions: Mapping[str, Question], *, wait: float) -> dict[str, Shown]:
+    """What each place has to show, by place, once all have an answer or `wait` seconds are over; asked of the worker in this order.
+
+    The page then looks again until all are there, and draws anew at most about once a second.
+    """
+    here = st.container()
+    deadline = time.monotonic() + wait
+    while True:
+        found = {place: _answers().ask(question, place=_place(place)) for place, question in questions.items()}
+        waiting = {place: question for place, question in questions.items() if found[place].state == "computing"}
+        if not waiting or time.monotonic() >= deadline:
+            break
+        time.sleep(_LOOK)
+    if waiting:
+        with here:
+            st.fragment(_look_again_together, run_every=POLL)(waiting, time.monotonic() + _TOGETHER)
+    for place, asked in found.items():
+        if asked.state == "ready":
+            state.remember(f"answer-{place}", asked.answer)
+    return {place: Shown(answer=state.recall(f"answer-{place}", None), fits=asked.state == "ready", waiting=asked.state == "computing",
+                         problem=asked.error) for place, asked in found.items()}
 
 
 def before(place: str) -> Shown:
@@ -112,6 +136,12 @@ def _awaited(question: Question, place: str, seconds: float) -> Asked:
 
 def _look_again(question: Question, place: str) -> None:
     if _answers().ask(question, place=_place(place)).state != "computing":
+        st.rerun()
+
+
+def _look_again_together(waiting: Mapping[str, Question], patience: float) -> None:
+    arrived = [_answers().ask(question, place=_place(place)).state != "computing" for place, question in waiting.items()]
+    if all(arrived) or (any(arrived) and time.monotonic() >= patience):
         st.rerun()
 
 

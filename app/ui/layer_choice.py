@@ -43,7 +43,11 @@ def finished(spec: RunSpec) -> Map | None:
 
 def preview(spec: RunSpec) -> Map | None:
     """The map of the preview, or the one before it; says so where it is waited for, or why there is none."""
-    shown = asking.ask(PreviewQuestion(spec=spec), "preview", wait=0.1)
+    return previewed(asking.ask(PreviewQuestion(spec=spec), "preview", wait=0.1))
+
+
+def previewed(shown: asking.Shown) -> Map | None:
+    """The map of what a PreviewQuestion brought."""
     if shown.problem or shown.answer is None:
         asking.tell(shown, "Solving every layer")
     if shown.answer is None:

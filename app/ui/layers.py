@@ -14,7 +14,9 @@ from app.figures.layer_map import MEASURES, Measure, layer_map
 from app.figures.method_bars import Bar, method_bars
 from app.figures.style import chart_config
 from app.link import shortened
+from app.questions import Question
 from app.questions.layers import AT_ONCE, LayerQuestion, Methods, MethodsQuestion
+from app.questions.preview import PreviewQuestion
 from app.ui import address, asking, layer_choice, layer_tabs, layout, state
 from app.ui.layer_choice import Map
 from app.ui.paint import first_paint
@@ -26,6 +28,7 @@ _PROMISE = ("Here you will see the error of every layer as a map, and for the la
             "how much its mask costs at best, and how much the method adds to that.")
 _HEIGHT = 372
 _WAIT = 1.0  # seconds for the layer's own answer: drawn without it, the page would take longer than it does to come
+_TOGETHER = 1.2  # seconds in which the others' answers are gathered before the page is drawn anew
 _SETTLED = 0.6  # seconds that the controls must have been left alone before all layers are solved: one layer answers first
 _QUICK_SECONDS = 5.0
 _AT_MOST = 600.0  # seconds: what takes longer is not offered
@@ -47,13 +50,12 @@ def draw(spec: RunSpec) -> None:
     with asked:
         settled = _settled(spec)
         for place in () if settled else ("quick", *_SLOWER, "preview"):
-            asking.before(place)  # the chosen layer's answer need not wait behind what these asked for before
+            asking.before(place)  # what these compute leaves its cores to the layer's own answer
         present = asking.ask(LayerQuestion(spec=spec, layer=layer), "layer", wait=_WAIT) if layer else None
     base = layer_choice.same_layers(spec).model_copy(update={"pattern": spec.pattern})
     with asked:
-        quick = _others(base, layer, ("quick",), settled=settled) if layer else []
-    if known is None:
-        known = _preview(spec, settled=settled)
+        others = _ask({**(_others(base, layer) if layer else {}), **({} if known else {"preview": PreviewQuestion(spec=spec)})}, settled)
+    known = known or _map(others.pop("preview"), settled=settled)
     worst = layer_choice.worst_of(known)
     if not layer:
         if not worst:
@@ -62,13 +64,12 @@ def draw(spec: RunSpec) -> None:
         layer = worst
         with asked:
             present = asking.ask(LayerQuestion(spec=spec, layer=layer), "layer", wait=_WAIT)
-            quick = _others(base, layer, ("quick",), settled=settled)
+            others = _ask(_others(base, layer), settled)
     assert present is not None
     layer_choice.settle(layer, worst if known and known.fits else "")
     record: LayerRecord | None = present.answer if present.answer is not None and present.answer.name == layer else None
-    with asked:
-        others = [*quick, *_others(base, layer, _SLOWER, settled=settled)]
-    bars = _bars(spec, layer, record, present.fits, others)
+    shown = list(others.values())
+    bars = _bars(spec, layer, record, present.fits, shown)
     layout.heading(findings.describe(spec), findings.describe_rest(spec), known.origin if known else "")
     said = " ".join(filter(None, (map_finding(known.layers) if known and known.fits else "", layer_finding(bars))))
     layout.sentence(said.replace(" %", "\u00a0%"))  # a number and its sign stay on one line
@@ -78,7 +79,7 @@ def draw(spec: RunSpec) -> None:
         with st.container(key="side-map"):
             _draw_map(known, layer, measure)
         with st.container(key="side-bars"):
-            _draw_layer(base, bars, layer, others, found)
+            _draw_layer(base, bars, layer, shown, found)
     layer_tabs.draw(spec, layer, record, known)
 
 
@@ -91,14 +92,17 @@ def _measure() -> Measure:
     return "error"
 
 
-def _others(base: RunSpec, layer: str, places: Sequence[str], *, settled: bool) -> list[asking.Shown]:
-    """What the other methods leave: those that are quick at once, each of the others by itself; none before the controls settle."""
-    if not settled:
-        return [asking.before(place) for place in places]
+def _ask(questions: Mapping[str, Question], settled: bool) -> dict[str, asking.Shown]:
+    """What each place has to show; nothing is asked anew before the controls settle. A page that shows something waits for more."""
+    wait = 0.1 if state.recall("layers-map", None) is None else _TOGETHER
+    return asking.together(questions, wait=wait) if settled else {place: asking.before(place) for place in questions}
+
+
+def _others(base: RunSpec, layer: str) -> dict[str, Question]:
+    """What the other methods leave: those that are quick at once, each of the others by itself."""
     most = _AT_MOST if state.recall("layers-slow", None) == (base, layer) else AT_ONCE
-    questions = {"quick": MethodsQuestion(spec=base, layer=layer, methods=_QUICK, seconds=_QUICK_SECONDS),
-                 **{name: MethodsQuestion(spec=base, layer=layer, methods=(name,), seconds=most) for name in _SLOWER}}
-    return [asking.ask(questions[place], place, wait=0.05) for place in places]
+    return {"quick": MethodsQuestion(spec=base, layer=layer, methods=_QUICK, seconds=_QUICK_SECONDS),
+            **{name: MethodsQuestion(spec=base, layer=layer, methods=(name,), seconds=most) for name in _SLOWER}}
 
 
 def _settled(spec: RunSpec) -> bool:
@@ -115,12 +119,12 @@ def _settled(spec: RunSpec) -> bool:
     return False
 
 
-def _preview(spec: RunSpec, *, settled: bool) -> Map | None:
-    """The preview of a spec once the controls have settled; until then the one before."""
+def _map(shown: asking.Shown, *, settled: bool) -> Map | None:
+    """The map of the preview once the controls have settled; until then the one before, a finished run's perhaps."""
     old: Map | None = state.recall("layers-map", None)
     if old is not None and not settled:
         return Map(layers=old.layers, origin=old.origin, calibration=old.calibration, fits=False)
-    known = layer_choice.preview(spec)
+    known = layer_choice.previewed(shown)
     state.remember("layers-map", known)
     return known
 
