@@ -33,7 +33,7 @@ _SHARE = 0.6  # of the memory that is free, for one desk
 _desks: OrderedDict[str, Desk] = OrderedDict()
 _opening = threading.Lock()
 # What is not quick computes on this thread and those that it starts: they step back where a quick answer or a page wants their core.
-_aside = ThreadPoolExecutor(1, thread_name_prefix="aside", initializer=os.nice, initargs=(5,))
+_aside = ThreadPoolExecutor(1, thread_name_prefix="aside", initializer=os.nice, initargs=(10,))
 
 
 @dataclass(frozen=True, kw_only=True)

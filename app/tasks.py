@@ -138,7 +138,7 @@ def dask_setup(worker: Worker) -> None:
     cores to what a page waits for."""
     what_ifs = "interactive" in worker.state.total_resources
     if not what_ifs:
-        os.nice(10)
+        os.nice(15)
     threading.Thread(target=_warm, args=(what_ifs,), name="prunescope-warm", daemon=True).start()
 
 
@@ -202,14 +202,15 @@ def use_all_cores() -> None:
 
 
 def _warm(what_ifs: bool) -> None:
-    try:
-        _import_core()
-    except Exception:
-        log.exception("importing the pruning core failed")
     if what_ifs and not os.environ.get("PRUNESCOPE_COLD"):
         from app.desks import open_first
 
         open_first(RunSpec())
+        return
+    try:
+        _import_core()
+    except Exception:
+        log.exception("importing the pruning core failed")
 
 
 def _import_core() -> None:
