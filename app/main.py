@@ -4,11 +4,13 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.ui import resources
+
 ROOT = Path(__file__).resolve().parents[1]
 
 st.set_page_config(page_title="PruneScope", layout="wide", initial_sidebar_state=320, menu_items={})
 st.logo(ROOT / "app" / "ui" / "wordmark.svg")
-st.navigation(
+page = st.navigation(
     [
         st.Page(ROOT / "pages" / "explore.py", title="Explore", url_path="explore", default=True),
         st.Page(ROOT / "pages" / "layers.py", title="Layers", url_path="layers"),
@@ -20,4 +22,6 @@ st.navigation(
         st.Page(ROOT / "pages" / "runs.py", title="Runs", url_path="runs"),
     ],
     position="top",
-).run()
+)
+page.run()
+resources.settle()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import logging
 from pathlib import Path
 
@@ -19,6 +21,8 @@ from core.sources import ModelSource, list_models
 from core.spec import RunSpec
 
 GALLERY = Path(__file__).parents[1] / "gallery"
+_ALL = 1024  # runs of a page between two collections that look through everything
+_runs = itertools.count(1)
 
 
 def jobs() -> Jobs:
@@ -58,6 +62,19 @@ def at_hand() -> str:
     """What there is instead of a run that is not there."""
     count = store().count(("finished",))
     return f"{count} finished {'run is' if count == 1 else 'runs are'} here, on the Runs page, and {len(shipped())} shipped ones."
+
+
+def settle() -> None:
+    """At the end of a run of a page: what has come to stay, programs mostly, is taken out of the garbage collector's rounds.
+
+    Streamlit collects after each run of a script, and meanwhile nothing else goes on: with all of Plotly and Dask to look through that
+    is a tenth of a second. Programs come with the first runs; later all is looked through now and then, so that nothing stays for ever.
+    """
+    run = next(_runs)
+    if run.bit_count() == 1 or run % _ALL == 0:
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
 
 
 @st.cache_data(ttl=20, show_spinner=False)
