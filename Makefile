@@ -14,9 +14,10 @@ run: setup
 	$(BIN)/python -m streamlit run app/main.py --server.port $(PORT) --server.address $(ADDRESS)
 
 setup: $(VENV)/runtime
-# Two processes, each with whole files of tests: some wait for workers and browsers, and a module's set-up is done once.
+# Three processes, each with whole files of tests: some wait for workers and browsers, and a module's set-up is done once.
+# The files keep the order of tests/conftest.py, the longest first; by default those of few tests, the browser's, would come last.
 test: $(VENV)/development chromium
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/development
 	$(BIN)/ruff check .

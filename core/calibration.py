@@ -14,7 +14,7 @@ from core.errors import BadInput
 from core.spec import Calibration, Evaluation
 from core.texts import Split, Text, read_text
 
-Encode = Callable[[str], list[int]]
+Encode = Callable[[str], "list[int] | np.ndarray"]
 EMBEDDED_WINDOWS = 64  # of the embedded text by default: a first visit should not wait
 MAX_LENGTH = 2048  # the literature's window: min(2048, context)
 

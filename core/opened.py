@@ -3,20 +3,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from transformers import AutoTokenizer
 
-from core.calibration import Windows, calibration_windows, evaluation_windows
+from core.calibration import Encode, Windows, calibration_windows, evaluation_windows
 from core.models import load_model
 from core.planning import BATCH_TOKENS, choose_dtype
 from core.sources import ModelSource, resolve_model
 from core.spec import RunSpec
 from core.stream import Stream
+
+REMEMBERED = range(1 << 16, 1 << 24)  # characters of a text whose tokens a process keeps: each run and each desk reads the same two
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,16 +43,30 @@ def open_spec(spec: RunSpec, device: torch.device) -> Opened:
     return Opened(source=source, model=model, calibration=calibration, evaluation=evaluation, device=device)
 
 
-def reader_of(source: ModelSource, model: Any) -> tuple[Callable[[str], list[int]], int, int]:
+def reader_of(source: ModelSource, model: Any) -> tuple[Encode, int, int]:
     """Text to token ids with the tokenizer's own special tokens (loaded when a text is read), context, size of the vocabulary."""
 
-    def encode(text: str) -> list[int]:
+    def encode(text: str) -> list[int] | np.ndarray:
+        if len(text) in REMEMBERED:
+            return _token_ids(str(source.path), source.revision, text)
         if not loaded:
-            loaded.append(AutoTokenizer.from_pretrained(source.path, local_files_only=True, trust_remote_code=False))
+            loaded.append(_tokenizer(str(source.path)))
         return loaded[0](text, verbose=False)["input_ids"]
 
     loaded: list[Any] = []
     return encode, source.context, model.get_input_embeddings().weight.shape[0]
+
+
+@lru_cache(maxsize=4)
+def _token_ids(folder: str, revision: str, text: str) -> np.ndarray:
+    """The token ids [n] of a long text. `revision` stands for the tokenizer's files: when they change, the text is read anew."""
+    ids = np.asarray(_tokenizer(folder)(text, verbose=False)["input_ids"], dtype=np.int32)
+    ids.flags.writeable = False
+    return ids
+
+
+def _tokenizer(folder: str) -> Any:
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 
 def batches(hidden: Tensor) -> tuple[Tensor, ...]:

@@ -257,6 +257,9 @@ def update_work(update: str, rows: int, columns: int, *, refit: bool = False) ->
     return (products + 60 * refit) * rows * columns**2 + shared
 
 
+_METHOD: TypeAdapter[Method] = TypeAdapter(Method)
+
+
 def make_method(name: str, **parameters: object) -> Method:
     """The parameters of a method by its name. Raises BadInput for an unknown name, ValidationError for bad parameters."""
     if name not in METHODS:
@@ -266,4 +269,4 @@ def make_method(name: str, **parameters: object) -> Method:
         known = ", ".join(field for field in METHODS[name].model_fields if field != "name")
         raise BadInput(sorted(unknown)[0], parameters[sorted(unknown)[0]], f"for {name}: {known or 'no parameters'}",
                        "Leave it out, or choose a method that has it.")
-    return TypeAdapter(Method).validate_python({"name": name, **parameters})
+    return _METHOD.validate_python({"name": name, **parameters})

@@ -30,6 +30,7 @@ METHOD_WORDS = tuple(dict.fromkeys(field for method in METHODS.values() for fiel
 WORDS = ("model", "revision", "method", *PATTERN_WORDS, *METHOD_WORDS, "update", "refit", "true_sequential", "allocation",
          *CALIBRATION_WORDS, *EVALUATION_WORDS, "device", "dtype")
 _USUAL = RunSpec()
+_OUTLIER_ROWS, _ALPHA_BUDGET = TypeAdapter[float](OutlierRows), TypeAdapter[AlphaBudget](AlphaBudget)
 _NO_METHODS_WORD = "Leave it out, or choose a method that has it."
 
 
@@ -120,9 +121,9 @@ def _read_pattern(words: Mapping[str, str]) -> tuple[Pattern, list[Refused]]:
     if isinstance(pattern, BadInput):
         refused.append(Refused(word="pattern", used=usual, reason=BadInput("pattern", word, pattern.allowed, pattern.remedy)))
         word, pattern = usual, _USUAL.pattern
-    alpha, more = _alone(words, "alpha", TypeAdapter(OutlierRows), 0.0)
+    alpha, more = _alone(words, "alpha", _OUTLIER_ROWS, 0.0)
     refused += more
-    budget, more = _alone(words, "alpha_budget", TypeAdapter(AlphaBudget), "paper")
+    budget, more = _alone(words, "alpha_budget", _ALPHA_BUDGET, "paper")
     refused += more
     if isinstance(pattern, Structured) and budget != "paper":
         reason = BadInput("alpha_budget", budget, "paper: whole columns always keep p", "Leave it out.")

@@ -1,4 +1,8 @@
-"""What every test gets: a private PRUNESCOPE_HOME, the repository on the path, few threads (PRUNESCOPE_THREADS, by default 2)."""
+"""What every test gets: a private PRUNESCOPE_HOME, the repository on the path, few threads (PRUNESCOPE_THREADS, by default 2).
+
+And their order: the longest files first, those that wait for browsers and workers beside those that compute, so that no process is left
+alone with a long file at the end.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
+LONGEST = tuple(f"tests/{name}.py" for name in (
+    "browser/test_explore", "core/test_methods", "app/test_gallery", "browser/test_compare", "core/test_pipeline", "app/test_jobs",
+    "browser/test_learn", "pages/test_explore", "app/test_answers", "browser/test_outliers", "core/test_numerics", "pages/test_layers",
+    "browser/test_layers", "core/test_models", "app/test_cluster", "browser/test_curves", "core/test_updates", "core/test_stream",
+    "pages/test_curves", "pages/test_learn", "pages/test_outliers", "core/test_desk",
+))
 
 # Before anything imports numpy or torch, so that neither they nor the tests' subprocesses start one thread a core.
 THREADS = os.environ.get("PRUNESCOPE_THREADS", "2")
@@ -24,6 +34,12 @@ hypothesis.settings.register_profile("prunescope", deadline=None)  # a busy mach
 hypothesis.settings.load_profile("prunescope")
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {ROOT / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -15,7 +15,7 @@ from cache import Store
 from core.previews import Preview
 from core.spec import Calibration, Evaluation, RunSpec, make_method, parse_pattern
 
-SMALL = RunSpec(calibration=Calibration(windows=4, length=32), evaluation=Evaluation(windows=2, length=64), method=make_method("wanda"))
+SMALL = RunSpec(calibration=Calibration(windows=16, length=64), evaluation=Evaluation(windows=2, length=64), method=make_method("wanda"))
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,8 @@ def test_why_there_is_no_answer_is_said(answers):
     gone = answers.ask(LayersQuestion(spec=RunSpec(model="nowhere/at-all")), place="here")
     assert gone.state == "failed"
     assert "nowhere/at-all" in gone.error
-    singular = SMALL.model_copy(update={"method": make_method("thanos", damping=0)})
+    few = Calibration(windows=4, length=32)  # fewer tokens than inputs
+    singular = SMALL.model_copy(update={"method": make_method("thanos", damping=0), "calibration": few})
     failed = answered(answers, PreviewQuestion(spec=singular))
     assert failed.state == "failed"
     assert "damping" in failed.error
@@ -121,7 +122,7 @@ def test_why_there_is_no_answer_is_said(answers):
 
 def test_many_who_hardly_wait_all_get_their_answer(answers):
     """A fetch that was given up too early once left the client unable to fetch anything more."""
-    specs = [SMALL.model_copy(update={"calibration": Calibration(windows=4, length=32, seed=seed)}) for seed in (0, 0, 0, 1)]
+    specs = [SMALL.model_copy(update={"calibration": Calibration(windows=16, length=64, seed=seed)}) for seed in (0, 0, 0, 1)]
     kinds = (LayersQuestion, PreviewQuestion)
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda at: answered(answers, kinds[at % 2](spec=specs[at // 2]), place=f"tab {at}"), range(8)))

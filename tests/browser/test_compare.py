@@ -25,7 +25,7 @@ def kept(server):
     store = Store(server.home)
     jobs, keys = Jobs(store), []
     for method in ("magnitude", "wanda"):
-        spec = RunSpec(method=make_method(method), calibration=Calibration(windows=2, length=32),
+        spec = RunSpec(method=make_method(method), calibration=Calibration(windows=16, length=64),
                        evaluation=Evaluation(windows=2, length=32))
         keys.append(jobs.key(spec))
         *_, last = prune(spec, journal=store.journal(keys[-1]))

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
-SMALL = "windows=4&length=32&evaluation_windows=4&evaluation_length=64&methods=wanda&patterns=0.4,0.6"
+SMALL = "windows=16&length=64&evaluation_windows=4&evaluation_length=64&methods=wanda&patterns=0.4,0.6"
 
 
 def test_a_sweep_is_computed_point_by_point(visit):

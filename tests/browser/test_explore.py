@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
-SMALL = "windows=4&length=32&evaluation_windows=4&evaluation_length=64"
+SMALL = "windows=16&length=64&evaluation_windows=4&evaluation_length=64"
 PERPLEXITIES = re.compile(r"\d+\.\d\d → \d+\.\d\d")
 
 

@@ -7,7 +7,7 @@ from playwright.sync_api import Locator, Page, expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(290)]
 
-SMALL = "windows=4&length=32&evaluation_windows=4&evaluation_length=64&method=wanda"
+SMALL = "windows=16&length=64&evaluation_windows=4&evaluation_length=64&method=wanda"
 DOWN = "model.layers.3.mlp.down_proj"
 HEADING = re.compile("Where does it hurt")
 

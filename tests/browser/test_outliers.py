@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
-LINK = "/outliers?windows=4&length=32&evaluation_windows=1&evaluation_length=32&method=magnitude&pattern=columns:0.3&alpha=0.1"
+LINK = "/outliers?windows=16&length=64&evaluation_windows=1&evaluation_length=32&method=magnitude&pattern=columns:0.3&alpha=0.1"
 
 
 def test_a_cell_opens_its_layer_the_cut_moves_alpha_and_the_points_come(visit):

@@ -10,7 +10,7 @@ from core.opened import open_spec
 from core.solver import solve
 from core.spec import METHODS, Calibration, Evaluation, RunSpec, make_method, parse_pattern
 
-SMALL = {"calibration": Calibration(windows=6, length=64), "evaluation": Evaluation(windows=4, length=64)}
+SMALL = {"calibration": Calibration(windows=16, length=64), "evaluation": Evaluation(windows=4, length=64)}
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from core.sources import describe_model, resolve_model
 from core.spec import Calibration, Evaluation, RunSpec
 
 COMMIT = "c0ffee" + "0" * 34
-SPEC = RunSpec(model="team/tiny", calibration=Calibration(windows=2, length=32), evaluation=Evaluation(windows=2, length=32))
+SPEC = RunSpec(model="team/tiny", calibration=Calibration(windows=16, length=64), evaluation=Evaluation(windows=2, length=32))
 
 
 class Hub(BaseHTTPRequestHandler):

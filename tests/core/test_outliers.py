@@ -17,7 +17,7 @@ from core.patterns import Structured, outlier_count
 from core.solver import outlier_rows
 from core.spec import METHODS, Calibration, Evaluation, RunSpec, make_method, parse_pattern
 
-SMALL = {"calibration": Calibration(windows=6, length=64), "evaluation": Evaluation(windows=4, length=64)}
+SMALL = {"calibration": Calibration(windows=16, length=64), "evaluation": Evaluation(windows=4, length=64)}
 PATTERNS = ("0.5", "2:4", "columns:0.3")
 
 

@@ -15,13 +15,13 @@ from app import desks
 from app.answers import Answers, Asked
 from app.jobs import Jobs
 from app.questions import Question
-from app.ui import resources
+from app.ui import previewed, resources
 from cache.records import RunRecord
 from cache.store import Store
 from core.records import Finished, RunResult
 from core.spec import Calibration, Evaluation, RunSpec
 
-SMALL = RunSpec(calibration=Calibration(windows=4, length=32), evaluation=Evaluation(windows=4, length=64))
+SMALL = RunSpec(calibration=Calibration(windows=16, length=64), evaluation=Evaluation(windows=4, length=64))
 NOBODY = "tcp://127.0.0.1:1"  # a scheduler that is not there: pages must work without one, and no test here starts workers
 
 
@@ -37,6 +37,7 @@ def small_result() -> RunResult:
 @pytest.fixture
 def without_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PRUNESCOPE_SCHEDULER", NOBODY)
+    monkeypatch.setattr(previewed, "_WAIT", 0.0)  # nobody will answer: no page run need wait a second and a half for it
 
 
 @pytest.fixture

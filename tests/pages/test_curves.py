@@ -16,7 +16,7 @@ from core.spec import Calibration, Evaluation, RunSpec, make_method, parse_patte
 from tests.pages.conftest import SMALL, charts, link, said
 
 pytestmark = pytest.mark.usefixtures("without_workers")
-SMALL_WORDS = {"windows": "4", "length": "32", "evaluation_windows": "4", "evaluation_length": "64"}
+SMALL_WORDS = {"windows": "16", "length": "64", "evaluation_windows": "4", "evaluation_length": "64"}
 TWO = {**SMALL_WORDS, "methods": "wanda,thanos", "patterns": "0.3,0.5"}
 
 

@@ -16,7 +16,7 @@ from core.spec import METHODS, RunSpec, make_method, parse_pattern
 from tests.pages.conftest import SMALL, charts, link, said
 
 pytestmark = pytest.mark.usefixtures("without_workers")
-SMALL_WORDS = {"windows": "4", "length": "32", "evaluation_windows": "4", "evaluation_length": "64"}
+SMALL_WORDS = {"windows": "16", "length": "64", "evaluation_windows": "4", "evaluation_length": "64"}
 
 
 @pytest.fixture(autouse=True)
@@ -183,7 +183,7 @@ def test_every_parameter_of_a_method_has_a_control_with_its_words(visit, method)
     ("number_input", "block_size", 64, {"block_size": "64"}),
     ("number_input", "damping", 0.05, {"damping": "0.05"}),
     ("checkbox", "raise_damping", True, {"raise_damping": "true"}),
-    ("number_input", "windows", 16, {"windows": "16"}),
+    ("number_input", "windows", 24, {"windows": "24"}),
     ("number_input", "evaluation_windows", 8, {"evaluation_windows": "8"}),
     ("text_input", "calibration", "text:notes.txt", {"calibration": "text:notes.txt"}),
     ("selectbox", "device", "cpu", {"device": "cpu"}),

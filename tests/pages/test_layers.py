@@ -10,7 +10,7 @@ from app.ui import layers, resources
 from core.spec import METHOD_LABELS
 from tests.pages.conftest import charts, link, said
 
-WORDS = {"windows": "4", "length": "32", "evaluation_windows": "4", "evaluation_length": "64", "method": "wanda"}
+WORDS = {"windows": "16", "length": "64", "evaluation_windows": "4", "evaluation_length": "64", "method": "wanda"}
 DOWN = "model.layers.3.mlp.down_proj"
 
 
@@ -120,7 +120,7 @@ def test_a_method_that_has_no_meaning_for_the_pattern_is_left_out_with_the_reaso
 
 
 def test_a_method_that_fails_says_why_and_the_others_are_there(page):
-    session = page(method="thanos", damping="0", layer=DOWN)
+    session = page(method="thanos", damping="0", layer=DOWN, windows="4")  # fewer tokens than inputs
     assert "numerically not positive definite" in said(session)
     assert "Magnitude" in methods_of(session)
 

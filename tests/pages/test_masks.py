@@ -14,7 +14,7 @@ from app.ui.downloads import NoAnswer
 from core.spec import RunSpec
 from tests.pages.conftest import SMALL, charts, link, said
 
-WORDS = {"windows": "4", "length": "32", "evaluation_windows": "4", "evaluation_length": "64", "method": "wanda"}
+WORDS = {"windows": "16", "length": "64", "evaluation_windows": "4", "evaluation_length": "64", "method": "wanda"}
 DOWN = "model.layers.3.mlp.down_proj"
 
 

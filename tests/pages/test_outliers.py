@@ -12,7 +12,7 @@ from core import alphas
 from tests.pages.conftest import charts, link, said
 
 pytestmark = pytest.mark.usefixtures("without_workers")
-SMALL_WORDS = {"windows": "4", "length": "32", "evaluation_windows": "2", "evaluation_length": "32"}
+SMALL_WORDS = {"windows": "16", "length": "64", "evaluation_windows": "2", "evaluation_length": "32"}
 LAYER = "model.layers.1.self_attn.k_proj"
 
 
