@@ -56,10 +56,11 @@ def column_finding(view: LayerRows) -> str:
             f"go that would stay.")
 
 
-def effect_finding(readings: Sequence[Reading], alpha: float, what: str, show: Callable[[float], str]) -> str:
-    """What keeping rows does to `what` ("this layer's error"), beside random rows, at α; of α = 0, at the best α of the sweep.
+def effect_finding(readings: Sequence[Reading], alpha: float, what: str, show: Callable[[float], str], *, whole: bool = True) -> str:
+    """What keeping rows does to `what` ("this layer's error"), beside random rows, at α; of α = 0, at the best other α of the sweep.
 
-    Says whether it helps only where counted sparsity is equal; "" while there is nothing to compare.
+    `whole`: no point of the sweep is to come. Says whether it helps only where counted sparsity is equal; "" while there is
+    nothing to compare.
     """
     kept: Kept = "chosen"
     if not _equal(readings, "chosen") and len(curve(readings, "other")) > 1:
@@ -71,7 +72,8 @@ def effect_finding(readings: Sequence[Reading], alpha: float, what: str, show: C
         return ""
     at = alpha if alpha in changes else min(changes, key=lambda one: changes[one].mean)
     spot, change = spots[at], changes[at]
-    where = f"At α = {at:.3g}" + ("" if at == alpha else ", the best of this sweep," if kept == "chosen" or not alpha else ",")
+    best = f", the best α above 0{'' if whole else ' so far'}," if kept == "chosen" or not alpha else ","
+    where = f"At α = {at:.3g}" + ("" if at == alpha else best)
     equal = "" if kept == "chosen" else f" and equal counted sparsity ({numbers.percent(spot.counted_sparsity)})"
     text = f"{where}{equal} {what} {_move(change.mean)}: {show(start[0].mean)} → {show(spot.mean)}."
     if not _equal(readings, kept):

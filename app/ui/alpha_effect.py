@@ -83,10 +83,12 @@ def _draw(spec: RunSpec, layer: str, waited: bool, height: int) -> None:
     perplexities = alpha_sweep.model_readings(spec, of_model.answers)
     left, right = st.columns(2, gap="medium")
     with left:
-        _draw_chart("layer", errors, alpha, "this layer's error", spec, "this layer's relative error", _LAYER_FIRST, height)
+        _draw_chart("layer", errors, alpha, "this layer's error", spec, "this layer's relative error", _LAYER_FIRST, height,
+                    whole=not of_layer.waiting)
         take_away("layer-error-over-alpha", partial(reading_rows, errors, _names(spec), "relative_error"), (spec.title, layer))
     with right:
-        _draw_chart("model", perplexities, alpha, "perplexity", spec, _protocol(of_model), _MODEL_FIRST, height)
+        _draw_chart("model", perplexities, alpha, "perplexity", spec, _protocol(of_model), _MODEL_FIRST, height,
+                    whole=len(of_model.answers) == len(alpha_sweep.model_questions(spec, _seeds(spec))))
         take_away("perplexity-over-alpha", partial(reading_rows, perplexities, _names(spec), "perplexity"),
                   (spec.title, _protocol(of_model), "every layer solved from the dense model's Gram matrices"))
     warning = outlier_findings.sparsity_warning(errors)
@@ -96,10 +98,10 @@ def _draw(spec: RunSpec, layer: str, waited: bool, height: int) -> None:
 
 
 def _draw_chart(name: str, readings: tuple[Reading, ...], alpha: float, what: str, spec: RunSpec, protocol: str, first: str,
-                height: int) -> None:
+                height: int, *, whole: bool) -> None:
     change = len({reading.seed for reading in readings}) > 1
     show = numbers.perplexity if name == "model" else numbers.error
-    finding = outlier_findings.effect_finding(readings, alpha, what, show)
+    finding = outlier_findings.effect_finding(readings, alpha, what, show, whole=whole)
     title = "perplexity" if name == "model" else "layer error"
     axis = "perplexity, preview" if name == "model" else "relative error"
     layout.sentence(finding or f"What α does to {what}: being computed …")

@@ -62,7 +62,7 @@ def draw_view(form: Form, now: State) -> None:
     papers = _published(form, points)
     layout.heading(_about(form), f"{dense.windows} × {dense.length} tokens of {dense.text.partition(':')[0]}, {dense.dtype}")
     finding = _finding(tab, series, points) or f"{numbers.plural(len(points), 'point')} so far: nothing to compare yet."
-    layout.sentence(finding.replace(" %", "\u00a0%"))  # a number and its sign stay on one line
+    layout.sentence(finding)
     figures = {"sparsity": partial(sparsity_curves, published=papers), "blocks": partial(block_curves, published=papers),
                "alpha": alpha_curves, "time": time_curves}
     height = _HEIGHT.get(tab, 430)

@@ -72,7 +72,7 @@ def draw(spec: RunSpec) -> None:
     bars = _bars(spec, layer, record, present.fits, shown)
     layout.heading(findings.describe(spec), findings.describe_rest(spec), known.origin if known else "")
     said = " ".join(filter(None, (map_finding(known.layers) if known and known.fits else "", layer_finding(bars))))
-    layout.sentence(said.replace(" %", "\u00a0%"))  # a number and its sign stay on one line
+    layout.sentence(said)
     if present.problem:
         asking.tell(present, "")
     with st.container(horizontal=True, gap="medium"):

@@ -54,12 +54,17 @@ def heading(text: str, *asides: str) -> None:
 
 def sentence(text: str) -> None:
     """The finding, in words."""
-    st.html(f"<p class='ps-finding'>{escape(text)}</p>")
+    st.html(f"<p class='ps-finding'>{escape(_unbroken(text))}</p>")
 
 
 def aside(text: str) -> None:
     """A remark in small: how something was measured, say."""
-    st.html(f"<p class='ps-remark'>{escape(text)}</p>")
+    st.html(f"<p class='ps-remark'>{escape(_unbroken(text))}</p>")
+
+
+def _unbroken(text: str) -> str:
+    """A number and its sign stay on one line."""
+    return text.replace(" %", "\u00a0%")
 
 
 def figures(items: Sequence[Figure]) -> None:

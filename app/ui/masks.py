@@ -82,7 +82,7 @@ def _start(shape: tuple[int, int]) -> tuple[int, int]:
 
 def _draw_words(a: RunSpec, b: RunSpec, answer: Mask | Pair) -> None:
     if isinstance(answer, Mask):
-        layout.sentence(mask_finding(answer).replace(" %", "\u00a0%"))  # a number and its sign stay on one line
+        layout.sentence(mask_finding(answer))
         return
     counted = answer.overlap
     share = counted.entries / 100

@@ -113,10 +113,12 @@ def test_the_sign_of_the_claim_is_computed(value, word):
 
 def test_without_an_alpha_the_best_of_the_sweep_is_told():
     text = effect_finding([reading(0, 10), reading(0.1, 12), reading(0.2, 11)], 0.0, "perplexity", numbers.perplexity)
-    assert text.startswith("At α = 0.2, the best of this sweep, perplexity rises by 10.0 %")
+    assert text.startswith("At α = 0.2, the best α above 0, perplexity rises by 10.0 %")
     assert text.endswith("It is least at α = 0.")
     readings = [reading(0, 10), reading(0.1, 12), reading(0.2, 9)]
     assert "It is least at α = 0.2 (9.00)." in effect_finding(readings, 0.1, "it", numbers.perplexity)
+    text = effect_finding(readings, 0.0, "it", numbers.perplexity, whole=False)
+    assert text.startswith("At α = 0.2, the best α above 0 so far, it falls")
     assert effect_finding([reading(0, 10)], 0.0, "perplexity", numbers.perplexity) == ""
     assert effect_finding([reading(0.1, 10)], 0.1, "perplexity", numbers.perplexity) == ""
 

@@ -103,8 +103,8 @@ def visit(root: Path, prunescope_home: Path, without_workers: None) -> Iterator[
 
 
 def said(session: AppTest) -> str:
-    """All text of the page's main column, markup included, entities resolved."""
-    return unescape("\n".join(item.proto.body for item in session.main if item.type == "html"))
+    """All text of the page's main column, markup included, entities resolved, spaces that do not break as any other."""
+    return unescape("\n".join(item.proto.body for item in session.main if item.type == "html")).replace("\u00a0", " ")
 
 
 def link(session: AppTest) -> dict[str, str]:
