@@ -111,7 +111,9 @@ def perplexity_axis(series: Sequence[Series], dense: Evaluated, edge: float, als
     shown = [min(value, edge) for value in values if math.isfinite(min(value, edge)) and value > 0]
     low, high = min(shown), max(shown)
     if high > _LOG_FROM * low:
-        return log_axis(low, high)
+        axis = log_axis(low, high)
+        bottom, top = axis["range"]
+        return {**axis, "range": [bottom - 0.03 * (top - bottom), top]}  # room for the dense model's number below its line
     room = 0.1 * max(high - low, 0.01 * high)
     return {"type": "linear", "range": [low - room, high + room], "exponentformat": "none"}
 
