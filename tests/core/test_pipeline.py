@@ -159,6 +159,14 @@ def test_rerun_has_the_same_bits_and_known_dense_perplexity_is_taken_over():
     assert evaluate(spec).perplexity == pytest.approx(first.dense.perplexity, rel=1e-6)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_the_same_spec_gives_the_same_bits(method, models):
+    spec = windowed(save_family("llama", models), method=make_method(method), pattern=parse_pattern("0.5"))
+    first, again = MemoryJournal(), MemoryJournal()
+    assert result_of(spec, journal=first).pruned == result_of(spec, journal=again).pruned
+    assert all(torch.equal(weight, again.weights[name]) for name, weight in first.weights.items())
+
+
 def test_true_sequential_lets_later_layers_see_earlier_ones():
     spec = RunSpec(method=make_method("wanda"), pattern=parse_pattern("0.7"), **SMALL)
     plain = {layer.name: layer for layer in result_of(spec).layers}
