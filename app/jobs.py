@@ -42,6 +42,7 @@ class RunProgress(Noun):
     latest: Progress | None = None
     layers: tuple[LayerRecord, ...] = ()
     started: Started | None = None
+    heard: float | None = None  # when the scheduler heard of it last, in seconds since 1970
 
 
 class Planning(Noun):
@@ -112,13 +113,15 @@ class Jobs:
             return RunProgress()
         layers, progress = tasks.topics(tasks.task_name(record))
         told: list[Event] = []
-        for text in (*_events(client, layers), *_events(client, progress)[-1:]):
+        announced = (*_events(client, layers), *_events(client, progress)[-1:])
+        for _, text in announced:
             with suppress(ValidationError):  # a worker of another version
                 told.append(EVENT.validate_json(text))
         return RunProgress(
             latest=next((event for event in reversed(told) if isinstance(event, Progress)), None),
             layers=tuple({event.layer.name: event.layer for event in told if isinstance(event, LayerPruned)}.values()),
-            started=next((event for event in reversed(told) if isinstance(event, Started)), None))
+            started=next((event for event in reversed(told) if isinstance(event, Started)), None),
+            heard=max((moment for moment, _ in announced), default=None))
 
     def plan(self, spec: RunSpec) -> Planning:
         """What a run of this spec would do: from the store, or being made on the interactive worker."""
@@ -231,12 +234,12 @@ def _words(future: Future) -> str:
     return tasks.failure_words(error)
 
 
-def _events(client: Client, topic: str) -> tuple[str, ...]:
-    """What was announced, the oldest first; nothing if the scheduler does not answer."""
+def _events(client: Client, topic: str) -> tuple[tuple[float, str], ...]:
+    """What was announced and when, the oldest first; nothing if the scheduler does not answer."""
     scheduler = client.scheduler
     if scheduler is None:
         return ()
     try:
-        return tuple(text for _, text in cast("Any", client.sync(scheduler.events, topic=topic, callback_timeout=2)))
+        return tuple(cast("Any", client.sync(scheduler.events, topic=topic, callback_timeout=2)))
     except OSError:  # a lost connection or a silent scheduler; TimeoutError is one too
         return ()

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.ui import resources
+from app.ui import layout, resources
+from core.errors import BadInput
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -23,5 +24,8 @@ page = st.navigation(
     ],
     position="top",
 )
-page.run()
+try:
+    page.run()
+except BadInput as error:  # what no page can do without, such as a folder for what is computed
+    layout.note(f"{error} Then load this page again: its link keeps your settings.", tone="bad", title="This page cannot be shown.")
 resources.settle()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable, Collection, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -38,10 +39,16 @@ class Store:
     """What has been asked and computed. Safe to share between threads; open one in each process."""
 
     def __init__(self, home: Path | None = None) -> None:
+        """Raises BadInput for a folder that cannot be made or written, on a full disk, and for databases that are damaged."""
         self.home = (home or default_home()).absolute()
-        self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._records: Rows = open_rows(self.home / "store" / "records")
-        self._documents: Rows = open_rows(self.home / "store" / "documents")
+        try:
+            self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._records: Rows = open_rows(self.home / "store" / "records")
+            self._documents: Rows = open_rows(self.home / "store" / "documents")
+        except (OSError, sqlite3.Error) as error:
+            raise BadInput("PRUNESCOPE_HOME", str(self.home), "a folder that can be written, on a disk that is not full",
+                           f"It cannot be opened: {error}. Mend that, or start PruneScope with PRUNESCOPE_HOME set to another folder. "
+                           "What is kept in this one stays as it is.") from error
         self.skipped = 0  # unreadable records met by the last `runs` or `count`
 
     def record(self, key: str) -> RunRecord | None:

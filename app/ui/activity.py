@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import statistics
+import time
 from collections.abc import Sequence
 
 import streamlit as st
@@ -17,6 +18,7 @@ from cache.records import RunRecord
 from core.records import LayerRecord, Progress
 
 _WITHIN = re.compile(r"^.*?\.\d+\.")  # model.layers.3.mlp.up -> mlp.up: the block is said beside it
+_QUIET = 10.0  # seconds without a word, after which a page says so: a worker that was lost is replaced within about as long
 STAGES = {"load": "Loading the model", "calibrate": "Reading the calibration text", "collect": "Collecting the layers' inputs",
           "solve": "Solving", "push": "Passing the text on to the next block", "evaluate": "Measuring perplexity"}
 
@@ -43,7 +45,9 @@ def bar(record: RunRecord, progress: RunProgress, position: int | None) -> tuple
         return 0.0, f"Waiting, number {position} in the queue" if position else "Waiting for a worker"
     if latest is None:
         return 0.0, "Starting"
-    return min(1.0, max(0.0, latest.fraction)), " · ".join(_where(latest))
+    quiet = time.time() - progress.heard if progress.heard else 0.0
+    silence = [f"nothing heard from its worker for {numbers.seconds(quiet)}; a lost one is replaced"] if quiet > _QUIET else []
+    return min(1.0, max(0.0, latest.fraction)), " · ".join([*_where(latest, timed=not silence), *silence])
 
 
 def _draw(key: str) -> None:
@@ -59,6 +63,9 @@ def _draw(key: str) -> None:
     if progress.layers:
         total = progress.started.layers if progress.started else None
         layout.sentence(_so_far(progress.layers, total))
+        if progress.started and progress.started.resumed_blocks:
+            layout.aside(f"It went on behind block {progress.started.resumed_blocks} of {progress.started.blocks}: what was finished "
+                         "before is kept.")
         blocks = progress.latest.blocks if progress.latest else None
         chart = layer_errors(progress.layers, theme=layout.theme(), title="Error of every layer so far", blocks=blocks, height=320)
         st.plotly_chart(chart, theme=None, key="so-far", config=chart_config("layer-errors-so-far"))
@@ -70,14 +77,15 @@ def _cancel(key: str) -> None:
     state.forget("stopping")
 
 
-def _where(latest: Progress) -> list[str]:
+def _where(latest: Progress, *, timed: bool) -> list[str]:
     """Block 4 of 6 · mlp.down_proj · 3 s left."""
     parts = [STAGES[latest.stage]]
     if latest.stage in ("collect", "solve", "push"):
         parts.append(f"block {latest.block + 1} of {latest.blocks}")
     if latest.layer:
         parts.append(_WITHIN.sub("", latest.layer))
-    parts.append("estimating the time left" if latest.seconds_left is None else f"{numbers.seconds(latest.seconds_left)} left")
+    if timed:
+        parts.append("estimating the time left" if latest.seconds_left is None else f"{numbers.seconds(latest.seconds_left)} left")
     return parts
 
 

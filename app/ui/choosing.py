@@ -50,8 +50,8 @@ def draw_choice(choice: Choice, runs: Sequence[Compared]) -> None:
             with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", wrap=False, gap="small"):
                 st.html(f"<div class='ps-chosen'>{glyph(run)} {escape(run.label)}</div>")
                 others = [word for word in choice.words if word != chosen.word]
-                st.button("Remove", key=f"remove-{chosen.word}", type="tertiary", on_click=compared.choose, args=(others,),
-                          disabled=len(runs) == 1, help="The last one stays." if len(runs) == 1 else None)
+                st.button(layout.named("Remove", run.label), key=f"remove-{chosen.word}", type="tertiary", on_click=compared.choose,
+                          args=(others,), disabled=len(runs) == 1, help="The last one stays." if len(runs) == 1 else None)
     st.button("Choose runs", key="choose", width="stretch", on_click=_open, args=(choice.words,))
     groups = compared.groups()
     if groups:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -13,6 +14,7 @@ import streamlit as st
 from app.figures.style import Theme
 
 CSS = Path(__file__).with_name("style.css")
+_PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")  # what Markdown may read as markup, and a backslash makes itself
 _ON_LIGHT = "<style>[data-testid='stBaseButton-primary'] { color: #171B1F !important; }</style>"  # the dark theme's primary is light
 
 
@@ -65,6 +67,13 @@ def aside(text: str) -> None:
 def _unbroken(text: str) -> str:
     """A number and its sign stay on one line."""
     return text.replace(" %", "\u00a0%")
+
+
+def named(label: str, of: str) -> str:
+    """The label of a control of which a page has several: `label` is seen, and who hears the page hears `of` too. Plain text in,
+    Streamlit's markup out; style.css hides what is emphasised in such controls."""
+    plain = _PUNCTUATION.sub(r"\\\g<0>", of.strip())
+    return f"{label} *{plain}*"
 
 
 def figures(items: Sequence[Figure]) -> None:

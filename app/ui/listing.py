@@ -107,13 +107,14 @@ def _draw_active(key: str) -> None:
 
 
 def _draw_row(record: RunRecord) -> None:
+    which = findings.describe(record.spec)
     with st.container(horizontal=True, vertical_alignment="center", wrap=False):
-        st.checkbox("Mark to compare", key=f"mark-{record.key}", value=record.key in _marked(), disabled=record.state != "finished",
-                    on_change=_mark, args=(record.key,), label_visibility="collapsed", help=None)
+        st.checkbox(f"Mark to compare: {which}", key=f"mark-{record.key}", value=record.key in _marked(),
+                    disabled=record.state != "finished", on_change=_mark, args=(record.key,), label_visibility="collapsed", help=None)
         st.html(_row(record))
-        st.button("Open", key=f"open-{record.key}", on_click=state.remember, args=("open", record.key))
+        st.button(layout.named("Open", which), key=f"open-{record.key}", on_click=state.remember, args=("open", record.key))
         actions = _actions(record)
-        chosen = st.menu_button("More", list(actions), key=f"more-{record.key}")
+        chosen = st.menu_button(layout.named("More", which), list(actions), key=f"more-{record.key}")
         if chosen in actions:
             actions[chosen](record)
             st.rerun()

@@ -162,3 +162,12 @@ def test_a_finished_record_shows_its_result_s_numbers():
     assert (record.state, record.dense_perplexity, record.pruned_perplexity, record.seconds) == ("finished", 7.25, 8.5, 2.5)
     assert (record.pinned, record.error, record.active) == (True, None, False)
     assert RunRecord.model_validate_json(record.model_dump_json()) == record
+
+
+def test_a_folder_that_cannot_be_opened_is_said_with_what_to_do(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    (tmp_path / "damaged" / "store" / "records").mkdir(parents=True)
+    (tmp_path / "damaged" / "store" / "records" / "cache.db").write_bytes(b"no database" * 1000)
+    for home, why in ((tmp_path / "file" / "home", "Not a directory"), (tmp_path / "damaged", "not a database")):
+        with pytest.raises(BadInput, match=f"PRUNESCOPE_HOME: .*{why}.*another folder"):
+            Store(home)

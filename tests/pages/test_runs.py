@@ -3,10 +3,14 @@
 import time
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
-from app.figures import numbers
+from app.figures import findings, numbers
+from app.jobs import RunProgress
+from app.ui import activity, resources
 from app.ui.listing import PAGE
 from cache.records import RunRecord
+from core.records import Progress
 from core.spec import Calibration, RunSpec
 from tests.pages.conftest import SMALL, link, said
 
@@ -102,3 +106,39 @@ def test_words_in_its_link_are_told_and_leave_it(visit):
     assert link(page) == {}
     page.button(key="dismiss").click().run()
     assert "Not everything" not in said(page)
+
+
+@pytest.mark.parametrize("page", ["explore", "layers", "masks", "outliers", "curves", "runs"])
+def test_a_folder_that_cannot_be_written_is_told_on_every_page_and_mended_meanwhile(page, root, prunescope_home, monkeypatch):
+    monkeypatch.setenv("PRUNESCOPE_SCHEDULER", "tcp://127.0.0.1:1")
+    (prunescope_home / "file").write_text("no folder")
+    monkeypatch.setenv("PRUNESCOPE_HOME", str(prunescope_home / "file" / "home"))
+    session = AppTest.from_file(str(root / "app" / "main.py"), default_timeout=60)
+    session.query_params["pattern"] = "0.6"
+    session.switch_page(f"../pages/{page}.py").run()
+    assert not session.exception
+    assert "PRUNESCOPE_HOME" in said(session)
+    assert "Not a directory" in said(session)
+    assert "another folder" in said(session)
+    assert link(session) == ({} if page == "runs" else {"pattern": "0.6"})  # the link of Runs has no words
+    (prunescope_home / "file").unlink()
+    session.run()
+    assert "Not a directory" not in said(session)
+    resources.close()
+
+
+def test_a_worker_that_says_nothing_is_told_instead_of_a_time_that_stands_still():
+    record = RunRecord(key="a" * 64, spec=SMALL, state="running", submitted=1.0)
+    latest = Progress(stage="solve", block=1, blocks=6, fraction=0.3, seconds=9.0, seconds_left=20.0)
+    _, fresh = activity.bar(record, RunProgress(latest=latest, heard=time.time() - 1), None)
+    assert fresh == "Solving · block 2 of 6 · 20 s left"
+    share, silent = activity.bar(record, RunProgress(latest=latest, heard=time.time() - 31), None)
+    assert share == pytest.approx(0.3)
+    assert silent == "Solving · block 2 of 6 · nothing heard from its worker for 31 s; a lost one is replaced"
+
+
+def test_who_hears_the_page_knows_which_run_a_button_is_of(visit, keep, small_result):
+    key = keep(small_result)
+    page, which = visit("runs"), findings.describe(SMALL)
+    assert page.checkbox(key=f"mark-{key}").label == f"Mark to compare: {which}"
+    assert page.button(key=f"open-{key}").label.replace("\\", "") == f"Open *{which}*"
