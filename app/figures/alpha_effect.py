@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from app.alpha_sweep import Kept, Reading, Spot, curve
 from app.figures import numbers
-from app.figures.style import INKS, OUTLIER_ROWS, Theme, log_axis, template
+from app.figures.style import INKS, OUTLIER_ROWS, Theme, log_axis, share_axis, template
 
 _LOG_FROM = 4.0  # beyond this ratio a linear axis would show only the worst point
 Show = Callable[[float], str]
@@ -87,8 +87,9 @@ def _axis(values: Sequence[float], change: bool) -> dict[str, object]:
     if not change and low > 0 and high > _LOG_FROM * low:
         return log_axis(low, high)
     room = 0.08 * max(high - low, 1e-3 if change else 0.01 * high)
-    return {"type": "linear", "range": [low - room, high + room], "exponentformat": "none", "tickformat": "+.1%" if change else "",
-            "nticks": 6}
+    if change:
+        return {"type": "linear", **share_axis(low - room, high + room, most=6, change=True)}
+    return {"type": "linear", "range": [low - room, high + room], "exponentformat": "none", "nticks": 6}
 
 
 def _percent(change: float) -> str:

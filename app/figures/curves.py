@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 from app.figures import numbers
 from app.figures.findings import describe
 from app.figures.series import Series, Spot, opens, patterns_in_order, perplexity, spread
-from app.figures.style import INKS, Theme, dense_mark, log_axis, method_mark, template
+from app.figures.style import INKS, Theme, dense_mark, log_axis, method_mark, share_axis, template
 from app.points import Point
 from app.published import SOURCE, Published
 from core.patterns import SemiStructured, pattern_word
@@ -45,7 +45,7 @@ def sparsity_curves(series: Sequence[Series], dense: Evaluated, *, theme: Theme 
         figure.update_xaxes(title="n:m pattern, and the sparsity counted", tickvals=list(range(len(words))), range=[-0.6, len(words) - 0.4],
                             ticktext=[f"{word}<br>{numbers.percent(share[word])}" for word in words])
     else:
-        figure.update_xaxes(title="counted sparsity of the pruned layers", tickformat=".0%", **_shares([
+        figure.update_xaxes(title="counted sparsity of the pruned layers", **_shares([
             *(spot.x for one in series for spot in one.spots), *(number.sparsity for number in published)]))
     return figure
 
@@ -193,7 +193,7 @@ def hover(spot: Spot) -> str:
 def _shares(values: Sequence[float]) -> dict[str, Any]:
     """An axis of sparsities with room at both ends and round ticks."""
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
-    return {"range": [low - 0.03, high + 0.03], "dtick": 0.05 if high - low < 0.3 else 0.1}
+    return share_axis(low - 0.03, high + 0.03)
 
 
 def _dodged(series: Sequence[Series], words: Sequence[str]) -> Place:

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.figures import numbers
-from app.figures.style import CIVIDIS, INKS, OUTLIER_ROWS, Theme, log_axis, readable, template
+from app.figures.style import CIVIDIS, INKS, OUTLIER_ROWS, Theme, log_axis, readable, share_axis, template
 from core.outlier_records import EnergyShare, LayerRows
 
 LEFT = 62  # pixels left of the axis of rows: the slider below begins where the axis does
@@ -77,7 +77,7 @@ def sorted_rows(view: LayerRows, *, theme: Theme = "light", height: int = 260) -
     figure.add_annotation(x=rows, y=1 / rows, showarrow=False, xanchor="right", yanchor="bottom", text="an equal share",
                           font={"size": 12, "color": ink.text})
     figure.update_xaxes(range=[0, rows], title="", tickformat="d")
-    figure.update_yaxes(title="share of the energy", tickformat=".1~%", rangemode="tozero", automargin=False)
+    figure.update_yaxes(title="share of the energy", automargin=False, **share_axis(0.0, 1.06 * float(view.shares.max()), most=5))
     figure.update_layout(legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 1, "xanchor": "right"})
     return figure
 

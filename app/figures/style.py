@@ -146,6 +146,20 @@ def log_axis(low: float, high: float) -> dict[str, Any]:
             "ticktext": [_tick(tick) for tick in ticks]}
 
 
+def share_axis(low: float, high: float, *, most: int = 8, change: bool = False) -> dict[str, Any]:
+    """A linear axis from `low` to `high`, labelled in percent as sentences write it: 30 %. A `change` says its sign."""
+    step = next(digit * 10.0**power for power in range(-6, 3) for digit in (1, 2, 5)
+                if (high - low) / (digit * 10.0**power) <= most or (power, digit) == (2, 5))
+    digits = max(0, -2 - math.floor(math.log10(step) + 1e-9))
+    counts = range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
+    return {"range": [low, high], "tickvals": [count * step for count in counts],
+            "ticktext": [_share(100 * count * step, digits, change and count != 0) for count in counts]}
+
+
+def _share(percent: float, digits: int, signed: bool) -> str:
+    return f"{'−' if percent < 0 else '+' if signed else ''}{abs(percent):.{digits}f} %"
+
+
 def _tick(value: float) -> str:
     if value > 0.9e-4:
         return f"{value:.6f}".rstrip("0").rstrip(".")

@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 
 from app.figures.curves import add_dense, add_series, edge_of, perplexity_axis
 from app.figures.series import Measure, Series, Spot, counted, falls, median_error, pareto, perplexity
-from app.figures.style import INKS, Theme, log_axis, template
+from app.figures.style import INKS, Theme, log_axis, share_axis, template
 from core.records import Evaluated
 
 
@@ -31,8 +31,7 @@ def alpha_curves(series: Sequence[Series], dense: Evaluated, *, theme: Theme = "
     figure.update_layout(template=template(theme), height=height, margin={"l": 8, "r": 12, "t": 40, "b": 8},
                          legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0, "xanchor": "left"},
                          yaxis={"title": {"text": "perplexity"}, **axis},
-                         yaxis2={"title": {"text": "counted sparsity"}, "tickformat": ".0%", "nticks": 4,
-                                 "range": [low - room, high + room]})
+                         yaxis2={"title": {"text": "counted sparsity"}, **share_axis(low - room, high + room, most=4)})
     figure.update_xaxes(ticks="", row=1, col=1)
     figure.update_xaxes(title="α: share of the rows left dense", tickvals=sorted({spot.x for one in series for spot in one.spots}),
                         tickformat=".3~g", row=2, col=1)

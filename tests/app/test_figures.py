@@ -9,6 +9,7 @@ import pytest
 
 from app.figures import findings, numbers, style, tables
 from app.figures.layer_errors import layer_errors
+from app.figures.style import share_axis
 from core.records import Environment, Evaluated, LayerRecord, PlannedLayer, Revisions, RunResult
 from core.spec import METHODS, Calibration, Evaluation, RunSpec, make_method, parse_pattern
 
@@ -199,3 +200,15 @@ def test_planned_rows_count_the_zeros():
     rows = tables.planned_rows([PlannedLayer(name="a", block=0, module="a", rows=4, columns=6, pruned=12, dense_rows=0)])
     assert rows[0]["zeros"] == 12
     assert rows[0]["share"] == 50
+
+
+@pytest.mark.parametrize(("low", "high", "change", "first", "last", "count"), [
+    (0.27, 0.73, False, "30 %", "70 %", 5), (0.0, 1.0, False, "0 %", "100 %", 6), (0.485, 0.515, False, "48.5 %", "51.5 %", 7),
+    (-0.021, 0.034, True, "−2 %", "+3 %", 6), (-0.0004, 0.0006, True, "−0.04 %", "+0.06 %", 6),
+])
+def test_an_axis_of_shares_is_labelled_as_sentences_write_percent(low, high, change, first, last, count):
+    axis = share_axis(low, high, change=change)
+    assert (axis["ticktext"][0], axis["ticktext"][-1], len(axis["ticktext"])) == (first, last, count)
+    for value, text in zip(axis["tickvals"], axis["ticktext"], strict=True):
+        assert low - 1e-9 <= value <= high + 1e-9
+        assert float(text.removesuffix(" %").replace("−", "-")) == pytest.approx(100 * value, abs=1e-9)

@@ -176,11 +176,14 @@ def test_a_run_is_followed_finishes_and_is_not_computed_again(jobs, home):
     assert told.layers == result.layers
     assert told.latest is not None
     jobs._connection.wait().log_event(tasks.topics(tasks.task_name(jobs.store.record(key)))[0], '{"kind": "of another version"}')
-    assert jobs.progress(key) == told
+    later = jobs.progress(key)
+    assert later.heard > told.heard
+    assert later.model_copy(update={"heard": told.heard}) == told
     before = jobs.store.record(key)
     events = jobs._connection.wait().get_events(tasks.topics(tasks.task_name(before))[0])
     assert sum('"kind":"started"' in text for _, text in events) == 1
-    assert before.submitted <= before.started <= before.ended
+    assert before.submitted <= before.started <= told.heard <= before.ended + 1
+    assert before.started <= before.ended
     assert jobs.submit(spec) == other.submit(spec) == key
     assert jobs.store.record(key) == before
     assert jobs.store.result(key) == result
