@@ -260,8 +260,8 @@ def convergence_exercises(found: Convergence) -> list[Exercise]:
 
 def rows_finding(found: StrongRow, row: int, count: int) -> str:
     """What the row holds, which columns go, what keeping the strongest rows changes, and whether others would do as well."""
-    start = (f"Row {row} holds {numbers.percent(float(found.shares[row]))} of the output's energy and makes "
-             f"up {numbers.percent(float(found.parts[row].sum() / found.parts.sum()))} of all v_j. With no row dense "
+    start = (f"Row {row} holds {numbers.percent(float(found.shares[row]))} of the output's energy and makes up "
+             f"{numbers.percent(float(found.parts[row].sum() / found.parts.sum()))} of the columns' losses. With no row dense "
              f"{_columns(found, 0)} go: error {numbers.error(found.error[0])}")
     if not count:
         return f"{start}. Raise α to leave the strongest dense."
@@ -271,8 +271,9 @@ def rows_finding(found: StrongRow, row: int, count: int) -> str:
     strongest = "the strongest" if count == 1 else f"the {count} strongest"
     better = int((choices.error < error * (1 - 1e-9)).sum())
     others = f"{better or 'None'} of {len(choices.error)} choices of as many rows {'is' if better <= 1 else 'are'} better."
-    return (f"{start}. With {strongest} dense {_columns(found, count)} go from the others: {numbers.error(error)}, {change}. {others} "
-            f"Zeros: {numbers.percent(found.counted_sparsity[0])}, then {numbers.percent(found.counted_sparsity[count])}.")
+    first, then = (numbers.percent(found.counted_sparsity[at]) for at in (0, count))
+    zeros = f"Both have {first} zeros." if first == then else f"Zeros: {first}, then {then}."
+    return f"{start}. With {strongest} dense {_columns(found, count)} go from the others: {numbers.error(error)}, {change}. {others} {zeros}"
 
 
 def _columns(found: StrongRow, count: int) -> str:

@@ -36,10 +36,10 @@ def draw() -> None:
     """The whole page, from its link."""
     notes = lesson_words.arrive()
     lesson = lesson_words.read()
+    if not state.recall("playing", False):
+        lesson_words.write(lesson)  # before the answer is waited for: a page that is loaded again meanwhile shows what was pressed last
     question, stop = _STOPS[lesson.stop]
     learn.begin(question, lesson)
     layout.link_notes(notes, on_dismiss=lesson_words.dismiss)
     learn.draw_matrix(lesson)
     stop(lesson)
-    if not state.recall("playing", False):
-        lesson_words.write(lesson)
