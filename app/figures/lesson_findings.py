@@ -273,7 +273,8 @@ def rows_finding(found: StrongRow, row: int, count: int) -> str:
     others = f"{better or 'None'} of {len(choices.error)} choices of as many rows {'is' if better <= 1 else 'are'} better."
     first, then = (numbers.percent(found.counted_sparsity[at]) for at in (0, count))
     zeros = f"Both have {first} zeros." if first == then else f"Zeros: {first}, then {then}."
-    return f"{start}. With {strongest} dense {_columns(found, count)} go from the others: {numbers.error(error)}, {change}. {others} {zeros}"
+    return (f"{start}. With {strongest} dense {_columns(found, count)} go from the others: {numbers.error(error)}, {change}. "
+            f"{others} {zeros}")
 
 
 def _columns(found: StrongRow, count: int) -> str:
