@@ -271,10 +271,8 @@ def rows_finding(found: StrongRow, row: int, count: int) -> str:
     strongest = "the strongest" if count == 1 else f"the {count} strongest"
     better = int((choices.error < error * (1 - 1e-9)).sum())
     others = f"{better or 'None'} of {len(choices.error)} choices of as many rows {'is' if better <= 1 else 'are'} better."
-    first, then = (numbers.percent(found.counted_sparsity[at]) for at in (0, count))
-    zeros = f"Both have {first} zeros." if first == then else f"Zeros: {first}, then {then}."
-    return (f"{start}. With {strongest} dense {_columns(found, count)} go from the others: {numbers.error(error)}, {change}. "
-            f"{others} {zeros}")
+    return (f"{start}. With {strongest} dense {_columns(found, count)} go from the others: {numbers.error(error)}, {change}. {others} "
+            f"Zeros: {' and '.join(dict.fromkeys(numbers.percent(found.counted_sparsity[at]) for at in (0, count)))}.")
 
 
 def _columns(found: StrongRow, count: int) -> str:
