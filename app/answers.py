@@ -61,8 +61,10 @@ class Answers:
                 return _asked(self._known[key])
         client = self._connection.client()
         if client is None:
-            error = self._connection.error
-            return Asked(state="failed", error=error) if error else Asked(state="computing")
+            if error := self._connection.error:
+                return Asked(state="failed", error=error)
+            time.sleep(wait)
+            return Asked(state="computing")
         return self._result(key, self._future(client, key, question, place), wait)
 
     def give_up(self, place: str) -> None:

@@ -36,6 +36,8 @@ def draw_preview(spec: RunSpec, shown: Shown) -> None:
     if preview is None:
         if shown.problem:
             asking.tell(shown, "")
+        elif shown.waiting:
+            layout.aside("A preview is being computed: all layers from the dense model's Gram matrices …")
         planned.draw_plan(spec)
         return
     with st.container(key="preview" if shown.fits else "old-preview", gap="small"):
@@ -45,7 +47,9 @@ def draw_preview(spec: RunSpec, shown: Shown) -> None:
         estimate = (dense or preview.dense).perplexity * preview.ratio
         if shown.fits:
             state.remember("previewed", (preview.spec, estimate))
-        layout.heading(findings.describe(preview.spec), findings.describe_rest(preview.spec), "preview, not run yet")
+        layout.heading(findings.describe(preview.spec), findings.describe_rest(preview.spec),
+                       "preview, not run yet" if shown.fits else "the preview before; the new one is being computed …" if shown.waiting
+                       else "the preview before")
         layout.figures(_figures(preview, dense, estimate))
         layout.sentence(findings.preview_finding(preview))
         beside.draw_pair(partial(_draw_layers, preview), preview.spec, dense=dense or preview.dense, sparsity=preview.counted_sparsity,

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from app import cluster
+from app.answers import Answers
 from app.jobs import Jobs
 from app.questions.layers import LayerQuestion
 from app.questions.preview import LayersQuestion, PreviewQuestion
@@ -118,6 +119,19 @@ def test_why_there_is_no_answer_is_said(answers):
     failed = answered(answers, PreviewQuestion(spec=singular))
     assert failed.state == "failed"
     assert "damping" in failed.error
+
+
+def test_who_asks_before_there_is_a_connection_waits_for_it(monkeypatch):
+    class Connecting:
+        error = None
+
+        def client(self):
+            return None
+
+    waits = []
+    monkeypatch.setattr("app.answers.time.sleep", waits.append)
+    assert Answers(Connecting()).ask(LayersQuestion(spec=SMALL), place="here", wait=0.05).state == "computing"
+    assert waits == [0.05]
 
 
 def test_many_who_hardly_wait_all_get_their_answer(answers):

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from app.answers import Answers, Asked
 from app.figures import numbers
 from app.ui import resources
 from cache.keys import plan_key
@@ -105,6 +106,22 @@ def test_changing_a_control_keeps_the_old_answer_and_labels_it(visit, keep, smal
     page.selectbox(key="method").set_value("thanos").run()
     assert "an earlier answer" not in said(page)
     assert "run" in link(page)
+
+
+def test_a_preview_that_takes_long_is_announced(visit, answers_here, monkeypatch):
+    in_time = Answers.ask
+
+    def late(self, question, **_):
+        return Asked(state="computing")
+
+    monkeypatch.setattr(Answers, "ask", late)
+    assert "A preview is being computed" in said(visit(words=SMALL_WORDS))
+    monkeypatch.setattr(Answers, "ask", in_time)
+    page = visit(words=SMALL_WORDS)
+    assert "preview, not run yet" in said(page)
+    monkeypatch.setattr(Answers, "ask", late)
+    page.slider(key="sparsity").set_value(37).run()
+    assert "the preview before; the new one is being computed" in said(page)
 
 
 @pytest.mark.parametrize(("words", "told"), [
