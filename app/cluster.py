@@ -232,7 +232,9 @@ def _start(home: Path, name: str, module: str, *arguments: str, gpu: str | None)
     paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     environment = {f"{library}_NUM_THREADS": str(threads()) for library in ("OMP", "MKL", "OPENBLAS")}  # Dask's nanny would say 1
     environment |= {"PYTHONPATH": paths, "PRUNESCOPE_HOME": str(home), "DASK_CONFIG": str(folder / "dask.yaml")}
-    environment |= {"GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "10000")}  # threads that spin on take each other's cores
+    # Threads that spin on take each other's cores. Those of a second thread that computes would not spin at all, unless active, and
+    # be woken anew for every small product, which takes several times the product itself.
+    environment |= {name: os.environ.get(name, default) for name, default in (("GOMP_SPINCOUNT", "10000"), ("OMP_WAIT_POLICY", "active"))}
     environment |= {"CUDA_VISIBLE_DEVICES": gpu} if gpu is not None else {}
     with log.open("ab") as output:
         started = subprocess.Popen([sys.executable, "-m", module, "--scheduler-file", str(folder / "scheduler.json"), *arguments],
