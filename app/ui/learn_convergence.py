@@ -29,6 +29,7 @@ $$\tilde W \leftarrow \big(\tilde W_0 A+\rho(Z-U)\big)(A+\rho I)^{-1}$$
 
 It pays for one factorisation first. **Conjugate gradients**, with the diagonal of $G$ as preconditioner, need none. For all four an
 iteration is one product of $c\times b$ with $b\times b$. SparseGPT's sweep does not iterate; it ends where it ends.
+Times are those of one core, where no GPU computes.
 
 This stop is about a whole layer of the demo model. The best possible is undamped. ADMM is damped (λ = 0.1): it nears the optimum of the
 damped error, which cannot be better.
