@@ -15,7 +15,7 @@ DIAGONAL = Mark(color="#009E73", symbol="diamond")  # OBD; no method's
 SCORES = {"diagonal": "diagonal only, w²·H<sub>qq</sub> (OBD)", "magnitude": "magnitude, |w|"}
 
 
-def one_weight_matrix(found: OneWeight, row: int, column: int, *, theme: Theme = "light", height: int = 320) -> go.Figure:
+def one_weight_matrix(found: OneWeight, row: int, column: int, *, theme: Theme = "light", height: int = 290) -> go.Figure:
     """W, the chosen weight removed; below it, what its row's other weights do about it."""
     rows, columns = found.weight.shape
     gone = np.zeros(found.weight.shape, dtype=bool)
@@ -45,7 +45,7 @@ def one_weight_matrix(found: OneWeight, row: int, column: int, *, theme: Theme =
     return figure
 
 
-def rank_agreement(found: OneWeight, row: int, column: int, *, theme: Theme = "light", height: int = 225) -> go.Figure:
+def rank_agreement(found: OneWeight, row: int, column: int, *, theme: Theme = "light", height: int = 205) -> go.Figure:
     """The order in which all weights would go: by their true loss against two simpler scores."""
     figure = bare(theme, height, margin={"l": 8, "r": 8, "t": 30, "b": 8})
     truth = order(found.loss)

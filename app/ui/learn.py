@@ -80,6 +80,11 @@ def row_slider(lesson: Lesson, width: Any = "stretch") -> None:
     st.slider("Row", 0, max(lesson.rows - 1, 1), key=f"{PRE}row", disabled=lesson.rows == 1, persist_state="session", width=width)
 
 
+def input_slider(lesson: Lesson, word: str, label: str) -> None:
+    """Which input, for those who do not press on charts."""
+    st.slider(label, 0, max(lesson.columns - 1, 1), key=f"{PRE}{word}", disabled=lesson.columns == 1, persist_state="session")
+
+
 def describe(lesson: Lesson) -> str:
     """The matrix in words; all of it was checked."""
     size = f"{lesson.rows} × {lesson.columns}"

@@ -53,6 +53,9 @@ def draw_one(lesson: Lesson) -> None:
         finding = say.one_weight_finding(found, row, column)
         layout.sentence(finding)
         learn.chart(one_weight_matrix(found, row, column, theme=layout.theme()), "one", lesson, finding, pressed=_pick)
+        with st.container(horizontal=True, gap="large"):
+            learn.row_slider(lesson)
+            learn.input_slider(lesson, "column", "Input")
         learn.chart(rank_agreement(found, row, column, theme=layout.theme()), "ranks", lesson,
                     "The order of all weights by loss against the order by two simpler scores.")
         take_away("learn-one", partial(_one_rows, found), (learn.describe(lesson), "loss: tr(ΔHΔᵀ) a token"))
@@ -86,7 +89,10 @@ def draw_two(lesson: Lesson) -> None:
             layout.sentence(say.pair_finding(found, lesson.row, lesson.column, lesson.other))
         learn.chart(pairs(found, lesson.row, lesson.column, lesson.other, revealed=bool(lesson.guess), theme=layout.theme()), "two", lesson,
                     "The correlation of the inputs, and the loss of each pair beside the sum of the two.", pressed=_pick_pair)
-        learn.row_slider(lesson)
+        with st.container(horizontal=True, gap="large"):
+            learn.row_slider(lesson)
+            learn.input_slider(lesson, "column", "Input q")
+            learn.input_slider(lesson, "other", "Input r")
         if lesson.guess:
             take_away("learn-two", partial(_two_rows, found, lesson.row), (learn.describe(lesson), f"row {lesson.row}"))
 

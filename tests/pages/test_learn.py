@@ -97,12 +97,16 @@ def test_a_pressed_weight_is_removed_and_the_sentence_says_its_loss(lesson, here
     page.run()
     assert lesson_findings.one_weight_finding(found, 4, 5) in said(page)
     assert link(page) == {**DRAWN, "stop": "1", "row": "4", "column": "5"}
+    page.slider(key="learn_column").set_value(1).run()
+    assert lesson_findings.one_weight_finding(found, 4, 1) in said(page)
     assert here.asked == before
 
 
 def test_the_pairs_are_shown_after_a_guess(lesson, here):
     page = lesson({**DRAWN, "stop": "2", "row": "1", "column": "2", "other": "3"})
     found = here.ask(TwoWeightsQuestion(spec=SMALL, matrix=Matrix(source="drawn")), place="").answer
+    page.slider(key="learn_other").set_value(2).run()  # the same weight twice is no pair: the next is taken
+    assert page.slider(key="learn_other").value == 3
     told = lesson_findings.pair_finding(found, 1, 2, 3)
     assert "Guess first" in said(page)
     assert told not in said(page)
