@@ -39,30 +39,18 @@ def convergence(problem: LayerProblem, pruned: Tensor, *, iterations: int = 50, 
         "admm": lambda: FixedAdmm(problem, pruned, **admm), "adam": lambda: Adam(problem, pruned, learning_rate=learning_rate),
         "sgd": lambda: Sgd(problem, pruned, learning_rate=learning_rate), "cg": lambda: Conjugate(problem, pruned),
     }
-    bare = problem.working_weight.masked_fill(pruned, 0)
-    removed = problem.relative(problem.error(bare))
-    ways: list[Callable[[], _Course]] = [partial(_sweep, problem, pruned, damping)]
-    ways += [partial(_descend, problem, makers[name], iterations, removed) for name in descents]
-    courses = over_cores(lambda way: way(), ways, problem.weight.device)
-    (swept, swept_seconds, _), *descended = courses
-    nearest = min([([removed], [0.0], bare), *courses], key=lambda course: course[0][-1])[2]
-    best = problem.relative(masked_cg(problem.working_gram, problem.working_weight, nearest, pruned, iterations=300, tolerance=1e-6)[1])
+    removed = problem.relative(problem.error(problem.working_weight.masked_fill(pruned, 0)))
+    ways: list[Callable[[], _Course]] = [partial(_descend, problem, makers[name], iterations, removed) for name in descents]
+    ways += [partial(_optimum, problem, pruned), partial(_sweep, problem, pruned, damping)]
+    *courses, optimum, sweep = over_cores(lambda way: way(), ways, problem.weight.device)
     return Convergence(
         traces=tuple(Trace(name=name, errors=tuple(errors), seconds=tuple(seconds))
-                     for name, (errors, seconds, _) in zip(descents, descended, strict=True)),
-        sweep=swept[-1], sweep_seconds=swept_seconds[-1], iterations=iterations,
-        optimum=min(max(0.0, best), *(error for errors, _, _ in courses for error in errors)))
+                     for name, (errors, seconds) in zip(descents, courses, strict=True)),
+        sweep=sweep[0][-1], sweep_seconds=sweep[1][-1], iterations=iterations,
+        optimum=min(error for errors, _ in (*courses, optimum, sweep) for error in errors))
 
 
-_Course = tuple[list[float], list[float], Tensor]  # errors and seconds so far, and the weights at its end
-
-
-@torch.no_grad()
-def _sweep(problem: LayerProblem, pruned: Tensor, damping: float | None) -> _Course:
-    started = now(problem.weight.device)
-    weight = update(problem, pruned, "sweep", damping=damping)
-    seconds = now(problem.weight.device) - started
-    return [problem.relative(problem.error(weight))], [seconds], weight
+_Course = tuple[list[float], list[float]]  # errors, and seconds so far
 
 
 @torch.no_grad()
@@ -79,4 +67,22 @@ def _descend(problem: LayerProblem, make: Callable[[], Descent], iterations: int
         spent += now(device) - started
         seconds.append(spent)
         errors.append(problem.relative(problem.error(descent.weight)))
-    return errors, seconds, descent.weight
+    return errors, seconds
+
+
+@torch.no_grad()
+def _optimum(problem: LayerProblem, pruned: Tensor) -> _Course:
+    """By conjugate gradients, until an iteration gains less than a millionth."""
+    weight, gram = problem.working_weight, problem.working_gram
+    started = now(weight.device)
+    _, error = masked_cg(gram, weight, weight.masked_fill(pruned, 0), pruned, iterations=300, tolerance=1e-6)
+    return [max(0.0, problem.relative(error))], [now(weight.device) - started]
+
+
+@torch.no_grad()
+def _sweep(problem: LayerProblem, pruned: Tensor, damping: float | None) -> _Course:
+    """SparseGPT's, with its factorisation."""
+    started = now(problem.weight.device)
+    weight = update(problem, pruned, "sweep", damping=damping)
+    spent = now(problem.weight.device) - started
+    return [problem.relative(problem.error(weight))], [spent]
