@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from app.figures import numbers
 from app.figures.lessons import GONE, KEPT, PICKED, bare, cells, matrix_axes, panel_title, removed, ring
-from app.figures.style import INKS, Theme, log_axis, method_mark
+from app.figures.style import INKS, Theme, log_axis, method_mark, share_axis
 from core.lessons.matrix import COMPARED, REPAIRS, Formulas, Masks, label
 from core.parameters import UPDATES
 
@@ -47,8 +47,8 @@ def mask_bars(found: Masks, chosen: int, *, theme: Theme = "light", height: int 
     figure.update_layout(
         xaxis={**x, "domain": [0, 0.36], "title": {"text": "input j; grey: removed"}, "tickangle": 0, "dtick": 2},
         yaxis={**y, "tickvals": list(range(len(names))), "ticktext": [f"{name} " for name in names], "dtick": None},
-        xaxis2={"domain": [0.4, 1], "anchor": "y", "tickformat": ".1%", "title": {"text": "loss ÷ wHwᵀ, with the method's own update"},
-                "rangemode": "tozero", "showgrid": True},
+        xaxis2={"domain": [0.4, 1], "anchor": "y", "title": {"text": "loss ÷ wHwᵀ, with the method's own update"},
+                **share_axis(0, 1.05 * float(shares(found).sum(1).max()), most=6), "showgrid": True},
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0.4, "xanchor": "left", "traceorder": "normal"},
         shapes=[{"type": "rect", "xref": "paper", "x0": 0, "x1": 0.36, "y0": chosen - 0.5, "y1": chosen + 0.5,
                  "line": {"color": PICKED[theme], "width": 2}}])

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from app.figures import numbers
 from app.figures.lessons import PICKED, bare, cells, matrix_axes, panel_title, removed
-from app.figures.style import INKS, Theme, method_mark
+from app.figures.style import INKS, Theme, method_mark, share_axis
 from core.lessons.matrix import Recording, Stepped, label
 
 
@@ -61,6 +61,7 @@ def step_panels(found: Stepped, at: dict[str, int], *, theme: Theme = "light", h
 def loss_curves(found: Stepped, at: dict[str, int], *, theme: Theme = "light", height: int = 520) -> go.Figure:
     """The loss so far against how many weights are gone, with the least possible for the same mask, at the present step."""
     figure = bare(theme, height, margin={"l": 8, "r": 8, "t": 60, "b": 8})
+    most = max(float(one.measured.max()) for one in found.recordings) / found.energy
     for one in found.recordings:
         mark, state = method_mark(one.method), at[one.method]
         gone = one.pruned.sum((1, 2))
@@ -75,7 +76,7 @@ def loss_curves(found: Stepped, at: dict[str, int], *, theme: Theme = "light", h
     figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", name="hollow: best for the mask so far", hoverinfo="skip",
                                 marker={"symbol": "circle-open", "size": 9, "color": INKS[theme].faint, "line": {"width": 1.5}}))
     figure.update_layout(xaxis={"title": {"text": "weights removed"}, "rangemode": "tozero"},
-                         yaxis={"title": {"text": "loss ÷ tr(WHWᵀ)"}, "tickformat": ".1%", "rangemode": "tozero"},
+                         yaxis={"title": {"text": "loss ÷ tr(WHWᵀ)"}, **share_axis(0, 1.04 * most)},
                          legend={"orientation": "h", "yanchor": "bottom", "y": 1.01, "x": 0, "xanchor": "left"})
     return figure
 
@@ -101,6 +102,8 @@ def block_curve(found: Stepped, block: int, *, theme: Theme = "light", height: i
     """The loss of the update against B, between SparseGPT's update and the optimum, for one mask."""
     losses = found.block_loss / found.energy
     sizes = np.arange(1, len(losses) + 1)
+    shown = [*map(float, losses), found.sweep_loss / found.energy, found.optimum / found.energy]
+    room = 0.06 * max(max(shown) - min(shown), 1e-3 * max(shown))
     thanos, sparsegpt = method_mark("thanos"), method_mark("sparsegpt")
     figure = bare(theme, height, margin={"l": 8, "r": 8, "t": 44, "b": 8})
     figure.add_trace(go.Scatter(x=sizes, y=losses, mode="lines+markers", name="update in blocks of B",
@@ -115,7 +118,7 @@ def block_curve(found: Stepped, block: int, *, theme: Theme = "light", height: i
     figure.add_trace(go.Scatter(x=[1, sizes[-1]], y=[found.optimum / found.energy] * 2, mode="lines", name="best possible for this mask",
                                 line={"color": INKS[theme].faint, "dash": "dot", "width": 1.5}, hoverinfo="skip"))
     figure.update_layout(xaxis={"title": {"text": "block size B"}, "dtick": 1 if len(losses) <= 16 else 2},
-                         yaxis={"title": {"text": "loss ÷ tr(WHWᵀ)"}, "tickformat": ".2%"},
+                         yaxis={"title": {"text": "loss ÷ tr(WHWᵀ)"}, **share_axis(min(shown) - room, max(shown) + room, most=6)},
                          legend={"orientation": "h", "yanchor": "bottom", "y": 1.01, "x": 0, "xanchor": "left"})
     return figure
 
