@@ -115,7 +115,14 @@ def blocks_done(jobs: Jobs, key: str) -> int:
 def kill(pid: int) -> None:
     process = psutil.Process(pid)
     process.send_signal(signal.SIGKILL)
-    wait_for(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
+    wait_for(lambda: ended_already(process))
+
+
+def ended_already(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def device_worker(home: Path) -> int:

@@ -100,3 +100,9 @@ def visit(server: Server, browser: Browser) -> Iterator[Callable[[str], Page]]:
     for context in contexts:
         context.close()
     assert not strangers
+
+
+def settle(page: Page) -> None:
+    """Until the page's script has ended: what is pressed while a page still moves may miss."""
+    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
+    page.wait_for_timeout(300)

@@ -5,6 +5,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.conftest import settle
+
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 DRAWN = "source=drawn"  # needs no layer, only the worker
 
@@ -15,12 +17,6 @@ def press_cell(page, row, column, *, rows, columns):
     expect(area).to_be_visible()
     box = area.bounding_box()
     page.mouse.click(box["x"] + box["width"] * (column + 0.5) / columns, box["y"] + box["height"] * (row + 0.5) / rows)
-
-
-def settle(page):
-    """Until the page's script has ended: what is pressed while a page still moves may miss."""
-    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
-    page.wait_for_timeout(300)
 
 
 def test_a_pressed_weight_is_removed(visit):
