@@ -61,10 +61,11 @@ def paper_name(model: str) -> str | None:
 
 
 def _paper_protocol(spec: RunSpec, point: Point) -> bool:
-    """WikiText-2's test set in full, and C4, in windows of 2048; refits and other orders of layers are no part of the paper."""
+    """WikiText-2's test set in full, and C4, in windows of 2048; and nothing done beside the method."""
     whole = spec.evaluation.source == "hub:wikitext2" and spec.evaluation.windows is None and point.pruned.length == 2048
     calibrated = spec.calibration.source == "hub:c4" and spec.calibration.windows == 128 and spec.calibration.length in (None, 2048)
-    return whole and calibrated and not spec.refit and not spec.true_sequential
+    plain = spec.update == "own" and not spec.refit and not spec.true_sequential and spec.allocation == "even" and not spec.propagation
+    return whole and calibrated and plain
 
 
 def _row(model: str, word: str, table: str, numbers: dict[str, float], *, alpha: float = 0.0, doubt: str = "") -> tuple[Published, ...]:

@@ -1,7 +1,8 @@
 """Quality of all methods: layer errors on ten fixed layers, and held-out perplexity over three calibration seeds.
 
     python -m bench.frontier [--data ../shared/data] [--methods …] [--patterns …]
-    python -m bench.frontier --perplexity [--models demo,stories260K] [--allocations even,marginal] [--kept FOLDER]
+    python -m bench.frontier --perplexity [--models demo,stories260K] [--allocations even,marginal] [--propagations 0,0.5]
+                             [--kept FOLDER]
 
 Layer errors are ratios to ADMM-Grad's, of the same counted sparsity, with the geometric mean last. Nothing here is asserted.
 """
@@ -12,13 +13,14 @@ import argparse
 import itertools
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from bench.protocol import SEEDS, Texts, fixed_layers, mean_and_spread, perplexity, run_spec
 from core import LayerProblem, optimum, parse_pattern, solve
 from core.records import RunResult
-from core.spec import METHODS, SemiStructured, make_method
+from core.spec import METHODS, RunSpec, SemiStructured, make_method
 
 REFERENCE = "admm-grad"
 
@@ -52,26 +54,27 @@ def layer_errors(layers: list[LayerProblem], methods: list[str], patterns: list[
             print(f"{name:12}{geometric(ratios):8.3f}{geometric(gaps):7.2f}{100 * counted:7.2f} %{spent:9.2f}  {each}", flush=True)
 
 
-def perplexities(models: list[str], methods: list[str], patterns: list[str], allocations: list[str], seeds: tuple[int, ...], texts: Texts,
-                 kept: Path | None) -> None:
+def perplexities(models: list[str], methods: list[str], patterns: list[str], options: list[dict[str, Any]], seeds: tuple[int, ...],
+                 texts: Texts, kept: Path | None) -> None:
     """One table a model: methods down, patterns across, mean ± half the range over the seeds."""
     for model in models:
         print()
         first = True
-        for name, allocation in itertools.product(methods, allocations):
-            line, results = f"{name + ' ' * (allocation != 'even') + allocation.replace('even', ''):22}", list[RunResult]()
+        for name, option in itertools.product(methods, options):
+            said = [name, *(f"{value}" for field, value in option.items() if value != RunSpec.model_fields[field].default)]
+            line, results = f"{' '.join(said):26}", list[RunResult]()
             for word in patterns:
                 pattern = parse_pattern(word)
-                if pattern.kind in METHODS[name].refuses or (allocation != "even" and isinstance(pattern, SemiStructured)):
+                if pattern.kind in METHODS[name].refuses or (option["allocation"] != "even" and isinstance(pattern, SemiStructured)):
                     line += f"{'–':>16}"
                     continue
-                results = [perplexity(run_spec(model, texts, make_method(name), pattern, seed, allocation=allocation), kept)
+                results = [perplexity(run_spec(model, texts, make_method(name), pattern, seed, **option), kept)
                            for seed in seeds]
                 line += f"{mean_and_spread([result.pruned.perplexity for result in results]):>16}"
             if first and results:
                 print(f"{model}: perplexity on {results[0].pruned.protocol}; dense {results[0].dense.perplexity:.2f}\n"
                       f"calibration {results[0].calibration}; seeds {', '.join(map(str, seeds))}\n"
-                      f"{'':22}" + "".join(f"{word:>16}" for word in patterns))
+                      f"{'':26}" + "".join(f"{word:>16}" for word in patterns))
                 first = False
             print(line, flush=True)
 
@@ -84,6 +87,7 @@ def main() -> None:
     options.add_argument("--patterns", default="")
     options.add_argument("--models", default="demo,stories260K")
     options.add_argument("--allocations", default="even")
+    options.add_argument("--propagations", default="0")
     options.add_argument("--seeds", default=",".join(map(str, SEEDS)))
     options.add_argument("--kept", type=Path, help="a folder for finished runs, so that a second call goes on")
     options.add_argument("--threads", type=int, default=2)
@@ -93,7 +97,9 @@ def main() -> None:
     if given.perplexity:
         patterns = (given.patterns or "0.5,0.6,0.7,2:4,columns:0.3").split(",")
         seeds = tuple(int(seed) for seed in given.seeds.split(","))
-        perplexities(given.models.split(","), methods, patterns, given.allocations.split(","), seeds, texts, given.kept)
+        choices: list[dict[str, Any]] = [{"allocation": allocation, "propagation": float(strength)} for allocation, strength in
+                                         itertools.product(given.allocations.split(","), given.propagations.split(","))]
+        perplexities(given.models.split(","), methods, patterns, choices, seeds, texts, given.kept)
     else:
         layer_errors(fixed_layers(texts), methods, (given.patterns or "0.5,0.7,2:4,columns:0.3").split(","))
 

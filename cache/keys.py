@@ -15,7 +15,8 @@ from core.spec import RunSpec
 
 Part = BaseModel | Mapping[str, object] | str | int | float | bool | None
 # fields of a spec that say what is done to the dense model
-PRUNING = ("method", "pattern", "update", "refit", "true_sequential", "allocation")
+PRUNING = ("method", "pattern", "update", "refit", "true_sequential", "allocation", "propagation")
+_YOUNGER = ("propagation",)
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -32,12 +33,17 @@ def content_key(kind: str, **parts: Part) -> str:
 
 def run_key(spec: RunSpec, revisions: Revisions) -> str:
     """A run: its spec, and the revisions of model, texts, method and core behind the spec's names."""
-    return content_key("run", spec=spec, revisions=revisions)
+    return content_key("run", spec=_asked(spec), revisions=revisions)
 
 
 def plan_key(spec: RunSpec, revisions: Revisions) -> str:
     """A plan: everything a run depends on, because its estimates do."""
-    return content_key("plan", spec=spec, revisions=revisions)
+    return content_key("plan", spec=_asked(spec), revisions=revisions)
+
+
+def _asked(spec: RunSpec) -> dict[str, object]:
+    """The spec; fields that are younger than results already stored leave no trace at their default, so that these are found again."""
+    return spec.model_dump(mode="json", exclude={name for name in _YOUNGER if getattr(spec, name) == RunSpec.model_fields[name].default})
 
 
 def dense_key(spec: RunSpec, revisions: Revisions) -> str:

@@ -36,7 +36,7 @@ class Admm:
     def iterate(self, pruned: Tensor) -> None:
         """Z, U and W̃ once, for this mask."""
         dual = (self._start + self._moved).mul_(pruned)
-        pull = torch.where(pruned, -dual - self._start, self._moved)  # Z − U − W̃₀
+        pull = torch.add(self._moved, dual, alpha=-2)  # Z − U − W̃₀: V − W̃₀ off the mask, −V − W̃₀ on it; no slow torch.where
         torch.addmm(dual, pull, self._inverse, alpha=_RHO, out=self._moved)
 
     def solution(self, pruned: Tensor) -> Tensor:

@@ -29,23 +29,23 @@ class Sgd:
     """Gradient steps in 1/L, with L = min(‖G‖_F, max_i Σ_j |G_ij|) at least the greatest eigenvalue: for a rate below 2 it never climbs."""
 
     def __init__(self, problem: LayerProblem, pruned: Tensor, *, learning_rate: float = 1.0) -> None:
-        self._original, self._gram, self._pruned = problem.working_weight, problem.working_gram, pruned
+        self._original, self._gram = problem.working_weight, problem.working_gram
         bound = torch.minimum(self._gram.square().sum().sqrt(), self._gram.abs().sum(1).max())
-        self._rate = torch.where(bound > 0, learning_rate / bound, torch.zeros_like(bound))
+        self._rate = ~pruned * torch.where(bound > 0, learning_rate / bound, torch.zeros_like(bound))
         self.weight = self._original.masked_fill(pruned, 0)
 
     def iterate(self) -> None:
-        self.weight -= self._rate * ((self.weight - self._original) @ self._gram).masked_fill_(self._pruned, 0)
+        self.weight -= ((self.weight - self._original) @ self._gram).mul_(self._rate)
 
 
 class Adam:
     """Adam's steps (Kingma & Ba 2015, Alg. 1) in 1 % of the root mean square of W."""
 
     def __init__(self, problem: LayerProblem, pruned: Tensor, *, learning_rate: float = 1.0) -> None:
-        self._original, self._gram, self._pruned = problem.working_weight, problem.working_gram, pruned
+        self._original, self._gram = problem.working_weight, problem.working_gram
         size = self._original.square().mean().sqrt()
         unit = size * self._gram.diagonal().mean()
-        self._scale = torch.where(unit > 0, 1 / unit, torch.zeros_like(unit))
+        self._scale = ~pruned * torch.where(unit > 0, 1 / unit, torch.zeros_like(unit))
         self._rate = 0.01 * learning_rate * size
         self.weight = self._original.masked_fill(pruned, 0)
         self._first, self._second = torch.zeros_like(self.weight), torch.zeros_like(self.weight)
@@ -53,7 +53,7 @@ class Adam:
 
     def iterate(self) -> None:
         self._steps += 1
-        gradient = ((self.weight - self._original) @ self._gram).masked_fill_(self._pruned, 0).mul_(self._scale)
+        gradient = ((self.weight - self._original) @ self._gram).mul_(self._scale)
         self._first.mul_(0.9).add_(gradient, alpha=0.1)
         self._second.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
         length = (self._second / (1 - 0.999**self._steps)).sqrt_().add_(1e-8)

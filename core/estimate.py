@@ -52,7 +52,8 @@ def count_work(shape: Shape, spec: RunSpec, *, calibration_tokens: int, evaluati
     head = shape.hidden * shape.vocabulary
     streams = 1 if dense_known else 2
     scales = (_OVERHEAD["forward"], _OVERHEAD["solve"])
-    collect = calibration_tokens * (forward * scales[0] + gram)
+    passes = 2 if spec.propagation else 1  # through the dense model as well, and its inputs times these
+    collect = calibration_tokens * passes * (forward * scales[0] + gram)
     return Work(collect=collect, push=calibration_tokens * forward * scales[0], solve=scales[1] * _solve_work(shape, spec),
                 evaluate=scales[0] * streams * evaluation_tokens * (forward + head),
                 allocate=0.0 if spec.allocation == "even" else collect + scales[1] * _allocation_work(shape, forward, head))

@@ -49,7 +49,7 @@ def exchange_entries(problem: LayerProblem, target: Entries | Groups, damping: f
         unchanged = (done.pruned == mask).all(1, keepdim=True)
         found = torch.where(unchanged, part, done.solution)  # a row that exchanged nothing is as it was
         after = _lend(done) if lends else done.pruned
-        found.masked_fill_(after, 0)
+        found *= ~after
         residual.addmm_(found - part, hessian[block], alpha=-1)
         weight[:, block], pruned[:, block] = found, after
         if len(blocks) > 1:

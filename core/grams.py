@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import Protocol
 
 import torch
@@ -19,13 +20,15 @@ from core.stream import Stream
 class InputStatistics:
     """One input of a block, over `tokens` calibration tokens: `gram` G = XXᵀ [b, b] and `mean` [b], float32.
 
-    `layers` are the names of the linear layers that read it: q, k and v share one, gate and up another.
+    `layers` are the names of the linear layers that read it: q, k and v share one, gate and up another. `cross` [b, b] is the dense
+    model's inputs times these, transposed, where both were collected (core/inherited.py).
     """
 
     layers: tuple[str, ...]
     gram: Tensor
     mean: Tensor
     tokens: int
+    cross: Tensor | None = None
 
 
 class GramStore(Protocol):
@@ -42,9 +45,14 @@ class GramStore(Protocol):
 
 @torch.no_grad()
 def input_statistics(stream: Stream, block: int, hidden: Tensor, groups: Collection[int], *,
-                     push: bool = False) -> dict[int, InputStatistics]:
-    """The chosen groups of a block, with calibration activations `hidden` [n, L, d] passed through it; `push`: in place."""
+                     push: bool = False, beside: Iterable[Mapping[int, Tensor]] | None = None) -> dict[int, InputStatistics]:
+    """The chosen groups of a block, with calibration activations `hidden` [n, L, d] passed through it; `push`: in place.
+
+    `beside` gives the dense model's inputs of the same batches, and the products with these are summed up as well.
+    """
     sums: dict[int, tuple[Tensor, Tensor, int]] = {}
+    crosses: dict[int, Tensor] = {}
+    dense: Mapping[int, Tensor] = {}
 
     def observe(group: int, inputs: Tensor) -> None:
         if group not in groups:
@@ -56,14 +64,18 @@ def input_statistics(stream: Stream, block: int, hidden: Tensor, groups: Collect
         gram, total, tokens = sums[group]
         _add_lower(gram, wide)
         sums[group] = gram, total.add_(wide.sum(0)), tokens + len(wide)
+        if group in dense:
+            crosses.setdefault(group, torch.zeros_like(gram)).addmm_(dense[group].T, wide)
 
     last = None if push else max(groups, default=None)
-    for batch in batches(hidden):
+    for batch, read in zip(batches(hidden), repeat({}) if beside is None else beside, strict=beside is not None):
+        dense = read
         output = stream.observe(block, batch, observe, last=last)
         if push and output is not None:
             batch.copy_(output)
     names = [tuple(linear.name for linear in group) for group in stream.groups(block)]
-    return {group: InputStatistics(layers=names[group], gram=gram.tril_().add_(gram.tril(-1).T), mean=total / tokens, tokens=tokens)
+    return {group: InputStatistics(layers=names[group], gram=gram.tril_().add_(gram.tril(-1).T), mean=total / tokens, tokens=tokens,
+                                   cross=crosses.get(group))
             for group, (gram, total, tokens) in sums.items()}
 
 

@@ -146,9 +146,10 @@ class ConjugateGradients:
 
     def __init__(self, hessian: Tensor, solution: Tensor, residual: Tensor, pruned: Tensor) -> None:
         diagonal = hessian.diagonal()
-        self._hessian, self._solution, self._residual, self._pruned = hessian, solution, residual, pruned
-        self._inverse = torch.where(diagonal > 0, 1 / diagonal, torch.zeros_like(diagonal))
-        self._scaled = (residual * self._inverse).masked_fill_(pruned, 0)
+        self._hessian, self._solution, self._residual = hessian, solution, residual
+        inverse = torch.where(diagonal > 0, 1 / diagonal, torch.zeros_like(diagonal))
+        self._scale = ~pruned * inverse  # a product with the mask: filling where a random mask is True takes many times as long
+        self._scaled = residual * self._scale
         self._direction = self._scaled.clone()
         self._slope = (residual * self._scaled).sum(1)
 
@@ -160,8 +161,7 @@ class ConjugateGradients:
         step = torch.where(curvature > 0, slope / curvature, torch.zeros_like(slope))
         self._solution.addcmul_(direction, step[:, None])
         self._residual.addcmul_(product, step[:, None], value=-1)
-        torch.mul(self._residual, self._inverse, out=self._scaled)
-        self._scaled.masked_fill_(self._pruned, 0)
+        torch.mul(self._residual, self._scale, out=self._scaled)
         self._slope = (self._residual * self._scaled).sum(1)
         ratio = torch.where(slope > 0, self._slope / slope, torch.zeros_like(slope))
         direction.mul_(ratio[:, None]).add_(self._scaled)

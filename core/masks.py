@@ -21,13 +21,16 @@ def smallest(scores: Tensor, count: int | Tensor) -> Tensor:
     `count` may be a scalar integer tensor, so that a GPU's inner loop need not wait for the host.
     """
     threshold = _order_statistic(scores, count)
-    chosen, ties = scores < threshold, scores == threshold
-    wanted = count - chosen.count_nonzero()
     if scores.is_cuda:
-        ties &= ties.flatten().cumsum(0, dtype=torch.int32).view_as(ties) <= wanted
-    elif bool(ties.count_nonzero() != wanted):
-        ties.view(-1)[ties.view(-1).nonzero()[int(wanted) :, 0]] = False  # few, mostly: no matrix of ranks
-    return chosen.logical_or_(ties)
+        chosen, ties = scores < threshold, scores == threshold
+        ties &= ties.flatten().cumsum(0, dtype=torch.int32).view_as(ties) <= count - chosen.count_nonzero()
+        return chosen.logical_or_(ties)
+    chosen = scores <= threshold
+    surplus = int(chosen.count_nonzero()) - int(count)
+    if surplus:
+        ties = (scores == threshold).view(-1).nonzero()[:, 0]  # few, mostly: no matrix of ranks
+        chosen.view(-1)[ties[len(ties) - surplus :]] = False
+    return chosen
 
 
 def smallest_in_head(scores: Callable[[], Tensor], count: int | Tensor, width: int) -> Tensor:

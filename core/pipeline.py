@@ -4,6 +4,7 @@
     for each decoder block
         dense evaluation activations ─► through the dense block
         calibration activations      ─► through the dense block, its distinct inputs summed into Gram matrices
+                                        (error propagation: the dense model's beside them, core/inherited.py)
         every layer solved, written  ─► one Gram and one factorisation for all layers that share an input
         calibration and pruned evaluation activations ─► through the pruned block
     final norm and head ─► dense and pruned perplexity
@@ -26,7 +27,8 @@ from torch import Tensor
 from core.allocation import allocate
 from core.calibration import evaluation_windows
 from core.estimate import Work, count_work
-from core.grams import input_statistics
+from core.grams import InputStatistics, input_statistics
+from core.inherited import DenseInputs, correction
 from core.journal import BlockState, Journal
 from core.meter import Meter
 from core.models import Linear, load_model, map_blocks
@@ -98,6 +100,7 @@ class _Pass:
         meter.expected = self.work.total
         self.resumed = 0
         self.patterns: Mapping[str, Pattern] = {}  # where layers differ
+        self.inherited: DenseInputs | None = None  # where errors are propagated
 
     def run(self) -> Iterator[Event]:
         opened, meter = self.opened, self.meter
@@ -113,6 +116,8 @@ class _Pass:
                 self.calibration = embed(calibrator, opened.calibration.tokens)
                 self.evaluation = embed(evaluator, opened.evaluation.tokens)
                 self.reference = None if self.dense else self.evaluation.clone()
+                if self.spec.propagation and done < self.blocks:
+                    self.inherited = DenseInputs(calibrator, self.calibration)
             for block in range(self.blocks):
                 with calibrator.on_device(block):
                     yield from self._block(block, calibrator, evaluator, states[block] if block < done else None)
@@ -145,9 +150,14 @@ class _Pass:
         if self.reference is not None:
             yield self._progress("evaluate", block)
             self._push(evaluator, block, self.reference, "evaluate", self.work.evaluate * share / 2)
+        if self.inherited:
+            self.inherited.enter(self.block_map.linears[block])
         if state is None:
             yield from self._solve_block(block, calibrator)
         else:
+            if self.inherited:
+                with self.meter.stage("forward"):
+                    self.inherited.leave(block)
             for linear in self.block_map.linears[block]:
                 linear.write(state.weights[linear.name])
             self.records.extend(state.layers)
@@ -166,14 +176,18 @@ class _Pass:
         for chunk in chunks:
             yield self._progress("collect", block)
             with self.meter.stage("collect"):
-                inputs = input_statistics(calibrator, block, self.calibration, chunk)
+                inputs = self._collect(calibrator, block, chunk, last=chunk is chunks[-1])
             self.meter.advance(self.work.collect / self.blocks / len(chunks))
             for index in chunk:
                 read = inputs.pop(index)
                 problem: LayerProblem | None = None
+                correct = None if read.cross is None else correction(read.gram, read.cross, self.spec.propagation,
+                                                                     layer=groups[index][0].name)
                 for linear in groups[index]:
                     yield self._progress("solve", block, linear)
                     weight = linear.weight.to(calibrator.device)
+                    if correct is not None:
+                        weight = (weight + weight.float() @ correct).to(weight.dtype)
                     problem = problem.with_weight(weight, linear.name) if problem else LayerProblem(
                         weight=weight, gram=read.gram, mean=read.mean, tokens=read.tokens, name=linear.name)
                     record, pruned = self._solve_layer(problem, linear)
@@ -186,6 +200,16 @@ class _Pass:
         if self.journal:
             with self.meter.stage("journal"):
                 self.journal.write(block, BlockState(layers=tuple(records), weights=weights))
+
+    def _collect(self, calibrator: Stream, block: int, groups: list[int], *, last: bool) -> dict[int, InputStatistics]:
+        """Of groups of a block; with the dense model's inputs beside them, which leave the block with its last groups."""
+        nothing_pruned = block == 0 and 0 in groups
+        if self.inherited and not nothing_pruned:
+            beside = self.inherited.batches(block, groups, push=last)
+            return input_statistics(calibrator, block, self.calibration, groups, beside=beside)
+        if self.inherited and last:
+            self.inherited.leave(block)
+        return input_statistics(calibrator, block, self.calibration, groups)
 
     def _solve_layer(self, problem: LayerProblem, linear: Linear) -> tuple[LayerRecord, Tensor]:
         with self.meter.stage("solve"):

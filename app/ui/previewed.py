@@ -23,6 +23,7 @@ _WAIT = 1.5  # seconds: most previews are there by then, and drawing the old one
 _TITLE = "Preview: error of every layer, and the best possible for its mask"
 _DIFFERENCE = ("Preview: every layer is solved from the dense model's Gram matrices, and perplexity is scaled up from the first windows of "
                "the text. A run collects the Gram matrices anew behind the blocks it has pruned, and reads all windows.")
+_NOT_PROPAGATED = " Only the run makes up for errors of earlier blocks (error propagation): expect it to be better."
 
 
 def look(spec: RunSpec) -> Shown:
@@ -54,7 +55,7 @@ def draw_preview(spec: RunSpec, shown: Shown) -> None:
         layout.sentence(findings.preview_finding(preview))
         beside.draw_pair(partial(_draw_layers, preview), preview.spec, dense=dense or preview.dense, sparsity=preview.counted_sparsity,
                          perplexity=estimate, name="preview", height=_CHART_HEIGHT)
-        layout.aside(_DIFFERENCE)
+        layout.aside(_difference(preview.spec))
     planned.draw_layers(spec)
 
 
@@ -64,7 +65,11 @@ def _draw_layers(preview: Preview) -> None:
                     on_select=partial(opening.pressed, "preview-errors"), selection_mode="points",
                     alt=f"Preview of the error of {numbers.plural(len(preview.layers), 'layer')}. {findings.preview_finding(preview)}")
     take_away("preview-errors", partial(tables.layer_rows, preview.layers),
-              (f"preview of {preview.spec.title}", preview.calibration, _DIFFERENCE))
+              (f"preview of {preview.spec.title}", preview.calibration, _difference(preview.spec)))
+
+
+def _difference(spec: RunSpec) -> str:
+    return _DIFFERENCE + (_NOT_PROPAGATED if spec.propagation else "")
 
 
 def compare(result: RunResult) -> str:

@@ -43,10 +43,12 @@ def _entries(problem: LayerProblem, target: Entries | Groups, method: Frontier) 
     residual = torch.zeros_like(weight)
     pruned = torch.zeros_like(weight, dtype=torch.bool)
     for step in range(1, method.rounds + 1):
-        scores = torch.where(pruned, residual.square() / worth, weight.square() * worth).masked_fill_(dead, -1)
+        scores = weight.square() * worth  # 0 where pruned: there it is what a return would gain
+        scores.addcmul_(residual.square().mul_(pruned), 1 / worth).masked_fill_(dead, -1)
         pruned = select_part(scores, target, step, method.rounds)
-        residual.addmm_(weight * pruned, hessian)
-        weight.masked_fill_(pruned, 0)
+        removed = weight * pruned
+        residual.addmm_(removed, hessian)
+        weight -= removed
         cg_steps(hessian, weight, residual, pruned, iterations=method.steps)
     if method.search and 0 < kept < 1:
         exchange_entries(problem, target, method.damping, weight, residual, pruned, width=method.search, patience=method.patience,
