@@ -41,7 +41,8 @@ def plan(spec: RunSpec) -> Plan:
         device=device_name(device), calibration=f"{spec.calibration.windows} windows of {calibration} tokens",
         evaluation=f"{asked or 'all'} windows of {evaluation} tokens",
         seconds=0.5 + work.total / matrix_rate(device),
-        memory_bytes=memory_bytes(shape, parameters=parameters, tokens=calibration_tokens + 2 * evaluation_tokens,
+        memory_bytes=memory_bytes(shape, parameters=parameters,
+                                  tokens=calibration_tokens * (2 if spec.propagation else 1) + 2 * evaluation_tokens,
                                   dtype_bytes=dtype.itemsize, largest=largest, batch_tokens=BATCH_TOKENS),
         disk_bytes=sum(layer.parameters for layer in layers) * dtype.itemsize, note=_note(spec))
 

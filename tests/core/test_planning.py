@@ -47,6 +47,12 @@ def test_more_work_takes_longer_and_more_memory():
     assert large.memory_bytes > small.memory_bytes
 
 
+def test_error_propagation_keeps_the_dense_models_activations_too():
+    calibration = Calibration(windows=10, length=100)
+    usual, corrected = (plan(RunSpec(calibration=calibration, propagation=strength)) for strength in (0.0, 0.5))
+    assert corrected.memory_bytes - usual.memory_bytes == 10 * 100 * 256 * 4
+
+
 @pytest.mark.parametrize(("spec", "words"), [
     (RunSpec(pattern=parse_pattern("1:300")), r"m: 300 .* 1 to 256.*q_proj, 256×256"),
     (RunSpec(calibration=Calibration(length=513)), "calibration_length: 513 .* 2 to 512"),
