@@ -54,7 +54,7 @@ def alpha_effect(readings: Sequence[Reading], alpha: float, *, title: str, show:
     figure.update_layout(
         xaxis={"title": {"text": "α: share of the rows left dense"}, "tickformat": ".3~g",
                "range": [-0.012, max([0.3, *(reading.alpha for reading in readings)]) + 0.012]},
-        yaxis={"title": {"text": f"{title}, change from α = 0" if change else title}, **_axis(values, change)},
+        yaxis={"title": {"text": f"{title},<br>change from α = 0" if change else title}, **_axis(values, change)},
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.01, "x": 0, "xanchor": "left", "traceorder": "reversed"}, showlegend=True)
     return figure
 

@@ -42,6 +42,22 @@ def alpha_finding(series: Sequence[Series]) -> str:
 
 
 def time_finding(series: Sequence[Series]) -> str:
+    """What time buys, and how much memory the runs took at most."""
+    return " ".join(filter(None, (_front_finding(series), _memory_finding(series))))
+
+
+def _memory_finding(series: Sequence[Series]) -> str:
+    """The least and the greatest peak memory of a method's runs."""
+    peaks = sorted((max(point.peak_memory_bytes for spot in one.spots for point in spot.points), one.label) for one in series)
+    if len(peaks) < 2:
+        return ""
+    (least, lean), (most, hungry) = peaks[0], peaks[-1]
+    if numbers.size(least) == numbers.size(most):
+        return f"Peak memory: {numbers.size(most)} with every method."
+    return f"Peak memory goes from {numbers.size(least)} ({lean}) to {numbers.size(most)} ({hungry})."
+
+
+def _front_finding(series: Sequence[Series]) -> str:
     """Which methods no other beats in both time and perplexity, and what the best costs more than the quickest of these."""
     front = pareto([spot for one in series for spot in one.spots], perplexity)
     if len(series) < 2 or not front:

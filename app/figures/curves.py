@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import plotly.graph_objects as go
 
@@ -28,14 +28,16 @@ _LOG_FROM = 1.5  # beyond this ratio a linear axis hides what happens near the d
 _DODGE = 0.6  # how much of a pattern's width its methods share
 _PAPER = "hollow: published"
 Place = Callable[[Series, Spot], float]
+Scale = Literal["auto", "linear", "log"]
+SCALES: dict[Scale, str] = {"auto": "Auto axis", "linear": "Linear", "log": "Log"}
 
 
 def sparsity_curves(series: Sequence[Series], dense: Evaluated, *, theme: Theme = "light", published: Sequence[Published] = (),
-                    height: int = 430) -> go.Figure:
+                    height: int = 430, scale: Scale = "auto") -> go.Figure:
     """Perplexity against counted sparsity; n:m patterns stand side by side instead, for several have the same sparsity."""
     words = patterns_in_order(series)
     place = _dodged(series, words) if words else None
-    figure = curves(series, dense, theme=theme, height=height, place=place, lines=not words,
+    figure = curves(series, dense, theme=theme, height=height, place=place, lines=not words, scale=scale,
                     also=[number.perplexity for number in published])
     for number in published:
         at = words.index(pattern_word(number.pattern)) if words and pattern_word(number.pattern) in words else number.sparsity
@@ -51,9 +53,9 @@ def sparsity_curves(series: Sequence[Series], dense: Evaluated, *, theme: Theme 
 
 
 def block_curves(series: Sequence[Series], dense: Evaluated, *, theme: Theme = "light", published: Sequence[Published] = (),
-                 height: int = 430) -> go.Figure:
+                 height: int = 430, scale: Scale = "auto") -> go.Figure:
     """Perplexity against the block size, on a logarithmic axis with a tick at each B."""
-    figure = curves(series, dense, theme=theme, height=height, also=[number.perplexity for number in published])
+    figure = curves(series, dense, theme=theme, height=height, scale=scale, also=[number.perplexity for number in published])
     for number in published:
         add_published(figure, number, float(number.block_size or 0))
     sizes = sorted({spot.x for one in series for spot in one.spots} | {float(number.block_size or 1) for number in published})
@@ -65,13 +67,13 @@ def block_curves(series: Sequence[Series], dense: Evaluated, *, theme: Theme = "
 
 
 def curves(series: Sequence[Series], dense: Evaluated, *, theme: Theme, height: int, place: Place | None = None, lines: bool = True,
-           also: Sequence[float] = ()) -> go.Figure:
+           also: Sequence[float] = (), scale: Scale = "auto") -> go.Figure:
     """Series with their bands, the dense model as a line, perplexity on y."""
     figure = go.Figure(layout={"template": template(theme), "height": height, "margin": {"l": 8, "r": 12, "t": 40, "b": 8}})
     edge = edge_of(series, dense, also)
     for one in series:
         add_series(figure, one, edge, place=place or (lambda _, spot: spot.x), lines=lines)
-    axis = perplexity_axis(series, dense, edge, also)
+    axis = perplexity_axis(series, dense, edge, also, scale=scale)
     add_dense(figure, dense, theme, log=axis["type"] == "log")
     figure.update_layout(legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0, "xanchor": "left"},
                          yaxis={"title": {"text": "perplexity"}, **axis})
@@ -105,12 +107,13 @@ def edge_of(series: Sequence[Series], dense: Evaluated, also: Sequence[float] = 
     return limit if any(not value <= limit for value in values) else math.inf
 
 
-def perplexity_axis(series: Sequence[Series], dense: Evaluated, edge: float, also: Sequence[float] = ()) -> dict[str, Any]:
-    """Linear around what is there, or logarithmic where a linear axis would hide what happens near the dense model."""
+def perplexity_axis(series: Sequence[Series], dense: Evaluated, edge: float, also: Sequence[float] = (), *,
+                    scale: Scale = "auto") -> dict[str, Any]:
+    """Linear around what is there, or logarithmic where a linear axis would hide what happens near the dense model; or as `scale` says."""
     values = [dense.perplexity, *(value for one in series for spot in one.spots for value in spot.range(perplexity)), *also]
     shown = [min(value, edge) for value in values if math.isfinite(min(value, edge)) and value > 0]
     low, high = min(shown), max(shown)
-    if high > _LOG_FROM * low:
+    if scale == "log" or (scale == "auto" and high > _LOG_FROM * low):
         axis = log_axis(low, high)
         bottom, top = axis["range"]
         return {**axis, "range": [bottom - 0.03 * (top - bottom), top]}  # room for the dense model's number below its line

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 
 from app.figures import numbers
 from app.figures.layer_errors import hover_of, short_modules
-from app.figures.style import INKS, MAGNITUDES, Theme, log_axis, readable, template
+from app.figures.style import INKS, MAGNITUDES, Theme, bare_axis, log_axis, readable, share_axis, template
 from core.records import LayerRecord
 
 Measure = Literal["error", "gap", "sparsity"]
@@ -59,9 +59,9 @@ def layer_map(layers: Sequence[LayerRecord], *, measure: Measure = "error", chos
     figure.update_layout(
         title={"text": _KINDS[measure].title, "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 6, "l": 2}},
         hoverdistance=60, clickmode="event+select", dragmode=False,
-        xaxis={"title": {"text": "decoder block"}, "showgrid": False, "showline": False, "ticks": "", "dtick": _step(len(blocks)),
+        xaxis={"title": {"text": "decoder block"}, **bare_axis(), "dtick": _step(len(blocks)),
                "range": [min(blocks, default=0) - 0.54, max(blocks, default=0) + 0.54]},
-        yaxis={"showgrid": False, "showline": False, "ticks": "", "tickvals": list(range(len(modules))),
+        yaxis={**bare_axis(), "tickvals": list(range(len(modules))),
                "ticktext": short_modules(modules), "range": [len(modules) - 0.46, -0.54]})
     return figure
 
@@ -95,7 +95,9 @@ def _scaled(cells: np.ndarray, measure: Measure) -> tuple[np.ndarray, dict[str, 
     """Logarithms where the values span more than a factor, with plain numbers beside the colours."""
     positive = cells[np.isfinite(cells) & (cells > 0)]
     if not _KINDS[measure].log or not positive.size or positive.max() / positive.min() < _LOG_FROM:
-        return cells, {"tickformat": ".0%"} if measure == "sparsity" else {}
+        _, low, high = _bounded(cells)
+        axis = share_axis(low, high) if measure == "sparsity" else {}
+        return cells, {name: axis[name] for name in ("tickvals", "ticktext") if name in axis}
     low = max(float(positive.min()), float(positive.max()) / 1e8)
     axis = log_axis(low, float(positive.max()))
     return np.log10(np.maximum(cells, low)), {"tickvals": np.log10(axis["tickvals"]).tolist(), "ticktext": axis["ticktext"]}

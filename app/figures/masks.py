@@ -12,11 +12,12 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from app.figures.style import INKS, KEPT, ONLY_A, ONLY_B, OUTLIER_ROWS, REMOVED, Theme, template
+from app.figures.style import INKS, KEPT, ONLY_A, ONLY_B, OUTLIER_ROWS, REMOVED, Theme, bare_axis, template
 from app.questions.masks import WINDOW, Array, Mask, Pair, Window
 
 _LEVELS = 8  # of each colour where two are mixed
 _WORDS = ("kept", "removed", "kept: an outlier row", "removed only by A", "removed only by B")
+_PAIR_WORDS = ("kept", "removed by both", "kept: an outlier row of A", "removed only by A", "removed only by B")
 _FRAME = {"light": "#0B3049", "dark": "#E6F3F7"}
 
 
@@ -60,7 +61,8 @@ def loupe(window: Window, *, group: int | None = None, columns: int = 0, pair: b
     colors = (KEPT[theme], REMOVED[theme], OUTLIER_ROWS, ONLY_A, ONLY_B)
     scale = [step for kind, color in enumerate(colors) for step in ((kind / 5, color), ((kind + 1) / 5, color))]
     figure = go.Figure(layout={"template": template(theme), "height": height, "margin": {"l": 8, "r": 8, "t": 70, "b": 8}})
-    words = [[f"{_WORDS[kind]}<br>{old:.4g} → {new:.4g}" for kind, old, new in zip(*line, strict=True)] for line in
+    named = _PAIR_WORDS if pair else _WORDS
+    words = [[f"{named[kind]}<br>{old:.4g} → {new:.4g}" for kind, old, new in zip(*line, strict=True)] for line in
              zip(window.kinds.tolist(), window.before.tolist(), window.after.tolist(), strict=True)]
     figure.add_trace(go.Heatmap(
         z=window.kinds, zmin=-0.5, zmax=4.5, colorscale=scale, showscale=False, x0=window.column, dx=1, y0=window.row, dy=1, text=words,
@@ -70,7 +72,7 @@ def loupe(window: Window, *, group: int | None = None, columns: int = 0, pair: b
     for name, color in _legend(window, colors, pair=pair):
         figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", name=name, marker={"symbol": "square", "size": 11, "color": color},
                                     hoverinfo="skip"))
-    quiet = {"showgrid": False, "ticks": "", "showline": False, "constrain": "domain", "tickformat": "d"}
+    quiet = {**bare_axis(), "constrain": "domain", "tickformat": "d"}
     figure.update_layout(
         title={"text": "In the frame, weight by weight", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 6, "l": 2}},
         dragmode=False, legend={"orientation": "h", "yanchor": "bottom", "y": 1.01, "x": 0, "xanchor": "left"},
@@ -78,6 +80,14 @@ def loupe(window: Window, *, group: int | None = None, columns: int = 0, pair: b
         yaxis={"title": {"text": "output row"}, "range": [window.row + high - 0.5, window.row - 0.5], "scaleanchor": "x",
                "constraintoward": "top", **quiet})
     return figure
+
+
+def window_rows(window: Window, *, pair: bool = False) -> list[dict[str, object]]:
+    """The window weight by weight, for a file to take away."""
+    named = _PAIR_WORDS if pair else _WORDS
+    return [{"row": window.row + i, "column": window.column + j, "fate": named[kind], "before": old, "after": new}
+            for i, line in enumerate(zip(window.kinds.tolist(), window.before.tolist(), window.after.tolist(), strict=True))
+            for j, (kind, old, new) in enumerate(zip(*line, strict=True))]
 
 
 def _legend(window: Window, colors: Sequence[str], *, pair: bool) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.figures import numbers
-from app.figures.style import CIVIDIS, INKS, OUTLIER_ROWS, Theme, log_axis, readable, share_axis, template
+from app.figures.style import CIVIDIS, INKS, OUTLIER_ROWS, Theme, bare_axis, log_axis, readable, share_axis, template
 from core.outlier_records import EnergyShare, LayerRows
 
 LEFT = 62  # pixels left of the axis of rows: the slider below begins where the axis does
@@ -45,14 +45,16 @@ def energy_map(shares: Sequence[EnergyShare], chosen: str, *, theme: Theme = "li
         across, up = blocks.index(here.block), modules.index(here.module)
         figure.add_shape(type="rect", x0=blocks[across] - 0.5, x1=blocks[across] + 0.5, y0=up - 0.5, y1=up + 0.5,
                          line={"color": OUTLIER_ROWS, "width": 3})
-    figure.update_xaxes(title="decoder block", dtick=1 if len(blocks) <= 16 else None, showline=False, ticks="", range=[
+    figure.update_xaxes(title="decoder block", dtick=1 if len(blocks) <= 16 else None, **bare_axis(), range=[
         blocks[0] - 0.5, blocks[-1] + 0.5])
-    figure.update_yaxes(autorange="reversed", showgrid=False, showline=False, ticks="", type="category")
+    figure.update_yaxes(autorange="reversed", type="category", **bare_axis())
     return figure
 
 
 def sorted_rows(view: LayerRows, *, theme: Theme = "light", height: int = 260) -> go.Figure:
-    """Rows by energy, the most first, as shares of the layer's; those that stay dense in the accent, a line at ⌈αc⌉."""
+    """Rows by energy, the most first, as shares of the layer's; those that stay dense in the accent, a line at ⌈αc⌉.
+
+    `customdata` of a bar: how many rows would stay with it as the last."""
     rows, count = view.shape[0], len(view.dense_rows)
     ink = INKS[theme]
     figure = go.Figure(layout={"template": template(theme), "height": height, "bargap": 0,
@@ -68,7 +70,8 @@ def sorted_rows(view: LayerRows, *, theme: Theme = "light", height: int = 260) -
                   f"{numbers.percent(total)} with all stronger rows"
                   for row, rank, share, total in zip(view.rows[chosen], view.ranks[chosen], view.shares[chosen], view.cumulative[chosen],
                                                      strict=True)],
-            hovertemplate="%{text}<extra></extra>", textposition="none"))
+            hovertemplate="%{text}<extra></extra>", textposition="none", customdata=view.ranks[chosen] + 1,
+            selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 1}}))
     figure.add_vline(x=count, line={"color": ink.text, "width": 1.5})
     right = count > 0.6 * rows
     figure.add_annotation(x=count, y=1, xref="x", yref="paper", showarrow=False, yanchor="top", xanchor="right" if right else "left",
@@ -78,7 +81,8 @@ def sorted_rows(view: LayerRows, *, theme: Theme = "light", height: int = 260) -
                           font={"size": 12, "color": ink.text})
     figure.update_xaxes(range=[0, rows], title="", tickformat="d")
     figure.update_yaxes(title="share of the energy", automargin=False, **share_axis(0.0, 1.06 * float(view.shares.max()), most=5))
-    figure.update_layout(legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 1, "xanchor": "right"})
+    figure.update_layout(legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0, "xanchor": "left"}, clickmode="event+select",
+                         dragmode=False, hovermode="x", hoverdistance=1)  # weak rows are too low to be met: all above and below them counts
     return figure
 
 

@@ -17,6 +17,7 @@ Theme = Literal["light", "dark"]
 FONT = '"Source Sans", "Source Sans 3", system-ui, sans-serif'
 OUTLIER_ROWS = "#F0A202"
 _WIDEST = 1e8
+_NARROW = 0.2  # decades: less than this has no 1, 2 and 5 to label
 KEPT, REMOVED = {"light": "#E3E0D7", "dark": "#333B42"}, {"light": "#4F5A63", "dark": "#B9BBB5"}  # a mask's two greys, by theme
 ONLY_A, ONLY_B = "#0072B2", "#D55E00"  # where two masks differ
 MAGNITUDES: dict[Theme, list[str]] = {  # from the page's own colour to what stands out from it, evenly in lightness
@@ -110,7 +111,7 @@ def module_marks(modules: Iterable[str]) -> dict[str, Mark]:
 
 
 def template(theme: Theme) -> go.layout.Template:
-    """Quiet axes, no frame, horizontal grid only, numbers as plain text."""
+    """Quiet axes, no frame, horizontal grid only, numbers as plain text. The paper is the page's: a PNG of a dark chart is dark too."""
     ink = INKS[theme]
     axis: dict[str, Any] = {
         "showline": True, "linecolor": ink.faint, "linewidth": 1, "ticks": "outside", "ticklen": 4, "tickcolor": ink.faint,
@@ -119,7 +120,7 @@ def template(theme: Theme) -> go.layout.Template:
     }
     return go.layout.Template(layout={
         "font": {"family": FONT, "size": 13, "color": ink.text},
-        "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)",
+        "paper_bgcolor": ink.paper, "plot_bgcolor": "rgba(0,0,0,0)",
         "xaxis": {**axis, "showgrid": False}, "yaxis": axis,
         "legend": {"font": {"color": ink.text, "size": 13}, "itemsizing": "constant", "tracegroupgap": 0},
         "hoverlabel": {"font": {"family": FONT, "size": 13, "color": ink.text}, "bgcolor": ink.paper, "bordercolor": ink.faint,
@@ -132,7 +133,7 @@ def template(theme: Theme) -> go.layout.Template:
 
 def log_axis(low: float, high: float) -> dict[str, Any]:
     """A logarithmic axis labelled with plain numbers: 1, 2 and 5 of each decade, fewer where there are many decades, more
-    within one.
+    within one, round steps where the ends are near each other.
 
     At most eight decades are shown: an optimum of 1e-15 is zero in all but name, and would flatten everything else.
     """
@@ -142,18 +143,32 @@ def log_axis(low: float, high: float) -> dict[str, Any]:
     powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
     ticks = [step * 10.0**power for power in powers for step in steps]
     room = 0.06 * max(decades, 0.3)
+    if 0 < decades < _NARROW:
+        step = _round_step(high - low, 6)
+        ticks = [count * step for count in range(max(1, math.floor(low / step)), math.ceil(high / step) + 1)]
+        room = 0.08 * decades
     return {"type": "log", "range": [math.log10(low) - room, math.log10(high) + room], "tickvals": ticks,
             "ticktext": [_tick(tick) for tick in ticks]}
 
 
 def share_axis(low: float, high: float, *, most: int = 8, change: bool = False) -> dict[str, Any]:
     """A linear axis from `low` to `high`, labelled in percent as sentences write it: 30 %. A `change` says its sign."""
-    step = next(digit * 10.0**power for power in range(-6, 3) for digit in (1, 2, 5)
-                if (high - low) / (digit * 10.0**power) <= most or (power, digit) == (2, 5))
+    step = _round_step(high - low, most)
     digits = max(0, -2 - math.floor(math.log10(step) + 1e-9))
     counts = range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
     return {"range": [low, high], "tickvals": [count * step for count in counts],
             "ticktext": [_share(100 * count * step, digits, change and count != 0) for count in counts]}
+
+
+def _round_step(span: float, most: int) -> float:
+    """The least of 1, 2, 5, 10, … times a power of ten that fits at most so often into `span`."""
+    return next(digit * 10.0**power for power in range(-6, 3) for digit in (1, 2, 5)
+                if span / (digit * 10.0**power) <= most or (power, digit) == (2, 5))
+
+
+def bare_axis() -> dict[str, Any]:
+    """An axis beside cells: no line, no ticks, but their length between the labels and the cells."""
+    return {"showgrid": False, "showline": False, "ticks": "outside", "ticklen": 4, "tickcolor": "rgba(0,0,0,0)"}
 
 
 def _share(percent: float, digits: int, signed: bool) -> str:

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from app.figures.curves import add_dense, add_series, edge_of, perplexity_axis
+from app.figures.curves import Scale, add_dense, add_series, edge_of, perplexity_axis
 from app.figures.series import Measure, Series, Spot, counted, falls, median_error, pareto, perplexity
 from app.figures.style import INKS, Theme, log_axis, share_axis, template
 from core.records import Evaluated
 
 
-def alpha_curves(series: Sequence[Series], dense: Evaluated, *, theme: Theme = "light", height: int = 460) -> go.Figure:
+def alpha_curves(series: Sequence[Series], dense: Evaluated, *, theme: Theme = "light", height: int = 460,
+                 scale: Scale = "auto") -> go.Figure:
     """Perplexity against α, and below it the sparsity counted at each: where it falls, marks are hollow, for a lower
     perplexity proves nothing there."""
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.7, 0.3], vertical_spacing=0.07)
@@ -23,7 +24,7 @@ def alpha_curves(series: Sequence[Series], dense: Evaluated, *, theme: Theme = "
         hollow = falls(one)
         add_series(figure, one, edge, place=_x, hollow=hollow, where={"xaxis": "x", "yaxis": "y"})
         add_series(figure, one, math.inf, place=_x, hollow=hollow, measure=counted, where={"xaxis": "x2", "yaxis": "y2"}, legend=False)
-    axis = perplexity_axis(series, dense, edge)
+    axis = perplexity_axis(series, dense, edge, scale=scale)
     add_dense(figure, dense, theme, log=axis["type"] == "log")
     shares = [spot.value(counted) for one in series for spot in one.spots]
     low, high = (min(shares), max(shares)) if shares else (0.0, 1.0)
@@ -38,9 +39,10 @@ def alpha_curves(series: Sequence[Series], dense: Evaluated, *, theme: Theme = "
     return figure
 
 
-def time_curves(series: Sequence[Series], dense: Evaluated, *, theme: Theme = "light", height: int = 430) -> go.Figure:
+def time_curves(series: Sequence[Series], dense: Evaluated, *, theme: Theme = "light", height: int = 430,
+                scale: Scale = "auto") -> go.Figure:
     """Perplexity and layer error against the time to solve all layers, with the runs that no other beats on both."""
-    figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.09)
+    figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.13)
     edge = edge_of(series, dense)
     panels: tuple[tuple[Measure, float, str, str], ...] = ((perplexity, edge, "x", "y"), (median_error, math.inf, "x2", "y2"))
     for measure, limit, x, y in panels:
@@ -52,7 +54,7 @@ def time_curves(series: Sequence[Series], dense: Evaluated, *, theme: Theme = "l
         for one in series:
             add_series(figure, one, limit, place=_x, lines=False, measure=measure, where={"xaxis": x, "yaxis": y},
                        legend=measure is perplexity)
-    axis = perplexity_axis(series, dense, edge)
+    axis = perplexity_axis(series, dense, edge, scale=scale)
     add_dense(figure, dense, theme, log=axis["type"] == "log")
     times = [spot.x for one in series for spot in one.spots if spot.x > 0] or [1.0]
     seconds = {"title": {"text": "seconds to solve all layers"}, "showgrid": False, **log_axis(min(times), max(times) * 1.0001)}

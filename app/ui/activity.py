@@ -68,7 +68,8 @@ def _draw(key: str) -> None:
                          "before is kept.")
         blocks = progress.latest.blocks if progress.latest else None
         chart = layer_errors(progress.layers, theme=layout.theme(), title="Error of every layer so far", blocks=blocks, height=320)
-        st.plotly_chart(chart, theme=None, key="so-far", config=chart_config("layer-errors-so-far"))
+        st.plotly_chart(chart, theme=None, key="so-far", config=chart_config("layer-errors-so-far"),
+                        alt=_so_far(progress.layers, total))
 
 
 def _cancel(key: str) -> None:

@@ -108,7 +108,7 @@ def _draw_chart(name: str, readings: tuple[Reading, ...], alpha: float, what: st
     st.plotly_chart(
         alpha_effect(readings, alpha, title=axis, show=_percent if change else show, labels=_labels(spec), change=change,
                      protocol=protocol, waiting=first, theme=layout.theme(), height=height),
-        theme=None, key=f"alpha-{name}", config=chart_config(f"{title}-over-alpha"), alt=finding or f"{title} over α")
+        theme=None, key=f"alpha-{name}", config=chart_config(f"{title.replace(' ', '-')}-over-alpha"), alt=finding or f"{title} over α")
 
 
 def _draw_progress(spec: RunSpec, of_layer: Gathered, of_model: Gathered) -> None:

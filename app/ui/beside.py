@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import streamlit as st
 
 from app.figures import findings, numbers
+from app.figures.curve_tables import point_rows
 from app.figures.curves import add_choice, sparsity_curves
 from app.figures.series import counted, series_of
 from app.figures.style import chart_config
 from app.points import Point
 from app.ui import curve_runs, layout
+from app.ui.takeaway import take_away
 from core.records import Evaluated
 from core.spec import RunSpec
 
@@ -38,6 +41,8 @@ def draw_pair(draw_layers: Callable[[], None], spec: RunSpec, *, dense: Evaluate
             st.plotly_chart(figure, theme=None, key=f"beside-{key}", config=chart_config("perplexity-against-sparsity"),
                             alt=f"Perplexity against counted sparsity. {findings.describe(spec)}: "
                                 f"{numbers.perplexity(perplexity)} at {numbers.percent(sparsity)}.")
+            take_away(f"{key}-curves", partial(point_rows, points), (
+                f"evaluation: {dense.protocol}", f"{name}: {spec.title}, perplexity {perplexity!r} at counted sparsity {sparsity!r}"))
 
 
 def _points(spec: RunSpec) -> list[Point]:

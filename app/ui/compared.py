@@ -78,7 +78,8 @@ def look(words: Sequence[str], strangers: Sequence[str] = ()) -> Choice:
     notes = [f"{word[:60]!r} means nothing here. Allowed: runs. It is left out." for word in strangers]
     for word in words:
         if len(runs) == MOST:
-            notes.append(f"At most {MOST} runs stand side by side; {len(words) - words.index(word)} more are left out.")
+            more = len(words) - words.index(word)
+            notes.append(f"At most {MOST} runs stand side by side; {more} more {'is' if more == 1 else 'are'} left out.")
             break
         found = _find(word)
         if isinstance(found, str):

@@ -11,6 +11,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app import link
 from app.figures import findings
+from app.figures.curves import SCALES
 from app.sweeps import SHOWN_PATTERNS, Sweep
 from app.ui import curve_words, resources, state
 from app.ui.controls import KINDS
@@ -83,6 +84,7 @@ def fill(asked: Asked) -> None:
     """Set every control, before any is drawn; those of other tabs at the first visit only."""
     words = link.to_words(asked.base)
     state.set_widget(f"{_PRE}tab", asked.tab)
+    state.set_widget(f"{_PRE}scale", asked.scale)
     state.set_widget(f"{_PRE}model", asked.base.model)
     for field in _BASE:
         state.set_widget(field.word, field.read(words.get(field.word.removeprefix(_PRE))))
@@ -95,9 +97,12 @@ def fill(asked: Asked) -> None:
 
 
 def draw_tabs() -> None:
-    """Which view."""
-    st.segmented_control("View", list(TABS), key=f"{_PRE}tab", format_func=lambda tab: TABS[tab].label, required=True,
-                         label_visibility="collapsed", persist_state="session")
+    """Which view, and its axis."""
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        st.segmented_control("View", list(TABS), key=f"{_PRE}tab", format_func=lambda tab: TABS[tab].label, required=True,
+                             label_visibility="collapsed", persist_state="session")
+        st.segmented_control("Axis of perplexity", list(SCALES), key=f"{_PRE}scale", format_func=SCALES.__getitem__, required=True,
+                             label_visibility="collapsed", persist_state="session")
 
 
 def draw_controls() -> None:
@@ -155,7 +160,8 @@ def read() -> Form:
     found = {field.word.removeprefix(_PRE): field.write(state.widget(field.word)) for field in _BASE}
     found["model"] = (state.widget(f"{_PRE}model") or "").strip() or "demo"
     base, refused = link.check_words({word: text for word, text in found.items() if text is not None})
-    return Form(asked=Asked(tab=tab, base=base or RunSpec(), lists=lists), complaints=(*refused, *complaints))
+    asked = Asked(tab=tab, base=base or RunSpec(), lists=lists, scale=state.widget(f"{_PRE}scale") or "auto")
+    return Form(asked=asked, complaints=(*refused, *complaints))
 
 
 def _many(label: str, tab: str, word: str, more: str) -> None:

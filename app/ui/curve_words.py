@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from app import link
+from app.figures.curves import SCALES, Scale
 from app.sweeps import BLOCK_METHODS, SHOWN_ALPHAS, SHOWN_BLOCKS, SHOWN_METHODS, SHOWN_PATTERNS
 from core.errors import BadInput
 from core.patterns import pattern_word
@@ -44,11 +45,12 @@ FIRST = "sparsity"
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """A tab, what all runs share, and the lists of the tab as checked texts."""
+    """A tab, what all runs share, the lists of the tab as checked texts, and the axis of perplexity."""
 
     tab: str
     base: RunSpec
     lists: Mapping[str, tuple[str, ...]]
+    scale: Scale = "auto"
 
 
 def read(words: Mapping[str, str]) -> tuple[Asked, tuple[str, ...]]:
@@ -58,6 +60,9 @@ def read(words: Mapping[str, str]) -> tuple[Asked, tuple[str, ...]]:
     if tab not in TABS:
         notes.append(_note(BadInput("tab", tab, ", ".join(TABS), ""), FIRST))
         tab = FIRST
+    scale: Scale | None = next((name for name in SCALES if name == words.get("scale", "auto")), None)
+    if scale is None:
+        notes.append(_note(BadInput("scale", words["scale"], ", ".join(SCALES), ""), "auto"))
     lists = dict(TABS[tab].lists)
     for word in (word for word in lists if word in words):
         try:
@@ -66,16 +71,17 @@ def read(words: Mapping[str, str]) -> tuple[Asked, tuple[str, ...]]:
             notes.append(_note(error, ",".join(lists[word])))
     allowed = (*BASE_WORDS, *lists)
     base, more = link.from_words({word: text for word, text in words.items() if word in BASE_WORDS})
-    strange = [word for word in words if word not in ("tab", *allowed)]
-    only = f"is no word of this view. Allowed: {', '.join(allowed)}. It is left out."
+    strange = [word for word in words if word not in ("tab", "scale", *allowed)]
+    only = f"is no word of this view. Allowed: {', '.join((*allowed, 'scale'))}. It is left out."
     notes += [*more, *(f"{link.shortened(word)} {only}" for word in strange)]
-    return Asked(tab=tab, base=base, lists=lists), tuple(notes)
+    return Asked(tab=tab, base=base, lists=lists, scale=scale or "auto"), tuple(notes)
 
 
 def write(asked: Asked) -> dict[str, str]:
     """The link of what is asked; defaults are left out."""
     words = {"tab": asked.tab} if asked.tab != FIRST else {}
     words |= {word: text for word, text in link.to_words(asked.base).items() if word in BASE_WORDS}
+    words |= {"scale": asked.scale} if asked.scale != "auto" else {}
     usual = TABS[asked.tab].lists
     return words | {word: ",".join(texts) for word, texts in asked.lists.items() if texts != usual[word]}
 

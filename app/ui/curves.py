@@ -69,7 +69,8 @@ def draw_view(form: Form, now: State) -> None:
     if first_paint():
         st.container(height=height, border=False)
     else:
-        _chart(figures[tab](series, dense, theme=layout.theme(), height=height), tab, f"{len(points)} points. {finding}")
+        figure = figures[tab](series, dense, theme=layout.theme(), height=height, scale=form.asked.scale)
+        _chart(figure, tab, f"{len(points)} points. {finding}")
         take_away(f"curves-{tab}", partial(point_rows, points), _protocol(points))
     if left:
         layout.note(left)

@@ -16,7 +16,8 @@ from app.figures.style import Theme
 CSS = Path(__file__).with_name("style.css")
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")  # what Markdown may read as markup, and a backslash makes itself
 # The dark theme's primary colour is light.
-_ON_LIGHT = "<style>[data-testid='stBaseButton-primary']:enabled { color: #171B1F !important; }</style>"
+_ON_LIGHT = ("<style>[data-testid='stBaseButton-primary']:enabled, [data-testid='stMultiSelect'] [data-tag] * "
+             "{ color: #171B1F !important; }</style>")
 
 
 @dataclass(frozen=True, kw_only=True)

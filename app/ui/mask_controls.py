@@ -27,7 +27,7 @@ def draw(spec: RunSpec, found: Collection[str], layer: str) -> RunSpec | None:
     with places[1]:
         state.set_widget("masks_b_method", method)
         st.selectbox("Compare with", [_NOTHING, *METHODS], key="masks_b_method", on_change=_method_changed,
-                     format_func=lambda name: METHOD_LABELS.get(name, "Compare with …" if name == _NOTHING else name),
+                     format_func=lambda name: METHOD_LABELS.get(name, "Compare with …" if not comparing else name),
                      label_visibility="visible" if comparing else "collapsed")
     if not comparing:
         return None

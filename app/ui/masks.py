@@ -10,7 +10,7 @@ import streamlit as st
 from app.answers import Answers
 from app.figures import findings, numbers
 from app.figures.mask_findings import mask_finding, pair_finding
-from app.figures.masks import loupe, mask_overview, pair_overview
+from app.figures.masks import loupe, mask_overview, pair_overview, window_rows
 from app.figures.style import chart_config
 from app.questions.masks import WINDOW, Mask, MaskFileQuestion, MaskQuestion, Pair, PairQuestion, WindowQuestion
 from app.ui import address, asking, layer_choice, layout, mask_controls, resources, state
@@ -62,9 +62,9 @@ def draw(spec: RunSpec) -> None:
             return
         with st.container(horizontal=True, gap="medium"):
             with st.container(key="side-whole"):
-                _draw_overview(answer, start, spec, layer)
+                _draw_overview(answer, start, spec, other, layer)
             with st.container(key="side-window"), st.container(key="window" if window.fits else "old-answer-window"):
-                _draw_loupe(window, spec, shapes[layer], pair=other is not None)
+                _draw_loupe(window, spec, other, layer, shapes[layer])
 
 
 def _start(shape: tuple[int, int]) -> tuple[int, int]:
@@ -99,28 +99,33 @@ def _draw_words(a: RunSpec, b: RunSpec, answer: Mask | Pair) -> None:
     layout.sentence(pair_finding(findings.describe(a), findings.describe(b), answer))
 
 
-def _draw_overview(answer: Mask | Pair, start: tuple[int, int], spec: RunSpec, layer: str) -> None:
+def _draw_overview(answer: Mask | Pair, start: tuple[int, int], spec: RunSpec, other: RunSpec | None, layer: str) -> None:
     theme = layout.theme()
     figure = (mask_overview(answer, start, theme=theme, height=_HEIGHT) if isinstance(answer, Mask)
               else pair_overview(answer, start, theme=theme, height=_PAIR_HEIGHT))
     st.plotly_chart(figure, theme=None, key="masks-overview",
                     config=chart_config(f"mask-{layer}"), on_select=_pressed, selection_mode="points",
                     alt="The whole matrix of weights, where they were removed")
-    take_away("masks", partial(_rows, answer), (spec.title, layer, "shares of each row and column"))
+    take_away("masks", partial(_rows, answer), (f"A: {spec.title}; B: {other.title}" if other else spec.title, layer,
+                                                "shares of each row and column"))
     name = f"{layer}-{spec.method.name}-{pattern_word(spec.pattern).replace(':', '-')}.png"
     st.download_button("The whole mask as PNG, one pixel a weight", partial(_png, resources.jobs().answers, spec, layer), name,
                        "image/png", on_click="ignore", key="masks-png", type="tertiary",
                        help="White is kept, black is removed; a row of the layer is a line.")
 
 
-def _draw_loupe(window: asking.Shown, spec: RunSpec, shape: tuple[int, int], *, pair: bool) -> None:
+def _draw_loupe(window: asking.Shown, spec: RunSpec, other: RunSpec | None, layer: str, shape: tuple[int, int]) -> None:
     if window.answer is None:
         return
+    pair = other is not None
     group = spec.pattern.m if isinstance(spec.pattern, SemiStructured) else None
     st.plotly_chart(loupe(window.answer, group=group, columns=shape[1], pair=pair, theme=layout.theme(),
                           height=_PAIR_HEIGHT if pair else _HEIGHT), theme=None,
                     key="masks-loupe", config=chart_config("mask-window"),
                     alt=f"Rows from {window.answer.row} and columns from {window.answer.column} on, weight by weight")
+    take_away("mask-window", partial(window_rows, window.answer, pair=pair),
+              (f"A: {spec.title}; B: {other.title}" if other else spec.title, layer, "weights before, and after A's pruning" if other
+               else "weights before and after"))
     for column, word, size in zip(st.columns(2), WINDOW_WORDS, shape, strict=True):
         state.set_widget(f"masks_{word}", window.answer.row if word == "row" else window.answer.column)
         column.number_input(f"From {word}", 0, max(0, size - WINDOW), step=WINDOW, key=f"masks_{word}", on_change=_typed, args=(word,),

@@ -49,11 +49,11 @@ def _draw(spec: RunSpec) -> None:
     layout.sentence(_finding(shares, alpha, rows))
     left, right = st.columns([0.42, 0.58], gap="medium")
     with left:
-        _draw_map(shares, layer, alpha)
+        _draw_map(spec, shares, layer, alpha)
     with right:
         _draw_rows(spec, shares, layer, rows)
     alpha_effect.draw(spec, layer)
-    _draw_details(spec, shares, rows.answer if rows.fits else None)
+    _draw_details(spec, rows.answer if rows.fits else None)
 
 
 def _chosen(shares: Sequence[EnergyShare]) -> str:
@@ -77,11 +77,13 @@ def _name(shares: Sequence[EnergyShare], name: str) -> str:
     return outlier_findings.layer_name(item.block, item.module)
 
 
-def _draw_map(shares: Sequence[EnergyShare], layer: str, alpha: float) -> None:
+def _draw_map(spec: RunSpec, shares: Sequence[EnergyShare], layer: str, alpha: float) -> None:
     layout.heading(f"Energy in the strongest {outlier_findings.share_word(alpha)} of rows", "click a cell")
     st.plotly_chart(outliers.energy_map(shares, layer, theme=layout.theme(), height=_CHART), theme=None, key="energy-map",
                     config=chart_config("energy-map"), on_select=_clicked, selection_mode="points",
                     alt=f"Share of the energy in the strongest rows, block by module. {outlier_findings.map_finding(shares, alpha)}")
+    take_away("outlier-map", partial(outliers.share_rows, shares),
+              (spec.model, f"energy of the strongest rows, α = {alpha:g}, from the dense model's Gram matrices"))
     state.set_widget("outlier-layer", layer)
     st.selectbox("Layer", [item.name for item in shares], key="outlier-layer", on_change=_selected, label_visibility="collapsed")
 
@@ -107,8 +109,12 @@ def _draw_rows(spec: RunSpec, shares: Sequence[EnergyShare], layer: str, rows: a
     with st.container(key="outlier-rows" if rows.fits else "old-outlier-rows", height=_CHART, border=False):
         if view is not None:
             st.plotly_chart(outliers.sorted_rows(view, theme=layout.theme(), height=_CHART), theme=None, key="sorted-rows",
-                            config=chart_config("rows-by-energy"), alt=outlier_findings.layer_finding(view, name))
+                            config=chart_config("rows-by-energy"), alt=outlier_findings.layer_finding(view, name),
+                            on_select=partial(_pressed, spec, item.rows), selection_mode="points")
     _draw_cut(spec, item)
+    if view is not None:
+        take_away("outlier-rows", partial(outliers.row_rows, view),
+                  (spec.title, f"α = {spec.pattern.outlier_rows:g}", view.name, f"{view.tokens} calibration tokens"))
 
 
 def _draw_cut(spec: RunSpec, item: EnergyShare) -> None:
@@ -125,8 +131,21 @@ def _draw_cut(spec: RunSpec, item: EnergyShare) -> None:
     state.forget("cut-told")
 
 
+def _pressed(spec: RunSpec, rows: int) -> None:
+    """Cut behind the row that was pressed. Pressed again, a point is given free by the browser: the cut stays."""
+    chart: Mapping[str, Mapping[str, Sequence[Mapping[str, object]]]] = state.widget("sorted-rows") or {}
+    wanted = next((point.get("customdata") for point in chart.get("selection", {}).get("points", ())), None)
+    wanted = wanted[0] if isinstance(wanted, list) and wanted else wanted
+    if isinstance(wanted, int | float):
+        _cut_at(spec, rows, max(0, min(int(wanted), rows)))
+
+
 def _moved(spec: RunSpec, rows: int) -> None:
-    wanted = int(state.widget("outlier-cut"))
+    _cut_at(spec, rows, int(state.widget("outlier-cut")))
+
+
+def _cut_at(spec: RunSpec, rows: int, wanted: int) -> None:
+    """The α that keeps so many rows of this layer, or the nearest that the pattern allows."""
     choices = row_choices(spec.pattern, rows)
     count = min(choices, key=lambda choice: (abs(choice - wanted), choice))
     alpha = alpha_for(spec.pattern, rows, count)
@@ -145,10 +164,9 @@ def _why(spec: RunSpec, rows: int, wanted: int) -> str:
     return ""
 
 
-def _draw_details(spec: RunSpec, shares: Sequence[EnergyShare], view: LayerRows | None) -> None:
+def _draw_details(spec: RunSpec, view: LayerRows | None) -> None:
     columns, which, measured = st.tabs(["Which columns go", "Which rows stay", "How it was measured"], key="outlier-details",
                                        on_change="rerun")
-    name = "outlier" if view is None else view.name
     if columns.open:
         with columns:
             _draw_columns(view)
@@ -159,11 +177,9 @@ def _draw_details(spec: RunSpec, shares: Sequence[EnergyShare], view: LayerRows 
                 ("Rows that stay dense", stay),
                 ("Layer error", f"{numbers.error(view.error)} at {numbers.percent(view.counted_sparsity)} counted sparsity; "
                  f"without outlier rows {numbers.error(view.error_without)} at {numbers.percent(view.counted_without)}")])
-            take_away("outlier-rows", partial(outliers.row_rows, view), (spec.title, name, f"{view.tokens} calibration tokens"))
     if measured.open:
         with measured:
             layout.facts(alpha_effect.facts(spec))
-            take_away("outlier-map", partial(outliers.share_rows, shares), (spec.model, "energies from the dense model's Gram matrices"))
 
 
 def _draw_columns(view: LayerRows | None) -> None:

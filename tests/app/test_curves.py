@@ -58,6 +58,16 @@ def test_small_differences_are_on_a_linear_axis():
     assert list(figure.layout.xaxis.ticktext) == ["8", "16", "32"]
 
 
+@pytest.mark.parametrize(("scale", "kind"), [("auto", "linear"), ("linear", "linear"), ("log", "log")])
+def test_a_person_can_choose_the_axis(scale, kind):
+    points = [point("wanda", "0.5", 33.0), point("thanos", "0.5", 30.0)]
+    drawn = (curves.sparsity_curves, curves.block_curves, tradeoffs.alpha_curves, tradeoffs.time_curves)
+    for figure in (draw(series_of(points, counted), DENSE, scale=scale) for draw in drawn):
+        assert figure.layout.yaxis.type == kind
+        dense = next(note for note in figure.layout.annotations if note.text.startswith("dense"))
+        assert dense.y == pytest.approx(math.log10(29.0) if kind == "log" else 29.0)
+
+
 def test_seeds_are_one_spot_with_a_band_from_least_to_greatest():
     points = [point(word=word, perplexity=value + at, seed=seed)
               for at, word in enumerate(("0.3", "0.5")) for seed, value in enumerate((30, 32, 31))]
@@ -146,6 +156,7 @@ def test_the_front_holds_what_nobody_beats():
     said = curve_findings.time_finding(series)
     assert "No other run is both quicker and lower in perplexity than Magnitude and Thanos." in said
     assert "10.0× the time" in said
+    assert "Peak memory" in said
     figure = tradeoffs.time_curves(series, DENSE)
     line = next(trace for trace in figure.data if trace.legendgroup == "front" and trace.yaxis == "y")
     assert (list(line.x), list(line.y)) == ([0.1, 1.0], [33.0, 30.0])

@@ -9,7 +9,7 @@ import pytest
 
 from app.figures import findings, numbers, style, tables
 from app.figures.layer_errors import layer_errors
-from app.figures.style import share_axis
+from app.figures.style import readable, share_axis
 from core.records import Environment, Evaluated, LayerRecord, PlannedLayer, Revisions, RunResult
 from core.spec import METHODS, Calibration, Evaluation, RunSpec, make_method, parse_pattern
 
@@ -100,6 +100,8 @@ def test_colour_is_never_alone():
 def test_light_and_dark_differ_where_it_matters():
     light, dark = (style.template(theme).layout for theme in ("light", "dark"))
     assert light.font.color != dark.font.color
+    for layout in (light, dark):
+        assert readable([layout.paper_bgcolor], 0) != readable([layout.font.color], 0), "a chart saved as PNG has its own ground"
     assert style.dense_mark("light").color != style.dense_mark("dark").color
 
 
@@ -200,6 +202,16 @@ def test_planned_rows_count_the_zeros():
     rows = tables.planned_rows([PlannedLayer(name="a", block=0, module="a", rows=4, columns=6, pruned=12, dense_rows=0)])
     assert rows[0]["zeros"] == 12
     assert rows[0]["share"] == 50
+
+
+@pytest.mark.parametrize(("low", "high"), [(29.3, 32.2), (0.0051, 0.0056), (100.0, 101.0), (30.0, 63.0), (1e-4, 3.0)])
+def test_a_logarithmic_axis_has_labels_wherever_it_ends(low, high):
+    axis = style.log_axis(low, high)
+    first, last = axis["range"]
+    assert first < math.log10(low) < math.log10(high) < last
+    inside = [text for value, text in zip(axis["tickvals"], axis["ticktext"], strict=True) if first <= math.log10(value) <= last]
+    assert 3 <= len(inside) <= 10
+    assert len(set(inside)) == len(inside)
 
 
 @pytest.mark.parametrize(("low", "high", "change", "first", "last", "count"), [

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from app.figures.mask_findings import mask_finding, pair_finding
-from app.figures.masks import loupe, mask_overview, pair_overview
+from app.figures.masks import loupe, mask_overview, pair_overview, window_rows
 from app.figures.style import ONLY_A, ONLY_B, OUTLIER_ROWS
 from app.questions.masks import KEPT, OUTLIER, REMOVED, Mask, Pair, Window
 from app.ui.mask_words import other_spec, read_place
@@ -104,6 +104,9 @@ def test_the_loupe_names_every_weight_and_divides_whole_groups_only():
     assert [trace.name for trace in loupe(window(), pair=True).data[1:]] == ["kept", "removed by both", "outlier row of A", "only by A",
                                                                             "only by B"]
     assert KEPT == 0
+    row = next(row for row in window_rows(window(column=6)) if row["fate"] == "removed")
+    assert (row["row"], row["column"], row["before"], row["after"]) == (0, 6, 0.5, 0)
+    assert window_rows(window(), pair=True)[0]["fate"] == "removed by both"
 
 
 def test_sentences_are_computed():

@@ -171,6 +171,8 @@ def test_rows_are_told_by_rank_with_the_cut(count):
     assert figure.layout.shapes[0].x0 == count
     kept = next((trace for trace in figure.data if trace.name.startswith("stay")), None)
     assert (len(kept.x) if kept else 0) == count
+    for trace in figure.data:
+        assert list(trace.customdata) == [x + 0.5 for x in trace.x], "a press on a row cuts behind it"
     assert [row["dense"] for row in row_rows(view(count))].count(True) == count
 
 

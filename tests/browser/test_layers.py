@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import settle
@@ -50,6 +51,22 @@ def test_a_press_on_the_mask_moves_the_loupe_and_the_link_restores_it(visit):
     expect(again.get_by_role("spinbutton", name="From row")).to_have_value(row.input_value())
     expect(again.get_by_role("spinbutton", name="From column")).to_have_value(column.input_value())
     expect(again.get_by_role("combobox", name="Layer")).to_have_value(DOWN)
+
+
+def test_every_chart_can_be_taken_away_as_a_picture_on_the_page_s_ground(visit):
+    page = visit(f"/masks?{SMALL}&layer={DOWN}&pattern=2:4")
+    expect(page.locator(".st-key-window .js-plotly-plot")).to_be_visible()
+    buttons = page.get_by_role("button", name="PNG", exact=True)
+    expect(buttons).to_have_count(page.locator(".js-plotly-plot").count())
+    settle(page)
+    for place, name in enumerate((f"mask-{DOWN}.png", "mask-window.png")):
+        buttons.nth(place).focus()
+        with page.expect_download() as download:
+            page.keyboard.press("Enter")
+        assert download.value.suggested_filename == name
+        picture = Image.open(download.value.path()).convert("RGBA")
+        assert picture.getpixel((1, picture.height - 2)) == (0xFD, 0xFC, 0xF9, 255)
+        assert len(picture.crop((0, 0, picture.width, 80)).getcolors(100_000)) > 8, "its title is on it"
 
 
 def test_a_mark_of_explore_opens_its_layer(visit):

@@ -88,6 +88,7 @@ def test_more_than_six_and_words_of_other_pages_are_told(compare):
     page = compare(",".join(names))
     assert "At most 6 runs stand side by side; 2 more are left out" in said(page)
     assert link(page)["runs"].split(",") == names[:6]
+    assert "1 more is left out" in said(compare(",".join(names[:7])))
 
 
 def test_a_run_that_is_not_finished_says_so(compare, both, keep):

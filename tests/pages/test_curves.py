@@ -143,6 +143,7 @@ def test_failed_points_are_listed_with_their_reason(curves, keep, results):
     ({"tab": "alpha", "alphas": "lots", "budgets": "none"}, "alphas: 'lots' cannot be used"),
     ({"tab": "time", "patterns": "0.5,0.6"}, "one pattern"),
     ({"seeds": "1000000"}, "1 to 20"),
+    ({"scale": "square"}, "scale: 'square' cannot be used. Allowed: auto, linear, log. Used instead: auto"),
     ({"methods": ","}, "Allowed: 1 to 40 values"),
     ({"model": "../../etc", "windows": "-3", "foo": "1"}, "'foo' is no word of this view"),
 ])
@@ -158,6 +159,7 @@ def test_nonsense_in_a_link_is_told_in_words(curves, words, told):
     {"methods": "obc,wanda", "patterns": "0.55,0.95", "seeds": "4"}, {"patterns": "3:8,2:4"}, {"patterns": "columns:0.15"},
     {"tab": "blocks", "methods": "sparsegpt", "patterns": "0.6", "block_sizes": "3,77"},
     {"tab": "alpha", "methods": "wanda,obc", "patterns": "2:4", "alphas": "0,0.5", "budgets": "iso"},
+    {"tab": "time", "scale": "log"}, {"scale": "linear", "methods": "wanda"},
     {"tab": "time", "patterns": "columns:0.1", "refit": "true", "calibration": "embedded"},
 ])
 def test_a_link_restores_the_choice(curves, words):
