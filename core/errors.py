@@ -54,10 +54,13 @@ def complaints(error: ValidationError) -> tuple[BadInput, ...]:
             found.append(cause)
             continue
         field = next((str(part) for part in reversed(item["loc"]) if isinstance(part, str)), "input")
-        found.append(BadInput(field, item["input"], _allowed(item.get("ctx", {}), item["msg"]), "Change it and try again."))
+        allowed = _WRITTEN.get(item["type"]) or _allowed(item.get("ctx", {}), item["msg"])
+        found.append(BadInput(field, item["input"], allowed, "Change it and try again."))
     return tuple(found)
 
 
+_WRITTEN = {"float_parsing": "a number", "int_parsing": "a whole number", "int_from_float": "a whole number",
+            "bool_parsing": "true or false", "finite_number": "a finite number"}
 _COMPARISONS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 
 

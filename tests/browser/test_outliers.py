@@ -5,6 +5,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.conftest import settle
+
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 LINK = "/outliers?windows=16&length=64&evaluation_windows=1&evaluation_length=32&method=magnitude&pattern=columns:0.3&alpha=0.1"
@@ -25,6 +27,7 @@ def test_a_cell_opens_its_layer_the_cut_moves_alpha_and_the_points_come(visit):
     cut.focus()
     for _ in range(5):
         cut.press("ArrowRight")
+        settle(page)  # a page that answers meanwhile may take a press back
     expect(page.locator(".ps-finding").first).to_contain_text("the 31 strongest rows of 256 stay dense")
     expect(page).to_have_url(re.compile(r"alpha=0\.12"))
     expect(page.get_by_text(re.compile("With as many random rows it")).nth(1)).to_be_visible()
