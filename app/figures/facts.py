@@ -25,6 +25,9 @@ def measured(result: RunResult) -> list[Fact]:
         ("Time by stage", ", ".join(f"{stage} {numbers.seconds(spent)}" for stage, spent in stages)),
         ("Versions", f"method {result.revisions.method}, core {result.revisions.core}, model {result.revisions.model[:12]}"),
     ]
+    if result.spec.propagation:
+        found.append(("Error propagation", f"{result.spec.propagation:g}: W are the weights after each layer has made up for this share of "
+                      "what the pruned blocks before it had lost"))
     if result.resumed_blocks:
         found.append(("Resumed", f"{numbers.plural(result.resumed_blocks, 'block')} taken over from an interrupted run"))
     if raised:

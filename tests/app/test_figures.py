@@ -156,6 +156,7 @@ def test_findings_at_the_edges(found, more, told):
      "demo · Wanda · 30 % of the columns · α = 0.1"),
     ({"pattern": parse_pattern("0.4", alpha=0.2, alpha_budget="iso"), "refit": True},
      "demo · Thanos · 40 % of the weights · B = 128 · α = 0.2 (total kept) · exact refit"),
+    ({"propagation": 0.5}, "demo · Thanos · 50 % of the weights · B = 128 · error propagation 0.5"),
 ])
 def test_a_run_in_a_line(spec, text):
     assert findings.describe(RunSpec(**spec)) == text

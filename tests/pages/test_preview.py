@@ -41,6 +41,11 @@ def test_it_follows_the_controls(visit, keep, small_result, answers_here):
     assert len(answers_here) == 2
 
 
+def test_it_says_what_only_the_run_does(visit, answers_here):
+    assert "Only the run makes up for errors of earlier blocks" not in said(visit(words=WORDS))
+    assert "Only the run makes up for errors of earlier blocks" in said(visit(words={**WORDS, "propagation": "0.5"}))
+
+
 def test_a_share_of_a_link_is_a_whole_number_on_the_slider(visit, answers_here):
     assert visit(words={**WORDS, "pattern": "0.57"}).slider(key="sparsity").value == 57.0
 
