@@ -14,54 +14,6 @@ FAST = {"reassoc", "contract", "nsz", "arcp"}
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def solve_rows_range(system, weight, pruned, solution, first, last):
-    """solution[i, S] = (system_SS)⁻¹ weight[i, S] for the rows first ≤ i < last, S = the True columns of pruned[i].
-
-    system [B, B], weight and solution [c, B] of one float type, pruned bool [c, B]. Row by row of the upper factor R,
-    RᵀR = system_SS, with the right-hand side as one more column, four earlier rows at a time; then back substitution.
-    |S|³/6 multiply-adds a row. A system that is not positive definite gives NaN.
-    """
-    size = system.shape[0]
-    index = np.empty(size, np.int64)
-    factor = np.empty((size, size + 1), system.dtype)
-    for row in range(first, last):
-        count = 0
-        for column in range(size):
-            if pruned[row, column]:
-                index[count] = column
-                count += 1
-        for k in range(count):
-            mine = factor[k]
-            source = system[index[k]]
-            for j in range(k, count):
-                mine[j] = source[index[j]]
-            mine[count] = weight[row, index[k]]
-            q = 0
-            while q + 3 < k:
-                r0, r1, r2, r3 = factor[q], factor[q + 1], factor[q + 2], factor[q + 3]
-                f0, f1, f2, f3 = r0[k], r1[k], r2[k], r3[k]
-                for j in range(k, count + 1):
-                    mine[j] -= f0 * r0[j] + f1 * r1[j] + f2 * r2[j] + f3 * r3[j]
-                q += 4
-            while q < k:
-                earlier = factor[q]
-                share = earlier[k]
-                for j in range(k, count + 1):
-                    mine[j] -= share * earlier[j]
-                q += 1
-            scale = 1 / np.sqrt(mine[k])
-            for j in range(k, count + 1):
-                mine[j] *= scale
-        for k in range(count - 1, -1, -1):
-            mine = factor[k]
-            total = mine[count]
-            for j in range(k + 1, count):
-                total -= mine[j] * factor[j, count]
-            factor[k, count] = total / mine[k]
-            solution[row, index[k]] = factor[k, count]
-
-
-@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
 def sweep_range(block, errors, corner, pruned, begin, end, first, last):
     """In rows first … last−1, columns j = begin … end−1: where pruned, e = w_j/U_jj goes to `errors`, and w_{j:} −= e·U[j, j:].
 

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from core.exchange_batched import exchange_batched
 from core.exchange_kernel import exchange_range
-from core.row_kernel import solve_rows_range, sweep_range, trace_range
+from core.row_kernel import sweep_range, trace_range
+from core.subset_kernel import solve_rows_range
 
 _CHUNK_BYTES = 64 << 20  # of batched systems on a GPU at a time
 

@@ -2,12 +2,14 @@
 
 from itertools import combinations
 
+import numpy as np
 import pytest
 import torch
 
 from core import rows
 from core.exchange_batched import exchange_batched
-from core.row_kernel import solve_rows_range, sweep_range
+from core.row_kernel import sweep_range
+from core.subset_kernel import solve_rows_range
 
 TOLERANCE = {torch.float64: 1e-11, torch.float32: 2e-4}
 
@@ -63,14 +65,53 @@ def test_sweep_is_one_obs_update_after_another(sweep, begin, width, dtype):
     assert not block[:, begin : begin + width][pruned].any()
 
 
-def test_the_split_into_threads_moves_no_bit():
-    matrix, (weight, subset) = system(64, torch.float32), random(500, 64, torch.float32)
-    whole, parts = torch.zeros(500, 64), torch.zeros(500, 64)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("size", [1, 7, 8, 9, 15, 16, 17, 31, 33, 64, 100, 257])
+def test_subset_systems_of_any_size_beside_the_edges_of_the_tiles(size, dtype):
+    """Rows with 0, 1, … chosen columns, around every multiple of a tile, in one call: what a row leaves behind reaches no other."""
+    matrix = system(size, dtype)
+    counts = sorted({count for edge in range(0, size + 1, 8) for count in (edge - 1, edge, edge + 1) if 0 <= count <= size} | {size})
+    counts = counts[::-1] + counts  # from large to small and back: the larger row leaves its numbers beside the smaller one's
+    generator = torch.Generator().manual_seed(size)
+    weight, subset = torch.randn(len(counts), size, dtype=dtype, generator=generator), torch.zeros(len(counts), size, dtype=torch.bool)
+    for row, count in enumerate(counts):
+        subset[row, torch.randperm(size, generator=generator)[:count]] = True
+    found = rows.solve_subsets(matrix, weight, subset)
+    assert not found[~subset].any()
+    for row in range(len(counts)):
+        chosen = subset[row].nonzero()[:, 0].numpy()
+        expected = np.linalg.solve(matrix.double().numpy()[np.ix_(chosen, chosen)], weight[row].double().numpy()[chosen])
+        np.testing.assert_allclose(found[row].double().numpy()[chosen], expected, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_the_split_into_threads_moves_no_bit(dtype):
+    matrix, (weight, subset) = system(64, dtype), random(500, 64, dtype)
+    whole, parts = torch.zeros(500, 64, dtype=dtype), torch.zeros(500, 64, dtype=dtype)
     solve_rows_range(matrix.numpy(), weight.numpy(), subset.numpy(), whole.numpy(), 0, 500)
     for first, last in ((0, 17), (17, 300), (300, 500)):
         solve_rows_range(matrix.numpy(), weight.numpy(), subset.numpy(), parts.numpy(), first, last)
     assert torch.equal(whole, parts)
-    assert torch.equal(rows.solve_subsets(matrix, weight, subset), whole)
+    threads = torch.get_num_threads()
+    try:
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            assert torch.equal(rows.solve_subsets(matrix, weight, subset), whole)
+    finally:
+        torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("at", [0, 5, 15, 16, 40, 63])
+def test_an_indefinite_system_gives_nan_wherever_its_pivot_fails_and_only_there(at, dtype):
+    matrix = system(64, dtype)
+    matrix[at, at] = -1.0
+    subset = torch.ones(3, 64, dtype=torch.bool)
+    subset[1, at] = False
+    found = rows.solve_subsets(matrix, torch.ones(3, 64, dtype=dtype), subset)
+    assert found[0].isnan().all()
+    assert torch.equal(found[0].isnan(), found[2].isnan())
+    assert found[1].isfinite().all()
 
 
 def test_an_indefinite_system_gives_nan_not_a_wrong_number():
