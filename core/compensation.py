@@ -54,7 +54,7 @@ def joint_blocks(problem: LayerProblem, weight: Tensor, upper: Tensor, choose: C
         mask = choose(weight[:, start:], start, stop)
         corner, block = upper[start:stop, start:stop], weight[:, start:stop]
         solution = solve_rows(corner.T @ corner, block, mask, layer=problem.name, damping=damping)
-        cost = (solution * block).masked_fill_(problem.dead[start:stop], 0).sum()
+        cost = (solution * block).sum(0).masked_fill_(problem.dead[start:stop], 0).sum()
         weight[:, start:].addmm_(solution @ corner.T, upper[start:stop, start:], alpha=-1)
         total = total + cost
         yield start, stop, cost
@@ -65,19 +65,33 @@ def joint_blocks(problem: LayerProblem, weight: Tensor, upper: Tensor, choose: C
 def remove_columns(problem: LayerProblem, removed: Tensor, damping: float, *, may_raise: bool) -> tuple[Tensor, Tensor, float]:
     """Whole columns S at once, `removed` bool [b]: Δ_K = W_S H_SK (H_KK)⁻¹ (Ilin & Richtárik 2025, Eq. 13).
 
-    Returns W [c, b], what it cost of tr(ΔHΔᵀ), and the λ it took. (b−s)³/6 + c(b−s)² + cs(b−s) + cs². Raises IllConditioned.
+    From the right or from the left, what is less work. Returns W [c, b], what it cost of tr(ΔHΔᵀ), and the λ it took.
+    (b−s)³/6 + min(c(b−s), sb)(b−s) + cs(b−s) + cs². Raises IllConditioned.
     """
     weight = problem.working_weight.clone(memory_format=torch.contiguous_format)
     gone, kept = removed.nonzero()[:, 0], (~removed).nonzero()[:, 0]
     factor, damping = raising_damping(
-        lambda value: cholesky(problem.hessian(value)[kept][:, kept], layer=problem.name, damping=value), damping, may_raise=may_raise)
-    across = problem.working_gram[gone]  # λ is on the diagonal alone, so H_SK = G_SK
-    taken = weight[:, gone]
-    pull = taken @ across[:, kept]
-    change = torch.cholesky_solve(pull.T, factor).T if len(gone) and len(kept) else pull
-    weight[:, kept] += change
-    weight[:, gone] = 0
+        lambda value: cholesky(_part(problem.hessian(value), kept, kept), layer=problem.name, damping=value), damping, may_raise=may_raise)
+    across = _part(problem.working_gram, gone, kept)  # λ is on the diagonal alone, so H_SK = G_SK
+    taken = weight.index_select(1, gone)
     alive = taken.masked_fill(problem.dead[gone], 0)
-    within = problem.hessian(damping)[gone][:, gone]
-    cost = ((alive @ within) * alive).sum() - (change * pull).sum()  # tr(ΔHΔᵀ) = tr(W_S H_SS W_Sᵀ) − tr(Δ_K H_KS W_Sᵀ)
+    within = _part(problem.hessian(damping), gone, gone)
+
+    def solved(right: Tensor) -> Tensor:
+        return torch.cholesky_solve(right.T, factor).T if right.numel() else right
+
+    if len(gone) * len(removed) < len(weight) * len(kept):
+        spread = solved(across)
+        change = taken @ spread
+        within.addmm_(spread, across.T, alpha=-1)  # tr(ΔHΔᵀ) = tr(W_S (H_SS − H_SK (H_KK)⁻¹ H_KS) W_Sᵀ)
+        cost = ((alive @ within) * alive).sum()
+    else:
+        pull = taken @ across
+        change = solved(pull)
+        cost = ((alive @ within) * alive).sum() - (change * pull).sum()
+    weight.index_add_(1, kept, change).index_fill_(1, gone, 0)
     return weight, cost, damping
+
+
+def _part(matrix: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    return matrix.index_select(0, rows).index_select(1, columns)

@@ -46,8 +46,7 @@ def smallest_in_head(scores: Callable[[], Tensor], count: int | Tensor, width: i
     flat = made.view(-1).numpy()
     flat.partition(place - 1)
     threshold = flat[place - 1]
-    ties_in, ties_out = (int(np.count_nonzero(part == threshold)) for part in (flat[:place], flat[place:]))
-    if ties_out and ties_in:
+    if np.count_nonzero(flat[place:] == threshold):  # a tie: some of the equal ones stay
         del made, flat
         return smallest(scores(), count)[:, :width]
     return head <= float(threshold)

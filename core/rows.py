@@ -107,7 +107,7 @@ def exchange(system: Tensor, linear: Tensor, pruned: Tensor, *, barred: Tensor |
 def _over_rows(kernel: Callable[..., None], arguments: tuple[Tensor | float, ...], *, rows: int, work: int) -> None:
     """`kernel(*arguments, first, last)` over ranges that cover all rows, on threads where the work is worth it."""
     arrays: list[np.ndarray | float] = [_array(value) if isinstance(value, Tensor) else value for value in arguments]
-    threads = min(torch.get_num_threads(), rows, 1 + work // 100_000)
+    threads = max(1, min(torch.get_num_threads(), rows, 1 + work // 100_000))
     if threads == 1:
         kernel(*arrays, 0, rows)
         return

@@ -56,7 +56,8 @@ def _choose(weight: Tensor, norm: Tensor, dead: Tensor, target: Entries | Groups
     if isinstance(target, Groups):
         scores = (weight[:, :width] * norm[:width]).abs_().masked_fill_(dead[:width], -1)
         return smallest_in_groups(scores, target.n, target.m)
-    return smallest_in_head(lambda: (weight * norm).abs_().masked_fill_(dead, -1), left, width)
+    ahead = dead.to(weight.dtype)  # a dead input's norm is 0, so its score becomes −1
+    return smallest_in_head(lambda: (weight * norm).abs_().sub_(ahead), left, width)
 
 
 def _structured(problem: LayerProblem, count: int, method: Thanos) -> Generator[Step, None, Outcome]:

@@ -45,7 +45,7 @@ def test_nothing_but_dead_inputs_can_still_be_factored():
     assert linalg.inverse_factor(linalg.damp(torch.zeros(4, 4), 0.0)).isfinite().all()
 
 
-@pytest.mark.parametrize("columns", SIZES)
+@pytest.mark.parametrize("columns", [*SIZES, 129, 600])
 def test_one_factor_holds_the_inverse_of_every_trailing_matrix(columns):
     matrix, tensor = hessian(columns)
     factor = linalg.inverse_factor(tensor).numpy()
@@ -73,6 +73,19 @@ def test_an_indefinite_matrix_names_layer_pivot_and_damping(at):
         linalg.inverse_factor(matrix, layer="blocks.1.up", damping=0.05)
     assert (caught.value.layer, caught.value.damping) == ("blocks.1.up", 0.05)
     assert caught.value.pivot == pytest.approx(-2.0)
+
+
+@pytest.mark.parametrize("at", [0, 343, 471, 472, 599])
+def test_a_pivot_that_fails_in_a_later_block_is_told_as_well(at):
+    """Columns are eliminated from the last on, 128 at a time; ½ beside the diagonal at `at`, so that its pivot is not its entry."""
+    matrix = torch.eye(600, dtype=torch.float64)
+    matrix[at, at] = -2.0
+    other = at + 1 if at < 599 else at
+    if other != at:
+        matrix[at, other] = matrix[other, at] = 0.5
+    with pytest.raises(IllConditioned) as caught:
+        linalg.inverse_factor(matrix)
+    assert caught.value.pivot == pytest.approx(-2.25 if other != at else -2.0)
 
 
 def test_the_pivot_is_that_of_the_matrix_that_was_factored():
