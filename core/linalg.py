@@ -16,7 +16,7 @@ from torch import Tensor
 from core.errors import IllConditioned
 from core.rows import solve_subsets
 
-_BLOCK = 128  # columns that are factored and inverted by LAPACK at once; the rest is products
+_BLOCK = 256  # columns that are factored and inverted by LAPACK at once; the rest is products
 
 
 def damp(gram: Tensor, damping: float) -> Tensor:
