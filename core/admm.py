@@ -27,11 +27,12 @@ class Admm:
         self._problem = problem
         self._norm, self._inverse = problem.shared(("admm", damping), lambda: _normalised(problem, damping))
         self._start = problem.working_weight * self._norm
+        self._dead = problem.shared(("dead inputs",), lambda: problem.dead.nonzero()[:, 0])
         self._moved = torch.zeros_like(self._start)  # V − W̃₀
 
     def scores(self) -> Tensor:
         """|W̃+U| [c, b], dead inputs first; before the first iteration Wanda's |W|·√G_jj."""
-        return (self._start + self._moved).abs_().masked_fill_(self._problem.dead, -1)
+        return (self._start + self._moved).abs_().index_fill_(1, self._dead, -1)
 
     def iterate(self, pruned: Tensor) -> None:
         """Z, U and W̃ once, for this mask."""

@@ -44,7 +44,7 @@ def _entries(problem: LayerProblem, target: Entries | Groups, method: Frontier) 
     pruned = torch.zeros_like(weight, dtype=torch.bool)
     for step in range(1, method.rounds + 1):
         scores = weight.square() * worth  # 0 where pruned: there it is what a return would gain
-        scores.addcmul_(residual.square().mul_(pruned), 1 / worth).masked_fill_(dead, -1)
+        scores.add_((residual * pruned).square_() / worth).masked_fill_(dead, -1)
         pruned = select_part(scores, target, step, method.rounds)
         removed = weight * pruned
         residual.addmm_(removed, hessian)
