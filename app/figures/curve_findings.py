@@ -136,7 +136,8 @@ def _span(series: Series, name: Callable[[Spot], str]) -> str:
     ranked = sorted(series.spots, key=lambda spot: spot.value(perplexity))
     best, worst = ranked[0], ranked[-1]
     if tied(best, worst):
-        return f"{series.label}: no difference beyond the spread, {_worth(best)} throughout."
+        least, most = _worth(best), _worth(worst)
+        return f"{series.label}: {least} throughout." if least == most else f"{series.label}: {least} to {most}, all within the spread."
     level = [name(spot) for spot in ranked[1:] if tied(best, spot)]
     tie = f"; {_list(level)} within the spread" if level else ""
     return f"{series.label} is lowest at {name(best)} ({_worth(best)}{tie}), highest at {name(worst)} ({_worth(worst)})."
