@@ -127,11 +127,11 @@ def solve_rows(system: Tensor, weight: Tensor, pruned: Tensor, *, layer: str = "
 
     A = `system` [B, B] is symmetric positive definite; weight [c, B]; pruned bool [c, B]. Rows with |S| ≤ B/2 factor A_SS.
     The others factor the kept set K: with z = weight on S and y = zA⁻¹, Λ = y − A⁻¹[:,K] ([A⁻¹]_KK)⁻¹ y_K (METHODS.md §4).
-    Cost Σ min(|S|, |K|)³/6 multiply-adds. Raises IllConditioned, with the layer and damping given, where rounding has
+    Cost Σ min(|S|, |K|)³/6 multiply-adds on a CPU. Raises IllConditioned, with the layer and damping given, where rounding has
     left A indefinite.
     """
     many = pruned.sum(1) > system.shape[0] // 2
-    if not bool(many.any()):
+    if system.is_cuda or not bool(many.any()):  # there every system is padded to B: nothing to gain, and no wait for the device
         return solve_subsets(system, weight, pruned)
     few, rest = (~many).nonzero()[:, 0], many.nonzero()[:, 0]
     solution = torch.empty_like(weight, memory_format=torch.contiguous_format)
