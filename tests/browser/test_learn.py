@@ -49,7 +49,7 @@ def test_back_at_once_after_step_takes_that_very_step_back(visit):
     page = visit(f"/learn?stop=3&{DRAWN}&step=5&focus=obc")
     expect(page.get_by_text("step 5 of 36 of").first).to_be_visible()
     for key in ("step_on", "back"):
-        expect(page.locator(f".st-key-learn_{key} button")).to_be_visible()
+        expect(page.locator(f".st-key-learn_{key} button")).to_have_count(1)  # while a page is drawn anew it may have the old one too
     settle(page)
     page.evaluate("""() => { for (const key of ["step_on", "back"]) document.querySelector(`.st-key-learn_${key} button`).click(); }""")
     settle(page)
