@@ -92,7 +92,7 @@ class RunSpec(Noun):
         default="even", title="Allocation", description="even: every layer loses the same share. marginal: the same total, but up to 0.15 "
         "more or less in a layer, by what the next zero costs the model there; measured in one more pass before.")
     propagation: float = Field(default=0.0, ge=0, le=1, title="Error propagation", description="θ: how much of what the pruned blocks "
-                               "before it have lost each layer makes up for. 0: nothing, as is usual; a half is often best.")
+                               "before it have lost each layer makes up for. 0: nothing, as is usual; 1: all of it.")
     calibration: Calibration = Calibration()
     evaluation: Evaluation = Evaluation()
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", title="Device", description="auto: a GPU where there is one.")

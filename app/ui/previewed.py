@@ -23,7 +23,7 @@ _WAIT = 1.5  # seconds: most previews are there by then, and drawing the old one
 _TITLE = "Preview: error of every layer, and the best possible for its mask"
 _DIFFERENCE = ("Preview: every layer is solved from the dense model's Gram matrices, and perplexity is scaled up from the first windows of "
                "the text. A run collects the Gram matrices anew behind the blocks it has pruned, and reads all windows.")
-_NOT_PROPAGATED = " Only the run makes up for errors of earlier blocks (error propagation): expect it to be better."
+_NOT_PROPAGATED = " Only the run makes up for errors of earlier blocks (error propagation); here they stay."
 
 
 def look(spec: RunSpec) -> Shown:
