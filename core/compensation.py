@@ -13,18 +13,18 @@ from torch import Tensor
 from core.errors import IllConditioned
 from core.linalg import cholesky, raising_damping, solve_rows
 from core.problem import LayerProblem
-from core.rows import sweep
 
 # (the columns from `start` on as they are now, at least until `stop`; start; stop) -> the mask of the columns start … stop−1
 Chooser = Callable[[Tensor, int, int], Tensor]
+# (a block W[:, start:stop], its errors e, U[start:stop, start:stop], start): sweeps the block, by `sweep` or `sweep_groups` of core/rows.py
+Sweeper = Callable[[Tensor, Tensor, Tensor, int], None]
 
 
-def sweep_blocks(weight: Tensor, upper: Tensor, choose: Chooser, *, size: int, width: int) -> Iterator[tuple[int, int, Tensor]]:
+def sweep_blocks(weight: Tensor, upper: Tensor, sweep: Sweeper, *, size: int) -> Iterator[tuple[int, int, Tensor]]:
     """SparseGPT's update, in place: column by column, w_j's error makes up for itself in the columns to its right.
 
-    e = w_j/U_jj where pruned, W[:, j:] −= e·U[j, j:]: inside a block of `size` columns at once, to its right by one product. The
-    mask is asked for `width` columns at a time. After each block yields its bounds and e [c, size]: its removals cost Σe² of
-    tr(ΔHΔᵀ). O(c·b²).
+    e = w_j/U_jj where pruned, W[:, j:] −= e·U[j, j:]: inside a block of `size` columns at once, to its right by one product. After
+    each block yields its bounds and e [c, size]: its removals cost Σe² of tr(ΔHΔᵀ). O(c·b²).
     """
     columns = weight.shape[1]
     for start in range(0, columns, size):
@@ -32,8 +32,7 @@ def sweep_blocks(weight: Tensor, upper: Tensor, choose: Chooser, *, size: int, w
         block = weight[:, start:stop].contiguous()
         errors = torch.zeros_like(block)
         corner = upper[start:stop, start:stop].contiguous()
-        for at in range(start, stop, width):
-            sweep(block, errors, corner, choose(block[:, at - start :], at, min(at + width, stop)), at - start)
+        sweep(block, errors, corner, start)
         weight[:, start:stop] = block
         if stop < columns:
             weight[:, stop:].addmm_(errors, upper[start:stop, stop:], alpha=-1)

@@ -33,6 +33,54 @@ def sweep_range(block, errors, corner, pruned, begin, end, first, last):
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
+def _choose_group(scores, count, start, stop, chosen):
+    """In columns start … stop−1 of a row `chosen` becomes True for the `count` smallest scores, equal ones in their order.
+
+    Before such a one fewer than `count` come. Written without a branch: which of two scores is less, nobody can predict.
+    """
+    for i in range(start, stop):
+        before = 0
+        for k in range(start, i):
+            before += np.int32(scores[k] <= scores[i])
+        for k in range(i + 1, stop):
+            before += np.int32(scores[k] < scores[i])
+        chosen[i] = before < count
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def choose_groups_range(scores, count, m, chosen, first, last):
+    """In rows first … last−1 the `count` smallest scores of every m columns, True in `chosen` [c, b]; a last short group is left alone."""
+    for row in range(first, last):
+        mine, out = scores[row], chosen[row]
+        for start in range(0, len(mine) - m + 1, m):
+            _choose_group(mine, count, start, start + m, out)
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _score(weight, diagonal, dead, start, stop, scores):
+    """(w_j/U_jj)², −1 for dead inputs. Not FAST: the scores are those of a matrix operation, bit by bit."""
+    for j in range(start, stop):
+        ratio = weight[j] / diagonal[j]
+        scores[j] = -1 if dead[j] else ratio * ratio
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def sweep_groups_range(block, errors, corner, dead, count, m, pruned, first, last):
+    """As `sweep_range`, over every whole group of m columns, chosen as the sweep comes to it: the `count` of least (w_j/U_jj)².
+
+    block, errors and pruned [c, B] change in place; dead bool [B].
+    """
+    diagonal = np.diag(corner).copy()
+    scores = np.empty_like(diagonal)
+    for start in range(0, corner.shape[0] - m + 1, m):
+        stop = start + m
+        for row in range(first, last):
+            _score(block[row], diagonal, dead, start, stop, scores)
+            _choose_group(scores, count, start, stop, pruned[row])
+        sweep_range(block, errors, corner, pruned[:, start:stop], start, stop, first, last)
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
 def trace_range(inverse, weight, dead, n, m, order, costs, first, last):
     """Greedy removals of the rows first ≤ i < last: order[i, k] is the column that goes k-th, costs[i, k] = w²/[H_KK⁻¹]_qq its cost.
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from core.exchange_batched import exchange_batched
 from core.exchange_kernel import exchange_range
-from core.row_kernel import sweep_range, trace_range
+from core.row_kernel import choose_groups_range, sweep_groups_range, sweep_range, trace_range
 from core.subset_kernel import solve_rows_range
 
 _CHUNK_BYTES = 64 << 20  # of batched systems on a GPU at a time
@@ -47,6 +47,24 @@ def sweep(block: Tensor, errors: Tensor, corner: Tensor, pruned: Tensor, begin: 
         return
     work = int(pruned.count_nonzero()) * len(corner)
     _over_rows(sweep_range, (block, errors, corner, pruned, begin, begin + pruned.shape[1]), rows=len(block), work=work)
+
+
+def sweep_groups(block: Tensor, errors: Tensor, corner: Tensor, dead: Tensor, n: int, m: int) -> Tensor:
+    """The sweep of a whole block of n:m, each group's mask chosen as the sweep comes to it: the n of least (w_j/U_jj)². Returns it [c, B].
+
+    As `sweep` in all else; dead bool [B] go first. CPU tensors; float32 or float64.
+    """
+    pruned = torch.zeros(block.shape, dtype=torch.bool)
+    work = n * block.numel() // m * len(corner)
+    _over_rows(sweep_groups_range, (block, errors, corner, dead, n, m, pruned), rows=len(block), work=work)
+    return pruned
+
+
+def choose_groups(scores: Tensor, n: int, m: int) -> Tensor:
+    """Mask [c, b] of `core.masks.smallest_in_groups`, for float scores on a CPU."""
+    chosen = torch.zeros(scores.shape, dtype=torch.bool)
+    _over_rows(choose_groups_range, (scores, n, m, chosen), rows=len(scores), work=scores.numel() * m)
+    return chosen
 
 
 def trace(inverse: Tensor, weight: Tensor, dead: Tensor, length: int, *, n: int = 0, m: int = 0) -> tuple[Tensor, Tensor]:

@@ -21,6 +21,7 @@ from core.errors import BadInput
 from core.linalg import masked_cg
 from core.parameters import UPDATES, Update
 from core.problem import LayerProblem, check_mask
+from core.rows import sweep
 
 _DAMPING = {"sweep": 0.01, "block": 0.01, "admm": 0.1}
 _ITERATIONS = {"admm": 20, "gradient": 200, "exact": 60}
@@ -77,13 +78,11 @@ def _compensated(problem: LayerProblem, pruned: Tensor, how: str, size: int, dam
     upper, damping = problem.factor(damping, may_raise=may_raise)
     weight = problem.working_weight.clone(memory_format=torch.contiguous_format)
 
-    def choose(_: Tensor, begin: int, end: int) -> Tensor:
-        return pruned[:, begin:end]
-
     if how == "sweep":
-        _drain(sweep_blocks(weight, upper, choose, size=128, width=128))
+        _drain(sweep_blocks(weight, upper, lambda block, errors, corner, begin: sweep(
+            block, errors, corner, pruned[:, begin : begin + len(corner)], 0), size=128))
     else:
-        _drain(joint_blocks(problem, weight, upper, choose, size=size, damping=damping))
+        _drain(joint_blocks(problem, weight, upper, lambda _, begin, end: pruned[:, begin:end], size=size, damping=damping))
     return weight, damping
 
 

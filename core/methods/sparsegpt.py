@@ -16,6 +16,7 @@ from core.masks import share, smallest, smallest_columns, smallest_in_groups
 from core.parameters import SparseGPT
 from core.patterns import Columns, Groups, Target, whole_groups
 from core.problem import LayerProblem
+from core.rows import sweep, sweep_groups
 from core.solver import Outcome, Step
 
 
@@ -32,13 +33,19 @@ def kernel(problem: LayerProblem, target: Target, method: SparseGPT) -> Generato
     loss = weight.new_zeros(())
     size = whole_groups(method.block_size or 128, target)
 
-    def choose(current: Tensor, start: int, stop: int) -> Tensor:
-        scores = (current[:, : stop - start] / upper.diagonal()[start:stop]).square_().masked_fill_(dead[start:stop], -1)
-        mask = _choose(scores, target, start, stop, columns)
-        pruned[:, start:stop] = mask
-        return mask
+    def remove(block: Tensor, errors: Tensor, corner: Tensor, start: int) -> None:
+        stop = start + len(corner)
+        if isinstance(target, Groups) and not block.is_cuda:
+            pruned[:, start:stop] = sweep_groups(block, errors, corner, dead[start:stop], target.n, target.m)
+            return
+        width = target.m if isinstance(target, Groups) else len(corner)
+        for at in range(0, len(corner), width):
+            part = slice(at, at + width)
+            scores = (block[:, part] / corner.diagonal()[part]).square_().masked_fill_(dead[start:stop][part], -1)
+            mask = pruned[:, start:stop][:, part] = _choose(scores, target, start + at, min(start + at + width, stop), columns)
+            sweep(block, errors, corner, mask, at)
 
-    for start, stop, errors in sweep_blocks(weight, upper, choose, size=size, width=target.m if isinstance(target, Groups) else size):
+    for start, stop, errors in sweep_blocks(weight, upper, remove, size=size):
         loss = loss + errors.square_().masked_fill_(dead[start:stop], 0).sum()
         yield Step(columns=(start, stop), pruned=pruned, weight=weight, loss=loss)
     weight.masked_fill_(pruned, 0)

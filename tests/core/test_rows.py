@@ -119,6 +119,28 @@ def test_an_indefinite_system_gives_nan_not_a_wrong_number():
     assert rows.solve_subsets(matrix, torch.ones(1, 2), torch.ones(1, 2, dtype=torch.bool)).isnan().any()
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize(("n", "m"), [(2, 4), (1, 4), (0, 3), (3, 3), (1, 1), (5, 16), (4, 40)])
+def test_a_sweep_that_chooses_its_groups_is_a_choice_and_a_sweep_group_by_group(n, m, dtype):
+    weight, _ = random(37, 40, dtype)
+    weight[3] = 1  # ties, until the sweep undoes them
+    upper = torch.linalg.cholesky(system(40, dtype), upper=True)
+    dead = torch.zeros(40, dtype=torch.bool)
+    dead[[2, 9, 10]] = True
+    block, errors = weight.clone(), torch.zeros(37, 40, dtype=dtype)
+    pruned = rows.sweep_groups(block, errors, upper, dead, n, m)
+    by_hand, its_errors, its_mask = weight.clone(), torch.zeros(37, 40, dtype=dtype), torch.zeros_like(pruned)
+    for start in range(0, 40 // m * m, m):
+        part = slice(start, start + m)
+        scores = (by_hand[:, part] / upper.diagonal()[part]).square().masked_fill(dead[part], -1)
+        order = scores.sort(dim=1, stable=True).indices[:, :n]
+        its_mask[:, part] = torch.zeros(37, m, dtype=torch.bool).scatter_(1, order, True)
+        rows.sweep(by_hand, its_errors, upper, its_mask[:, part].contiguous(), start)
+    assert torch.equal(pruned, its_mask)
+    assert torch.equal(block, by_hand)
+    assert torch.equal(errors, its_errors)
+
+
 def test_compiled_sweep_leaves_other_rows_alone():
     weight, mask = random(6, 8, torch.float64)
     block, errors = weight.clone(), torch.zeros(6, 8, dtype=torch.float64)
