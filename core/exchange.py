@@ -93,12 +93,14 @@ def _columns_of_blocks(hessian: Tensor, unit: int, units: int) -> list[Tensor]:
     """Blocks of `units` groups that are most correlated, H_jk²/(H_jj H_kk) summed; then every k-th group of that order."""
     scale = hessian.diagonal().rsqrt()
     alike = (hessian * scale * scale[:, None]).square().unflatten(1, (-1, unit)).sum(2).unflatten(0, (-1, unit)).sum(1).cpu()
-    free, order = torch.ones(len(alike), dtype=torch.bool), list[int]()
-    while len(order) < len(alike):
-        start = len(order) // units * units
-        score = alike[:, order[start:]].sum(1) if len(order) > start else alike[:, free].sum(1)
-        order.append(int(score.masked_fill(~free, -torch.inf).argmax()))
-        free[order[-1]] = False
+    taken, order = torch.zeros(len(alike), dtype=alike.dtype), list[int]()  # −∞ for what is in a block
+    score = taken  # likeness to the block's groups so far
+    for at in range(len(alike)):
+        begins = at % units == 0
+        best = int((alike[:, taken == 0].sum(1) + taken if begins else score).argmax())
+        order.append(best)
+        taken[best] = -torch.inf
+        score = (taken if begins else score + taken) + alike[best]
     groups = torch.tensor(order)
     near = list(groups.split(units))
     spread = [groups[start :: len(near)] for start in range(len(near))] if len(near) > 1 else []

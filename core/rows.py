@@ -18,8 +18,9 @@ from torch import Tensor
 
 from core.exchange_batched import exchange_batched
 from core.exchange_kernel import exchange_range
-from core.row_kernel import choose_groups_range, sweep_groups_range, sweep_range, trace_range
+from core.row_kernel import choose_groups_range, sweep_groups_range, sweep_range
 from core.subset_kernel import solve_rows_range
+from core.trace_kernel import trace_range
 
 _CHUNK_BYTES = 64 << 20  # of batched systems on a GPU at a time
 
@@ -70,12 +71,12 @@ def choose_groups(scores: Tensor, n: int, m: int) -> Tensor:
 def trace(inverse: Tensor, weight: Tensor, dead: Tensor, length: int, *, n: int = 0, m: int = 0) -> tuple[Tensor, Tensor]:
     """The first `length` greedy removals of every row, as (order int64 [c, length], costs float64 [c, length]); CPU tensors.
 
-    inverse = H⁻¹ [b, b], weight [c, b], dead bool [b]; with m > 0 at most n of every m columns. c·b³/3 multiply-adds.
+    inverse = H⁻¹ [b, b], weight [c, b], dead bool [b]; with m > 0 at most n of every m columns. c·b³/6 multiply-adds.
     """
     order = torch.zeros(len(weight), length, dtype=torch.int64)
     costs = torch.zeros(len(weight), length, dtype=torch.float64)
     _over_rows(trace_range, (inverse.double().cpu(), weight.double().cpu(), dead.cpu(), n, m, order, costs),
-               rows=len(weight), work=len(weight) * len(inverse) ** 3)
+               rows=len(weight), work=len(weight) * len(inverse) ** 3 // 6)
     return order, costs
 
 

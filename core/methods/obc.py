@@ -24,7 +24,7 @@ from core.solver import Outcome, Step
 _TOLD = 1024  # up to so many removals each is a step: more than anybody looks at would cost a fifth of the time
 
 def kernel(problem: LayerProblem, target: Target, method: Obc) -> Generator[Step, None, Outcome]:
-    """Traces in float64 on the CPU: c·b³/3 multiply-adds, so small layers; columns s·(c·b + b²). Raises IllConditioned."""
+    """Traces in float64 on the CPU: c·b³/6 multiply-adds, so small layers; columns s·(c·b + b²). Raises IllConditioned."""
     upper, damping = problem.factor(method.damping, may_raise=method.raise_damping)
     inverse, weight = upper.T @ upper, problem.working_weight
 

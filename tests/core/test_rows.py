@@ -141,6 +141,31 @@ def test_a_sweep_that_chooses_its_groups_is_a_choice_and_a_sweep_group_by_group(
     assert torch.equal(errors, its_errors)
 
 
+@pytest.mark.parametrize(("size", "length", "n", "m"), [(7, 7, 0, 0), (8, 8, 0, 0), (9, 3, 0, 0), (40, 40, 0, 0), (40, 20, 2, 4), (21, 15, 3, 4)])
+def test_a_trace_removes_what_costs_least_each_time_by_explicit_inverses(size, length, n, m):
+    """Also where removals are applied to the matrix some at a time: 7, 8, 9 and 40 of them."""
+    hessian = system(size, torch.float64)
+    weight, _ = random(5, size, torch.float64)
+    dead = torch.zeros(size, dtype=torch.bool)
+    dead[2] = True
+    hessian[2] = hessian[:, 2] = 0
+    hessian[2, 2] = 1
+    order, costs = rows.trace(torch.linalg.inv(hessian), weight, dead, length, n=n, m=m)
+    for row in range(5):
+        kept, taken = list(range(size)), [0] * (size // m + 1 if m else 1)
+        current = weight[row].clone()
+        for place in range(length):
+            inverse = torch.linalg.inv(hessian[kept][:, kept])
+            allowed = [i for i, k in enumerate(kept) if not m or (k < size // m * m and taken[k // m] < n)]
+            cost, at = min((-1.0 if dead[kept[i]] else float(current[kept[i]] ** 2 / inverse[i, i]), i) for i in allowed)
+            assert int(order[row, place]) == kept[at]
+            assert float(costs[row, place]) == pytest.approx(cost, rel=1e-9)
+            current[kept] -= inverse[at] * current[kept[at]] / inverse[at, at]
+            if m:
+                taken[kept[at] // m] += 1
+            del kept[at]
+
+
 def test_compiled_sweep_leaves_other_rows_alone():
     weight, mask = random(6, 8, torch.float64)
     block, errors = weight.clone(), torch.zeros(6, 8, dtype=torch.float64)
