@@ -141,7 +141,9 @@ def test_a_sweep_that_chooses_its_groups_is_a_choice_and_a_sweep_group_by_group(
     assert torch.equal(errors, its_errors)
 
 
-@pytest.mark.parametrize(("size", "length", "n", "m"), [(7, 7, 0, 0), (8, 8, 0, 0), (9, 3, 0, 0), (40, 40, 0, 0), (40, 20, 2, 4), (21, 15, 3, 4)])
+@pytest.mark.parametrize(("size", "length", "n", "m"), [
+    (7, 7, 0, 0), (8, 8, 0, 0), (9, 3, 0, 0), (40, 40, 0, 0), (40, 20, 2, 4), (21, 15, 3, 4),
+])
 def test_a_trace_removes_what_costs_least_each_time_by_explicit_inverses(size, length, n, m):
     """Also where removals are applied to the matrix some at a time: 7, 8, 9 and 40 of them."""
     hessian = system(size, torch.float64)
