@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,9 +32,10 @@ _FORMATS = {
 
 @dataclass(frozen=True, kw_only=True)
 class _Offer:
-    """A run as the table offers it."""
+    """A run as it is offered: its word in a link, a name that no other has, its row in the table."""
 
     word: str
+    name: str
     row: dict[str, object]
 
     def fits(self, parts: Sequence[str]) -> bool:
@@ -71,29 +73,25 @@ def draw_dialog() -> None:
 def _open(words: Sequence[str]) -> None:
     state.remember("choosing", True)
     state.remember("picked", tuple(words))
-    _freeze()
-
-
-def _freeze() -> None:
-    """What is picked when the search changes stays in the table, on top: nothing that was picked is lost by searching."""
-    state.remember("on-top", state.recall("picked", ()))
-    state.remember("table", state.recall("table", 0) + 1)
 
 
 def _draw_table() -> None:
-    text = st.text_input("Show only", key="find", placeholder="thanos 2:4", on_change=_freeze,
-                         help="Runs in whose line every word occurs. Picked runs stay on top.")
-    top: tuple[str, ...] = state.recall("on-top", ())
+    """The table and the list below it are two views of what is picked: marks need a mouse, the list is for keys too."""
+    text = st.text_input("Show only", key="find", placeholder="thanos 2:4", help="Runs in whose line every word occurs.")
     parts = (text or "").lower().split()
     offers = _offers()
-    shown = [offers[word] for word in top if word in offers]
-    shown += [offer for word, offer in offers.items() if word not in top and offer.fits(parts)]
-    table = st.dataframe([offer.row for offer in shown], hide_index=True, column_config=_FORMATS, column_order=tuple(_FORMATS), height=380,
-                         key=f"offers-{state.recall('table', 0)}", on_select="rerun", selection_mode="multi-row",
-                         selection_default={"selection": {"rows": list(range(len([word for word in top if word in offers])))}},
-                         alt="All finished runs, and the shipped ones")
-    picked = [shown[row].word for row in table["selection"]["rows"] if row < len(shown)]
-    state.remember("picked", tuple(picked))
+    picked = [word for word in _picked() if word in offers]
+    shown = [offer for offer in offers.values() if offer.fits(parts)]
+    rows = [row for row, offer in enumerate(shown) if offer.word in picked]
+    state.remember("shown", tuple(offer.word for offer in shown))
+    if _marks() != rows:
+        state.set_widget("offers", {"selection": {"rows": rows}})
+    st.dataframe([offer.row for offer in shown], hide_index=True, column_config=_FORMATS, column_order=tuple(_FORMATS), height=350,
+                 key="offers", on_select=_mark, selection_mode="multi-row", alt="All finished runs, and the shipped ones")
+    if state.widget("picks") != picked:
+        state.set_widget("picks", picked)
+    st.multiselect("Runs to compare", list(offers), key="picks", format_func=lambda word: offers[word].name, on_change=_pick,
+                   placeholder="Mark them above, or type to find one here", select_all=False)
     with st.container(horizontal=True, vertical_alignment="center"):
         fits = 2 <= len(picked) <= MOST
         if st.button("Compare", key="compare-picked", type="primary", disabled=not fits):
@@ -104,14 +102,45 @@ def _draw_table() -> None:
         layout.sentence(f"{len(picked)} {more}")
 
 
+def _picked() -> tuple[str, ...]:
+    return state.recall("picked", ())
+
+
+def _marks() -> list[int] | None:
+    """The rows that are marked in the table; None before it is drawn."""
+    table = state.widget("offers")
+    return None if table is None else list(table["selection"]["rows"])
+
+
+def _mark() -> None:
+    """Marks came or went. What is picked and not shown stays picked; what is new comes last."""
+    shown: tuple[str, ...] = state.recall("shown", ())
+    marked = [shown[row] for row in _marks() or () if row < len(shown)]
+    stay = [word for word in _picked() if word in marked or word not in shown]
+    state.remember("picked", (*stay, *(word for word in marked if word not in stay)))
+
+
+def _pick() -> None:
+    state.remember("picked", tuple(state.widget("picks")))
+
+
 def _offers() -> dict[str, _Offer]:
     """Every run that can be compared, by its word: the store's in the order of the Runs page, then the gallery's."""
-    found = {record.key: _Offer(word=record.key, row=_row(record.spec, record.pruned_perplexity, record.dense_perplexity,
-                                                          record.counted_sparsity, record.ended, "pinned" if record.pinned else "runs"))
-             for record in resources.store().runs(limit=_ALL, states=("finished",))}
-    return found | {f"{SHIPPED}{name}": _Offer(word=f"{SHIPPED}{name}", row=_row(
-        result.spec, result.pruned.perplexity, result.dense.perplexity, result.counted_sparsity, result.environment.started, "shipped"))
-        for name, result in resources.shipped().items()}
+    rows = {record.key: _row(record.spec, record.pruned_perplexity, record.dense_perplexity, record.counted_sparsity, record.ended,
+                             "pinned" if record.pinned else "runs")
+            for record in resources.store().runs(limit=_ALL, states=("finished",))}
+    rows |= {f"{SHIPPED}{name}": _row(result.spec, result.pruned.perplexity, result.dense.perplexity, result.counted_sparsity,
+                                      result.environment.started, "shipped")
+             for name, result in resources.shipped().items()}
+    names = {word: " · ".join(str(row[part]) for part in ("run", "else") if row[part]) for word, row in rows.items()}
+    often = Counter(names.values())
+    return {word: _Offer(word=word, row=row, name=names[word] if often[names[word]] == 1 else f"{names[word]} · {_apart(word)}")
+            for word, row in rows.items()}
+
+
+def _apart(word: str) -> str:
+    """What tells a run from others in whose specs nothing differs: where it is from."""
+    return "shipped" if word.startswith(SHIPPED) else f"run {word[:8]}"
 
 
 def _row(spec: RunSpec, pruned: float | None, dense: float | None, sparsity: float | None, ended: float | None,

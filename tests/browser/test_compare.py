@@ -11,6 +11,7 @@ from cache.records import RunRecord
 from cache.store import Store
 from core.records import RunResult
 from core.spec import Calibration, Evaluation, RunSpec, make_method
+from tests.browser.conftest import settle
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -59,6 +60,15 @@ def read_offline(browser, tmp_path):
     assert not wrong
 
 
+def tab_to(page, name):
+    """Press Tab until the control of this name has the focus."""
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.getAttribute('aria-label') || document.activeElement.innerText") == name:
+            return
+    raise AssertionError(f"no Tab leads to {name}")
+
+
 def test_a_link_opens_the_comparison_and_its_report_opens_without_a_network(visit, read_offline):
     page = visit(f"/compare?{TWO}")
     expect(page.locator(".ps-finding").first).to_contain_text("Thanos has the lower perplexity")
@@ -75,9 +85,9 @@ def test_a_link_opens_the_comparison_and_its_report_opens_without_a_network(visi
     assert [float(cell.get_attribute("data-value")) for cell in alone.locator(".layers tbody td:nth-child(2)").all()] == sorted(errors)
 
 
-def test_the_table_of_all_runs_adds_one(visit):
+def test_the_table_of_all_runs_adds_one_by_mouse_and_one_by_keys(visit):
     page = visit(f"/compare?{TWO}")
-    page.get_by_role("button", name="Choose runs").click()
+    page.get_by_role("button", name="Choose runs").press("Enter")
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("2 of")
     search = dialog.get_by_role("textbox", name="Show only")
@@ -85,13 +95,32 @@ def test_the_table_of_all_runs_adds_one(visit):
     search.press("Enter")
     table = dialog.locator("[data-testid=stDataFrame]")
     expect(table.locator("canvas").first).to_be_visible()
-    expect(table.locator("canvas tr")).to_have_count(4)  # the head, the two that are chosen, the one that fits
+    expect(table.locator("canvas tr")).to_have_count(2)  # the head and the one that fits
+    settle(page)
     box = table.bounding_box()
-    page.mouse.click(box["x"] + 18, box["y"] + 3.5 * 35)
+    page.mouse.click(box["x"] + 18, box["y"] + 1.5 * 35)
     expect(dialog).to_contain_text("3 of")
-    dialog.get_by_role("button", name="Compare", exact=True).click()
-    expect(page.locator(".ps-about").first).to_contain_text("3 runs of demo")
+    search.fill("")
+    search.press("Enter")
+    expect(table.locator("canvas tr[aria-selected=true]").filter(has_text="Magnitude")).to_have_count(1)
+    settle(page)
+    tab_to(page, "Runs to compare")
+    page.keyboard.type("wanda 2:4")
+    page.keyboard.press("Enter")
+    expect(dialog).to_contain_text("4 of")
+    page.keyboard.press("Backspace")
+    expect(dialog).to_contain_text("3 of")
+    page.keyboard.type("wanda 50")
+    page.keyboard.press("Enter")
+    expect(dialog).to_contain_text("4 of")
+    settle(page)
+    tab_to(page, "Compare")
+    page.keyboard.press("Enter")
+    expect(page.locator(".ps-about").first).to_contain_text("4 runs of demo")
     expect(page.locator(".ps-table thead")).to_contain_text("Magnitude")
+    expect(page.locator(".ps-table thead")).to_contain_text("Wanda")
+    page.go_back()
+    expect(page.locator(".ps-about").first).to_contain_text("2 runs of demo")
 
 
 def test_masks_are_compared_on_the_worker(visit, kept):

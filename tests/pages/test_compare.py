@@ -121,9 +121,39 @@ def test_the_table_of_runs_offers_all_and_searches(compare, both):
     assert len(table) == 2 + len(resources.shipped())
     assert page.button(key="compare-picked").label == "Compare"
     page.text_input(key="find").set_value("wanda 2:4").run()
-    assert set(table["from"]) == {"runs", "shipped"}
-    assert any("Wanda · 2:4" in run for run in page.dataframe[0].value["run"])
-    assert len(page.dataframe[0].value) == 3
+    assert list(page.dataframe[0].value["run"]) == ["demo · Wanda · 2:4"]
+    assert page.multiselect(key="picks").value == list(both)  # what the search hides stays picked
+
+
+def test_runs_are_chosen_from_the_list_as_by_marks(compare, both):
+    page = compare(",".join(both))
+    page.button(key="choose").click().run()
+    shipped = [f"{compared.SHIPPED}{name}" for name in resources.shipped()]
+    offered = page.multiselect(key="picks")
+    assert len(set(offered.options)) == len(both) + len(shipped)
+    offered.set_value([*both, *shipped[:5]]).run()
+    told = [item.proto.body for item in page.get("html")]  # a dialog stands beside the main column
+    assert any(f"7 of {len(both) + len(shipped)} runs; choose 2 to 6" in text for text in told)
+    assert page.button(key="compare-picked").disabled
+    marked = page.session_state["offers"]["selection"]["rows"]
+    assert len(marked) == 7
+    page.multiselect(key="picks").set_value([shipped[3], both[0]]).run()
+    rows = page.session_state["offers"]["selection"]["rows"]
+    assert list(page.dataframe[0].value["from"].iloc[rows]) == ["runs", "shipped"]
+    page.button(key="compare-picked").click().run()
+    assert link(page) == {"runs": f"{shipped[3]},{both[0]}"}
+
+
+def test_runs_asked_for_alike_have_names_of_their_own(small_result, compare, store, both):
+    record = store.record(both[0])
+    again = "ab" * 32
+    store.put_result(again, small_result)
+    store.put_record(record.model_copy(update={"key": again}))
+    page = compare(",".join(both))
+    page.button(key="choose").click().run()
+    options = page.multiselect(key="picks").options
+    assert len(set(options)) == len(options)
+    assert sum(option.endswith(f"run {key[:8]}") for option in options for key in (again, both[0])) == 2
 
 
 def test_the_layers_are_a_table_and_the_recipes_are_there(compare, both, small_result):
