@@ -28,6 +28,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
+def fine_percent(share: float) -> str:
+    """A share as a percentage with two decimals, for tables in which shares that differ little stand below each other."""
+    return f"{100 * share:.2f} %"
+
+
 def share(part: float) -> str:
     """A share that may be small, as a percentage with three digits: 0.0415 %."""
     return f"{error(100 * part)} %"

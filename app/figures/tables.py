@@ -26,7 +26,7 @@ def layer_rows(layers: Sequence[LayerRecord]) -> list[dict[str, object]]:
 def planned_rows(layers: Sequence[PlannedLayer]) -> list[dict[str, object]]:
     """One row a layer that would be pruned."""
     return [{"layer": layer.name, "shape": f"{layer.rows} × {layer.columns}", "weights": layer.parameters, "zeros": layer.pruned,
-             "share": 100 * layer.pruned / max(1, layer.parameters), "dense rows": layer.dense_rows,
+             "share": layer.pruned / max(1, layer.parameters), "dense rows": layer.dense_rows,
              "dense columns": layer.dense_columns} for layer in layers]
 
 

@@ -12,7 +12,7 @@ from app.figures.layer_errors import layer_errors
 from app.figures.style import chart_config
 from app.link import command_line
 from app.report import file_name, report
-from app.ui import beside, layout, opening, planned, previewed
+from app.ui import beside, layout, opening, planned, previewed, shares
 from app.ui.layout import Figure
 from app.ui.paint import first_paint
 from app.ui.takeaway import take_away
@@ -24,7 +24,7 @@ _CHART_HEIGHT = 400
 _LAYER_FORMATS = {
     "layer": st.column_config.TextColumn("layer", pinned=True),
     "outputs": st.column_config.NumberColumn("outputs"), "inputs": st.column_config.NumberColumn("inputs"),
-    "counted_sparsity": st.column_config.NumberColumn("counted sparsity", format="percent"),
+    "counted_sparsity": st.column_config.NumberColumn("counted sparsity"),
     "relative_error": st.column_config.NumberColumn("error", format="%.3g", help="relative error of the layer's output"),
     "optimum_error": st.column_config.NumberColumn("best possible", format="%.3g", help="least error for the same mask"),
     "over_optimum": st.column_config.NumberColumn("error ÷ best", format="%.2f×"),
@@ -102,8 +102,9 @@ def _details(result: RunResult, key: str) -> None:
                                        on_change="rerun")
     if layers.open:  # what shows tables and code is large: only who wants it waits for it
         with layers:
-            st.dataframe(tables.layer_rows(result.layers), hide_index=True, column_config=_LAYER_FORMATS,
-                         column_order=tuple(_LAYER_FORMATS), height=360, alt="The layers of this run with their errors")
+            rows = shares.table(tables.layer_rows(result.layers), ["counted_sparsity"])
+            st.dataframe(rows, hide_index=True, column_config=_LAYER_FORMATS, column_order=tuple(_LAYER_FORMATS), height=360,
+                         alt="The layers of this run with their errors")
     with measured:
         layout.facts(facts.measured(result))
     if repeat.open:

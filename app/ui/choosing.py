@@ -14,7 +14,7 @@ import streamlit as st
 from app.figures import findings, numbers
 from app.figures.comparison import Compared
 from app.figures.markup import glyph
-from app.ui import compared, layout, resources, state
+from app.ui import compared, layout, resources, shares, state
 from app.ui.compared import MOST, SHIPPED, Choice
 from core.spec import RunSpec
 
@@ -24,7 +24,7 @@ _FORMATS = {
     "else": st.column_config.TextColumn("what else is not the default", width="medium"),
     "perplexity": st.column_config.NumberColumn("perplexity", format="%.2f", help="of the pruned model, each by its own protocol"),
     "dense": st.column_config.NumberColumn("dense", format="%.2f"),
-    "sparsity": st.column_config.NumberColumn("counted sparsity", format="percent"),
+    "sparsity": st.column_config.NumberColumn("counted sparsity"),
     "ended": st.column_config.DatetimeColumn("finished", format="YYYY-MM-DD HH:mm"),
     "from": st.column_config.TextColumn("from"),
 }
@@ -86,8 +86,9 @@ def _draw_table() -> None:
     state.remember("shown", tuple(offer.word for offer in shown))
     if _marks() != rows:
         state.set_widget("offers", {"selection": {"rows": rows}})
-    st.dataframe([offer.row for offer in shown], hide_index=True, column_config=_FORMATS, column_order=tuple(_FORMATS), height=350,
-                 key="offers", on_select=_mark, selection_mode="multi-row", alt="All finished runs, and the shipped ones")
+    table = shares.table([offer.row for offer in shown], ["sparsity"])
+    st.dataframe(table, hide_index=True, column_config=_FORMATS, column_order=tuple(_FORMATS), height=350, key="offers",
+                 on_select=_mark, selection_mode="multi-row", alt="All finished runs, and the shipped ones")
     if state.widget("picks") != picked:
         state.set_widget("picks", picked)
     st.multiselect("Runs to compare", list(offers), key="picks", format_func=lambda word: offers[word].name, on_change=_pick,

@@ -18,7 +18,7 @@ from app.figures.style import chart_config
 from app.figures.tradeoffs import alpha_curves, time_curves
 from app.points import Point
 from app.published import DENSE, PROTOCOL, SOURCE, Published, paper_name, published_for
-from app.ui import layout, state
+from app.ui import layout, shares, state
 from app.ui.curve_controls import Form
 from app.ui.curve_runs import State
 from app.ui.curve_words import BUDGETS
@@ -32,7 +32,7 @@ _HEIGHT = {"alpha": 460}
 _FORMATS = {
     "method": st.column_config.TextColumn("method", pinned=True), "pattern": "pattern", "block_size": "B",
     "alpha": st.column_config.NumberColumn("α", format="%g"), "alpha_budget": "α budget", "seed": "seed",
-    "counted_sparsity": st.column_config.NumberColumn("counted sparsity", format="percent"),
+    "counted_sparsity": st.column_config.NumberColumn("counted sparsity"),
     "perplexity": st.column_config.NumberColumn("perplexity", format="%.2f"),
     "median_error": st.column_config.NumberColumn("layer error", format="%.3g", help="median relative error of the layers"),
     "median_over_optimum": st.column_config.NumberColumn("error ÷ best", format="%.2f×"),
@@ -193,7 +193,8 @@ def _details(form: Form, points: Sequence[Point], papers: Sequence[Published]) -
         with measured:
             layout.facts(_facts(form, points, papers))
     if every.open:
-        every.dataframe(point_rows(points), hide_index=True, column_config=_FORMATS, column_order=tuple(_FORMATS), height=300,
+        rows = shares.table(point_rows(points), ["counted_sparsity"])
+        every.dataframe(rows, hide_index=True, column_config=_FORMATS, column_order=tuple(_FORMATS), height=300, placeholder="",
                         alt="Every point of the chart with its numbers")
     if repeat.open:
         repeat.caption("The runs chosen on the left, computed from a terminal:")

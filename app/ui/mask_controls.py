@@ -20,8 +20,8 @@ def draw(spec: RunSpec, found: Collection[str], layer: str) -> RunSpec | None:
     comparing = any(words.values())
     method = words["b_method"] or (spec.method.name if comparing else _NOTHING)
     has_blocks = method in METHODS and "block_size" in METHODS[method].model_fields
-    widths = [3.2, 1.7, *([1.1, 1.1] if comparing else []), *([1.1] if has_blocks else [])]
-    places = st.columns(widths if comparing else [3.2, 1.7, 2.2], gap="small", vertical_alignment="bottom")
+    widths = [3.15, 1.6, *([1.05, 0.75] if comparing else [2.2]), *([1.4] if has_blocks else [])]  # each label is one line, 1024 wide too
+    places = st.columns(widths, gap="small", vertical_alignment="bottom")
     with places[0]:
         layer_choice.draw_select("masks_layer", found, layer, labelled=comparing)
     with places[1]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import streamlit as st
@@ -16,12 +16,14 @@ from app.figures.style import chart_config
 from app.questions.overlaps import NOT_KEPT, OverlapsQuestion, kept_key
 from app.report import report
 from app.report.masks import overlap_questions
-from app.ui import asking, layout, resources
+from app.ui import asking, layout, resources, shares
 from app.ui.compared import SHIPPED, Choice, Chosen
 from app.ui.downloads import NoAnswer, fetch
 from app.ui.takeaway import take_away
 from core.overlaps import Overlaps
 from core.records import RunResult
+
+_INDICES = {"Jaccard index": "removed by both over removed by either", "by chance": "the same of masks that know nothing of each other"}
 
 
 def draw_overlaps(choice: Choice, runs: Sequence[Compared]) -> None:
@@ -64,14 +66,15 @@ def _draw(a: Compared, b: Compared, found: Overlaps) -> None:
                     alt=overlap_finding(a, b, found))
     rows = partial(overlap_rows, a, b, found)
     take_away("mask-overlaps", rows, (f"A: {a.label}; B: {b.label}; shares of each layer's weights", *tables.compared_protocol((a, b))))
-    st.dataframe(rows(), hide_index=True, column_config=_formats(rows()[0]), height=300, alt="Masks of both runs, layer by layer")
+    listed = rows()
+    parts = [name for name in listed[0] if name not in ("layer", *_INDICES)]
+    st.dataframe(shares.table(listed, parts), hide_index=True, column_config=_formats(), height=300,
+                 alt="Masks of both runs, layer by layer")
 
 
-def _formats(row: Mapping[str, object]) -> dict[str, ColumnConfig]:
-    numbers = {"Jaccard index": "removed by both over removed by either", "by chance": "the same of masks that know nothing of each other"}
-    shares = {name: st.column_config.NumberColumn(name, format="percent") for name in row if name not in ("layer", *numbers)}
+def _formats() -> dict[str, ColumnConfig]:
     return {"layer": st.column_config.TextColumn("layer", pinned=True),
-            **{name: st.column_config.NumberColumn(name, format="%.3f", help=why) for name, why in numbers.items()}, **shares}
+            **{name: st.column_config.NumberColumn(name, format="%.3f", help=why) for name, why in _INDICES.items()}}
 
 
 def _kept(choice: Choice) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.figures import findings, numbers, tables
-from app.ui import controls, layout, resources, state
+from app.ui import controls, layout, resources, shares, state
 from app.ui.layout import Figure
 from app.ui.view import View
 from core.errors import PruneError
@@ -15,7 +15,6 @@ from core.spec import RunSpec
 _FORMATS = {
     "weights": st.column_config.NumberColumn("weights", format="localized"),
     "zeros": st.column_config.NumberColumn("zeros", format="localized", help="how many of them will go"),
-    "share": st.column_config.NumberColumn("share", format="%.1f %%"),
 }
 
 
@@ -87,7 +86,7 @@ def _layers(plan: Plan) -> None:
     listed = st.expander(f"The {numbers.plural(len(plan.layers), 'layer')} that will be pruned", key="planned-layers",
                          on_change="rerun")
     if listed.open:
-        listed.dataframe(tables.planned_rows(plan.layers), hide_index=True, column_config=_FORMATS, height=280,
+        listed.dataframe(shares.table(tables.planned_rows(plan.layers), ["share"]), hide_index=True, column_config=_FORMATS, height=280,
                          alt="The layers that will be pruned")
 
 

@@ -16,7 +16,7 @@ from app.figures.style import chart_config
 from app.figures.verdict import cautions, verdict
 from app.link import command_line
 from app.report import file_name, runs_json
-from app.ui import layout
+from app.ui import layout, shares
 from app.ui.compared import Choice
 from app.ui.overlaps import draw_overlaps, report_of
 from app.ui.paint import first_paint
@@ -65,7 +65,8 @@ def _details(choice: Choice, runs: Sequence[Compared]) -> None:
         layout.facts(facts.measured_together(runs))
     if layers.open:
         with layers:
-            st.dataframe(tables.compared_layers(runs), hide_index=True, column_config=_formats(runs), height=420,
+            rows, sparsity = tables.compared_layers(runs), [f"{run.label}, counted sparsity" for run in runs]
+            st.dataframe(shares.table(rows, sparsity), hide_index=True, column_config=_formats(runs), height=420,
                          alt="The layers that all runs have, with their errors")
     if masks.open:
         with masks:
@@ -86,7 +87,6 @@ def _formats(runs: Sequence[Compared]) -> dict[str, ColumnConfig]:
     formats: dict[str, ColumnConfig] = {"layer": st.column_config.TextColumn("layer", pinned=True)}
     for run in runs:
         formats[run.label] = st.column_config.NumberColumn(run.label, format="%.3g", help="relative error of the layer's output")
-        best, sparsity = f"{run.label}, best possible", f"{run.label}, counted sparsity"
+        best = f"{run.label}, best possible"
         formats[best] = st.column_config.NumberColumn(best, format="%.3g", help="least error for the same mask")
-        formats[sparsity] = st.column_config.NumberColumn(sparsity, format="percent")
     return formats

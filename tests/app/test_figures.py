@@ -202,7 +202,7 @@ def test_what_else_is_not_the_default(spec, text):
 def test_planned_rows_count_the_zeros():
     rows = tables.planned_rows([PlannedLayer(name="a", block=0, module="a", rows=4, columns=6, pruned=12, dense_rows=0)])
     assert rows[0]["zeros"] == 12
-    assert rows[0]["share"] == 50
+    assert rows[0]["share"] == 0.5
 
 
 @pytest.mark.parametrize(("low", "high"), [(29.3, 32.2), (0.0051, 0.0056), (100.0, 101.0), (30.0, 63.0), (1e-4, 3.0)])
