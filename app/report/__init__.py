@@ -51,7 +51,8 @@ def report(results: Sequence[RunResult], *, masks: Sequence[Overlaps | str] = ()
     said = cautions(runs) if not alone else list(filter(None, [findings.caution(results[0])]))
     body = "".join((
         f"<header><h1>{escape(name)}</h1><p class='quiet'>{escape(aside)}</p></header>",
-        f"<p class='finding'>{escape(verdict(runs))}</p>", _cautions(said), comparison_table(runs),
+        f"<p class='finding'>{escape(verdict(runs))}</p>", _cautions(said),
+        f"<div class='wide'>{comparison_table(runs)}</div>",
         f"<p class='quiet'>Alike: {escape(comparison.equal_settings(runs))}.</p>" if not alone else "",
         "<div id='charts'></div><noscript><p class='quiet'>The charts need scripts; all their numbers are in the tables.</p></noscript>",
         overlap_section(runs, masks),
