@@ -50,8 +50,9 @@ def set_word(name: str, value: str) -> None:
 def refuse(name: str, why: str) -> None:
     """Drop one of the page's own words that cannot be used, and tell why, now and until it is dismissed."""
     set_word(name, "")
-    state.remember("notes", (*state.recall("notes", ()), why))
-    layout.note(why, tone="bad", title="Not everything in this link could be used.")
+    told = state.recall("notes", ())
+    state.remember("notes", (*told, why))
+    layout.note(why, tone="bad", title="" if told else "Not everything in this link could be used.")
 
 
 def _others(page: str) -> dict[str, dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from statistics import fmean
 
@@ -22,8 +23,9 @@ _HEIGHT = 262
 _POLL = 0.5
 _PATIENCE = 300.0  # seconds of work that are begun without being asked for
 _FIRST = 2  # points that are always computed: α = 0, and the α asked for
-_LAYER_FIRST = "This layer is being solved at each α,<br>with the strongest rows and with random ones."
-_MODEL_FIRST = "Once this layer's points are there, every layer is solved<br>without outlier rows, and the preview's windows are read."
+_LAYER_FIRST = "This layer is being solved at each α,<br>with the strongest rows<br>and with random ones."
+_MODEL_FIRST = ("Once this layer's points are there,<br>every layer is solved without<br>outlier rows, and the preview's<br>"
+                "windows are read.")
 _LAYER, _MODEL = "layer-points", "model-points"
 
 
@@ -78,17 +80,21 @@ def _draw(spec: RunSpec, layer: str, waited: bool, height: int) -> None:
     of_layer, of_model = _gather(spec, layer)
     if waited != _waiting(of_layer, of_model):  # a button in here has asked for more, or all is there: look again, or no longer
         st.rerun()
+    if not waited and not of_layer.answers and not of_model.answers:
+        _draw_problems((*of_layer.problems, *of_model.problems), "None of the points over α can be computed.")
+        return
     alpha = spec.pattern.outlier_rows
     errors = alpha_sweep.layer_readings(spec, of_layer.answers)
     perplexities = alpha_sweep.model_readings(spec, of_model.answers)
     left, right = st.columns(2, gap="medium")
     with left:
-        _draw_chart("layer", errors, alpha, "this layer's error", spec, "this layer's relative error", _LAYER_FIRST, height,
-                    whole=not of_layer.waiting)
+        _draw_chart("layer", errors, alpha, "this layer's error", spec, "this layer's relative error", height,
+                    whole=not of_layer.waiting, coming="" if of_layer.problems and not of_layer.waiting else _LAYER_FIRST)
         take_away("layer-error-over-alpha", partial(reading_rows, errors, _names(spec), "relative_error"), (spec.title, layer))
     with right:
-        _draw_chart("model", perplexities, alpha, "perplexity", spec, _protocol(of_model), _MODEL_FIRST, height,
-                    whole=len(of_model.answers) == len(alpha_sweep.model_questions(spec, _seeds(spec))))
+        _draw_chart("model", perplexities, alpha, "perplexity", spec, _protocol(of_model), height,
+                    whole=len(of_model.answers) == len(alpha_sweep.model_questions(spec, _seeds(spec))),
+                    coming="" if of_model.problems and not of_model.waiting else _MODEL_FIRST)
         take_away("perplexity-over-alpha", partial(reading_rows, perplexities, _names(spec), "perplexity"),
                   (spec.title, _protocol(of_model), "every layer solved from the dense model's Gram matrices"))
     warning = outlier_findings.sparsity_warning(errors)
@@ -97,17 +103,18 @@ def _draw(spec: RunSpec, layer: str, waited: bool, height: int) -> None:
     _draw_progress(spec, of_layer, of_model)
 
 
-def _draw_chart(name: str, readings: tuple[Reading, ...], alpha: float, what: str, spec: RunSpec, protocol: str, first: str,
-                height: int, *, whole: bool) -> None:
+def _draw_chart(name: str, readings: tuple[Reading, ...], alpha: float, what: str, spec: RunSpec, protocol: str, height: int,
+                *, whole: bool, coming: str) -> None:
+    """One of the charts. `coming`: what its place says while there is no point yet; empty if none will come."""
     change = len({reading.seed for reading in readings}) > 1
     show = numbers.perplexity if name == "model" else numbers.error
     finding = outlier_findings.effect_finding(readings, alpha, what, show, whole=whole)
     title = "perplexity" if name == "model" else "layer error"
     axis = "perplexity, preview" if name == "model" else "relative error"
-    layout.sentence(finding or f"What α does to {what}: being computed …")
+    layout.sentence(finding or f"What α does to {what}: {'being computed …' if coming else 'no point could be computed.'}")
     st.plotly_chart(
         alpha_effect(readings, alpha, title=axis, show=_percent if change else show, labels=_labels(spec), change=change,
-                     protocol=protocol, waiting=first, theme=layout.theme(), height=height),
+                     protocol=protocol, waiting=coming, theme=layout.theme(), height=height),
         theme=None, key=f"alpha-{name}", config=chart_config(f"{title.replace(' ', '-')}-over-alpha"), alt=finding or f"{title} over α")
 
 
@@ -115,9 +122,7 @@ def _draw_progress(spec: RunSpec, of_layer: Gathered, of_model: Gathered) -> Non
     """What is still to come, what failed, and the button that asks for more."""
     questions = alpha_sweep.model_questions(spec, _seeds(spec))
     problems = (*of_layer.problems, *of_model.problems)
-    if problems:
-        layout.note(problems[0], tone="bad", title=f"{numbers.plural(len(problems), 'point')} cannot be computed.")
-        st.button("Try again", key="alpha-again", on_click=_again)
+    _draw_problems(problems, f"{numbers.plural(len(problems), 'point')} cannot be computed.")
     left = len(questions) - len(of_model.answers) - len(of_model.problems)
     seconds = _left(of_model, len(questions))
     if of_model.waiting:
@@ -131,6 +136,12 @@ def _draw_progress(spec: RunSpec, of_layer: Gathered, of_model: Gathered) -> Non
         st.button(f"Repeat with {SEEDS} calibration seeds (about {numbers.seconds(more)} and the reading of the text)", key="alpha-seeds",
                   on_click=partial(state.remember, "alpha_seeds", _plain(spec)),
                   help="Which windows of text calibrate the method is chance. One seed cannot tell an effect from it.")
+
+
+def _draw_problems(problems: Sequence[str], title: str) -> None:
+    if problems:
+        layout.note(problems[0], tone="bad", title=title)
+        st.button("Try again", key="alpha-again", on_click=_again)
 
 
 def _again() -> None:

@@ -110,8 +110,11 @@ def _find(word: str) -> RunResult | str:
     result, record = store.result(word), store.record(word)
     if result is not None:
         return result
-    if record is not None and record.state != "finished":
+    if record is not None and record.active:
         return f"Run {word[:8]} is {record.state}: it can be compared when it is finished."
+    if record is not None and record.state != "finished":
+        ended = "failed" if record.state == "failed" else "was cancelled"
+        return f"Run {word[:8]} {ended}: open it on the Runs page and run it again, then it can be compared."
     return f"Run {word[:8]} is not in this store: it was deleted, or made on another machine. {resources.at_hand()}"
 
 

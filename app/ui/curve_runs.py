@@ -87,7 +87,7 @@ def draw_activity(now: State) -> None:
 def draw_troubles(now: State) -> None:
     """What cannot be run, what failed and why, and what was left out of the chart."""
     if now.problem:
-        layout.note(now.problem, tone="bad", title="Nothing can be computed for this choice." if now.points else "")
+        layout.note(now.problem, tone="bad", title="Nothing can be computed for this choice.")
     refused = state.recall("curves_refused", "")
     if refused:
         layout.note(refused, tone="bad", title="Not started.")

@@ -53,7 +53,8 @@ def _draw(spec: RunSpec) -> None:
     with right:
         _draw_rows(spec, shares, layer, rows)
     alpha_effect.draw(spec, layer)
-    _draw_details(spec, rows.answer if rows.fits else None)
+    if not rows.problem:
+        _draw_details(spec, rows.answer if rows.fits else None)
 
 
 def _chosen(shares: Sequence[EnergyShare]) -> str:
@@ -106,6 +107,8 @@ def _draw_rows(spec: RunSpec, shares: Sequence[EnergyShare], layer: str, rows: a
     view: LayerRows | None = rows.answer
     if rows.problem:
         asking.tell(rows, "Solving this layer")
+    if view is None and rows.problem:
+        return
     with st.container(key="outlier-rows" if rows.fits else "old-outlier-rows", height=_CHART, border=False):
         if view is not None:
             st.plotly_chart(outliers.sorted_rows(view, theme=layout.theme(), height=_CHART), theme=None, key="sorted-rows",

@@ -93,7 +93,7 @@ def test_more_than_six_and_words_of_other_pages_are_told(compare):
 
 def test_a_run_that_is_not_finished_says_so(compare, both, keep):
     waiting = keep(spec=SMALL.model_copy(update={"refit": True}), state="cancelled")
-    assert "is cancelled: it can be compared when it is finished" in said(compare(f"{','.join(both)},{waiting}"))
+    assert "was cancelled: open it on the Runs page and run it again" in said(compare(f"{','.join(both)},{waiting}"))
 
 
 def test_a_run_deleted_meanwhile_leaves_and_is_told(compare, both, store):
