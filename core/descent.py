@@ -39,25 +39,33 @@ class Sgd:
 
 
 class Adam:
-    """Adam's steps (Kingma & Ba 2015, Alg. 1) in 1 % of the root mean square of W."""
+    """Adam's steps (Kingma & Ba 2015, Alg. 1, in the order of the end of its section 2) in 1 % of the root mean square of W.
+
+    Its state is (Ŵ−W)/rms(W), so that a step needs no other scale.
+    """
 
     def __init__(self, problem: LayerProblem, pruned: Tensor, *, learning_rate: float = 1.0) -> None:
         self._original, self._gram = problem.working_weight, problem.working_gram
-        size = self._original.square().mean().sqrt()
-        unit = size * self._gram.diagonal().mean()
+        size, unit = self._original.square().mean().sqrt(), self._gram.diagonal().mean()
+        self._size = torch.where(size > 0, size, torch.ones_like(size))
         self._scale = ~pruned * torch.where(unit > 0, 1 / unit, torch.zeros_like(unit))
-        self._rate = 0.01 * learning_rate * size
-        self.weight = self._original.masked_fill(pruned, 0)
-        self._first, self._second = torch.zeros_like(self.weight), torch.zeros_like(self.weight)
-        self._steps = 0
+        self._rate = 0.01 * learning_rate
+        self._moved = self._original * pruned / -self._size
+        self._first, self._second = torch.zeros_like(self._moved), torch.zeros_like(self._moved)
+        self._pruned, self._steps = pruned, 0
 
     def iterate(self) -> None:
         self._steps += 1
-        gradient = ((self.weight - self._original) @ self._gram).mul_(self._scale)
-        self._first.mul_(0.9).add_(gradient, alpha=0.1)
+        gradient = (self._moved @ self._gram).mul_(self._scale)
+        self._first.lerp_(gradient, 0.1)
         self._second.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
-        length = (self._second / (1 - 0.999**self._steps)).sqrt_().add_(1e-8)
-        self.weight -= self._rate / (1 - 0.9**self._steps) * self._first / length
+        biased = (1 - 0.999**self._steps) ** 0.5
+        length = self._second.sqrt().add_(1e-8 * biased)
+        self._moved.addcdiv_(self._first, length, value=-self._rate * biased / (1 - 0.9**self._steps))
+
+    @property
+    def weight(self) -> Tensor:
+        return torch.addcmul(self._original, self._moved, self._size).masked_fill_(self._pruned, 0)
 
 
 class FixedAdmm:

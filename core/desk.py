@@ -16,16 +16,18 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack
 from copy import copy
 from dataclasses import replace
+from itertools import chain
 from threading import Lock
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
+from core import sampled
 from core.allocation import allocate
 from core.calibration import Windows
-from core.errors import BadInput, GivenUp
-from core.estimate import matrix_rate
+from core.errors import BadInput
+from core.estimate import matrix_rate, solve_seconds
 from core.grams import GramStore, collect
 from core.models import Linear, map_blocks
 from core.opened import Opened
@@ -35,12 +37,14 @@ from core.perplexity import evaluated, next_token_loss
 from core.previews import LayerInfo, Preview
 from core.problem import LayerProblem, LayerSolution, optimum_error
 from core.records import Evaluated, LayerRecord
-from core.solver import Step, steps
+from core.solver import steps
 from core.spec import RunSpec
+from core.waiting import look_up, wanted_while
 
 SOLUTION_BYTES = 256 << 20  # of solutions remembered: the views of a layer ask for the same one, one after the other
 PREVIEW_TOKENS = 2048  # of the evaluation text, in whole windows: an eighth of a second on four cores for the demo model. Its estimates of
 # fifteen runs were off by 1.0 % in the median (rms 4.1 %), those from 4096 tokens by 1.4 % (4.9 %), from 8192 by 0.8 % (2.1 %).
+_AT_ONCE = 1.5  # seconds that solving all layers may be estimated at (two to three times what it takes) for a preview without samples
 _TOKENS_TOGETHER = 512  # that a thread puts through the model at a time, in whole windows
 
 Made = TypeVar("Made")
@@ -92,35 +96,54 @@ class Desk:
             raise BadInput("layer", name, f"one of this model's {len(self._problems)} layers: {some}, …", "Choose a layer from the map.")
         return self._problems[name]
 
-    def preview(self, spec: RunSpec) -> Preview:
-        """What a run of `spec` would come to, estimated. Only method, pattern and what belongs to them are read from the spec."""
+    def preview(self, spec: RunSpec, *, at_once: bool = False) -> Preview:
+        """What a run of `spec` would come to, estimated. Only method, pattern and what belongs to them are read from the spec.
+
+        `at_once`: where solving every layer would take longer than somebody likes to wait, by a few rows of each (core/sampled.py).
+        """
         started = time.perf_counter()
         patterns = self._patterns(spec)
-
-        def one(name: str) -> tuple[LayerSolution, LayerRecord]:
-            solution = self.solve(name, spec.model_copy(update={"pattern": patterns[name]}))
-            return solution, self.record(name, solution)
-
-        solved = self.over_layers(one)
+        specs = {name: spec.model_copy(update={"pattern": pattern}) for name, pattern in patterns.items()}
+        few = at_once and self._seconds(specs) > _AT_ONCE
+        solved = self._sample(specs) if few else self.over_layers(lambda name: self._solved_and_recorded(name, specs[name]))
         layers = tuple(record for _, record in solved.values())
-        weights = {name: solution.weight for name, (solution, _) in solved.items()}
-        pruned = self.perplexity(weights)
-        entries = sum(weight.numel() for weight in weights.values())
-        zeros = entries - sum(int(weight.count_nonzero()) for weight in weights.values())
-        return Preview(spec=spec, layers=layers, dense=self.dense, pruned=pruned, calibration=self.opened.calibration.description,
-                       counted_sparsity=zeros / entries, seconds=time.perf_counter() - started)
+        zeros = sum(layer.counted_sparsity * layer.parameters for layer in layers)
+        return Preview(spec=spec, layers=layers, dense=self.dense, pruned=self.perplexity({name: new for name, (new, _) in solved.items()}),
+                       calibration=self.opened.calibration.description, rows=sampled.ROWS if few else None,
+                       counted_sparsity=zeros / sum(layer.parameters for layer in layers), seconds=time.perf_counter() - started)
+
+    def _solved_and_recorded(self, name: str, spec: RunSpec) -> tuple[Tensor, LayerRecord]:
+        solution = self.solve(name, spec)
+        return solution.weight, self.record(name, solution)
+
+    def _sample(self, specs: Mapping[str, RunSpec]) -> dict[str, tuple[Tensor, LayerRecord]]:
+        """Weights as far off as each layer's spec would make them, and the errors to expect.
+
+        On two cores: the systems are small, and more threads would mostly wait for the interpreter.
+        """
+        base_of = {"method": sampled.BASE, "update": "own", "refit": False}
+        bases = self.over_layers(lambda name: self.solve(name, specs[name].model_copy(update=base_of)))
+
+        def one(name: str) -> tuple[Tensor, LayerRecord]:
+            spec, base, started = specs[name], bases[name], time.perf_counter()
+            guess = sampled.sampled(self.problem(name), base, spec.method, spec.pattern, update=spec.update, refit=spec.refit)
+            return guess.weight, self._record(name, base, guess.optimum_error).model_copy(update={
+                "relative_error": guess.relative_error, "counted_sparsity": guess.counted_sparsity, "damping": guess.damping,
+                "seconds": base.seconds + time.perf_counter() - started})
+
+        return self.over_layers(one, at_once=2)
+
+    def _seconds(self, specs: Mapping[str, RunSpec]) -> float:
+        """What solving all layers would take, about."""
+        rate = self._rate or self.rate
+        return sum(solve_seconds(spec, self.linears[name].rows, self.linears[name].columns, rate) for name, spec in specs.items())
 
     def _patterns(self, spec: RunSpec) -> Mapping[str, Pattern]:
         """Every layer's own; one layer asked for alone is solved with the spec's."""
         if spec.allocation == "even":
             return dict.fromkeys(self.linears, spec.pattern)
         turns = allocate(self.opened, map_blocks(self.opened.model), spec, self._store)
-        while True:
-            self._look_up()
-            try:
-                next(turns)
-            except StopIteration as stop:
-                return stop.value
+        return self._drain(turns)
 
     def solve(self, name: str, spec: RunSpec) -> LayerSolution:
         """One layer, as a run of `spec` would solve it; the last solutions are remembered. Raises BadInput, IllConditioned."""
@@ -138,46 +161,50 @@ class Desk:
                 size -= _bytes(self._solved.popitem(last=False)[1])
         return solution
 
-    def _drain(self, generator: Generator[Step, None, LayerSolution]) -> LayerSolution:
-        """The solution at the end of its steps. Raises GivenUp between two of them."""
+    def _drain(self, turns: Generator[object, None, Made]) -> Made:
+        """What is there at the end of the turns. Raises GivenUp between two of them, or in one that looks up."""
+        with wanted_while(self._wanted):
+            while True:
+                look_up()
+                try:
+                    next(turns)
+                except StopIteration as stop:
+                    return stop.value
 
-        while True:
-            self._look_up()
-            try:
-                next(generator)
-            except StopIteration as stop:
-                return stop.value
+    def over_layers(self, work: Callable[[str], Made], *, at_once: int | None = None) -> dict[str, Made]:
+        """work(name) for every layer, in the order they run; layers of one input after one another on one core, which factors it once.
 
-    def _look_up(self) -> None:
-        if not self._wanted():
-            raise GivenUp
-
-    def over_layers(self, work: Callable[[str], Made]) -> dict[str, Made]:
-        """work(name) for every layer, in the order they run; layers of one input after one another on one core, which factors it once."""
+        On as many cores as torch uses, or on `at_once`.
+        """
         inputs: dict[int, list[str]] = {}
         for name, problem in self._problems.items():
             inputs.setdefault(id(problem.gram), []).append(name)
 
         def together(names: list[str]) -> dict[str, Made]:
             made: dict[str, Made] = {}
-            for name in names:
-                self._look_up()
-                made[name] = work(name)
+            with wanted_while(self._wanted):
+                for name in names:
+                    look_up()
+                    made[name] = work(name)
             return made
 
         longest_first = sorted(inputs.values(), reverse=True, key=lambda names: sum(
             self.linears[name].rows * self.linears[name].columns ** 2 for name in names))
-        done = {name: made for part in over_cores(together, longest_first, self.opened.device) for name, made in part.items()}
+        shares = longest_first if at_once is None else [[*chain(*longest_first[start::at_once])] for start in range(at_once)]
+        done = {name: made for part in over_cores(together, shares, self.opened.device) for name, made in part.items()}
         return {name: done[name] for name in self.linears}
 
     def record(self, name: str, solution: LayerSolution, *, tolerance: float = 0.01, iterations: int = 20) -> LayerRecord:
         """The record of a solution of this layer, its optimum sought with so many products at most."""
-        linear, problem = self.linears[name], self.problem(name)
+        return self._record(name, solution, optimum_error(self.problem(name), solution, tolerance=tolerance, iterations=iterations))
+
+    def _record(self, name: str, solution: LayerSolution, optimum: float) -> LayerRecord:
+        linear = self.linears[name]
         return LayerRecord(
             name=name, block=linear.block, module=linear.module, shape=(linear.rows, linear.columns),
             counted_sparsity=solution.counted_sparsity, relative_error=solution.relative_error, seconds=solution.seconds,
-            optimum_error=optimum_error(problem, solution, tolerance=tolerance, iterations=iterations), damping=solution.damping,
-            dense_rows=len(solution.dense_rows), dense_columns=solution.dense_columns, tokens=problem.tokens)
+            optimum_error=optimum, damping=solution.damping, dense_rows=len(solution.dense_rows), dense_columns=solution.dense_columns,
+            tokens=self.problem(name).tokens)
 
     @property
     def rate(self) -> float:
@@ -198,8 +225,8 @@ class Desk:
         model = self.opened.model
 
         def loss(part: Tensor) -> Tensor:
-            self._look_up()
-            with torch.no_grad():  # of each thread's own
+            with wanted_while(self._wanted), torch.no_grad():  # of each thread's own
+                look_up()
                 return next_token_loss(model(input_ids=part.to(self.opened.device), use_cache=False).logits, part)
 
         with ExitStack() as stack:

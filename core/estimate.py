@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from core.parameters import update_work
-from core.patterns import Pattern
-from core.spec import Method, RunSpec
+from core.spec import RunSpec
 
 _OVERHEAD = {"forward": 2.5, "solve": 2.5}  # measured on the demo model: time over (multiply-adds / matrix rate)
 _ERROR_PRODUCTS = 2 + 50  # the error of the solution, and the conjugate gradients of the optimum for its mask
@@ -75,10 +74,16 @@ def _solve_work(shape: Shape, spec: RunSpec) -> float:
     return total
 
 
-def layer_seconds(method: Method, pattern: Pattern, rows: int, columns: int, rate: float) -> float:
-    """One layer alone, with its error and its optimum, at a rate in multiply-adds a second."""
-    work = method.shared_work(columns, pattern) + method.layer_work(rows, columns, pattern) + _ERROR_PRODUCTS * rows * columns**2
-    return _OVERHEAD["solve"] * work / rate
+def solve_seconds(spec: RunSpec, rows: int, columns: int, rate: float) -> float:
+    """One layer alone, at a rate in multiply-adds a second."""
+    method, pattern = spec.method, spec.pattern
+    work = method.shared_work(columns, pattern) + method.layer_work(rows, columns, pattern)
+    return _OVERHEAD["solve"] * (work + update_work(spec.update, rows, columns, refit=spec.refit)) / rate
+
+
+def layer_seconds(spec: RunSpec, rows: int, columns: int, rate: float) -> float:
+    """The same with the layer's error and its optimum."""
+    return solve_seconds(spec, rows, columns, rate) + _OVERHEAD["solve"] * _ERROR_PRODUCTS * rows * columns**2 / rate
 
 
 def matrix_rate(device: torch.device) -> float:

@@ -20,6 +20,7 @@ from core.linalg import cg_steps, cholesky
 from core.patterns import Entries, Groups
 from core.problem import LayerProblem
 from core.rows import Exchanged, exchange
+from core.waiting import look_up
 
 _LEAST = 1e-4  # of a row's mean loss: what an exchange must gain
 _MARGINS = 8  # entries at most that a row lends or borrows
@@ -123,6 +124,7 @@ def exchange_columns(problem: LayerProblem, hessian: Tensor, weight: Tensor, inv
     least = _LEAST_COLUMNS * float((problem.working_weight * removed * residual).sum())
     floor = 10 * torch.finfo(hessian.dtype).eps * hessian.diagonal()
     for _ in range(size):
+        look_up()
         out = kept.nonzero()[:, 0]
         into = (~kept & ~problem.dead & (table.diagonal() > floor)).nonzero()[:, 0]
         if not len(out) or not len(into):

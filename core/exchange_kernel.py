@@ -18,6 +18,7 @@ import numpy as np
 
 from core.row_kernel import FAST
 
+_PENDING = 8
 TENURE = 15  # moves at most for which what was exchanged stays as it is
 
 
@@ -39,46 +40,123 @@ def _pivot(table, k, sign, column):
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def _best_exchange(table, pruned, barred, m, floor, until, move, above, kept, net):
-    """(gain, in, out) of the best exchange; one that touches an entry with until > move must gain more than `above`.
+def _let_in(table, mine, floor, pivots, shares, places):
+    """All entries that are kept enter, as by `_pivot` one after the other; whether every pivot was above its floor. B³/4 at half of them.
 
-    `kept` and `net` [B] are for scratch.
+    A pivot needs one column of the table only, so the table itself is swept for `_PENDING` of them at a time (as in core/trace_kernel.py).
+    pivots and shares [_PENDING, B + 1] and places [_PENDING] are for scratch: u, u/u_k and k of what is pending.
     """
-    size = len(pruned)
-    best, into, out = -np.inf, -1, -1
-    count = 0
-    for i in range(size):
-        if not pruned[i]:
-            kept[count] = i
-            count += 1
-    start = 0
-    for j in range(size):
-        if not pruned[j] or barred[j] or table[j, j] <= floor[j]:
+    sound, pending = True, 0
+    for k in range(len(mine)):
+        if mine[k]:
             continue
-        inverse = 1 / table[j, j]
-        moved = table[size, j] * inverse
-        gain = table[size, j] * moved
-        stop = count
-        if m:
-            while start < count and kept[start] < j // m * m:
-                start += 1
-            stop = start
-            while stop < count and kept[stop] < j // m * m + m:
-                stop += 1
-        for at in range(start, stop):
-            i = kept[at]
-            cross = table[max(i, j), min(i, j)]
-            left = table[size, i] - cross * moved
-            net[at] = gain - left * left / (cross * cross * inverse - table[i, i])
-        held = until[j] > move
-        for at in range(start, stop):
-            if net[at] > best and ((not held and until[kept[at]] <= move) or net[at] > above):
-                best, into, out = net[at], j, kept[at]
-    return best, into, out
+        pivot = pivots[pending]
+        pivot[:k], pivot[k:] = table[k, :k], table[k:, k]
+        for p in range(pending):
+            known, times = pivots[p], shares[p, k]
+            for j in range(len(pivot)):
+                pivot[j] -= times * known[j]
+            pivot[places[p]] = times
+        sound = sound and pivot[k] > floor[k]
+        shares[pending] = pivot / pivot[k]
+        places[pending] = k
+        pending += 1
+        if pending == _PENDING:
+            _sweep(table, pivots, shares, places, pending)
+            pending = 0
+    pivots[pending:], shares[pending:] = 0, 0
+    _sweep(table, pivots, shares, places, pending)
+    return sound
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def _exchange(table, mine, barred, m, floor, least, patience, column, kept, net, until, trail):
+def _sweep(table, pivots, shares, places, pending):
+    """The lower triangle with all that is pending let in; in the end their own rows and columns, each as those after it left it."""
+    for i in range(len(table)):
+        target = table[i]
+        for j in range(i + 1):
+            taken = table.dtype.type(0)
+            for p in range(_PENDING):
+                taken += shares[p, i] * pivots[p, j]
+            target[j] -= taken
+    for p in range(pending):
+        k = places[p]
+        line = shares[p].copy()
+        line[k] = -1 / pivots[p, k]
+        for after in range(p + 1, pending):
+            line -= shares[after, k] * pivots[after]
+        table[k, : k + 1], table[k:, k] = line[: k + 1], line[k:]
+
+
+@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _prepare(table, pruned, barred, floor, terms):
+    """In the rows of `terms` [7, B]: g_j, r_j/S_jj and 1/S_jj of what may enter, x_i and a_i of what may leave.
+
+    What cannot enter gains −∞, and what cannot leave costs ∞: so no loop over pairs needs a branch.
+    """
+    size = len(pruned)
+    for j in range(size):
+        enters = pruned[j] and not barred[j] and table[j, j] > floor[j]
+        inverse = 1 / table[j, j] if enters else 0
+        moved = table[size, j] * inverse
+        terms[0, j] = table[size, j] * moved if enters else -np.inf
+        terms[1, j], terms[2, j] = moved, inverse
+        terms[3, j] = np.inf if pruned[j] else table[size, j]
+        terms[4, j] = 1 if pruned[j] else -table[j, j]
+
+
+@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _best_exchange(table, pruned, barred, m, floor, until, move, above, terms, partners):
+    """(gain, in, out) of the best exchange; one that touches an entry with until > move must gain more than `above`.
+
+    Letting j in gains g_j = r_j²/S_jj; then i goes at (x_i − t_ij·r_j/S_jj)²/(a_i + t_ij²/S_jj), a_i = [A_KK⁻¹]_ii. The pairs are gone
+    through as they lie in memory, a row of the lower triangle at a time, and each column keeps its best. `terms` [7, B] and
+    `partners` int32 [B] are for scratch.
+    """
+    size = len(pruned)
+    gains, moved, inverses, weights = terms[0], terms[1], terms[2], terms[3]  # not unpacked: that would hide that they are contiguous
+    owns, best, net = terms[4], terms[5], terms[6]
+    _prepare(table, pruned, barred, floor, terms)
+    for j in range(size):
+        best[j], partners[j] = above if until[j] > move else -np.inf, -1
+    for i in range(1, size):
+        gain, step, inverse, weight, own = gains[i], moved[i], inverses[i], weights[i], owns[i]
+        if pruned[i] and gain == -np.inf:
+            continue
+        first, last, line, row = np.uint64(i // m * m if m else 0), np.uint64(i), table[i], np.int32(i)  # unsigned: never from the end
+        least = line.dtype.type(above if until[i] > move else -np.inf)
+        if pruned[i]:
+            for j in range(first, last):
+                left = weights[j] - line[j] * step
+                net[j] = gain - left * left / (line[j] * line[j] * inverse + owns[j])
+        else:
+            for j in range(first, last):
+                left = weight - line[j] * moved[j]
+                net[j] = gains[j] - left * left / (line[j] * line[j] * inverses[j] + own)
+        for j in range(first, last):  # three loops, for what does all of it at once is not compiled for vector registers
+            net[j] = net[j] if net[j] > least else -np.inf
+        for j in range(first, last):
+            partners[j] = row if net[j] > best[j] else partners[j]
+        for j in range(first, last):
+            best[j] = max(net[j], best[j])
+    return _best_of(best, partners, pruned)
+
+
+@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _best_of(best, partners, pruned):
+    """(gain, in, out) where every column says its best and with whom; −1 for nobody."""
+    found = -1
+    for j in range(len(best)):
+        if partners[j] >= 0 and (found < 0 or best[j] > best[found]):
+            found = j
+    if found < 0:
+        return -np.inf, -1, -1
+    other = partners[found]
+    return (best[found], other, found) if pruned[other] else (best[found], found, other)
+
+
+@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _exchange(table, mine, barred, m, floor, least, patience, column, terms, partners, until, trail):
     """Tabu search (Glover 1989): the best exchange each time, even one that loses; ends at the best mask seen.
 
     What was exchanged stays as it is for some moves, unless moving it again leads to a new best. Ends `patience` moves after the last
@@ -92,7 +170,7 @@ def _exchange(table, mine, barred, m, floor, least, patience, column, kept, net,
     tenure = 1 + min(TENURE, gone // 3, (size - gone) // 3)
     gained, best, since, move = 0.0, 0.0, 0, 0
     while move < 8 * size:
-        gain, into, out = _best_exchange(table, mine, barred, m, floor, until, move, best - gained + least, kept, net)
+        gain, into, out = _best_exchange(table, mine, barred, m, floor, until, move, best - gained + least, terms, partners)
         if into < 0 or (patience == 0 and gain <= least):
             break
         _pivot(table, into, 1, column)
@@ -148,23 +226,21 @@ def exchange_range(system, linear, pruned, barred, m, least, patience, floor, so
     """
     size = system.shape[0]
     table, column = np.empty((size + 1, size + 1), system.dtype), np.empty(size + 1, system.dtype)
-    kept, net = np.empty(size, np.int64), np.empty(size, system.dtype)
+    terms, partners = np.empty((7, size), system.dtype), np.empty(size, np.int32)
     until, trail = np.empty(size, np.int64), np.empty((max(patience, 1), 2), np.int64)
+    pivots, shares = np.empty((_PENDING, size + 1), system.dtype), np.empty((_PENDING, size + 1), system.dtype)
+    places = np.empty(_PENDING, np.int64)
     for row in range(first, last):
         mine = pruned[row]
         table[:size, :size] = system
         table[size, :size] = linear[row]
         table[size, size] = 0
-        sound = True
-        for k in range(size):
-            if not mine[k]:
-                sound = sound and table[k, k] > floor[k]
-                _pivot(table, k, 1, column)
+        sound = _let_in(table, mine, floor, pivots, shares, places)
         costs[row], going[row], gains[row], coming[row] = np.inf, -1, 0.0, -1
         if not sound:
             solution[row] = np.nan
             continue
-        _exchange(table, mine, barred, m, floor, least, patience, column, kept, net, until, trail)
+        _exchange(table, mine, barred, m, floor, least, patience, column, terms, partners, until, trail)
         for k in range(size):
             solution[row, k] = 0.0 if mine[k] else table[size, k]
         _next_ones(table, mine, barred, floor, False, costs[row], going[row], column)

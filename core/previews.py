@@ -32,6 +32,7 @@ class Preview(Noun):
     calibration: str
     counted_sparsity: float
     seconds: float
+    rows: int | None = None  # of each layer that the method itself has pruned, where the errors are estimated from those; None: all
 
     @property
     def ratio(self) -> float:

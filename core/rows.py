@@ -7,7 +7,7 @@ On a CPU the rows are shared out over as many threads as torch uses. No row look
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -21,8 +21,10 @@ from core.exchange_kernel import exchange_range
 from core.row_kernel import choose_groups_range, sweep_groups_range, sweep_range
 from core.subset_kernel import solve_rows_range
 from core.trace_kernel import trace_range
+from core.waiting import look_up
 
 _CHUNK_BYTES = 64 << 20  # of batched systems on a GPU at a time
+_PIECE = 200_000_000  # multiply-adds, some hundredths of a second: so long nobody looks up whether the rows are still wanted
 
 
 def solve_subsets(system: Tensor, weight: Tensor, subset: Tensor) -> Tensor:
@@ -124,15 +126,28 @@ def exchange(system: Tensor, linear: Tensor, pruned: Tensor, *, barred: Tensor |
 
 
 def _over_rows(kernel: Callable[..., None], arguments: tuple[Tensor | float, ...], *, rows: int, work: int) -> None:
-    """`kernel(*arguments, first, last)` over ranges that cover all rows, on threads where the work is worth it."""
+    """`kernel(*arguments, first, last)` over ranges that cover all rows, on threads where the work is worth it.
+
+    Raises GivenUp between two ranges once nobody waits any more.
+    """
     arrays: list[np.ndarray | float] = [_array(value) if isinstance(value, Tensor) else value for value in arguments]
     threads = max(1, min(torch.get_num_threads(), rows, 1 + work // 100_000))
+    pieces = max(1, min(rows, threads * max(1, work // threads // _PIECE)))
+    bounds = [rows * i // pieces for i in range(pieces + 1)]
     if threads == 1:
-        kernel(*arrays, 0, rows)
+        for first, last in pairwise(bounds):
+            look_up()
+            kernel(*arrays, first, last)
         return
-    bounds = [rows * i // threads for i in range(threads + 1)]
-    for done in [_pool(threads).submit(kernel, *arrays, a, z) for a, z in pairwise(bounds)]:
-        done.result()
+    futures = [_pool(threads).submit(kernel, *arrays, first, last) for first, last in pairwise(bounds)]
+    try:
+        for future in futures:
+            look_up()
+            future.result()
+    finally:
+        for future in futures:
+            future.cancel()
+        wait(futures)
 
 
 def _array(value: Tensor) -> np.ndarray:

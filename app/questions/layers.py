@@ -66,7 +66,7 @@ class MethodsQuestion(Question):
         for name in self.methods:
             try:
                 spec = with_method(self.spec, name)
-                estimate = layer_seconds(spec.method, spec.pattern, rows, columns, rate)
+                estimate = layer_seconds(spec, rows, columns, rate)
                 if estimate > self.seconds:
                     slow[name] = estimate
                 else:

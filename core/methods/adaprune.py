@@ -14,6 +14,7 @@ from core.parameters import AdaPrune
 from core.patterns import Target
 from core.problem import LayerProblem
 from core.solver import Outcome, Step
+from core.waiting import look_up
 
 
 def kernel(problem: LayerProblem, target: Target, method: AdaPrune) -> Generator[Step, None, Outcome]:
@@ -23,6 +24,7 @@ def kernel(problem: LayerProblem, target: Target, method: AdaPrune) -> Generator
     pruned = select(scores, target, granularity=method.granularity)
     descent = (Adam if method.optimizer == "adam" else Sgd)(problem, pruned, learning_rate=method.learning_rate)
     for _ in range(method.iterations):
+        look_up()
         descent.iterate()
     weight = descent.weight
     yield Step(columns=(0, weight.shape[1]), pruned=pruned, weight=weight, loss=None)

@@ -20,6 +20,7 @@ from core.patterns import Columns, Entries, Groups, Target
 from core.problem import LayerProblem
 from core.rows import trace
 from core.solver import Outcome, Step
+from core.waiting import look_up
 
 _TOLD = 1024  # up to so many removals each is a step: more than anybody looks at would cost a fifth of the time
 
@@ -93,6 +94,7 @@ def _columns(inverse: Tensor, weight: Tensor, dead: Tensor, count: int) -> Tenso
     inverse, weight = inverse.clone(), weight.clone()
     removed = torch.zeros_like(dead)
     for _ in range(count):
+        look_up()
         losses = (weight.square().sum(0) / inverse.diagonal()).masked_fill_(dead, -1).masked_fill_(removed, torch.inf)
         gone = smallest_columns(losses, 1)
         at = gone.nonzero()[0, 0]
