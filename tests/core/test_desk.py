@@ -85,6 +85,20 @@ def test_every_method_can_be_asked(desk):
         assert 0 < record.optimum_error <= record.relative_error < 1
 
 
+def test_at_once_a_slow_method_is_estimated_from_a_few_rows_and_a_fast_one_is_not(desk, monkeypatch):
+    fast, slow = (RunSpec(**SMALL, method=make_method(name), pattern=parse_pattern("0.6")) for name in ("wanda", "obc"))
+    assert desk.preview(fast, at_once=True).rows is None
+    monkeypatch.setattr("core.desk._AT_ONCE", 0.01)
+    guess, preview = desk.preview(slow, at_once=True), desk.preview(slow)
+    assert (guess.rows, preview.rows) == (4, None)
+    assert [layer.name for layer in guess.layers] == [layer.name for layer in preview.layers]
+    assert guess.counted_sparsity == pytest.approx(preview.counted_sparsity, abs=1e-4)
+    ratios = sorted(a.relative_error / b.relative_error for a, b in zip(guess.layers, preview.layers, strict=True))
+    assert 0.9 < ratios[len(ratios) // 2] < 1.1
+    assert guess.ratio == pytest.approx(preview.ratio, rel=0.03)
+    assert preview.ratio < desk.preview(slow.model_copy(update={"method": make_method("magnitude")})).ratio / 1.05, "which says something"
+
+
 def test_what_is_not_wanted_any_more_ends_between_two_steps(desk):
     looks = iter([True] * 5)
     leaving = desk.until(lambda: next(looks, False))

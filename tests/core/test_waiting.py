@@ -1,0 +1,39 @@
+"""What nobody waits for any more ends inside its long loops, on one core and on several."""
+
+import pytest
+import torch
+
+from core import rows
+from core.errors import GivenUp
+from core.waiting import look_up, wanted_while
+
+
+def test_looking_up_matters_only_within_and_only_once_nobody_waits():
+    look_up()
+    wanted = [True]
+    with wanted_while(lambda: wanted[0]):
+        look_up()
+        with wanted_while(lambda: True):
+            wanted[0] = False
+            look_up()
+        with pytest.raises(GivenUp):
+            look_up()
+    look_up()
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_rows_are_given_up_between_two_pieces(threads, monkeypatch):
+    before = torch.get_num_threads()
+    monkeypatch.setattr(rows, "_PIECE", 1)
+    weight = torch.randn(60, 24, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    inverse, dead = torch.eye(24, dtype=torch.float64) * 2, torch.zeros(24, dtype=torch.bool)
+    looks = iter([True, True, False])
+    try:
+        torch.set_num_threads(threads)
+        with wanted_while(lambda: next(looks)), pytest.raises(GivenUp):
+            rows.trace(inverse, weight, dead, 24)
+        order, _ = rows.trace(inverse, weight, dead, 24)
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(order, weight.abs().sort(dim=1).indices), "in pieces, nothing is lost"
+    assert next(looks, None) is None
