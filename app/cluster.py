@@ -154,11 +154,17 @@ class Connection:
 
             client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False, name="prunescope")
         except Exception as error:  # whatever it is, it is shown, and tried again later
-            self.error = f"The worker processes cannot be reached: {error}"
+            self.error = f"The worker processes cannot be reached: {error}. It is tried again. {_remedy()}"
             self._failed = time.monotonic()
             return
         self._client, self.error = client, None
         self._on_connect(client)
+
+
+def _remedy() -> str:
+    if os.environ.get("PRUNESCOPE_SCHEDULER"):
+        return "Start that scheduler, or start PruneScope without PRUNESCOPE_SCHEDULER."
+    return "If it stays so, `python -m app.cluster stop` ends what is left of them, and the next page starts new ones."
 
 
 def _folder(home: Path) -> Path:

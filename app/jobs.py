@@ -43,6 +43,7 @@ class RunProgress(Noun):
     layers: tuple[LayerRecord, ...] = ()
     started: Started | None = None
     heard: float | None = None  # when the scheduler heard of it last, in seconds since 1970
+    problem: str | None = None  # why the scheduler cannot be asked
 
 
 class Planning(Noun):
@@ -110,7 +111,7 @@ class Jobs:
         record = self.store.record(key)
         client = self._connection.client() if record is not None else None
         if record is None or client is None:
-            return RunProgress()
+            return RunProgress(problem=self._connection.error)
         layers, progress = tasks.topics(tasks.task_name(record))
         told: list[Event] = []
         announced = (*_events(client, layers), *_events(client, progress)[-1:])

@@ -60,6 +60,8 @@ def _draw(key: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(share, text=words)
         st.button("Cancel", key="cancel", on_click=_cancel, args=(key,), disabled=state.recall("stopping", "") == key)
+    if progress.problem:
+        layout.note(f"{progress.problem} The run keeps its place, and goes on when they are there.", tone="bad")
     if progress.layers:
         total = progress.started.layers if progress.started else None
         layout.sentence(_so_far(progress.layers, total))

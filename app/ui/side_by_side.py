@@ -55,7 +55,8 @@ def draw_too_few(runs: Sequence[Compared]) -> None:
     """Nothing to compare yet: what this page will show."""
     layout.heading("One more run is needed" if runs else "No runs to compare")
     layout.sentence("This page shows two to six runs side by side: what was asked differently, then perplexity, the error of every "
-                    "layer beside the best possible, and which weights went in one and not in the other.")
+                    "layer beside the best possible, and which weights went in one and not in the other. "
+                    "Choose runs on the left, or mark them on the Runs page.")
 
 
 def _details(choice: Choice, runs: Sequence[Compared]) -> None:

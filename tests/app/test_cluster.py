@@ -184,7 +184,7 @@ def test_an_unreachable_scheduler_is_said_and_does_not_block(own_home, monkeypat
     monkeypatch.setattr(cluster, "_CONNECT_SECONDS", 1)
     connection = cluster.Connection(own_home, lambda client: None)
     assert connection.client() is None
-    with pytest.raises(cluster.ClusterError, match=r"cannot be reached.*127\.0\.0\.1:9"):
+    with pytest.raises(cluster.ClusterError, match=r"cannot be reached.*127\.0\.0\.1:9.*Start that scheduler"):
         connection.wait()
 
 

@@ -357,3 +357,16 @@ def test_words_for_what_went_wrong():
         assert tasks.failure_words(error) == tasks.MEMORY_WORDS
     assert tasks.failure_words(BadInput("m", 3, "1", "Do this.")) == "m: 3 cannot be used. Allowed: 1. Do this."
     assert tasks.failure_words(KeyError("x")) == "KeyError: 'x'"
+
+
+def test_a_run_that_waits_for_lost_workers_says_why(tmp_path, monkeypatch):
+    monkeypatch.setenv("PRUNESCOPE_SCHEDULER", "tcp://127.0.0.1:9")
+    monkeypatch.setattr(cluster, "_CONNECT_SECONDS", 1)
+    store = Store(tmp_path)
+    waiting = Jobs(store)
+    key = waiting.submit(quick(1))
+    wait_for(lambda: waiting.progress(key).problem)
+    assert "cannot be reached" in waiting.progress(key).problem
+    assert waiting.position(key) == 1
+    waiting.close()
+    store.close()
