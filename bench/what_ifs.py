@@ -15,6 +15,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from app.cluster import stop_cluster
+from core.spec import METHODS
 from tests.browser.conftest import ARGUMENTS, CHROMIUM, Server
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,7 +25,7 @@ CASES = {  # name: (page, what holds once the answer to p is there)
     **{f"Explore, preview, {method}": (
         f"/?method={method}&pattern=0.4",
         "p => document.querySelector('.st-key-preview .ps-about')?.innerText.includes(`${p} %`)")
-       for method in ("magnitude", "wanda", "sparsegpt", "thanos", "admm-grad")},
+       for method in METHODS},
     **{f"Layers, one layer, {method}": (
         f"/layers?method={method}&pattern=0.4&layer={LAYER}",
         "p => document.querySelector('.ps-about')?.innerText.includes(`${p} %`)"

@@ -12,10 +12,12 @@ if TYPE_CHECKING:
 
 
 class PreviewQuestion(Question):
-    """All layer errors and an estimate of perplexity."""
+    """All layer errors and an estimate of perplexity. `at_once`: for a slow method from a few rows of each layer."""
+
+    at_once: bool = False
 
     def answer(self, desk: Desk) -> Preview:
-        return desk.preview(self.spec)
+        return desk.preview(self.spec, at_once=self.at_once)
 
 
 class LayersQuestion(Question):

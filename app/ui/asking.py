@@ -70,8 +70,13 @@ def together(questions: Mapping[str, Question], *, wait: float) -> dict[str, Sho
 def before(place: str) -> Shown:
     """The answer before, without asking anew: for questions that had better wait until the controls have settled. What was asked
     of them last is given up, so that what is asked meanwhile need not wait for it."""
-    _answers().give_up(_place(place))
+    leave(place)
     return Shown(answer=state.recall(f"answer-{place}", None), fits=False, waiting=True)
+
+
+def leave(place: str) -> None:
+    """Nobody here waits any more for what this place asked: the worker ends it."""
+    _answers().give_up(_place(place))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app.link import shortened
-from app.questions.preview import LayersQuestion, PreviewQuestion
-from app.ui import address, asking, state, view
+from app.questions.preview import LayersQuestion
+from app.ui import address, asking, previews, state, view
 from core.records import LayerRecord
 from core.spec import Magnitude, RunSpec, Unstructured
 
@@ -43,16 +43,17 @@ def finished(spec: RunSpec) -> Map | None:
 
 def preview(spec: RunSpec) -> Map | None:
     """The map of the preview, or the one before it; says so where it is waited for, or why there is none."""
-    return previewed(asking.ask(PreviewQuestion(spec=spec), "preview", wait=0.1))
+    return previewed(previews.best(spec, asking.ask(previews.first(spec), "preview", wait=0.1)))
 
 
 def previewed(shown: asking.Shown) -> Map | None:
-    """The map of what a PreviewQuestion brought."""
+    """The map of a preview."""
     if shown.problem or shown.answer is None:
         asking.tell(shown, "Solving every layer")
     if shown.answer is None:
         return None
-    return Map(layers=shown.answer.layers, origin=DIFFERENCE, calibration=shown.answer.calibration, fits=shown.fits)
+    origin = ", ".join(filter(None, (previews.standing(shown.answer.rows), DIFFERENCE)))
+    return Map(layers=shown.answer.layers, origin=origin, calibration=shown.answer.calibration, fits=shown.fits)
 
 
 def shapes(spec: RunSpec, known: Map | None) -> dict[str, tuple[int, int]]:

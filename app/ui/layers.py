@@ -16,8 +16,7 @@ from app.figures.style import chart_config
 from app.link import shortened
 from app.questions import Question
 from app.questions.layers import AT_ONCE, LayerQuestion, Methods, MethodsQuestion
-from app.questions.preview import PreviewQuestion
-from app.ui import address, asking, layer_choice, layer_tabs, layout, state
+from app.ui import address, asking, layer_choice, layer_tabs, layout, previews, state
 from app.ui.layer_choice import Map
 from app.ui.paint import first_paint
 from app.ui.takeaway import take_away
@@ -46,6 +45,7 @@ def draw(spec: RunSpec) -> None:
         layout.sentence(_PROMISE)
         return
     layer = layer_choice.wanted(found)
+    preview = previews.first(spec)
     asked = st.container(gap=None)  # what looks again takes no room: the page does not move when the answers are there
     with asked:
         settled = _settled(spec)
@@ -54,8 +54,9 @@ def draw(spec: RunSpec) -> None:
         present = asking.ask(LayerQuestion(spec=spec, layer=layer), "layer", wait=_WAIT) if layer else None
     base = layer_choice.same_layers(spec).model_copy(update={"pattern": spec.pattern})
     with asked:
-        others = _ask({**(_others(base, layer) if layer else {}), **({} if known else {"preview": PreviewQuestion(spec=spec)})}, settled)
-    known = known or _map(others.pop("preview"), settled=settled)
+        others = _ask({**(_others(base, layer) if layer else {}), **({} if known else {"preview": preview})}, settled)
+        seen = None if known else previews.best(spec, others.pop("preview"))
+    known = _map(seen, settled=settled) if seen else known
     worst = layer_choice.worst_of(known)
     if not layer:
         if not worst:

@@ -9,26 +9,28 @@ import streamlit as st
 from app.figures import findings, numbers, tables
 from app.figures.layer_errors import layer_errors
 from app.figures.style import chart_config
-from app.questions.preview import PreviewQuestion
-from app.ui import asking, beside, layout, opening, planned, resources, state
+from app.ui import asking, beside, layout, opening, planned, previews, resources, state
 from app.ui.asking import Shown
 from app.ui.layout import Figure
 from app.ui.takeaway import take_away
 from core.previews import Preview
 from core.records import Evaluated, RunResult
-from core.spec import RunSpec
+from core.spec import METHOD_LABELS, RunSpec
 
 _CHART_HEIGHT = 380
 _WAIT = 1.5  # seconds: most previews are there by then, and drawing the old one meanwhile would take its cores from the new one
+_TITLE_FEW = "Estimate from {} rows: error of every layer, and the best possible for its mask"
 _TITLE = "Preview: error of every layer, and the best possible for its mask"
 _DIFFERENCE = ("Preview: every layer is solved from the dense model's Gram matrices, and perplexity is scaled up from the first windows of "
                "the text. A run collects the Gram matrices anew behind the blocks it has pruned, and reads all windows.")
+_FEW = ("Estimate: {method} prunes {rows} rows of each layer, and Thanos the same ones and all others; where {method} leaves so much less "
+        "or more in these, it is taken to do so in the layer, and the weights are taken to be off by as much. ")
 _NOT_PROPAGATED = " Only the run makes up for errors of earlier blocks (error propagation); here they stay."
 
 
 def look(spec: RunSpec) -> Shown:
     """The preview of a spec, or the one before it, or none yet."""
-    return asking.ask(PreviewQuestion(spec=spec), "preview", wait=_WAIT)
+    return previews.best(spec, asking.ask(previews.first(spec), "preview", wait=_WAIT))
 
 
 def draw_preview(spec: RunSpec, shown: Shown) -> None:
@@ -48,28 +50,37 @@ def draw_preview(spec: RunSpec, shown: Shown) -> None:
         estimate = (dense or preview.dense).perplexity * preview.ratio
         if shown.fits:
             state.remember("previewed", (preview.spec, estimate))
-        layout.heading(findings.describe(preview.spec), findings.describe_rest(preview.spec),
-                       "preview, not run yet" if shown.fits else "the preview before; the new one is being computed …" if shown.waiting
-                       else "the preview before")
+        layout.heading(findings.describe(preview.spec), findings.describe_rest(preview.spec), _standing(preview, shown))
         layout.figures(_figures(preview, dense, estimate))
         layout.sentence(findings.preview_finding(preview))
         beside.draw_pair(partial(_draw_layers, preview), preview.spec, dense=dense or preview.dense, sparsity=preview.counted_sparsity,
                          perplexity=estimate, name="preview", height=_CHART_HEIGHT)
-        layout.aside(_difference(preview.spec))
+        layout.aside(_difference(preview))
     planned.draw_layers(spec)
 
 
 def _draw_layers(preview: Preview) -> None:
-    figure = layer_errors(preview.layers, theme=layout.theme(), title=_TITLE, calibration=preview.calibration, height=_CHART_HEIGHT)
+    title = _TITLE if preview.rows is None else _TITLE_FEW.format(preview.rows)
+    figure = layer_errors(preview.layers, theme=layout.theme(), title=title, calibration=preview.calibration, height=_CHART_HEIGHT)
     st.plotly_chart(figure, theme=None, key="preview-errors", config=chart_config("preview-layer-errors"),
                     on_select=partial(opening.pressed, "preview-errors"), selection_mode="points",
                     alt=f"Preview of the error of {numbers.plural(len(preview.layers), 'layer')}. {findings.preview_finding(preview)}")
     take_away("preview-errors", partial(tables.layer_rows, preview.layers),
-              (f"preview of {preview.spec.title}", preview.calibration, _difference(preview.spec)))
+              (f"preview of {preview.spec.title}", preview.calibration, _difference(preview)))
 
 
-def _difference(spec: RunSpec) -> str:
-    return _DIFFERENCE + (_NOT_PROPAGATED if spec.propagation else "")
+def _standing(preview: Preview, shown: Shown) -> str:
+    """What kind of answer this is, and whether a better one is on its way."""
+    if not shown.fits:
+        return "the preview before; the new one is being computed …" if shown.waiting else "the preview before"
+    if preview.rows is None:
+        return "preview, not run yet"
+    return previews.standing(preview.rows) + ("; the preview of all rows is being computed …" if shown.waiting else "")
+
+
+def _difference(preview: Preview) -> str:
+    few = "" if preview.rows is None else _FEW.format(method=METHOD_LABELS[preview.spec.method.name], rows=preview.rows)
+    return few + _DIFFERENCE + (_NOT_PROPAGATED if preview.spec.propagation else "")
 
 
 def compare(result: RunResult) -> str:
@@ -97,6 +108,7 @@ def _figures(preview: Preview, dense: Evaluated | None, estimate: float) -> tupl
         Figure(label="Error over optimum, median", value=numbers.over_optimum(preview.median_gap),
                note=f"worst error: {findings.short_name(preview.worst)}",
                hover=f"Layer error divided by the least possible for the same mask, on {preview.calibration}"),
-        Figure(label="A full run", value=duration, note=f"this preview took {numbers.seconds(preview.seconds)}",
+        Figure(label="A full run", value=duration,
+               note=f"this {'preview' if preview.rows is None else 'estimate'} took {numbers.seconds(preview.seconds)}",
                hover="Estimated from the multiply-adds counted and the matrix rate measured on this machine"),
     )

@@ -71,11 +71,11 @@ def test_the_newest_question_of_a_place_counts(answers):
 def test_what_nobody_waits_for_any_more_ends(answers, home):
     log = home / "logs" / "interactive-0.log"
     before = log.read_text().count("given up: PreviewQuestion")
-    begun(answers, PreviewQuestion(spec=SMALL.model_copy(update={"method": make_method("obc")})))
+    begun(answers, PreviewQuestion(spec=SMALL.model_copy(update={"method": make_method("adaprune", iterations=10_000)})))
     quick = answered(answers, PreviewQuestion(spec=SMALL.model_copy(update={"pattern": parse_pattern("0.15")})), place="wheel")
     assert quick.answer.counted_sparsity == pytest.approx(0.15, abs=5e-3)
     assert log.read_text().count("given up: PreviewQuestion") == before + 1
-    slow = PreviewQuestion(spec=SMALL.model_copy(update={"method": make_method("obc", damping=0.02)}))
+    slow = PreviewQuestion(spec=SMALL.model_copy(update={"method": make_method("adaprune", iterations=9_999)}))
     begun(answers, slow)
     answers.ask(slow, place="elsewhere")
     answers.give_up("wheel")
@@ -87,7 +87,7 @@ def test_what_nobody_waits_for_any_more_ends(answers, home):
 
 
 def test_a_quick_question_does_not_wait_for_a_slow_one(answers):
-    slow = PreviewQuestion(spec=SMALL.model_copy(update={"method": make_method("obc", damping=0.03)}))
+    slow = PreviewQuestion(spec=SMALL.model_copy(update={"method": make_method("adaprune", iterations=9_998)}))
     begun(answers, slow)
     layer, spec = "model.layers.1.mlp.up_proj", SMALL.model_copy(update={"method": make_method("thanos")})
     quick = answered(answers, LayerQuestion(spec=spec, layer=layer), place="layer").answer

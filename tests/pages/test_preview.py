@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from app.answers import Answers, Asked
 from app.figures import numbers
 from app.questions.preview import PreviewQuestion
 from app.ui import resources
@@ -39,6 +40,28 @@ def test_it_follows_the_controls(visit, keep, small_result, answers_here):
     assert [question.spec.pattern.sparsity for question in answers_here if isinstance(question, PreviewQuestion)] == [0.5, 0.7]
     page.slider(key="sparsity").set_value(50.0).run()
     assert len(answers_here) == 2
+
+
+def test_a_slow_method_is_estimated_from_a_few_rows_until_its_preview_is_there(visit, answers_here, monkeypatch):
+    monkeypatch.setattr("core.desk._AT_ONCE", 0.001)
+    at_hand, late = Answers.ask, [True]
+
+    def ask(self, question, **options):
+        if late[0] and isinstance(question, PreviewQuestion) and not question.at_once:
+            return Asked(state="computing")
+        return at_hand(self, question, **options)
+
+    monkeypatch.setattr(Answers, "ask", ask)
+    page = visit(words={**WORDS, "method": "obc"})
+    text = said(page)
+    assert "estimate from 4 rows of each layer; the preview of all rows is being computed" in text
+    assert "OBC prunes 4 rows of each layer, and Thanos the same ones and all others" in text
+    assert "Estimate from 4 rows" in json.loads(charts(page)[0])["layout"]["title"]["text"]
+    late[0] = False
+    page.run()
+    text = said(page)
+    assert "preview, not run yet" in text
+    assert "4 rows" not in text
 
 
 def test_it_says_what_only_the_run_does(visit, answers_here):
