@@ -88,9 +88,11 @@ def _draw_table() -> None:
         state.set_widget("offers", {"selection": {"rows": rows}})
     table = shares.table([offer.row for offer in shown], ["sparsity"])
     st.dataframe(table, hide_index=True, column_config=_FORMATS, column_order=tuple(_FORMATS), height=350, key="offers",
-                 on_select=_mark, selection_mode="multi-row", alt="All finished runs, and the shipped ones")
-    if state.widget("picks") != picked:
+                 on_select=_mark, selection_mode="multi-row", selection_default={"selection": {"rows": rows}},
+                 alt="All finished runs, and the shipped ones")
+    if not state.recall("from-list", False):  # a browser that still loads its part for lists takes the value from the last message
         state.set_widget("picks", picked)
+    state.forget("from-list")
     st.multiselect("Runs to compare", list(offers), key="picks", format_func=lambda word: offers[word].name, on_change=_pick,
                    placeholder="Mark them above, or type to find one here", select_all=False)
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -122,6 +124,8 @@ def _mark() -> None:
 
 
 def _pick() -> None:
+    """The list changed. It has its value, and setting it again would take away what is being typed."""
+    state.remember("from-list", True)
     state.remember("picked", tuple(state.widget("picks")))
 
 
