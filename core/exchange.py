@@ -38,7 +38,7 @@ def exchange_entries(problem: LayerProblem, target: Entries | Groups, damping: f
     hessian, unit = problem.hessian(damping), target.m if isinstance(target, Groups) else 1
     m = unit if isinstance(target, Groups) else 0
     kept = 1 - (target.n / target.m if isinstance(target, Groups) else target.count / pruned.numel())
-    blocks = problem.shared(("exchange", damping, unit, width, kept), lambda: _blocks(problem, hessian, unit, width, kept))
+    blocks = problem.shared(("exchange", damping, unit, width, kept), lambda: _blocks(problem, hessian, damping, unit, width, kept))
     turns = [(block, False) for block in blocks]
     if not m and patience:  # near ones, or the only one, lend; then there is another search
         turns = [(block, at < max(1, len(blocks) // 2)) for at, block in enumerate(blocks * (2 if len(blocks) == 1 else 1))]
@@ -71,14 +71,16 @@ def _lend(done: Exchanged) -> Tensor:
     return mask
 
 
-def _blocks(problem: LayerProblem, hessian: Tensor, unit: int, width: int, kept: float) -> list[tuple[Tensor, Tensor]]:
+def _blocks(problem: LayerProblem, hessian: Tensor, damping: float, unit: int, width: int, kept: float) -> list[tuple[Tensor, Tensor]]:
     """(columns, A) of each block, of whole groups; the columns of a last short group are kept by every row, and follow exactly."""
     size = len(hessian)
     whole = size - size % unit
     if whole == size <= width:
         return [(torch.arange(size, device=hessian.device), hessian)]
     found: list[tuple[Tensor, Tensor]] = []
-    for block in _columns_of_blocks(hessian[:whole, :whole], unit, max(1, width // unit)):
+    columns = problem.shared(("columns of blocks", damping, unit, width), lambda: _columns_of_blocks(
+        hessian[:whole, :whole], unit, max(1, width // unit)))
+    for block in columns:
         share = torch.full_like(hessian.diagonal(), kept).index_fill_(0, block, 1)
         share[whole:] = 1
         outside = torch.ones_like(share, dtype=torch.bool).index_fill_(0, block, False).nonzero()[:, 0]
