@@ -23,7 +23,6 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from core import sampled
 from core.allocation import allocate
 from core.calibration import Windows
 from core.errors import BadInput
@@ -34,9 +33,10 @@ from core.opened import Opened
 from core.parallel import over_cores
 from core.patterns import Pattern
 from core.perplexity import evaluated, next_token_loss
-from core.previews import LayerInfo, Preview
+from core.previews import BASE, ROWS, LayerInfo, Preview
 from core.problem import LayerProblem, LayerSolution, optimum_error
 from core.records import Evaluated, LayerRecord
+from core.sampled import sampled
 from core.solver import steps
 from core.spec import RunSpec
 from core.waiting import look_up, wanted_while
@@ -109,7 +109,7 @@ class Desk:
         layers = tuple(record for _, record in solved.values())
         zeros = sum(layer.counted_sparsity * layer.parameters for layer in layers)
         return Preview(spec=spec, layers=layers, dense=self.dense, pruned=self.perplexity({name: new for name, (new, _) in solved.items()}),
-                       calibration=self.opened.calibration.description, rows=sampled.ROWS if few else None,
+                       calibration=self.opened.calibration.description, rows=ROWS if few else None,
                        counted_sparsity=zeros / sum(layer.parameters for layer in layers), seconds=time.perf_counter() - started)
 
     def _solved_and_recorded(self, name: str, spec: RunSpec) -> tuple[Tensor, LayerRecord]:
@@ -121,12 +121,12 @@ class Desk:
 
         On two cores: the systems are small, and more threads would mostly wait for the interpreter.
         """
-        base_of = {"method": sampled.BASE, "update": "own", "refit": False}
+        base_of = {"method": BASE, "update": "own", "refit": False}
         bases = self.over_layers(lambda name: self.solve(name, specs[name].model_copy(update=base_of)))
 
         def one(name: str) -> tuple[Tensor, LayerRecord]:
             spec, base, started = specs[name], bases[name], time.perf_counter()
-            guess = sampled.sampled(self.problem(name), base, spec.method, spec.pattern, update=spec.update, refit=spec.refit)
+            guess = sampled(self.problem(name), base, spec.method, spec.pattern, update=spec.update, refit=spec.refit)
             return guess.weight, self._record(name, base, guess.optimum_error).model_copy(update={
                 "relative_error": guess.relative_error, "counted_sparsity": guess.counted_sparsity, "damping": guess.damping,
                 "seconds": base.seconds + time.perf_counter() - started})

@@ -6,7 +6,10 @@ import statistics
 
 from core.noun import Noun
 from core.records import Evaluated, LayerRecord
-from core.spec import RunSpec
+from core.spec import RunSpec, SparseGPT
+
+ROWS = 4  # of each layer that a slow method prunes at once
+BASE = SparseGPT()  # prunes these and all others (core/sampled.py)
 
 
 class LayerInfo(Noun):

@@ -1,9 +1,9 @@
-"""What a slow method would make of a layer, within a second: it prunes a few rows, and Thanos, which is fast, prunes all.
+"""What a slow method would make of a layer, within a second: it prunes a few rows, and SparseGPT, which is fast, prunes all.
 
     R      a few rows, evenly through the layer's in the order of their energy; those that α keeps are left out
-    r      f_method(R) / f_Thanos(R): both prune R alone, at the share that the layer's active rows lose
-    f̂      r · f_Thanos of the whole layer, in place of f_method
-    Ŵ      W + √r·(Ŵ_Thanos − W): a change of that size, in place of the method's weights
+    r      f_method(R) / f_SparseGPT(R): both prune R alone, at the share that the layer's active rows lose
+    f̂      r · f_SparseGPT of the whole layer, in place of f_method
+    Ŵ      W + √r·(Ŵ_SparseGPT − W): a change of that size, in place of the method's weights
 
 A ratio of two errors of the same rows varies little from row to row, where the errors themselves vary a hundredfold (a ratio estimator:
 Cochran 1977, Sampling Techniques, ch. 6). It is an estimate of a preview, and of nothing else: Ŵ is not sparse.
@@ -18,13 +18,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.parameters import Dsnot, Method, Thanos, Update
+from core.parameters import Dsnot, Method, Update
 from core.patterns import Columns, Groups, Pattern, SemiStructured, Structured, Unstructured, outlier_count
+from core.previews import BASE, ROWS
 from core.problem import LayerProblem, LayerSolution, optimum_error
 from core.solver import solve
-
-ROWS = 4
-BASE = Thanos()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

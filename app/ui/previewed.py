@@ -13,7 +13,7 @@ from app.ui import asking, beside, layout, opening, planned, previews, resources
 from app.ui.asking import Shown
 from app.ui.layout import Figure
 from app.ui.takeaway import take_away
-from core.previews import Preview
+from core.previews import BASE, Preview
 from core.records import Evaluated, RunResult
 from core.spec import METHOD_LABELS, RunSpec
 
@@ -23,8 +23,8 @@ _TITLE_FEW = "Estimate from {} rows: error of every layer, and the best possible
 _TITLE = "Preview: error of every layer, and the best possible for its mask"
 _DIFFERENCE = ("Preview: every layer is solved from the dense model's Gram matrices, and perplexity is scaled up from the first windows of "
                "the text. A run collects the Gram matrices anew behind the blocks it has pruned, and reads all windows.")
-_FEW = ("Estimate: {method} prunes {rows} rows of each layer, and Thanos the same ones and all others; where {method} leaves so much less "
-        "or more in these, it is taken to do so in the layer, and the weights are taken to be off by as much. ")
+_FEW = ("Estimate: {method} and {base} both prune {rows} rows of each layer, and {base} all others too. Its errors and its changes of the "
+        "weights are scaled by how the two compare in those rows. ")
 _NOT_PROPAGATED = " Only the run makes up for errors of earlier blocks (error propagation); here they stay."
 
 
@@ -79,7 +79,8 @@ def _standing(preview: Preview, shown: Shown) -> str:
 
 
 def _difference(preview: Preview) -> str:
-    few = "" if preview.rows is None else _FEW.format(method=METHOD_LABELS[preview.spec.method.name], rows=preview.rows)
+    names = {"method": METHOD_LABELS[preview.spec.method.name], "base": METHOD_LABELS[BASE.name]}
+    few = "" if preview.rows is None else _FEW.format(**names, rows=preview.rows)
     return few + _DIFFERENCE + (_NOT_PROPAGATED if preview.spec.propagation else "")
 
 

@@ -7,7 +7,8 @@ import torch
 
 from core import LayerProblem, parse_pattern, solve
 from core.patterns import outlier_count
-from core.sampled import BASE, active_pattern, rows_of, sampled
+from core.previews import BASE
+from core.sampled import active_pattern, rows_of, sampled
 from core.spec import METHODS, make_method
 
 
@@ -38,7 +39,7 @@ def test_with_every_row_it_is_the_method_itself(problem, name, word, alpha, monk
 
 
 @pytest.mark.parametrize("name", ["obc", "frontier", "admm-grad"])
-def test_a_few_rows_are_nearer_than_thanos_is(problem, name):
+def test_a_few_rows_are_nearer_than_the_fast_method_alone(problem, name):
     """Not by the row's own luck: the error of four rows times ten is off by far more."""
     pattern, method = parse_pattern("0.6"), make_method(name)
     base, true = solve(problem, BASE, pattern), solve(problem, method, pattern).relative_error
