@@ -32,11 +32,12 @@ _FETCH = 20.0  # seconds for an answer that is there to come over
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """An answer, or that it is being computed, or why there is none."""
+    """An answer, or that it is being computed, or why there is none. `lost`: for want of workers, which are looked for again."""
 
     state: Literal["computing", "ready", "failed"]
     answer: object = None
     error: str | None = None
+    lost: bool = False
 
 
 class Answers:
@@ -62,7 +63,7 @@ class Answers:
         client = self._connection.client()
         if client is None:
             if error := self._connection.error:
-                return Asked(state="failed", error=error)
+                return Asked(state="failed", error=error, lost=True)
             time.sleep(wait)
             return Asked(state="computing")
         return self._result(key, self._future(client, key, question, place), wait)

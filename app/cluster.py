@@ -45,6 +45,7 @@ ROOT = Path(__file__).resolve().parents[1]
 IDLE = "8 hours"
 _INHERITED = ("PRUNESCOPE_MODELS", "PRUNESCOPE_THREADS", "HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT")  # workers keep what they started with
 _START_SECONDS, _CONNECT_SECONDS, _RETRY_SECONDS = 30.0, 5.0, 5.0
+_LOOK_SECONDS = 5.0  # between two looks at whether all workers are still there, while somebody asks
 
 
 class ClusterError(Exception):
@@ -108,14 +109,15 @@ class Connection:
         self._guard = threading.Lock()
         self._client: Client | None = None
         self._thread: threading.Thread | None = None
-        self._failed, self._first = float("-inf"), True
+        self._failed, self._looked, self._first = float("-inf"), float("-inf"), True
         self.error: str | None = None
 
     def client(self, *, mend: bool = False) -> Client | None:
         """The live client, or None: then a connection is being made, or `error` says why none can be. Never blocks.
-        `mend`: also see, in the background, that all workers are still there."""
+        Whether all workers are still there is looked at in the background: now if `mend`, else now and then. A scheduler that has lost
+        them keeps what it is asked, and without this a page would wait for ever."""
         client = self._live()
-        if client is None or mend:
+        if client is None or mend or time.monotonic() > self._looked + _LOOK_SECONDS:
             with self._guard:
                 busy = self._thread is not None and self._thread.is_alive()
                 if not busy and time.monotonic() > self._failed + _RETRY_SECONDS:
@@ -146,7 +148,7 @@ class Connection:
     def _connect(self) -> None:
         try:
             address = ensure_cluster(self._home, renew=self._first)
-            self._first = False
+            self._first, self._looked = False, time.monotonic()
             if self._live() is not None:
                 return
             self.close()
@@ -154,7 +156,7 @@ class Connection:
 
             client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False, name="prunescope")
         except Exception as error:  # whatever it is, it is shown, and tried again later
-            self.error = f"The worker processes cannot be reached: {error}. It is tried again. {_remedy()}"
+            self.error = f"The worker processes, which compute, cannot be reached: {error}. It is tried again and again. {_remedy()}"
             self._failed = time.monotonic()
             return
         self._client, self.error = client, None

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from core.spec import RunSpec
-from core.words import METHOD_WORDS, WORDS, check_words, command_line, read_words, to_words
+from core.words import METHOD_WORDS, WORDS, check_words, command_line, nearest, read_words, to_words
 
-__all__ = ["METHOD_WORDS", "WORDS", "check_words", "command_line", "from_words", "read_words", "shortened", "to_words"]
+__all__ = ["METHOD_WORDS", "WORDS", "check_words", "command_line", "from_words", "nearest", "read_words", "shortened", "to_words"]
 
 
 def from_words(words: Mapping[str, str]) -> tuple[RunSpec, tuple[str, ...]]:

@@ -8,6 +8,7 @@ Nothing is ever evicted. What an older version wrote and this one cannot read co
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -35,6 +36,17 @@ def default_home() -> Path:
     return Path(os.environ.get("PRUNESCOPE_HOME") or Path.home() / ".cache" / "prunescope").expanduser().absolute()
 
 
+def _trouble(home: Path, error: OSError | sqlite3.Error) -> str:
+    """Why a home cannot be opened, in words where the reason is a common one."""
+    file = next((path for path in (home, *home.parents) if path.exists() and not path.is_dir()), None)
+    if file is not None:
+        return f"{file} is a file, not a folder."
+    place = next(path for path in (home / "store" / "records", *(home / "store" / "records").parents) if path.exists())
+    if getattr(error, "errno", None) in (errno.EACCES, errno.EPERM, errno.EROFS) or not os.access(place, os.W_OK):
+        return f"{place} may not be written by the user who runs PruneScope."
+    return f"It cannot be opened: {error}."
+
+
 class Store:
     """What has been asked and computed. Safe to share between threads; open one in each process."""
 
@@ -47,8 +59,8 @@ class Store:
             self._documents: Rows = open_rows(self.home / "store" / "documents")
         except (OSError, sqlite3.Error) as error:
             raise BadInput("PRUNESCOPE_HOME", str(self.home), "a folder that can be written, on a disk that is not full",
-                           f"It cannot be opened: {error}. Mend that, or start PruneScope with PRUNESCOPE_HOME set to another folder. "
-                           "What is kept in this one stays as it is.") from error
+                           f"{_trouble(self.home, error)} Mend that, or start PruneScope with PRUNESCOPE_HOME set to another folder. "
+                           "What is there stays as it is.") from error
         self.skipped = 0  # unreadable records met by the last `runs` or `count`
 
     def record(self, key: str) -> RunRecord | None:

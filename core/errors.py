@@ -65,11 +65,15 @@ _COMPARISONS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "les
 
 
 def _allowed(context: dict[str, Any], message: str) -> str:
-    limits = [f"{word} {context[name]}" for name, word in _COMPARISONS.items() if name in context]
+    limits = [f"{word} {_plain(context[name])}" for name, word in _COMPARISONS.items() if name in context]
     if limits:
         return " and ".join(limits)
     expected = context.get("expected") or context.get("expected_tags")
     return str(expected) if expected else message.lower()
+
+
+def _plain(limit: object) -> str:
+    return f"{limit:g}" if isinstance(limit, float) else str(limit)
 
 
 def _short(value: object) -> str:

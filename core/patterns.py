@@ -121,7 +121,7 @@ class SemiStructured(Noun):
     @model_validator(mode="after")
     def _groups(self) -> SemiStructured:
         if self.n > self.m:
-            raise BadInput("n", self.n, f"0 to m = {self.m}", "n counts the zeros in each group of m: lower n or raise m.")
+            raise BadInput("n", self.n, f"n from 0 to m = {self.m}", "n counts the zeros in each group of m: lower n or raise m.")
         if self.alpha_budget == "iso":
             _ = self.active_n
         return self

@@ -38,13 +38,17 @@ def plan(spec: RunSpec) -> Plan:
     dtype = choose_dtype(spec, source, device)
     return Plan(
         layers=layers, parameters=parameters, blocks=len(block_map.blocks), context=source.context, family=source.family,
-        device=device_name(device), calibration=f"{spec.calibration.windows} windows of {calibration} tokens",
-        evaluation=f"{asked or 'all'} windows of {evaluation} tokens",
+        device=device_name(device), calibration=_windows(spec.calibration.windows, calibration),
+        evaluation=_windows(asked, evaluation),
         seconds=0.5 + work.total / matrix_rate(device),
         memory_bytes=memory_bytes(shape, parameters=parameters,
                                   tokens=calibration_tokens * (2 if spec.propagation else 1) + 2 * evaluation_tokens,
                                   dtype_bytes=dtype.itemsize, largest=largest, batch_tokens=BATCH_TOKENS),
         disk_bytes=sum(layer.parameters for layer in layers) * dtype.itemsize, note=_note(spec))
+
+
+def _windows(count: int | None, length: int) -> str:
+    return f"{count or 'all'} window{'' if count == 1 else 's'} of {length} tokens"
 
 
 def _note(spec: RunSpec) -> str | None:

@@ -99,7 +99,7 @@ class Evaluated(Noun):
 
     @property
     def protocol(self) -> str:
-        return f"{self.text}, {self.windows} windows of {self.length} tokens, no overlap, {self.dtype}"
+        return f"{self.text}, {self.windows} window{'' if self.windows == 1 else 's'} of {self.length} tokens, no overlap, {self.dtype}"
 
 
 class Environment(Noun):

@@ -8,8 +8,9 @@ and what it left out; `check_words` leaves nothing out. The words of a method's 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -93,9 +94,20 @@ def read_words(words: Mapping[str, str]) -> tuple[RunSpec, tuple[Refused, ...]]:
     spec, more = _build(RunSpec, words, {word: word for word in RUN_WORDS},
                         method=method, pattern=pattern, calibration=calibration, evaluation=evaluation)
     refused += more
-    refused += [Refused(word=word, reason=BadInput(word, words[word], f"only {', '.join(WORDS)}", "Leave it out."))
+    refused += [Refused(word=word, reason=BadInput(word, words[word], f"the words of the command line, {_like(word)}", "Leave it out."))
                 for word in words if word not in WORDS]
     return spec, tuple(refused)
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """The known word that is most like another; empty if none is."""
+    return next(iter(get_close_matches(word, known, n=1)), "")
+
+
+def _like(word: str) -> str:
+    """Which words there are, in brief: all of them would fill the page."""
+    near = nearest(word, WORDS)
+    return f"perhaps {near}" if near else "such as model, method and pattern"
 
 
 def _read_method(words: Mapping[str, str]) -> tuple[Method, list[Refused]]:
@@ -189,6 +201,8 @@ def _differs(noun: Noun, usual: Noun, field: str) -> object:
 def _text(value: object) -> str:
     if value is None:
         return "automatic"
+    if isinstance(value, float):
+        return str(value).removesuffix(".0")
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -24,7 +24,7 @@ layout.complaints(form.complaints)
 planned.draw_refusal(form.spec)
 replaced = False  # whether something newer stands in the place of the last answer
 if seen.problem:
-    layout.note(seen.problem, tone="bad", title="This cannot be run as it is.")
+    planned.draw_problem(form.spec, seen)
 elif form.spec and seen.record and seen.active:
     activity.draw_activity(seen.record.key)
 elif form.spec and seen.record and seen.record.state in ("failed", "cancelled"):

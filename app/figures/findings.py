@@ -38,7 +38,8 @@ def describe(spec: RunSpec) -> str:
 def describe_rest(spec: RunSpec) -> str:
     """What `describe` leaves out and is not the default: `damping 0.1, calibration 32 windows of 256 tokens, seed 4`."""
     words = {word: text for word, text in to_words(spec).items() if word not in _TOLD}
-    said = [f"{word.replace('_', ' ')} {text}" for word, text in words.items() if word not in _SAMPLES]
+    said = [f"no {word}" if (word, text) == ("damping", "0") else f"{word.replace('_', ' ')} {text}"
+            for word, text in words.items() if word not in _SAMPLES]
     return ", ".join([*said, *_sample("calibration", words, ("calibration", "windows", "length", "seed")),
                       *_sample("evaluation", words, ("evaluation", "evaluation_windows", "evaluation_length"))])
 
@@ -108,6 +109,7 @@ def _worst(worst: LayerRecord) -> str:
 def _sample(name: str, words: Mapping[str, str], named: Sequence[str]) -> list[str]:
     forms = dict(zip(named, ("{}", "{} windows", "of {} tokens", "seed {}"), strict=False))
     said = [form.format(words[word]) for word, form in forms.items() if word in words]
+    said = ["1 window" if text == "1 windows" else text for text in said]
     return [" ".join([name, *said])] if said else []
 
 

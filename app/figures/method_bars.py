@@ -18,14 +18,15 @@ _LOG_FROM = 30.0  # a linear axis hides the small errors beyond this ratio
 
 @dataclass(frozen=True, kw_only=True)
 class Bar:
-    """A method's record of the layer, or None while it is computed. `present`: the one that the controls ask for; `stale`: of an
-    earlier question."""
+    """A method's record of the layer, or None while it is computed, or if it will not come (`missing`). `present`: the one that the
+    controls ask for; `stale`: of an earlier question."""
 
     method: str
     label: str
     record: LayerRecord | None
     present: bool = False
     stale: bool = False
+    missing: bool = False
 
 
 def method_bars(bars: Sequence[Bar], *, calibration: str = "", theme: Theme = "light", height: int = 380) -> go.Figure:
@@ -64,6 +65,8 @@ def _add_bar(figure: go.Figure, place: int, bar: Bar, record: LayerRecord, low: 
 
 
 def _text(bar: Bar) -> str:
+    if bar.missing:
+        return "<span style='opacity:.75'>no answer</span>"
     if bar.record is None or bar.stale:
         return "…"
     words = f"{numbers.error(bar.record.relative_error)}  <span style='opacity:.75'>{numbers.over_optimum(bar.record.gap)}</span>"

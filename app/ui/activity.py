@@ -50,6 +50,12 @@ def bar(record: RunRecord, progress: RunProgress, position: int | None) -> tuple
     return min(1.0, max(0.0, latest.fraction)), " · ".join([*_where(latest, timed=not silence), *silence])
 
 
+def draw_problem(progress: RunProgress) -> None:
+    """Why a run that waits is not begun, if nobody can be asked to."""
+    if progress.problem:
+        layout.note(f"{progress.problem} What waits keeps its place, and goes on when they are there.", tone="bad")
+
+
 def _draw(key: str) -> None:
     jobs, record = resources.jobs(), resources.store().record(key)
     if record is None or not record.active:
@@ -60,8 +66,7 @@ def _draw(key: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(share, text=words)
         st.button("Cancel", key="cancel", on_click=_cancel, args=(key,), disabled=state.recall("stopping", "") == key)
-    if progress.problem:
-        layout.note(f"{progress.problem} The run keeps its place, and goes on when they are there.", tone="bad")
+    draw_problem(progress)
     if progress.layers:
         total = progress.started.layers if progress.started else None
         layout.sentence(_so_far(progress.layers, total))

@@ -16,6 +16,7 @@ from app.ui import layout, resources, state
 
 WAIT = 0.35  # a page waits so long before it draws without the answer
 POLL = 0.2
+_RETURN = 2.0  # seconds between two looks whether lost workers are there again
 _LOOK = 0.05
 _TOGETHER = 1.0  # seconds of answers that a page draws together
 _MOST = 2000  # answers that a place remembers
@@ -23,12 +24,14 @@ _MOST = 2000  # answers that a place remembers
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """What a place on a page has to show. `fits`: the answer is to the question asked now, not to an earlier one."""
+    """What a place on a page has to show. `fits`: the answer is to the question asked now, not to an earlier one. `lost`: there is
+    none for want of workers; the page goes on by itself when they are there."""
 
     answer: Any
     fits: bool
     waiting: bool = False
     problem: str | None = None
+    lost: bool = False
 
 
 def ask(question: Question, place: str, *, wait: float = WAIT) -> Shown:
@@ -38,10 +41,11 @@ def ask(question: Question, place: str, *, wait: float = WAIT) -> Shown:
     if asked.state == "ready":
         state.remember(f"answer-{place}", asked.answer)
         return Shown(answer=asked.answer, fits=True)
-    if asked.state == "computing":
+    if asked.state == "computing" or asked.lost:
         with here:
-            st.fragment(_look_again, run_every=POLL)(question, place)
-    return Shown(answer=state.recall(f"answer-{place}", None), fits=False, waiting=asked.state == "computing", problem=asked.error)
+            st.fragment(_look_again, run_every=_RETURN if asked.lost else POLL)(question, place, asked.lost)
+    return Shown(answer=state.recall(f"answer-{place}", None), fits=False, waiting=asked.state == "computing", problem=asked.error,
+                 lost=asked.lost)
 
 
 def together(questions: Mapping[str, Question], *, wait: float) -> dict[str, Shown]:
@@ -64,7 +68,7 @@ def together(questions: Mapping[str, Question], *, wait: float) -> dict[str, Sho
         if asked.state == "ready":
             state.remember(f"answer-{place}", asked.answer)
     return {place: Shown(answer=state.recall(f"answer-{place}", None), fits=asked.state == "ready", waiting=asked.state == "computing",
-                         problem=asked.error) for place, asked in found.items()}
+                         problem=asked.error, lost=asked.lost) for place, asked in found.items()}
 
 
 def before(place: str) -> Shown:
@@ -124,7 +128,7 @@ def retry(place: str) -> None:
 def tell(shown: Shown, doing: str) -> None:
     """The line above an answer that is not there yet, or never will be. `doing`: "Solving this layer"."""
     if shown.problem:
-        layout.note(shown.problem, tone="bad", title="There is no answer to this.")
+        layout.note(shown.problem, tone="bad", title="There is no answer yet." if shown.lost else "There is no answer to this.")
     elif shown.waiting:
         layout.note(f"{doing} …" + (" Below is the answer before." if shown.answer is not None else ""))
 
@@ -139,8 +143,9 @@ def _awaited(question: Question, place: str, seconds: float) -> Asked:
             return asked
 
 
-def _look_again(question: Question, place: str) -> None:
-    if _answers().ask(question, place=_place(place)).state != "computing":
+def _look_again(question: Question, place: str, lost: bool) -> None:
+    asked = _answers().ask(question, place=_place(place))
+    if asked.lost != lost or not (asked.lost or asked.state == "computing"):
         st.rerun()
 
 

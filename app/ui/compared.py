@@ -11,8 +11,10 @@ from dataclasses import dataclass
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from app.figures import findings
 from app.ui import resources, state
 from cache.keys import is_key
+from cache.records import RunRecord
 from core.records import RunResult
 
 MOST = 6
@@ -102,7 +104,7 @@ def _find(word: str) -> RunResult | str:
     if word.startswith(SHIPPED):
         shipped = resources.shipped()
         name = word.removeprefix(SHIPPED)
-        return shipped.get(name) or f"{name[:60]!r} is not in the gallery. There are: {', '.join(shipped) or 'none'}."
+        return shipped.get(name) or f"{name[:60]!r} is not in the gallery. {_gallery(list(shipped))}"
     if not is_key(word):
         return (f"{word[:60]!r} names no run: a run's key has 64 digits and letters a to f, a shipped run is {SHIPPED}NAME. "
                 f"It is left out.")
@@ -110,12 +112,34 @@ def _find(word: str) -> RunResult | str:
     result, record = store.result(word), store.record(word)
     if result is not None:
         return result
-    if record is not None and record.active:
-        return f"Run {word[:8]} is {record.state}: it can be compared when it is finished."
     if record is not None and record.state != "finished":
-        ended = "failed" if record.state == "failed" else "was cancelled"
-        return f"Run {word[:8]} {ended}: open it on the Runs page and run it again, then it can be compared."
+        return _unfinished(record)
     return f"Run {word[:8]} is not in this store: it was deleted, or made on another machine. {resources.at_hand()}"
+
+
+def _unfinished(record: RunRecord) -> str:
+    """Why a run cannot be compared, and when it can."""
+    which = f"{findings.describe(record.spec)} (run {record.key[:8]})"
+    if record.active:
+        return f"{which} is {record.state}: it can be compared when it is finished."
+    if record.state == "cancelled":
+        return f"{which} was cancelled: open it on the Runs page and run it again, then it can be compared."
+    why = record.error or "No reason was recorded."
+    return f"{which} failed. {why} Open it on the Runs page, change that and run it; then it can be compared."
+
+
+def _gallery(names: Sequence[str]) -> str:
+    """What is in the gallery, in brief."""
+    if not names:
+        return "It is empty."
+    rest = f" and {len(names) - 3} more: Choose runs lists them" if len(names) > 3 else ""
+    return f"There are: {', '.join(names[:3])}{rest}."
+
+
+def example() -> tuple[str, ...]:
+    """Two shipped runs that differ in their method alone, if they are there."""
+    names = {f"{SHIPPED}{name}" for name in resources.shipped()}
+    return _FIRST if set(_FIRST) <= names else ()
 
 
 def _split(text: str) -> tuple[str, ...]:
@@ -124,7 +148,5 @@ def _split(text: str) -> tuple[str, ...]:
 
 def _first() -> tuple[str, ...]:
     """What a bare link compares: two shipped runs that differ in their method alone, else the two newest finished ones."""
-    names = [f"{SHIPPED}{name}" for name in resources.shipped()]
-    if set(_FIRST) <= set(names):
-        return _FIRST
-    return tuple(record.key for record in resources.store().runs(limit=2, states=("finished",))) or tuple(names[:2])
+    newest = tuple(record.key for record in resources.store().runs(limit=2, states=("finished",)))
+    return example() or newest or tuple(f"{SHIPPED}{name}" for name in list(resources.shipped())[:2])

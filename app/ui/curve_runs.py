@@ -193,10 +193,12 @@ def _draw_activity(keys: tuple[str, ...]) -> None:
     if len(records) < len(keys):
         st.rerun()
     first = next((record for record in records if record.state == "running"), records[0])
-    share, words = activity.bar(first, jobs.progress(first.key), jobs.position(first.key))
+    progress = jobs.progress(first.key)
+    share, words = activity.bar(first, progress, jobs.position(first.key))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(share, text=f"{numbers.plural(len(records), 'point')} to come. {_title(first.spec)}: {words}")
         st.button("Cancel all", key="curves_cancel", on_click=_cancel, args=(keys,))
+    activity.draw_problem(progress)
 
 
 def _title(spec: RunSpec) -> str:

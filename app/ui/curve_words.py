@@ -72,8 +72,7 @@ def read(words: Mapping[str, str]) -> tuple[Asked, tuple[str, ...]]:
     allowed = (*BASE_WORDS, *lists)
     base, more = link.from_words({word: text for word, text in words.items() if word in BASE_WORDS})
     strange = [word for word in words if word not in ("tab", "scale", *allowed)]
-    only = f"is no word of this view. Allowed: {', '.join((*allowed, 'scale'))}. It is left out."
-    notes += [*more, *(f"{link.shortened(word)} {only}" for word in strange)]
+    notes += [*more, *(_stranger(word, (*allowed, "scale")) for word in strange)]
     return Asked(tab=tab, base=base, lists=lists, scale=scale or "auto"), tuple(notes)
 
 
@@ -144,6 +143,12 @@ def _budget(_: str, text: str) -> str:
 
 _CHECKS: dict[str, Any] = {"methods": _method, "patterns": _pattern, "block_sizes": _whole("block_sizes", 1, 1_000_000), "alphas": _alpha,
                            "budgets": _budget, "seeds": _whole("seeds", 1, MOST_SEEDS)}
+
+
+def _stranger(word: str, allowed: Sequence[str]) -> str:
+    near = link.nearest(word, allowed)
+    perhaps = f"; perhaps {near} is meant" if near else ""
+    return f"{link.shortened(word)} is no word of this view{perhaps}. It is left out."
 
 
 def _note(error: BadInput, used: str) -> str:

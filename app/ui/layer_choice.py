@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
@@ -62,7 +62,7 @@ def shapes(spec: RunSpec, known: Map | None) -> dict[str, tuple[int, int]]:
         return {layer.name: layer.shape for layer in known.layers}
     shown = asking.ask(LayersQuestion(spec=same_layers(spec)), "layers")
     if not shown.fits:
-        asking.tell(asking.Shown(answer=None, fits=False, waiting=shown.waiting, problem=shown.problem), "Opening the model")
+        asking.tell(replace(shown, answer=None), "Opening the model")
         return {}
     return {info.name: (info.rows, info.columns) for info in shown.answer}
 

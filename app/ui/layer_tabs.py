@@ -21,8 +21,8 @@ from core.spec import RunSpec
 _ORDERS = ("in place", "greatest first")
 
 
-def draw(spec: RunSpec, layer: str, record: LayerRecord | None, known: Map | None) -> None:
-    """Four tabs."""
+def draw(spec: RunSpec, layer: str, record: LayerRecord | None, known: Map | None, *, told: str | None = None) -> None:
+    """Four tabs. `told`: a reason that the page gives already why there is no answer."""
     parts, weights, histogram, measured = st.tabs(["Rows and columns", "Weights", "Histogram", "How it was measured"], key="layers-tabs",
                                                   on_change="rerun")
     color, theme = method_mark(spec.method.name).color, layout.theme()
@@ -31,23 +31,27 @@ def draw(spec: RunSpec, layer: str, record: LayerRecord | None, known: Map | Non
             ordered = st.segmented_control("Order", _ORDERS, default=_ORDERS[0], key="layers_order", required=True,
                                            label_visibility="collapsed", persist_state="session") == _ORDERS[1]
             draw_parts = partial(layer_parts.error_parts, ordered=ordered, color=color, theme=theme)
-            _view(PartsQuestion(spec=spec, layer=layer), "parts", draw_parts, layer_parts.parts_finding, _parts_rows)
+            _view(PartsQuestion(spec=spec, layer=layer), "parts", draw_parts, layer_parts.parts_finding, _parts_rows, told)
     if weights.open:
         with weights:
             _view(WeightsQuestion(spec=spec, layer=layer), "weights", partial(layer_parts.weight_maps, theme=theme),
-                  layer_parts.weights_finding, _weights_rows)
+                  layer_parts.weights_finding, _weights_rows, told)
     if histogram.open:
         with histogram:
             _view(HistogramQuestion(spec=spec, layer=layer), "histogram", partial(layer_parts.weight_histogram, color=color, theme=theme),
-                  layer_parts.histogram_finding, _bins_rows)
+                  layer_parts.histogram_finding, _bins_rows, told)
     if measured.open:
         with measured:
             layout.facts(_facts(layer, record, known))
 
 
-def _view(question: Question, place: str, figure: Callable[..., go.Figure], finding: Callable[..., str], rows: Callable[..., Rows]) -> None:
+def _view(question: Question, place: str, figure: Callable[..., go.Figure], finding: Callable[..., str], rows: Callable[..., Rows],
+          told: str | None) -> None:
     shown = asking.ask(question, place)
-    asking.tell(shown, "Solving this layer")
+    if shown.problem and shown.problem == told:
+        layout.aside("There is no answer here for the reason above.")
+    else:
+        asking.tell(shown, "Solving this layer")
     if shown.answer is None:
         return
     with st.container(key=f"layers-{place}" if shown.fits else f"old-answer-{place}"):

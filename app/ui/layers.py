@@ -70,18 +70,19 @@ def draw(spec: RunSpec) -> None:
     layer_choice.settle(layer, worst if known and known.fits else "")
     record: LayerRecord | None = present.answer if present.answer is not None and present.answer.name == layer else None
     shown = list(others.values())
-    bars = _bars(spec, layer, record, present.fits, shown)
+    bars = _bars(spec, layer, record, present, shown)
     layout.heading(findings.describe(spec), findings.describe_rest(spec), known.origin if known else "")
     said = " ".join(filter(None, (map_finding(known.layers) if known and known.fits else "", layer_finding(bars))))
     layout.sentence(said)
-    if present.problem:
-        asking.tell(present, "")
+    trouble = next((item for item in (present, *shown) if item.lost or (item is present and item.problem)), None)
+    if trouble and not (seen and seen.problem == trouble.problem):
+        asking.tell(trouble, "")
     with st.container(horizontal=True, gap="medium"):
         with st.container(key="side-map"):
             _draw_map(known, layer, measure)
         with st.container(key="side-bars"):
             _draw_layer(base, bars, layer, shown, found)
-    layer_tabs.draw(spec, layer, record, known)
+    layer_tabs.draw(spec, layer, record, known, told=trouble.problem if trouble else None)
 
 
 def _measure() -> Measure:
@@ -169,6 +170,9 @@ def _pressed() -> None:
 
 def _draw_layer(base: RunSpec, bars: Sequence[Bar], layer: str, shown: Sequence[asking.Shown], found: Collection[str]) -> None:
     layer_choice.draw_select("layers_layer", found, layer)
+    if all(bar.missing for bar in bars):
+        layout.sentence("What every method leaves in this layer stands here when there is an answer.")
+        return
     if first_paint():
         st.container(height=_HEIGHT, border=False)
         return
@@ -189,8 +193,9 @@ def _draw_layer(base: RunSpec, bars: Sequence[Bar], layer: str, shown: Sequence[
         layout.aside("Not shown. " + " ".join(remarks))
 
 
-def _bars(spec: RunSpec, layer: str, record: LayerRecord | None, fits: bool, shown: Sequence[asking.Shown]) -> list[Bar]:
+def _bars(spec: RunSpec, layer: str, record: LayerRecord | None, mine: asking.Shown, shown: Sequence[asking.Shown]) -> list[Bar]:
     """One bar a method: the present one as the controls ask, the others with their defaults; what is not known yet keeps its place."""
+    to_come = any(item.waiting for item in shown)
     found: dict[str, tuple[LayerRecord, bool]] = {}
     left_out: set[str] = set()
     for item in shown:
@@ -199,14 +204,15 @@ def _bars(spec: RunSpec, layer: str, record: LayerRecord | None, fits: bool, sho
             found |= {name: (known, not item.fits) for name, known in answer.records.items() if known.name == layer}
             left_out |= set(answer.failed) | set(answer.slow)
     if record is not None:
-        found[spec.method.name] = (record, not fits)
+        found[spec.method.name] = (record, not mine.fits)
     bars: list[Bar] = []
     for name in _ORDER:
         present = name == spec.method.name
         label = _label(spec) if present else METHOD_LABELS[name]
         if name in found or present or name not in left_out:
             known, stale = found.get(name, (None, False))
-            bars.append(Bar(method=name, label=label, record=known, present=present, stale=stale))
+            missing = (known is None or stale) and not (mine.waiting if present else to_come)
+            bars.append(Bar(method=name, label=label, record=known, present=present, stale=stale, missing=missing))
     return bars
 
 

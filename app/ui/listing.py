@@ -53,9 +53,10 @@ def draw_list(page: Page) -> None:
     """The rows; those that are queued or running are read again every two seconds."""
     with st.container(gap="xxsmall"):
         st.html(_HEAD)
+        first = next((record.key for record in page.records if record.active), "")
         for record in page.records:
             if record.active:
-                st.fragment(_draw_active, run_every=2.0, key=f"row-{record.key}")(record.key)
+                st.fragment(_draw_active, run_every=2.0, key=f"row-{record.key}")(record.key, first=record.key == first)
             else:
                 _draw_row(record)
 
@@ -96,14 +97,18 @@ def _confirm(record: RunRecord) -> None:
             st.rerun()
 
 
-def _draw_active(key: str) -> None:
+def _draw_active(key: str, *, first: bool) -> None:
+    """`first`: the row that says for all of them why none goes on."""
     record = resources.store().record(key)
     if record is None or not record.active:
         st.rerun()
-    share, words = activity.bar(record, resources.jobs().progress(key), resources.jobs().position(key))
+    progress = resources.jobs().progress(key)
+    share, words = activity.bar(record, progress, resources.jobs().position(key))
     with st.container(gap=None):
         _draw_row(record)
         st.progress(share, text=words)
+        if first:
+            activity.draw_problem(progress)
 
 
 def _draw_row(record: RunRecord) -> None:

@@ -22,10 +22,17 @@ def draw_button(spec: RunSpec | None, view: View) -> None:
     """The page's one primary button. It says why when it cannot be pressed."""
     done = view.record is not None and view.record.state == "finished" and not view.outdated
     label = "Running…" if view.active else "Computed" if done else "Run again" if view.record and not view.outdated else "Run"
-    reason = ("Change what is marked first." if spec is None or view.problem else "The answer on the right is this run."
+    reason = ("What is said on the right must be changed first." if spec is None or view.problem else "The answer on the right is this run."
               if done else "It is being computed." if view.active else None)
     st.button(label, key="run_button", type="primary", width="stretch", disabled=reason is not None, help=reason,
               on_click=start, args=(spec,))
+
+
+def draw_problem(spec: RunSpec | None, view: View) -> None:
+    """What is asked for, and why it cannot be run: something that it names is not there."""
+    if spec is not None and not (view.answer and view.answer.fits):
+        layout.heading(findings.describe(spec), findings.describe_rest(spec), view.record.state if view.record else "not computed yet")
+    layout.note(view.problem or "", tone="bad", title="This cannot be run as it is.")
 
 
 def start(spec: RunSpec) -> None:

@@ -37,6 +37,11 @@ def draw_preview(spec: RunSpec, shown: Shown) -> None:
     """All that is known of a run that was not computed: its preview and its plan."""
     preview: Preview | None = shown.answer
     if preview is None:
+        if shown.lost:
+            layout.heading(findings.describe(spec), findings.describe_rest(spec), "not computed yet")
+            asking.tell(shown, "")
+            layout.aside("Run keeps it in the queue until they are there.")
+            return
         if shown.problem:
             asking.tell(shown, "")
         elif shown.waiting:

@@ -8,7 +8,7 @@ from functools import partial
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
-from app.figures import comparison, facts, tables
+from app.figures import comparison, facts, findings, tables
 from app.figures.compared_charts import errors, perplexities, perplexities_height
 from app.figures.comparison import Compared
 from app.figures.markup import comparison_table
@@ -16,7 +16,7 @@ from app.figures.style import chart_config
 from app.figures.verdict import cautions, verdict
 from app.link import command_line
 from app.report import file_name, runs_json
-from app.ui import layout, shares
+from app.ui import compared, layout, resources, shares
 from app.ui.compared import Choice
 from app.ui.overlaps import draw_overlaps, report_of
 from app.ui.paint import first_paint
@@ -57,6 +57,10 @@ def draw_too_few(runs: Sequence[Compared]) -> None:
     layout.sentence("This page shows two to six runs side by side: what was asked differently, then perplexity, the error of every "
                     "layer beside the best possible, and which weights went in one and not in the other. "
                     "Choose runs on the left, or mark them on the Runs page.")
+    words = compared.example()
+    if words:
+        names = findings.listed([findings.describe(resources.shipped()[word.removeprefix(compared.SHIPPED)].spec) for word in words])
+        st.button(f"Compare the shipped runs {names}", key="compare-shipped", on_click=compared.choose, args=(words,))
 
 
 def _details(choice: Choice, runs: Sequence[Compared]) -> None:

@@ -134,6 +134,18 @@ def test_who_asks_before_there_is_a_connection_waits_for_it(monkeypatch):
     assert waits == [0.05]
 
 
+def test_lost_workers_are_told_from_a_question_without_an_answer(answers):
+    class Lost:
+        error = "nobody is there"
+
+        def client(self):
+            return None
+
+    asked = Answers(Lost()).ask(LayersQuestion(spec=SMALL), place="here")
+    assert (asked.state, asked.error, asked.lost) == ("failed", "nobody is there", True)
+    assert not answered(answers, LayerQuestion(spec=SMALL, layer="none")).lost
+
+
 def test_many_who_hardly_wait_all_get_their_answer(answers):
     """A fetch that was given up too early once left the client unable to fetch anything more."""
     specs = [SMALL.model_copy(update={"calibration": Calibration(windows=16, length=64, seed=seed)}) for seed in (0, 0, 0, 1)]

@@ -112,12 +112,15 @@ def test_a_file_of_a_scheduler_that_never_was_is_not_believed(own_home):
     assert after["scheduler"] == before["scheduler"]
 
 
-def test_a_missing_worker_is_seen_while_connected(own_home):
+@pytest.mark.parametrize("mend", [True, False])
+def test_a_missing_worker_is_seen_while_connected(own_home, mend, monkeypatch):
+    """When a run is asked for, and else now and then while a page asks: the scheduler alone would keep it waiting for ever."""
     connection = cluster.Connection(own_home, lambda client: None)
     client = connection.wait()
     before = processes(own_home)
     kill(before["device-0"])
-    assert connection.client(mend=True) is client
+    monkeypatch.setattr(cluster, "_LOOK_SECONDS", 1000.0 if mend else 0.0)
+    assert connection.client(mend=mend) is client
     wait_for_thread(connection)
     assert {name for name, pid in processes(own_home).items() if before[name] != pid} == {"device-0"}
     assert client.submit(os.getpid, resources={"device": 1}).result(timeout=30) > 0

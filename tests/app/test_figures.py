@@ -194,6 +194,8 @@ def test_too_few_tokens_are_told():
     ({"calibration": Calibration(windows=32, seed=4)}, "calibration 32 windows seed 4"),
     ({"method": make_method("thanos", damping=0.1), "evaluation": Evaluation(source="text:a.txt", windows=8, length=64)},
      "damping 0.1, evaluation text:a.txt 8 windows of 64 tokens"),
+    ({"method": make_method("thanos", damping=0), "calibration": Calibration(windows=1, length=32), "evaluation": Evaluation(windows=1)},
+     "no damping, calibration 1 window of 32 tokens, evaluation 1 window"),
 ])
 def test_what_else_is_not_the_default(spec, text):
     assert findings.describe_rest(RunSpec(**spec)) == text

@@ -136,9 +136,9 @@ def test_an_automatic_block_size_is_not_in_the_link(pattern, automatic):
 
 
 @pytest.mark.parametrize(("words", "told"), [
-    ({"pattern": "9:4"}, ["pattern: '9:4'", "0 to m = 4", "Used instead: 0.5"]),
+    ({"pattern": "9:4"}, ["pattern: '9:4'", "n from 0 to m = 4", "Used instead: 0.5"]),
     ({"pattern": "1.5"}, ["pattern: '1.5'", "less than 1", "Used instead: 0.5"]),
-    ({"alpha": "1"}, ["alpha: '1'", "less than 1", "Used instead: 0.0"]),
+    ({"alpha": "1"}, ["alpha: '1'", "less than 1.", "Used instead: 0."]),
     ({"method": "magic"}, ["method: 'magic'", "magnitude, wanda", "Used instead: thanos"]),
     ({"block_size": "0"}, ["block_size: '0'", "at least 1", "Used instead: auto"]),
     ({"method": "wanda", "block_size": "64"}, ["block_size: '64'", "for Wanda granularity", "left out"]),
@@ -146,7 +146,8 @@ def test_an_automatic_block_size_is_not_in_the_link(pattern, automatic):
     ({"pattern": "0.9", "alpha": "0.3", "alpha_budget": "iso"}, ["alpha_budget", "iso with α = 0.3", "Used instead: paper"]),
     ({"evaluation_windows": "x"}, ["evaluation_windows: 'x'", "Used instead: auto"]),
     ({"model": "../../etc"}, ["model: '../../etc'", "Used instead: demo"]),
-    ({"utm_source": "mail"}, ["utm_source: 'mail'", "left out"]),
+    ({"utm_source": "mail"}, ["utm_source: 'mail'", "such as model, method and pattern", "left out"]),
+    ({"dampning": "0.1"}, ["dampning: '0.1'", "perhaps damping", "left out"]),
 ])
 def test_a_refused_word_says_field_value_allowed_and_what_is_used(words, told):
     spec, notes = from_words(words)

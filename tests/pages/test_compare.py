@@ -1,11 +1,12 @@
 """Compare without a browser: choosing by link and by marks, what differs, what is told of words that name no run."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
 from app.figures import numbers
-from app.ui import compared, overlaps, resources
+from app.ui import choosing, compared, overlaps, resources
 from core.records import Finished, RunResult
 from core.spec import make_method
 from tests.pages.conftest import SMALL, charts, link, said
@@ -96,6 +97,24 @@ def test_a_run_that_is_not_finished_says_so(compare, both, keep):
     assert "was cancelled: open it on the Runs page and run it again" in said(compare(f"{','.join(both)},{waiting}"))
 
 
+def test_a_failed_run_says_which_it_is_and_why(compare, keep, small_result):
+    failed = keep(spec=SMALL.model_copy(update={"refit": True}), state="failed", error="<b>Too near singular.</b> Raise the damping.")
+    page = compare(f"{keep(small_result)},{failed}")
+    text = said(page)
+    assert f"demo · Thanos · 50 % of the weights · B = 128 · exact refit (run {failed[:8]}) failed. <b>Too near singular.</b>" in text
+    assert "Raise the damping. Open it on the Runs page, change that" in text
+    assert "One more run is needed" in text
+    assert not any("<b>Too" in item.proto.body for item in page.main if item.type == "html")
+
+
+def test_an_empty_comparison_has_a_button_that_fills_it(compare):
+    page = compare("0" * 64)
+    assert "No runs to compare" in said(page)
+    page.button(key="compare-shipped").click().run()
+    assert "only the method differs" in said(page)
+    assert link(page) == {"runs": "gallery:sparsegpt-0.5,gallery:thanos-0.5"}
+
+
 def test_a_run_deleted_meanwhile_leaves_and_is_told(compare, both, store):
     page = compare(",".join(both))
     store.delete(both[1])
@@ -123,6 +142,12 @@ def test_the_table_of_runs_offers_all_and_searches(compare, both):
     page.text_input(key="find").set_value("wanda 2:4").run()
     assert list(page.dataframe[0].value["run"]) == ["demo · Wanda · 2:4"]
     assert page.multiselect(key="picks").value == list(both)  # what the search hides stays picked
+
+
+def test_a_search_for_a_pattern_finds_no_time_of_the_day():
+    offer = choosing._Offer(word="0", name="0", row={"run": "demo · Wanda", "ended": datetime(2026, 11, 22, 22, 47, tzinfo=UTC)})
+    assert offer.fits(["2026-11-22", "wanda"])
+    assert not offer.fits(["2:4"])
 
 
 def test_runs_are_chosen_from_the_list_as_by_marks(compare, both):

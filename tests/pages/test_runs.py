@@ -118,12 +118,12 @@ def test_a_folder_that_cannot_be_written_is_told_on_every_page_and_mended_meanwh
     session.switch_page(f"../pages/{page}.py").run()
     assert not session.exception
     assert "PRUNESCOPE_HOME" in said(session)
-    assert "Not a directory" in said(session)
+    assert "is a file, not a folder" in said(session)
     assert "another folder" in said(session)
     assert link(session) == ({} if page == "runs" else {"pattern": "0.6"})  # the link of Runs has no words
     (prunescope_home / "file").unlink()
     session.run()
-    assert "Not a directory" not in said(session)
+    assert "is a file, not a folder" not in said(session)
     resources.close()
 
 
