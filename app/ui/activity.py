@@ -62,7 +62,8 @@ def _draw(key: str) -> None:
         st.rerun()
     progress = jobs.progress(key)
     share, words = bar(record, progress, jobs.position(key))
-    layout.heading(findings.describe(record.spec), findings.describe_rest(record.spec), "being computed")
+    layout.heading(findings.describe(record.spec), findings.describe_rest(record.spec),
+                   "waiting" if record.state == "queued" else "being computed")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(share, text=words)
         st.button("Cancel", key="cancel", on_click=_cancel, args=(key,), disabled=state.recall("stopping", "") == key)

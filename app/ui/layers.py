@@ -73,13 +73,17 @@ def draw(spec: RunSpec) -> None:
     bars = _bars(spec, layer, record, present, shown)
     layout.heading(findings.describe(spec), findings.describe_rest(spec), known.origin if known else "")
     said = " ".join(filter(None, (map_finding(known.layers) if known and known.fits else "", layer_finding(bars))))
-    layout.sentence(said)
+    if said:
+        layout.sentence(said)
     trouble = next((item for item in (present, *shown) if item.lost or (item is present and item.problem)), None)
     if trouble and not (seen and seen.problem == trouble.problem):
         asking.tell(trouble, "")
     with st.container(horizontal=True, gap="medium"):
         with st.container(key="side-map"):
-            _draw_map(known, layer, measure)
+            if known is None and seen is not None and seen.problem:
+                layout.sentence("The map of all layers stands here when each of them can be solved.")
+            else:
+                _draw_map(known, layer, measure)
         with st.container(key="side-bars"):
             _draw_layer(base, bars, layer, shown, found)
     layer_tabs.draw(spec, layer, record, known, told=trouble.problem if trouble else None)
@@ -203,6 +207,7 @@ def _bars(spec: RunSpec, layer: str, record: LayerRecord | None, mine: asking.Sh
         if answer is not None:
             found |= {name: (known, not item.fits) for name, known in answer.records.items() if known.name == layer}
             left_out |= set(answer.failed) | set(answer.slow)
+    found.pop(spec.method.name, None)  # with its defaults
     if record is not None:
         found[spec.method.name] = (record, not mine.fits)
     bars: list[Bar] = []

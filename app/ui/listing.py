@@ -107,8 +107,8 @@ def _draw_active(key: str, *, first: bool) -> None:
     with st.container(gap=None):
         _draw_row(record)
         st.progress(share, text=words)
-        if first:
-            activity.draw_problem(progress)
+    if first:
+        activity.draw_problem(progress)
 
 
 def _draw_row(record: RunRecord) -> None:

@@ -40,7 +40,7 @@ def draw_preview(spec: RunSpec, shown: Shown) -> None:
         if shown.lost:
             layout.heading(findings.describe(spec), findings.describe_rest(spec), "not computed yet")
             asking.tell(shown, "")
-            layout.aside("Run keeps it in the queue until they are there.")
+            layout.aside("Run puts this into the queue: it is computed as soon as the workers are there.")
             return
         if shown.problem:
             asking.tell(shown, "")

@@ -21,6 +21,7 @@ from app.ui.compared import Choice
 from app.ui.overlaps import draw_overlaps, report_of
 from app.ui.paint import first_paint
 from app.ui.takeaway import take_away
+from core.spec import METHOD_LABELS
 
 _ERRORS_HEIGHT = 350
 _BESIDE = 3  # up to so many runs the table leaves room for a chart beside it
@@ -59,8 +60,10 @@ def draw_too_few(runs: Sequence[Compared]) -> None:
                     "Choose runs on the left, or mark them on the Runs page.")
     words = compared.example()
     if words:
-        names = findings.listed([findings.describe(resources.shipped()[word.removeprefix(compared.SHIPPED)].spec) for word in words])
-        st.button(f"Compare the shipped runs {names}", key="compare-shipped", on_click=compared.choose, args=(words,))
+        specs = [resources.shipped()[word.removeprefix(compared.SHIPPED)].spec for word in words]
+        names = findings.listed([METHOD_LABELS[spec.method.name] for spec in specs])
+        st.button(f"Compare two shipped runs: {names}, {findings.describe_pattern(specs[0].pattern)}", key="compare-shipped",
+                  on_click=compared.choose, args=(words,))
 
 
 def _details(choice: Choice, runs: Sequence[Compared]) -> None:

@@ -121,8 +121,24 @@ def test_a_method_that_has_no_meaning_for_the_pattern_is_left_out_with_the_reaso
 
 def test_a_method_that_fails_says_why_and_the_others_are_there(page):
     session = page(method="thanos", damping="0", layer=DOWN, windows="4")  # fewer tokens than inputs
-    assert "numerically not positive definite" in said(session)
-    assert "Magnitude" in methods_of(session)
+    assert said(session).count(f"{DOWN}: the Hessian is numerically not positive definite") == 1
+    assert "There is no answer here for the reason above." in said(session)
+    assert "Thanos leaves" not in said(session)  # not what it leaves with its default damping either
+    bars = chart(session, 1)
+    names = [text.strip("</b>") for text in bars["layout"]["yaxis"]["ticktext"]]
+    said_of = dict(zip(names, (item["text"] for item in bars["layout"]["annotations"]), strict=False))
+    assert "no answer" in said_of["Thanos"]
+    assert "no answer" not in said_of["Magnitude"]
+
+
+def test_a_map_that_cannot_be_made_leaves_no_empty_place(visit, answers_here):
+    session = visit(words={**WORDS, "method": "thanos", "damping": "0", "windows": "4"})
+    session.query_params["layer"] = "model.layers.0.self_attn.q_proj"
+    session.switch_page("../pages/layers.py").run()
+    session.run()
+    assert not session.exception
+    assert "The map of all layers stands here when each of them can be solved" in said(session)
+    assert not session.get("segmented_control") or "layers_measure" not in [item.key for item in session.get("segmented_control")]
 
 
 def test_only_the_open_tab_is_computed(page, answers_here):

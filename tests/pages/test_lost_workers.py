@@ -50,7 +50,7 @@ def test_the_reason_is_given_once_with_what_to_do(lost, page):
     assert text.count(REASON) == 1
     assert "There is no answer yet." in text
     assert "Start that scheduler" in text
-    assert "This cannot be run as it is" not in text  # it can: Run keeps it in the queue
+    assert "This cannot be run as it is" not in text  # it can: Run puts it into the queue
 
 
 def test_explore_says_what_was_asked_and_keeps_the_last_answer(lost, keep, small_result):
@@ -59,7 +59,7 @@ def test_explore_says_what_was_asked_and_keeps_the_last_answer(lost, keep, small
     text = said(session)
     assert text.count(REASON) == 1
     assert text.index("demo · Magnitude") < text.index(REASON) < text.index("an earlier answer")
-    assert "Run keeps it in the queue until they are there" in text
+    assert "Run puts this into the queue" in text
     assert not session.button(key="run_button").disabled
     assert len(charts(session)) == 1
 
