@@ -14,12 +14,17 @@ from torch import Tensor
 from core.admm import Admm
 from core.linalg import ConjugateGradients
 from core.problem import LayerProblem
+from core.rows import adam, descends, gradient_steps
+from core.waiting import look_up
 
 
 class Descent(Protocol):
-    """A descent: `iterate` once, then `weight` [c, b] is the present one, zero on the mask."""
+    """A descent: `iterate` some times, then `weight` [c, b] is the present one, zero on the mask.
 
-    def iterate(self) -> None: ...
+    Those that core/rows.py can, it iterates compiled, else they are products of all rows. Raises GivenUp where nobody waits any more.
+    """
+
+    def iterate(self, times: int = 1) -> None: ...
 
     @property
     def weight(self) -> Tensor: ...
@@ -34,8 +39,13 @@ class Sgd:
         self._rate = ~pruned * torch.where(bound > 0, learning_rate / bound, torch.zeros_like(bound))
         self.weight = self._original.masked_fill(pruned, 0)
 
-    def iterate(self) -> None:
-        self.weight -= ((self.weight - self._original) @ self._gram).mul_(self._rate)
+    def iterate(self, times: int = 1) -> None:
+        if descends(self._gram, self._rate, self.weight):
+            gradient_steps(self._gram, self._rate, self._original, self.weight, times)
+            return
+        for _ in range(times):
+            look_up()
+            self.weight -= ((self.weight - self._original) @ self._gram).mul_(self._rate)
 
 
 class Adam:
@@ -54,7 +64,16 @@ class Adam:
         self._first, self._second = torch.zeros_like(self._moved), torch.zeros_like(self._moved)
         self._pruned, self._steps = pruned, 0
 
-    def iterate(self) -> None:
+    def iterate(self, times: int = 1) -> None:
+        if descends(self._gram, self._scale, self._moved):
+            adam(self._gram, self._scale, self._moved, self._first, self._second, rate=self._rate, done=self._steps, times=times)
+            self._steps += times
+            return
+        for _ in range(times):
+            look_up()
+            self._step()
+
+    def _step(self) -> None:
         self._steps += 1
         gradient = (self._moved @ self._gram).mul_(self._scale)
         self._first.lerp_(gradient, 0.1)
@@ -74,8 +93,10 @@ class FixedAdmm:
     def __init__(self, problem: LayerProblem, pruned: Tensor, *, damping: float = 0.1) -> None:
         self._state, self._pruned = Admm(problem, damping), pruned
 
-    def iterate(self) -> None:
-        self._state.iterate(self._pruned)
+    def iterate(self, times: int = 1) -> None:
+        for _ in range(times):
+            look_up()
+            self._state.iterate(self._pruned)
 
     @property
     def weight(self) -> Tensor:
@@ -90,5 +111,5 @@ class Conjugate:
         residual = (problem.working_weight - self.weight) @ problem.working_gram
         self._state = ConjugateGradients(problem.working_gram, self.weight, residual, pruned)
 
-    def iterate(self) -> None:
-        self._state.iterate()
+    def iterate(self, times: int = 1) -> None:
+        self._state.iterate(times)

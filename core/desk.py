@@ -44,7 +44,7 @@ from core.waiting import look_up, wanted_while
 SOLUTION_BYTES = 256 << 20  # of solutions remembered: the views of a layer ask for the same one, one after the other
 PREVIEW_TOKENS = 2048  # of the evaluation text, in whole windows: an eighth of a second on four cores for the demo model. Its estimates of
 # fifteen runs were off by 1.0 % in the median (rms 4.1 %), those from 4096 tokens by 1.4 % (4.9 %), from 8192 by 0.8 % (2.1 %).
-_AT_ONCE = 1.5  # seconds that solving all layers may be estimated at (two to three times what it takes) for a preview without samples
+_AT_ONCE = 1.5  # seconds that solving all layers may be estimated at (one to three times what it takes) for a preview without samples
 _TOKENS_TOGETHER = 512  # that a thread puts through the model at a time, in whole windows
 
 Made = TypeVar("Made")
@@ -119,7 +119,7 @@ class Desk:
     def _sample(self, specs: Mapping[str, RunSpec]) -> dict[str, tuple[Tensor, LayerRecord]]:
         """Weights as far off as each layer's spec would make them, and the errors to expect.
 
-        On two cores: the systems are small, and more threads would mostly wait for the interpreter.
+        On three cores: the systems are small, and a fourth thread would mostly wait for the interpreter.
         """
         base_of = {"method": BASE, "update": "own", "refit": False}
         bases = self.over_layers(lambda name: self.solve(name, specs[name].model_copy(update=base_of)))
@@ -131,7 +131,7 @@ class Desk:
                 "relative_error": guess.relative_error, "counted_sparsity": guess.counted_sparsity, "damping": guess.damping,
                 "seconds": base.seconds + time.perf_counter() - started})
 
-        return self.over_layers(one, at_once=2)
+        return self.over_layers(one, at_once=3)
 
     def _seconds(self, specs: Mapping[str, RunSpec]) -> float:
         """What solving all layers would take, about."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from core.column_kernel import exchange_columns_range
 from core.linalg import cg_steps, cholesky
 from core.patterns import Entries, Groups
 from core.problem import LayerProblem
@@ -113,8 +114,7 @@ def _columns_of_blocks(hessian: Tensor, unit: int, units: int) -> list[Tensor]:
 def exchange_columns(problem: LayerProblem, hessian: Tensor, weight: Tensor, inverse: Tensor, removed: Tensor) -> Tensor:
     """The mask [b] of whole columns once no exchange gains; `weight` is at its best for `removed`, `inverse` = H_KK⁻¹.
 
-    One table for all rows, as in core/exchange_kernel.py but with all rows' weights and residuals below it. Bringing j
-    in moves every row by −A_j·r_j/S_j, so all pairs are judged by one product of weights and residuals: c·b²/4 for each exchange.
+    One table for all rows (core/column_kernel.py); c·b²/4 multiply-adds for each exchange.
     """
     size, kept = len(hessian), ~removed
     residual = (problem.working_weight - weight) @ hessian
@@ -125,13 +125,25 @@ def exchange_columns(problem: LayerProblem, hessian: Tensor, weight: Tensor, inv
     table[gone, gone.T] -= spread @ hessian[stay, gone.T]
     least = _LEAST_COLUMNS * float((problem.working_weight * removed * residual).sum())
     floor = 10 * torch.finfo(hessian.dtype).eps * hessian.diagonal()
+    if table.is_cuda:
+        return ~_exchanged_batched(table, kept, problem.dead, floor, least)
+    for _ in range(size):
+        look_up()
+        if not exchange_columns_range(table.numpy(), kept.numpy(), problem.dead.numpy(), floor.numpy(), least, 1):
+            break
+    return ~kept
+
+
+def _exchanged_batched(table: Tensor, kept: Tensor, dead: Tensor, floor: Tensor, least: float) -> Tensor:
+    """The kept columns [b] of core/column_kernel.py's search, on a GPU: all pairs in one product."""
+    size = len(kept)
     for _ in range(size):
         look_up()
         out = kept.nonzero()[:, 0]
-        into = (~kept & ~problem.dead & (table.diagonal() > floor)).nonzero()[:, 0]
+        into = (~kept & ~dead & (table.diagonal() > floor)).nonzero()[:, 0]
         if not len(out) or not len(into):
             break
-        cross, pivot = table[into][:, out], table[into, into][:, None]
+        cross, pivot = table[into[:, None], out], table[into, into][:, None]
         weights, moved = table[size:, out], table[size:, into] / pivot.T
         left = weights.square().sum(0) - 2 * cross * (moved.T @ weights) + cross.square() * moved.square().sum(0)[:, None]
         net = moved.square().sum(0)[:, None] * pivot - left / (cross.square() / pivot - table[out, out])
@@ -142,7 +154,7 @@ def exchange_columns(problem: LayerProblem, hessian: Tensor, weight: Tensor, inv
         _sweep(table, j, 1)
         _sweep(table, i, -1)
         kept[j], kept[i] = True, False
-    return ~kept
+    return kept
 
 
 def _sweep(table: Tensor, k: int, sign: int) -> None:

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from core.errors import IllConditioned
-from core.rows import solve_subsets
+from core.rows import conjugate_gradients, descends, solve_subsets
+from core.waiting import look_up
 
 _BLOCK = 256  # columns that are factored and inverted by LAPACK at once; the rest is products
 
@@ -167,18 +168,20 @@ def cg_steps(hessian: Tensor, solution: Tensor, residual: Tensor, pruned: Tensor
     One c×b×b product an iteration. With `total` = tr((X−W)H(X−W)ᵀ), stops when an iteration gains less than `tolerance` of it.
     """
     state = ConjugateGradients(hessian, solution, residual, pruned)
+    if total is None or not tolerance:
+        state.iterate(iterations)
+        return
     for _ in range(iterations):
-        gained = state.iterate()
-        if total is not None and tolerance:
-            total = total - gained.sum()
-            if bool(gained.sum() <= tolerance * total.abs()):
-                return
+        gained = state.iterate().sum()
+        total = total - gained
+        if bool(gained <= tolerance * total.abs()):
+            return
 
 
 class ConjugateGradients:
-    """Jacobi-preconditioned conjugate gradients on all rows at once, an iteration at a time, in place.
+    """Jacobi-preconditioned conjugate gradients on all rows at once, some iterations at a time, in place.
 
-    `solution` X [c, b] is zero on the mask; `residual` is (W−X)H [c, b], and stays exact off the mask too.
+    `solution` X [c, b] is zero on the mask; `residual` is (W−X)H [c, b], and stays exact off the mask too. Compiled where core/rows.py can.
     """
 
     def __init__(self, hessian: Tensor, solution: Tensor, residual: Tensor, pruned: Tensor) -> None:
@@ -186,20 +189,28 @@ class ConjugateGradients:
         self._hessian, self._solution, self._residual = hessian, solution, residual
         inverse = torch.where(diagonal > 0, 1 / diagonal, torch.zeros_like(diagonal))
         self._scale = ~pruned * inverse  # a product with the mask: filling where a random mask is True takes many times as long
-        self._scaled = residual * self._scale
-        self._direction = self._scaled.clone()
-        self._slope = (residual * self._scaled).sum(1)
+        self._direction = residual * self._scale
+        self._slope = (residual * self._direction).sum(1)
 
-    def iterate(self) -> Tensor:
-        """One c×b×b product; returns by how much each row's tr((X−W)H(X−W)ᵀ) fell [c]."""
+    def iterate(self, times: int = 1) -> Tensor:
+        """A c×b×b product each; returns by how much each row's tr((X−W)H(X−W)ᵀ) fell [c]."""
+        if descends(self._hessian, self._scale, self._solution, self._residual, self._direction):
+            return conjugate_gradients(self._hessian, self._scale, self._solution, self._residual, self._direction, self._slope, times)
+        gained = torch.zeros_like(self._slope)
+        for _ in range(times):
+            look_up()
+            gained += self._step()
+        return gained
+
+    def _step(self) -> Tensor:
         slope, direction = self._slope, self._direction
         product = direction @ self._hessian
         curvature = (direction * product).sum(1)
         step = torch.where(curvature > 0, slope / curvature, torch.zeros_like(slope))
         self._solution.addcmul_(direction, step[:, None])
         self._residual.addcmul_(product, step[:, None], value=-1)
-        torch.mul(self._residual, self._scale, out=self._scaled)
-        self._slope = (self._residual * self._scaled).sum(1)
+        scaled = self._residual * self._scale
+        self._slope = (self._residual * scaled).sum(1)
         ratio = torch.where(slope > 0, self._slope / slope, torch.zeros_like(slope))
-        direction.mul_(ratio[:, None]).add_(self._scaled)
+        direction.mul_(ratio[:, None]).add_(scaled)
         return step * slope

@@ -131,8 +131,8 @@ class Obc(_Method):
 
     def layer_work(self, rows: int, columns: int, pattern: Pattern) -> float:
         if isinstance(pattern, Structured):
-            return pattern.sparsity * columns**2 * (rows + columns)
-        return rows * columns**2 * (60 + columns / 20)  # at most columns/6 of the trace at a product's rate; 60 for the choices
+            return columns**2 * (rows + 20 * pattern.sparsity * columns)  # a removal goes at the rate of memory, in float64
+        return rows * columns**2 * (100 + columns / 12)  # at most columns/6 of the trace at a product's rate; 100 for the choices
 
 
 class _Admm(_Method):
@@ -215,12 +215,13 @@ class Frontier(_Method):
 
     def shared_work(self, columns: int, pattern: Pattern) -> float:
         if isinstance(pattern, Structured):
-            return columns**3 * 2 * self.rounds
+            return 4 * columns**3
         return columns**3 * (1 + (2 / 3 * columns / self.search if self.search and columns > self.search else 0))
 
     def layer_work(self, rows: int, columns: int, pattern: Pattern) -> float:
         if isinstance(pattern, Structured):
-            return (self.rounds + bool(self.search) * columns / 100) * rows * columns**2
+            exchanges = bool(self.search) * columns / 20  # as many as were seen
+            return pattern.sparsity * columns**2 * (rows + columns) + exchanges * rows * columns**2
         products = self.rounds * (1 + self.steps) + self.polish
         width = min(self.search, columns)
         if not width:
@@ -229,7 +230,7 @@ class Frontier(_Method):
         if columns > width:
             products += 2 * (1 + self.steps) * columns / width
         moves = self.patience + 15  # as far as was seen
-        return rows * columns * (products * columns + 1.5 * visits * width * (width / 4 + 5 / 4 * moves))  # at two thirds of its rate
+        return rows * columns * (products * columns + 2.5 * visits * width * (width / 4 + 5 / 4 * moves))  # at 40 % of its rate
 
 
 Method = Annotated[Magnitude | Wanda | SparseGPT | Thanos | Obc | Admm1 | AdmmGrad | AdaPrune | Dsnot | Frontier,

@@ -6,7 +6,7 @@ On a CPU the rows are shared out over as many threads as torch uses. No row look
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cache
@@ -16,14 +16,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.descent_kernel import TOGETHER, adam_range, conjugate_range, gradient_range
 from core.exchange_batched import exchange_batched
 from core.exchange_kernel import exchange_range
 from core.row_kernel import choose_groups_range, sweep_groups_range, sweep_range
 from core.subset_kernel import solve_rows_range
-from core.trace_kernel import trace_range
+from core.trace_kernel import columns_range, trace_range
 from core.waiting import look_up
 
 _CHUNK_BYTES = 64 << 20  # of batched systems on a GPU at a time
+_MATRIX = 1024  # columns: beyond it a matrix leaves the second cache, and a library's product is as fast as ours
 _PIECE = 200_000_000  # multiply-adds, some hundredths of a second: so long nobody looks up whether the rows are still wanted
 
 
@@ -82,6 +84,19 @@ def trace(inverse: Tensor, weight: Tensor, dead: Tensor, length: int, *, n: int 
     return order, costs
 
 
+def trace_columns(inverse: Tensor, weight: Tensor, dead: Tensor, count: int) -> Tensor:
+    """The mask bool [b] of the first `count` whole columns that go greedily, at the sum of all rows' costs; CPU tensors, as in `trace`.
+
+    c·b² multiply-adds for WᵀW, and b² a removal. Raises GivenUp between some of them.
+    """
+    left, cross = inverse.double().clone(memory_format=torch.contiguous_format), weight.double().T @ weight.double()
+    removed = torch.zeros_like(dead)
+    for _, some in _turns(count, len(dead)):
+        look_up()
+        columns_range(_array(left), _array(cross), _array(dead), _array(removed), some)
+    return removed
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Exchanged:
     """`solution` x and mask `pruned` [c, B] of every row, and what its next entries would cost or gain.
@@ -123,6 +138,42 @@ def exchange(system: Tensor, linear: Tensor, pruned: Tensor, *, barred: Tensor |
         _over_rows(exchange_range, (system, linear, found.pruned, barred, m, least, patience, floor, *told), rows=rows,
                    work=rows * len(system) ** 3)
     return found
+
+
+def descends(matrix: Tensor, *state: Tensor) -> bool:
+    """Whether the compiled iterations below can work on these: on a CPU, contiguous, of one float dtype, the matrix small enough."""
+    return (not matrix.is_cuda and len(matrix) <= _MATRIX and matrix.dtype in (torch.float32, torch.float64)
+            and all(part.is_contiguous() and part.dtype == matrix.dtype for part in state))
+
+
+def conjugate_gradients(system: Tensor, scale: Tensor, solution: Tensor, residual: Tensor, direction: Tensor, slope: Tensor,
+                        times: int) -> Tensor:
+    """`times` iterations of Jacobi-CG, all state changed in place (core/linalg.py); by how much each row's error fell [c]."""
+    gained = torch.zeros_like(slope)
+    for _, some in _turns(times, len(system)):
+        _over_rows(conjugate_range, (system, scale, solution, residual, direction, slope, gained, some), rows=len(solution),
+                   work=some * solution.numel() * len(system))
+    return gained
+
+
+def adam(gram: Tensor, scale: Tensor, moved: Tensor, mean: Tensor, square: Tensor, *, rate: float, done: int, times: int) -> None:
+    """Adam's steps done + 1 … done + times, its state changed in place (core/descent.py)."""
+    for before, some in _turns(times, len(gram)):
+        _over_rows(adam_range, (gram, scale, moved, mean, square, rate, done + before, some), rows=len(moved),
+                   work=some * moved.numel() * len(gram))
+
+
+def gradient_steps(gram: Tensor, rate: Tensor, original: Tensor, weight: Tensor, times: int) -> None:
+    """`times` times weight −= rate·((weight − original)·G), all [c, b] but G [b, b]."""
+    for _, some in _turns(times, len(gram)):
+        _over_rows(gradient_range, (gram, rate, original, weight, some), rows=len(weight), work=some * weight.numel() * len(gram))
+
+
+def _turns(times: int, size: int) -> Iterator[tuple[int, int]]:
+    """(how many before, how many now) iterations, so few that a piece of rows holds `TOGETHER`, for which the matrix is read once."""
+    most = max(1, _PIECE // (TOGETHER * size * size))
+    for before in range(0, times, most):
+        yield before, min(most, times - before)
 
 
 def _over_rows(kernel: Callable[..., None], arguments: tuple[Tensor | float, ...], *, rows: int, work: int) -> None:

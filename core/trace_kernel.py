@@ -97,3 +97,32 @@ def _close_up(left, size, index, diagonal, mine):
             left[at:size, at] = left[size, at:size]
             left[at, at] = left[size, size]
     return size
+
+
+@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def columns_range(inverse, cross, dead, removed, count):
+    """`count` more whole columns go, each time the one of least c_qq/u_q, the sum of all rows' w²/[H_KK⁻¹]_qq; equal ones by place.
+
+    `inverse` H_KK⁻¹ and `cross` C = WᵀW float64 [b, b], of which the lower halves are there, change in place, and so does `removed` bool
+    [b]; dead bool [b] go first. With v = u/u_q and d = c − v·c_qq/2, W − w_q·vᵀ has the cross products C − v·dᵀ − d·vᵀ: b² a removal.
+    """
+    size = len(dead)
+    pivot, share, shared = np.empty(size), np.empty(size), np.empty(size)
+    for _ in range(count):
+        q, least = -1, np.inf
+        for j in range(size):
+            loss = -1.0 if dead[j] else cross[j, j] / inverse[j, j]
+            if not removed[j] and (q < 0 or loss < least):
+                q, least = j, loss
+        removed[q] = True
+        pivot[:q], pivot[q:] = inverse[q, :q], inverse[q:, q]
+        shared[:q], shared[q:] = cross[q, :q], cross[q:, q]
+        share[:] = pivot / pivot[q]
+        shared[:] = shared - share * (shared[q] / 2)
+        for i in range(size):
+            if removed[i]:
+                continue
+            left, own, mine, other = inverse[i], cross[i], share[i], shared[i]
+            for j in range(i + 1):
+                left[j] -= mine * pivot[j]
+                own[j] -= mine * shared[j] + other * share[j]

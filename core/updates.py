@@ -22,7 +22,6 @@ from core.linalg import masked_cg
 from core.parameters import UPDATES, Update
 from core.problem import LayerProblem, check_mask
 from core.rows import sweep
-from core.waiting import look_up
 
 _DAMPING = {"sweep": 0.01, "block": 0.01, "admm": 0.1}
 _ITERATIONS = {"admm": 20, "gradient": 200, "exact": 60}
@@ -93,7 +92,5 @@ def _drain(blocks: Iterator[object]) -> None:
 
 
 def _descended(descent: Descent, iterations: int) -> Tensor:
-    for _ in range(iterations):
-        look_up()
-        descent.iterate()
+    descent.iterate(iterations)
     return descent.weight

@@ -14,7 +14,6 @@ from core.parameters import AdaPrune
 from core.patterns import Target
 from core.problem import LayerProblem
 from core.solver import Outcome, Step
-from core.waiting import look_up
 
 
 def kernel(problem: LayerProblem, target: Target, method: AdaPrune) -> Generator[Step, None, Outcome]:
@@ -23,9 +22,7 @@ def kernel(problem: LayerProblem, target: Target, method: AdaPrune) -> Generator
     scores = (original * problem.input_norm if method.mask == "wanda" else original).abs().masked_fill_(problem.dead, -1)
     pruned = select(scores, target, granularity=method.granularity)
     descent = (Adam if method.optimizer == "adam" else Sgd)(problem, pruned, learning_rate=method.learning_rate)
-    for _ in range(method.iterations):
-        look_up()
-        descent.iterate()
+    descent.iterate(method.iterations)
     weight = descent.weight
     yield Step(columns=(0, weight.shape[1]), pruned=pruned, weight=weight, loss=None)
     return Outcome(weight=weight, pruned=pruned)

@@ -66,15 +66,15 @@ def _mean_field(problem: LayerProblem, hessian: Tensor, kept: float, damping: fl
 
 
 def _columns(problem: LayerProblem, target: Columns, method: Frontier) -> Generator[Step, None, Outcome]:
-    """Each round solved exactly; v_j = Σ_i Ŵ_ij²/[H_KK⁻¹]_jj chooses; then exchanges. R·(2b³ + c·b²), and c·b²/4 an exchange."""
+    """Each round solved exactly; v_j = Σ_i Ŵ_ij²/[H_KK⁻¹]_jj chooses; then exchanges. 2b³ + s·(b³ + c·b²), and c·b²/4 an exchange."""
     hessian = problem.hessian(method.damping)
-    weight = problem.working_weight
+    weight, inverse = problem.working_weight, torch.cholesky_inverse(cholesky(hessian, layer=problem.name, damping=method.damping))
     removed = torch.zeros(weight.shape[1], dtype=torch.bool, device=weight.device)
     for step in range(1, method.rounds + 1):
-        weight, inverse = _fit(problem, hessian, removed, method.damping)
-        scores = torch.full_like(weight[:1], -2)  # those that are gone stay so: before the dead inputs
-        scores[:, ~removed] = weight[:, ~removed].square().sum(0) / inverse.diagonal()
-        removed = select_part(scores.masked_fill_(problem.dead & ~removed, -1), target, step, method.rounds)[0]
+        scores = (weight.square().sum(0) / inverse.diagonal()).masked_fill_(problem.dead, -1)
+        scores.masked_fill_(removed, -2)  # those that are gone stay so: before the dead inputs
+        before, removed = removed, select_part(scores[None], target, step, method.rounds)[0]
+        weight, inverse = _without(weight, inverse, (removed & ~before).nonzero()[:, 0], problem.name)
     weight, inverse = _fit(problem, hessian, removed, method.damping)
     if method.search:
         removed = exchange_columns(problem, hessian, weight, inverse, removed)
@@ -82,6 +82,12 @@ def _columns(problem: LayerProblem, target: Columns, method: Frontier) -> Genera
     pruned = removed.expand_as(weight).clone()
     yield Step(columns=(0, weight.shape[1]), pruned=pruned, weight=weight, loss=None)
     return Outcome(weight=weight, pruned=pruned, damping=method.damping)
+
+
+def _without(weight: Tensor, inverse: Tensor, gone: Tensor, layer: str) -> tuple[Tensor, Tensor]:
+    """Ŵ − Ŵ_S ([A]_SS)⁻¹ A_S: and A − A_:S ([A]_SS)⁻¹ A_S:, A = H_KK⁻¹ [b, b], zero outside K, S = `gone` columns of K: OBS for a group."""
+    share = torch.cholesky_solve(inverse[gone], cholesky(inverse[gone][:, gone], layer=layer))
+    return weight - weight[:, gone] @ share, inverse - inverse[:, gone] @ share
 
 
 def _fit(problem: LayerProblem, hessian: Tensor, removed: Tensor, damping: float) -> tuple[Tensor, Tensor]:

@@ -18,14 +18,15 @@ from core.masks import smallest, smallest_columns
 from core.parameters import Obc
 from core.patterns import Columns, Entries, Groups, Target
 from core.problem import LayerProblem
-from core.rows import trace
+from core.rows import trace, trace_columns
 from core.solver import Outcome, Step
 from core.waiting import look_up
 
 _TOLD = 1024  # up to so many removals each is a step: more than anybody looks at would cost a fifth of the time
 
+
 def kernel(problem: LayerProblem, target: Target, method: Obc) -> Generator[Step, None, Outcome]:
-    """Traces in float64 on the CPU: c·b³/6 multiply-adds, so small layers; columns s·(c·b + b²). Raises IllConditioned."""
+    """Traces in float64 on the CPU: c·b³/6 multiply-adds, so small layers; columns c·b² + s·b². Raises IllConditioned."""
     upper, damping = problem.factor(method.damping, may_raise=method.raise_damping)
     inverse, weight = upper.T @ upper, problem.working_weight
 
@@ -91,6 +92,12 @@ def _entries(inverse: Tensor, weight: Tensor, dead: Tensor, target: Entries | Gr
 
 def _columns(inverse: Tensor, weight: Tensor, dead: Tensor, count: int) -> Tensor:
     """The mask [b]: `count` times the column of least Σ_i w_i²/[H_KK⁻¹]_qq, then W and H_KK⁻¹ are downdated by it."""
+    if not weight.is_cuda:
+        return trace_columns(inverse, weight, dead, count)
+    return _columns_batched(inverse, weight, dead, count)
+
+
+def _columns_batched(inverse: Tensor, weight: Tensor, dead: Tensor, count: int) -> Tensor:
     inverse, weight = inverse.clone(), weight.clone()
     removed = torch.zeros_like(dead)
     for _ in range(count):

@@ -1,13 +1,18 @@
 """The compiled kernels and their batched twins for a GPU, against explicit inverses; the GPU's run on the CPU here."""
 
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import pytest
 import torch
 
+from core import exchange as exchange_module
 from core import rows
+from core.exchange import exchange_columns
 from core.exchange_batched import exchange_batched
+from core.methods.frontier import _fit
+from core.methods.obc import _columns_batched
+from core.problem import LayerProblem
 from core.row_kernel import sweep_range
 from core.subset_kernel import solve_rows_range
 
@@ -302,3 +307,55 @@ def test_a_row_whose_kept_entries_stand_for_each_other_is_left_alone(batched):
     assert done.going[0].tolist() == done.coming[0].tolist() == [-1], "and lends nothing"
     assert mask[0].tolist() == pruned[0].tolist()
     assert found[1].tolist() == [0.0, 0.0, 5.0]
+
+
+@pytest.mark.parametrize(("count", "size"), [(1, 1), (9, 7), (5, 40), (30, 33)])
+def test_whole_columns_go_in_the_order_of_explicit_inverses(count, size, monkeypatch):
+    """Each time the column of least Σ w²/[H_KK⁻¹]_qq with all kept weights refitted, whatever was downdated; pieces move nothing."""
+    hessian = system(size, torch.float64)
+    weight, _ = random(count, size, torch.float64)
+    dead = torch.zeros(size, dtype=torch.bool)
+    dead[size // 2] = size > 1
+    order: list[int] = [size // 2] if size > 1 else []
+    while len(order) < size:
+        kept = torch.tensor([j for j in range(size) if j not in order])
+        inverse = torch.linalg.inv(hessian[kept][:, kept])
+        gone = torch.tensor(order, dtype=torch.int64)
+        best = weight[:, kept] + weight[:, gone] @ hessian[gone][:, kept] @ inverse
+        order.append(int(kept[(best.square().sum(0) / inverse.diagonal()).argmin()]))
+    for piece in (1, rows._PIECE):
+        monkeypatch.setattr(rows, "_PIECE", piece)
+        for length in {0, 1, size // 3, size - 1, size}:
+            found = rows.trace_columns(torch.linalg.inv(hessian), weight, dead, length)
+            assert found.nonzero()[:, 0].tolist() == sorted(order[:length])
+            assert torch.equal(found, _columns_batched(torch.linalg.inv(hessian), weight, dead, length))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize(("count", "size", "gone"), [(1, 6, 3), (20, 12, 4), (7, 40, 30), (60, 24, 12)])
+def test_no_exchange_of_whole_columns_is_left_that_gains(count, size, gone, dtype):
+    """By explicit inverses, from a bad mask on; as the search does it that a GPU makes of products."""
+    hessian = system(size, torch.float64)
+    weight, _ = random(count, size, torch.float64)
+    weight = weight + weight[:, :1]  # so that columns can stand for each other
+    problem = LayerProblem(weight=weight.to(dtype), gram=hessian.to(dtype), tokens=2 * size)
+
+    def loss(removed: torch.Tensor) -> float:
+        lost, kept = removed.nonzero()[:, 0], (~removed).nonzero()[:, 0]
+        schur = hessian[lost][:, lost] - hessian[lost][:, kept] @ torch.linalg.inv(hessian[kept][:, kept]) @ hessian[kept][:, lost]
+        return float(((weight[:, lost] @ schur) * weight[:, lost]).sum())
+
+    first = torch.zeros(size, dtype=torch.bool)
+    first[:gone] = True
+    fitted, inverse = _fit(problem, problem.working_gram, first, 0.0)
+    last = exchange_columns(problem, problem.working_gram, fitted, inverse, first)
+    assert int(last.sum()) == gone
+    assert loss(last) < loss(first)
+    for into, out in product(last.nonzero()[:, 0].tolist(), (~last).nonzero()[:, 0].tolist()):
+        other = last.clone()
+        other[into], other[out] = False, True
+        assert loss(other) > loss(last) * (1 - 2e-5)  # the least gain that counts is 1e-5 of the first loss
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exchange_module, "exchange_columns_range", None)
+        patch.setattr(torch.Tensor, "is_cuda", True)
+        assert torch.equal(exchange_columns(problem, problem.working_gram, fitted, inverse, first), last)
