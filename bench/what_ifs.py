@@ -1,4 +1,4 @@
-"""How long a what-if takes, from the key that moves a control to the answer on the screen: `python -m bench.what_ifs` (a minute or two).
+"""How long a what-if takes, from the key that moves a control to the answer on the screen: `python -m bench.what_ifs` (two or three minutes).
 
 A real browser, server and worker, whose desk of the demo model is open, as it is some seconds after the server started. The sparsity is
 moved by a percent with the arrow key, so each answer is new. Budgets: a preview of the whole model 1 s, one layer 0.3 s. Prints only.
@@ -26,6 +26,10 @@ CASES = {  # name: (page, what holds once the answer to p is there)
         f"/?method={method}&pattern=0.4",
         "p => document.querySelector('.st-key-preview .ps-about')?.innerText.includes(`${p} %`)")
        for method in METHODS},
+    **{f"Explore, preview of columns, {method}": (
+        f"/?method={method}&pattern=columns:0.4",
+        "p => document.querySelector('.st-key-preview .ps-about')?.innerText.includes(`${p} %`)")
+       for method, spec in METHODS.items() if "structured" not in spec.refuses},
     **{f"Layers, one layer, {method}": (
         f"/layers?method={method}&pattern=0.4&layer={LAYER}",
         "p => document.querySelector('.ps-about')?.innerText.includes(`${p} %`)"

@@ -23,8 +23,8 @@ _TITLE_FEW = "Estimate from {} rows: error of every layer, and the best possible
 _TITLE = "Preview: error of every layer, and the best possible for its mask"
 _DIFFERENCE = ("Preview: every layer is solved from the dense model's Gram matrices, and perplexity is scaled up from the first windows of "
                "the text. A run collects the Gram matrices anew behind the blocks it has pruned, and reads all windows.")
-_FEW = ("Estimate: {method} and {base} both prune {rows} rows of each layer, and {base} all others too. The errors and the changes of the "
-        "weights that {base} makes are scaled by how the two compare in those rows. ")
+_FEW = ("Estimate: {method} and {base} both prune {rows} rows of each layer (fewer where α leaves fewer), and {base} all others too. The "
+        "errors and the changes of the weights that {base} makes are scaled by how the two compare in those rows. ")
 _NOT_PROPAGATED = " Only the run makes up for errors of earlier blocks (error propagation); here they stay."
 
 

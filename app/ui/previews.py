@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from app.questions.preview import PreviewQuestion
 from app.ui import asking, state
 from app.ui.asking import Shown
@@ -23,7 +25,7 @@ def best(spec: RunSpec, shown: Shown) -> Shown:
         return shown
     state.remember(f"{_ALL}-of", spec)
     whole = asking.ask(PreviewQuestion(spec=spec), _ALL, wait=0.0)
-    return whole if whole.fits else Shown(answer=shown.answer, fits=True, waiting=whole.waiting, problem=whole.problem)
+    return whole if whole.fits else replace(whole, answer=shown.answer, fits=True)
 
 
 def standing(rows: int | None) -> str:
