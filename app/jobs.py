@@ -202,7 +202,7 @@ class Jobs:
             future, asked = self._plans.get(key, (None, 0.0))
             if future is None or future.client is not client or future.status in ("cancelled", "lost"):
                 future, asked = client.submit(
-                    tasks.plan, spec.model_dump_json(), key=f"plan-{key}-{time.time_ns()}", resources={"interactive": 1},
+                    tasks.plan, spec.model_dump_json(), key=f"plan-{key}-{time.time_ns()}", resources={"quick": 1},
                     priority=round(time.time()), fifo_timeout="0 ms"), time.monotonic()  # the newest first: sliders move on
                 self._plans[key] = future, asked
                 while len(self._plans) > _PLANS:

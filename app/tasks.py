@@ -118,8 +118,6 @@ def plan(spec_json: str) -> str | None:
     except Exception as error:
         log.exception("plan failed")
         return failure_words(error)
-    finally:
-        _free_memory()
     return None
 
 

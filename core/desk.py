@@ -72,7 +72,6 @@ class Desk:
                         weight=weight, gram=gram, mean=mean, tokens=item.tokens, name=name)
                     self._problems[name] = shared
         self._dense: list[Evaluated] = []  # one, once it is measured
-        self._rate = 0.0
         self._solved: OrderedDict[tuple[object, ...], LayerSolution] = OrderedDict()
         self._guard = Lock()
 
@@ -135,7 +134,7 @@ class Desk:
 
     def _seconds(self, specs: Mapping[str, RunSpec]) -> float:
         """What solving all layers would take, about."""
-        rate = self._rate or self.rate
+        rate = matrix_rate(self.opened.device)
         return sum(solve_seconds(spec, self.linears[name].rows, self.linears[name].columns, rate) for name, spec in specs.items())
 
     def _patterns(self, spec: RunSpec) -> Mapping[str, Pattern]:
@@ -205,12 +204,6 @@ class Desk:
             counted_sparsity=solution.counted_sparsity, relative_error=solution.relative_error, seconds=solution.seconds,
             optimum_error=optimum, damping=solution.damping, dense_rows=len(solution.dense_rows), dense_columns=solution.dense_columns,
             tokens=self.problem(name).tokens)
-
-    @property
-    def rate(self) -> float:
-        """Multiply-adds a second here: the best ever measured, for a machine that does other work at times."""
-        self._rate = max(self._rate, matrix_rate(self.opened.device))
-        return self._rate
 
     @property
     def dense(self) -> Evaluated:

@@ -55,14 +55,14 @@ class MethodsQuestion(Question):
         from pydantic import ValidationError
 
         from core.errors import PruneError, complaints
-        from core.estimate import layer_seconds
+        from core.estimate import layer_seconds, matrix_rate
 
         records: dict[str, LayerRecord] = {}
         slow: dict[str, float] = {}
         failed: dict[str, str] = {}
         problem = desk.problem(self.layer)
         rows, columns = problem.weight.shape
-        rate = desk.rate
+        rate = matrix_rate(desk.opened.device)
         for name in self.methods:
             try:
                 spec = with_method(self.spec, name)
