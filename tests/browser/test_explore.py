@@ -72,7 +72,7 @@ def test_controls_write_the_link_and_back_returns(visit, finished):
 def test_nonsense_in_a_link_is_told(visit):
     page = visit("/?pattern=9:4&alpha=lots&run=xyz&foo=%3Cscript%3E")
     note = page.get_by_role("alert").first
-    expect(note).to_contain_text("pattern: '9:4' cannot be used. Allowed: 0 to m = 4")
+    expect(note).to_contain_text("pattern: '9:4' cannot be used. Allowed: n from 0 to m = 4")
     expect(note).to_contain_text("alpha: 'lots' cannot be used. Allowed: a number.")
     expect(note).to_contain_text("no run's key")
     expect(page.get_by_text("Traceback")).to_have_count(0)
