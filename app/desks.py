@@ -96,7 +96,10 @@ def desk_for(spec: RunSpec, store: Store | None = None) -> Desk:
 def open_first(spec: RunSpec) -> None:
     """Open the desk that the first visitor will want, while nobody waits."""
     try:
-        _aside.submit(lambda: desk_for(spec).dense).result()  # measured now, remembered
+        desk = _aside.submit(desk_for, spec).result()
+        _aside.submit(lambda: desk.dense).result()  # measured now, remembered
+        for layer in desk.layers:  # so are these, one after the other: whatever somebody asks meanwhile comes between
+            _aside.submit(desk.sensitivity, layer.name).result()
     except Exception:
         log.exception("the demo's desk could not be opened")
 

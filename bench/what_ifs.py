@@ -30,6 +30,10 @@ CASES = {  # name: (page, what holds once the answer to p is there)
         f"/?method={method}&pattern=columns:0.4",
         "p => document.querySelector('.st-key-preview .ps-about')?.innerText.includes(`${p} %`)")
        for method, spec in METHODS.items() if "structured" not in spec.refuses},
+    **{f"Explore, preview shared out, {method}": (
+        f"/?method={method}&pattern=0.4&allocation=marginal",
+        "p => document.querySelector('.st-key-preview .ps-about')?.innerText.includes(`${p} %`)")
+       for method in ("wanda", "thanos", "frontier")},
     **{f"Layers, one layer, {method}": (
         f"/layers?method={method}&pattern=0.4&layer={LAYER}",
         "p => document.querySelector('.ps-about')?.innerText.includes(`${p} %`)"

@@ -34,7 +34,7 @@ from core.spec import RunSpec
 from core.stream import Stream
 
 SAMPLE_TOKENS = 2048  # of the calibration windows, on which divergences are measured
-_POINTS = (-1, -0.5, 0, 0.5, 1)
+POINTS = (-1, -0.5, 0, 0.5, 1)  # of a curve, 0 at p (core.patterns.nearby)
 Even = Unstructured | Structured
 
 
@@ -84,8 +84,12 @@ def allocate(opened: Opened, block_map: BlockMap, spec: RunSpec, store: GramStor
         for name, hidden in alone.items():
             curves[name] = _scaled(curves[name], _divergence(stream, expected, hidden))
     counts = shared_out(list(curves.values()))
-    return {name: pattern.with_count(count * (curve.each if isinstance(pattern, Unstructured) else 1), *curve.shape)
-            for (name, curve), count in zip(curves.items(), counts, strict=True)}
+    return {name: layer_pattern(pattern, curve, count) for (name, curve), count in zip(curves.items(), counts, strict=True)}
+
+
+def layer_pattern(pattern: Even, curve: Curve, count: int) -> Even:
+    """The layer's own: so many of its curve's units."""
+    return pattern.with_count(count * (curve.each if isinstance(pattern, Unstructured) else 1), *curve.shape)
 
 
 def _problems(inputs: Sequence[InputStatistics], linears: Sequence[Linear], device: torch.device) -> Generator[tuple[Linear, LayerProblem]]:
@@ -98,8 +102,8 @@ def _problems(inputs: Sequence[InputStatistics], linears: Sequence[Linear], devi
             yield linear, problem
 
 
-def error_curve(problem: LayerProblem, spec: RunSpec, pattern: Even) -> tuple[Curve, Tensor]:
-    """Errors as costs, and the weight pruned at p. Fewer points where the layer is too small to tell five apart.
+def error_curve(problem: LayerProblem, spec: RunSpec, pattern: Even, points: Sequence[float] = POINTS) -> tuple[Curve, Tensor]:
+    """Errors as costs, and the weight pruned at p. Fewer points where the layer is too small to tell them apart.
 
     A method that takes as many entries from every row changes its count by a row's height at a time.
     """
@@ -108,10 +112,10 @@ def error_curve(problem: LayerProblem, spec: RunSpec, pattern: Even) -> tuple[Cu
     active = rows - outlier_count(rows, pattern.outlier_rows)
     each = active if isinstance(pattern, Structured) or by_row else 1
     found, pruned = dict[int, float](), problem.weight
-    for point in _POINTS:
+    for point in points:
         there = pattern if point == 0 else pattern.model_copy(update={"sparsity": nearby(pattern, point)})
         solution = solve(problem, pattern=there, **measured_by(spec, rows, columns))
-        found[_units(there, rows, columns, each)] = float(problem.error(solution.weight))
+        found[_units(there, rows, columns, each)] = solution.relative_error * float(problem.energy())
         pruned = solution.weight if point == 0 else pruned
     counts = sorted(found)
     return Curve(counts=tuple(counts), costs=tuple(found[count] for count in counts), even=_units(pattern, rows, columns, each), each=each,
@@ -132,11 +136,13 @@ def _scaled(curve: Curve, divergence: float) -> Curve:
 
 def _divergence(stream: Stream, expected: Sequence[Tensor], hidden: Tensor) -> float:
     """Mean KL(dense ‖ pruned) of the next-token distributions; never negative."""
-    total = torch.zeros((), dtype=torch.float64, device=stream.device)
-    for dense, part in zip(expected, batches(hidden), strict=True):
-        found = stream.logits(part).float().log_softmax(-1)
-        total += (dense.exp() * (dense - found)).sum(dtype=torch.float64)
-    return max(0.0, float(total) / hidden[..., 0].numel())
+    parts = [divergence(dense, stream.logits(part)) for dense, part in zip(expected, batches(hidden), strict=True)]
+    return max(0.0, float(torch.stack(parts).sum()) / hidden[..., 0].numel())
+
+
+def divergence(dense: Tensor, logits: Tensor) -> Tensor:
+    """Summed KL(dense ‖ pruned), a float64 scalar [nats]: the dense model's log p and the pruned one's logits, both [n, L, vocabulary]."""
+    return (dense.exp() * (dense - logits.float().log_softmax(-1))).sum(dtype=torch.float64)
 
 
 def shared_out(curves: Sequence[Curve]) -> list[int]:

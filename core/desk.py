@@ -4,7 +4,8 @@
                              ─► preview(spec)  every layer solved from the dense model's Grams, perplexity on a few windows
 
 A preview differs from a run in two ways, and says so: its Gram matrices are those of the dense model (a run collects them anew
-behind the blocks it has pruned), and its perplexity is measured on the first windows of the evaluation text only.
+behind the blocks it has pruned), and its perplexity is measured on the first windows of the evaluation text only. Where layers differ
+in sparsity, it estimates how the run will share out the zeros (core/sharing.py).
 """
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
 
@@ -12,10 +13,11 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from threading import Lock
 from typing import TypeVar
@@ -23,7 +25,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from core.allocation import allocate
+from core.allocation import divergence
 from core.calibration import Windows
 from core.errors import BadInput
 from core.estimate import matrix_rate, solve_seconds
@@ -37,6 +39,7 @@ from core.previews import BASE, ROWS, LayerInfo, Preview
 from core.problem import LayerProblem, LayerSolution, optimum_error
 from core.records import Evaluated, LayerRecord
 from core.sampled import sampled
+from core.sharing import sample, sensitivity, shared
 from core.solver import steps
 from core.spec import RunSpec
 from core.waiting import look_up, wanted_while
@@ -53,12 +56,12 @@ Made = TypeVar("Made")
 class Desk:
     """Holds the model, its Gram matrices, and what was computed from these alone (factors).
 
-    Any number of threads may ask about layers (problem, solve, record); of those that let the model compute (preview, perplexity), one
-    at a time. Each asks at a desk of its own, `desk.until(wanted)`.
+    Any number of threads may ask about layers (problem, solve, record); of those that let the model compute (preview, perplexity,
+    sensitivity), one at a time. Each asks at a desk of its own, `desk.until(wanted)`.
     """
 
     def __init__(self, opened: Opened, store: GramStore | None = None) -> None:
-        self.opened, self._store = opened, store
+        self.opened = opened
         self._wanted: Callable[[], bool] = lambda: True
         self.linears: dict[str, Linear] = {linear.name: linear for block in map_blocks(opened.model).linears for linear in block}
         self._problems: dict[str, LayerProblem] = {}
@@ -72,6 +75,8 @@ class Desk:
                         weight=weight, gram=gram, mean=mean, tokens=item.tokens, name=name)
                     self._problems[name] = shared
         self._dense: list[Evaluated] = []  # one, once it is measured
+        self._sensitivities: dict[str, float] = {}  # of the layers for which they were measured
+        self._expected: list[Tensor] = []  # log p of the dense model, while they are being measured
         self._solved: OrderedDict[tuple[object, ...], LayerSolution] = OrderedDict()
         self._guard = Lock()
 
@@ -141,8 +146,24 @@ class Desk:
         """Every layer's own; one layer asked for alone is solved with the spec's."""
         if spec.allocation == "even":
             return dict.fromkeys(self.linears, spec.pattern)
-        turns = allocate(self.opened, map_blocks(self.opened.model), spec, self._store)
-        return self._drain(turns)
+        return shared(self._problems, spec, {name: self.sensitivity(name) for name in self.linears}, self.over_layers)
+
+    def sensitivity(self, name: str) -> float:
+        """κ of a layer, what a unit of its error costs the model [nats a token]: measured when it is first asked for."""
+        if name not in self._sensitivities:
+            self._sensitivities[name] = sensitivity(self.problem(name), partial(self._divergence, name))
+            if len(self._sensitivities) == len(self.linears):
+                self._expected.clear()
+        return self._sensitivities[name]
+
+    def _divergence(self, name: str, weight: Tensor) -> float:
+        """Of the model with this weight in place of the layer's own from the dense one: nats a token, on a few calibration tokens."""
+        parts = sample(self.opened.calibration.tokens)
+        if not self._expected:
+            self._expected.extend(self._over_parts(lambda logits, _: logits.float().log_softmax(-1), parts))
+        with self.linears[name].replaced(weight):
+            found = self._over_parts(lambda logits, part: divergence(self._expected[part], logits), parts)
+        return max(0.0, float(torch.stack(found).sum()) / sum(part.numel() for part in parts))
 
     def solve(self, name: str, spec: RunSpec) -> LayerSolution:
         """One layer, as a run of `spec` would solve it; the last solutions are remembered. Raises BadInput, IllConditioned."""
@@ -215,18 +236,22 @@ class Desk:
     def perplexity(self, weights: Mapping[str, Tensor]) -> Evaluated:
         """The model with these weights [out, in] in place of its own, on the first windows of the evaluation text."""
         windows = self._windows()
-        model = self.opened.model
-
-        def loss(part: Tensor) -> Tensor:
-            with wanted_while(self._wanted), torch.no_grad():  # of each thread's own
-                look_up()
-                return next_token_loss(model(input_ids=part.to(self.opened.device), use_cache=False).logits, part)
-
+        parts = windows.tokens.split(max(1, _TOKENS_TOGETHER // windows.tokens.shape[1]))
         with ExitStack() as stack:
             for name, weight in weights.items():
                 stack.enter_context(self.linears[name].replaced(weight))
-            losses = over_cores(loss, windows.tokens.split(max(1, _TOKENS_TOGETHER // windows.tokens.shape[1])), self.opened.device)
-        return evaluated(float(torch.stack(losses).sum()), windows, next(model.parameters()).dtype)
+            losses = self._over_parts(lambda logits, part: next_token_loss(logits, parts[part]), parts)
+        return evaluated(float(torch.stack(losses).sum()), windows, next(self.opened.model.parameters()).dtype)
+
+    def _over_parts(self, work: Callable[[Tensor, int], Made], parts: Sequence[Tensor]) -> list[Made]:
+        """work(logits [n, L, vocabulary], i) of the model as it is, for every part i of some tokens, int64 [n, L]."""
+
+        def one(part: int) -> Made:
+            with wanted_while(self._wanted), torch.no_grad():  # of each thread's own
+                look_up()
+                return work(self.opened.model(input_ids=parts[part].to(self.opened.device), use_cache=False).logits, part)
+
+        return over_cores(one, range(len(parts)), self.opened.device)
 
     def _windows(self) -> Windows:
         windows = self.opened.evaluation

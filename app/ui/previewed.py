@@ -25,6 +25,8 @@ _DIFFERENCE = ("Preview: every layer is solved from the dense model's Gram matri
                "the text. A run collects the Gram matrices anew behind the blocks it has pruned, and reads all windows.")
 _FEW = ("Estimate: {method} and {base} both prune {rows} rows of each layer (fewer where α leaves fewer), and {base} all others too. The "
         "errors and the changes of the weights that {base} makes are scaled by how the two compare in those rows. ")
+_SHARED = (" How the run will share out its zeros between layers is estimated too, from Wanda's errors and what they cost the model; the "
+           "run measures that by its own method.")
 _NOT_PROPAGATED = " Only the run makes up for errors of earlier blocks (error propagation); here they stay."
 
 
@@ -86,7 +88,8 @@ def _standing(preview: Preview, shown: Shown) -> str:
 def _difference(preview: Preview) -> str:
     names = {"method": METHOD_LABELS[preview.spec.method.name], "base": METHOD_LABELS[BASE.name]}
     few = "" if preview.rows is None else _FEW.format(**names, rows=preview.rows)
-    return few + _DIFFERENCE + (_NOT_PROPAGATED if preview.spec.propagation else "")
+    shared = "" if preview.spec.allocation == "even" else _SHARED
+    return few + _DIFFERENCE + shared + (_NOT_PROPAGATED if preview.spec.propagation else "")
 
 
 def compare(result: RunResult) -> str:

@@ -10,15 +10,13 @@ from transformers import AutoModelForCausalLM
 
 from core import allocation
 from core.allocation import Curve, allocate, error_curve, measured_by, shared_out
-from core.desk import Desk
 from core.export import MemoryJournal
 from core.models import map_blocks
 from core.opened import open_spec
 from core.pipeline import prune
 from core.planning import plan
 from core.solver import solve
-from core.spec import Calibration, Evaluation, RunSpec, Structured, Unstructured, make_method, parse_pattern
-from tests.core.families import save_family
+from core.spec import RunSpec, Structured, Unstructured, make_method, parse_pattern
 
 
 def curve(costs: list[float], *, even: int, first: int = 0, each: int = 1) -> Curve:
@@ -85,21 +83,6 @@ def test_a_curve_is_the_errors_of_the_method(layer):
     for count, error in zip(found.counts, found.costs, strict=True):
         assert error == pytest.approx(float(problem.error(solve(problem, "wanda", Unstructured(sparsity=count / 40)).weight)))
     assert torch.equal(pruned, solve(problem, "wanda", Unstructured()).weight)
-
-
-@pytest.fixture
-def small(tmp_path, monkeypatch):
-    """A small LLaMA with random weights and ready windows."""
-    monkeypatch.setenv("PRUNESCOPE_MODELS", str(tmp_path))
-    folder = save_family("llama", tmp_path)
-    source = f"windows:{folder / 'windows.npy'}"
-
-    def spec(**changes) -> RunSpec:
-        given = {"allocation": "marginal", "method": make_method("sparsegpt", block_size=16), **changes}
-        return RunSpec(model=folder.name, calibration=Calibration(source=source, windows=8),
-                       evaluation=Evaluation(source=source, windows=5), **given)
-
-    return spec, folder
 
 
 def test_a_layers_divergence_is_what_the_whole_model_shows(small, monkeypatch):
@@ -182,10 +165,3 @@ def test_the_plan_says_what_it_cannot_know():
     assert plan(RunSpec(allocation="marginal")).pruned == plan(RunSpec()).pruned
 
 
-def test_a_preview_shares_out_as_the_run_does(small):
-    spec, _ = small
-    desk = Desk(open_spec(spec(), torch.device("cpu")))
-    previewed, run = desk.preview(spec()), result_of(spec())
-    assert [layer.counted_sparsity for layer in previewed.layers] == [layer.counted_sparsity for layer in run.layers]
-    assert len({layer.counted_sparsity for layer in previewed.layers}) > 1
-    assert desk.preview(spec(allocation="even")).layers[0].counted_sparsity == 0.5

@@ -1,0 +1,88 @@
+"""Zeros shared out within a second: at the run's total, near the run's own layers, by a sensitivity that is the whole model's."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from core import sharing
+from core.allocation import Curve
+from core.desk import Desk
+from core.opened import open_spec
+from core.patterns import Structured, Unstructured
+from core.pipeline import prune
+from core.sharing import refined, sample
+from core.solver import solve
+
+
+@pytest.fixture
+def desk(small):
+    return Desk(open_spec(small[0](), torch.device("cpu")))
+
+
+def shares(preview) -> list[float]:
+    return [layer.counted_sparsity for layer in preview.layers]
+
+
+@pytest.mark.parametrize("pattern", [Unstructured(), Unstructured(sparsity=0.3, outlier_rows=0.1), Structured(sparsity=0.3)])
+def test_a_preview_has_the_total_of_an_even_one_and_layers_differ(small, desk, pattern):
+    spec, _ = small
+    even, uneven = (desk.preview(spec(allocation=how, pattern=pattern)) for how in ("even", "marginal"))
+    zeros = [sum(round(layer.counted_sparsity * layer.parameters) for layer in preview.layers) for preview in (even, uneven)]
+    tallest = max(layer.shape[0] for layer in even.layers) if isinstance(pattern, Structured) else 1  # a column, an entry
+    assert 0 <= zeros[1] - zeros[0] < tallest
+    assert len(set(shares(uneven))) > len(set(shares(even)))
+
+
+def test_no_layer_of_a_preview_is_far_from_the_runs_own(small, desk):
+    spec, _ = small
+    *_, last = prune(spec())
+    run, guessed = [layer.counted_sparsity for layer in last.result.layers], shares(desk.preview(spec()))
+    assert np.corrcoef(run, guessed)[0, 1] > 0.8
+
+
+def test_a_sensitivity_is_what_half_a_layer_costs_the_whole_model(small, desk):
+    _, folder = small
+    name = desk.layers[-1].name
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    tokens = torch.cat(sample(desk.opened.calibration.tokens))
+    problem = desk.problem(name)
+    weight = solve(problem, "wanda", Unstructured()).weight
+    with torch.no_grad():
+        dense = model(input_ids=tokens).logits.log_softmax(-1)
+        dict(model.named_parameters())[f"{name}.weight"].copy_(weight)
+        found = model(input_ids=tokens).logits.log_softmax(-1)
+    divergence = float((dense.exp() * (dense - found)).sum(-1).mean())
+    assert desk.sensitivity(name) == pytest.approx(divergence / float(problem.error(weight)), rel=1e-3)
+    for (known, own), other in zip(model.named_parameters(), desk.opened.model.parameters(), strict=True):
+        assert known == f"{name}.weight" or torch.equal(own, other), known  # the desk's is dense again
+
+
+def test_a_sensitivity_is_measured_once(small, desk, monkeypatch):
+    spec, _ = small
+    first = shares(desk.preview(spec()))
+    monkeypatch.setattr(sharing, "solve", None)
+    assert shares(desk.preview(spec())) == first
+
+
+def test_the_sample_is_the_first_tokens_of_the_first_windows():
+    tokens = torch.arange(9 * 300).reshape(9, 300)
+    assert torch.equal(torch.cat(sample(tokens)), tokens[:4, :128])
+    assert torch.equal(torch.cat(sample(tokens[:, :50])), tokens[:, :50])
+    assert torch.equal(torch.cat(sample(tokens[:2])), tokens[:2, :128])
+
+
+def test_points_between_are_on_the_parabola_of_the_logarithm():
+    def cost(count: int) -> float:
+        return math.exp(0.3 + 0.02 * count + 0.0001 * count**2)
+
+    counts = (10, 70, 140)
+    finer = refined(Curve(counts=counts, costs=tuple(map(cost, counts)), even=70, each=3, shape=(3, 200)))
+    assert set(counts) < set(finer.counts)
+    assert len(finer.counts) == 10
+    assert finer.costs == pytest.approx([cost(count) for count in finer.counts])
+    for costs in ((0.0, 1.0, 2.0), (1.0, 2.0)):
+        odd = Curve(counts=counts[: len(costs)], costs=costs, even=70, each=3, shape=(3, 200))
+        assert refined(odd) is odd
