@@ -115,14 +115,15 @@ def error_curve(problem: LayerProblem, spec: RunSpec, pattern: Even, points: Seq
     for point in points:
         there = pattern if point == 0 else pattern.model_copy(update={"sparsity": nearby(pattern, point)})
         solution = solve(problem, pattern=there, **measured_by(spec, rows, columns))
-        found[_units(there, rows, columns, each)] = solution.relative_error * float(problem.energy())
+        found[units(there, rows, columns, each)] = solution.relative_error * float(problem.energy())
         pruned = solution.weight if point == 0 else pruned
     counts = sorted(found)
-    return Curve(counts=tuple(counts), costs=tuple(found[count] for count in counts), even=_units(pattern, rows, columns, each), each=each,
+    return Curve(counts=tuple(counts), costs=tuple(found[count] for count in counts), even=units(pattern, rows, columns, each), each=each,
                  shape=(rows, columns)), pruned
 
 
-def _units(pattern: Even, rows: int, columns: int, each: int) -> int:
+def units(pattern: Even, rows: int, columns: int, each: int) -> int:
+    """How many go from a c×b layer: columns, or entries counted in `each`."""
     target = pattern.target(rows, columns)
     assert not isinstance(target, Groups)
     return target.count if isinstance(pattern, Structured) else target.count // max(1, each)

@@ -17,7 +17,6 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack
 from copy import copy
 from dataclasses import replace
-from functools import partial
 from itertools import chain
 from threading import Lock
 from typing import TypeVar
@@ -25,7 +24,6 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from core.allocation import divergence
 from core.calibration import Windows
 from core.errors import BadInput
 from core.estimate import matrix_rate, solve_seconds
@@ -39,7 +37,7 @@ from core.previews import BASE, ROWS, LayerInfo, Preview
 from core.problem import LayerProblem, LayerSolution, optimum_error
 from core.records import Evaluated, LayerRecord
 from core.sampled import sampled
-from core.sharing import sample, sensitivity, shared
+from core.sharing import Sharing
 from core.solver import steps
 from core.spec import RunSpec
 from core.waiting import look_up, wanted_while
@@ -75,8 +73,7 @@ class Desk:
                         weight=weight, gram=gram, mean=mean, tokens=item.tokens, name=name)
                     self._problems[name] = shared
         self._dense: list[Evaluated] = []  # one, once it is measured
-        self._sensitivities: dict[str, float] = {}  # of the layers for which they were measured
-        self._expected: list[Tensor] = []  # log p of the dense model, while they are being measured
+        self._sharing = Sharing(self._problems, self.linears, opened.calibration.tokens)
         self._solved: OrderedDict[tuple[object, ...], LayerSolution] = OrderedDict()
         self._guard = Lock()
 
@@ -146,24 +143,11 @@ class Desk:
         """Every layer's own; one layer asked for alone is solved with the spec's."""
         if spec.allocation == "even":
             return dict.fromkeys(self.linears, spec.pattern)
-        return shared(self._problems, spec, {name: self.sensitivity(name) for name in self.linears}, self.over_layers)
+        return self._sharing.patterns(spec, self.over_layers, self._over_parts)
 
     def sensitivity(self, name: str) -> float:
         """κ of a layer, what a unit of its error costs the model [nats a token]: measured when it is first asked for."""
-        if name not in self._sensitivities:
-            self._sensitivities[name] = sensitivity(self.problem(name), partial(self._divergence, name))
-            if len(self._sensitivities) == len(self.linears):
-                self._expected.clear()
-        return self._sensitivities[name]
-
-    def _divergence(self, name: str, weight: Tensor) -> float:
-        """Of the model with this weight in place of the layer's own from the dense one: nats a token, on a few calibration tokens."""
-        parts = sample(self.opened.calibration.tokens)
-        if not self._expected:
-            self._expected.extend(self._over_parts(lambda logits, _: logits.float().log_softmax(-1), parts))
-        with self.linears[name].replaced(weight):
-            found = self._over_parts(lambda logits, part: divergence(self._expected[part], logits), parts)
-        return max(0.0, float(torch.stack(found).sum()) / sum(part.numel() for part in parts))
+        return self._sharing.sensitivity(name, self._over_parts)
 
     def solve(self, name: str, spec: RunSpec) -> LayerSolution:
         """One layer, as a run of `spec` would solve it; the last solutions are remembered. Raises BadInput, IllConditioned."""

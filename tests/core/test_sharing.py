@@ -13,7 +13,7 @@ from core.desk import Desk
 from core.opened import open_spec
 from core.patterns import Structured, Unstructured
 from core.pipeline import prune
-from core.sharing import refined, sample
+from core.sharing import carried_over, sample
 from core.solver import solve
 
 
@@ -74,15 +74,30 @@ def test_the_sample_is_the_first_tokens_of_the_first_windows():
     assert torch.equal(torch.cat(sample(tokens[:2])), tokens[:2, :128])
 
 
-def test_points_between_are_on_the_parabola_of_the_logarithm():
-    def cost(count: int) -> float:
+def test_what_is_between_is_on_the_parabola_of_the_logarithm():
+    def cost(count: float) -> float:
         return math.exp(0.3 + 0.02 * count + 0.0001 * count**2)
 
-    counts = (10, 70, 140)
-    finer = refined(Curve(counts=counts, costs=tuple(map(cost, counts)), even=70, each=3, shape=(3, 200)))
-    assert set(counts) < set(finer.counts)
-    assert len(finer.counts) == 10
-    assert finer.costs == pytest.approx([cost(count) for count in finer.counts])
-    for costs in ((0.0, 1.0, 2.0), (1.0, 2.0)):
-        odd = Curve(counts=counts[: len(costs)], costs=costs, even=70, each=3, shape=(3, 200))
-        assert refined(odd) is odd
+    counts = (70, 100, 130)
+    measured = Curve(counts=counts, costs=tuple(map(cost, counts)), even=100, each=3, shape=(3, 200))
+    by_row = carried_over(measured, Unstructured(sparsity=0.53), whole_rows=True)
+    assert (by_row.counts[0], by_row.even, by_row.counts[-1], by_row.each) == (76, 106, 136, 3)
+    assert by_row.costs == pytest.approx([cost(count) for count in by_row.counts])
+    entries = carried_over(measured, Unstructured(sparsity=0.53), whole_rows=False)
+    assert (entries.counts[0], entries.even, entries.counts[-1], entries.each) == (228, 318, 408, 1)
+    assert entries.costs == pytest.approx([cost(count / 3) for count in entries.counts])
+
+
+def test_a_curve_that_begins_at_no_error_is_straight_between_its_points():
+    measured = Curve(counts=(0, 10, 20), costs=(0.0, 1.0, 4.0), even=10, each=1, shape=(1, 100))
+    found = carried_over(measured, Unstructured(sparsity=0.1), whole_rows=True)
+    assert dict(zip(found.counts, found.costs, strict=True))[6] == pytest.approx(0.6)
+
+
+def test_curves_serve_the_sparsities_near_those_at_which_they_were_measured(small, desk, monkeypatch):
+    spec, _ = small
+    desk.preview(spec(pattern=Unstructured(sparsity=0.41)))
+    monkeypatch.setattr(sharing, "error_curve", None)
+    desk.preview(spec(pattern=Unstructured(sparsity=0.44)))
+    with pytest.raises(TypeError):
+        desk.preview(spec(pattern=Unstructured(sparsity=0.46)))
