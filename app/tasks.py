@@ -134,6 +134,7 @@ def failure_words(error: BaseException) -> str:
 def dask_setup(worker: Worker) -> None:
     """Called by Dask in each new worker process: import torch while nobody waits yet; for what-ifs, open the demo. Runs leave the
     cores to what a page waits for."""
+    sys.setswitchinterval(5e-4)  # seconds: several threads call short kernels, and each comes back to an interpreter that another holds
     what_ifs = "interactive" in worker.state.total_resources
     if not what_ifs:
         os.nice(15)
