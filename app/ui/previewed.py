@@ -26,7 +26,7 @@ _DIFFERENCE = ("Preview: every layer is solved from the dense model's Gram matri
 _FEW = ("Estimate: {method} and {base} both prune {rows} rows of each layer (fewer where α leaves fewer), and {base} all others too. The "
         "errors and the changes of the weights that {base} makes are scaled by how the two compare in those rows. ")
 _SHARED = (" How the run will share out its zeros between layers is estimated too, from Wanda's errors and what they cost the model; the "
-           "run measures that by its own method.")
+           "run measures both for its own settings.")
 _NOT_PROPAGATED = " Only the run makes up for errors of earlier blocks (error propagation); here they stay."
 
 
