@@ -113,15 +113,16 @@ def _lowest(series: Sequence[Series]) -> str:
 def _reach(series: Sequence[Series], dense: Evaluated) -> str:
     """The largest computed sparsity at which each stays within a tenth of the dense perplexity; where no larger one was computed, so."""
     limit, price = BEARABLE * dense.perplexity, f"{100 * (BEARABLE - 1):.0f} %"
-    ends: dict[str, list[str]] = {}
+    ends: dict[str, list[str]] = {}  # by where that is
     everywhere: dict[str, list[str]] = {}
     nowhere: list[str] = []
     for one in sorted(series, key=lambda one: -_farthest(one, limit)):
         reach, last = _farthest(one, limit), max(spot.value(counted) for spot in one.spots)
-        where = nowhere if reach == 0 else (everywhere if reach == last else ends).setdefault(numbers.percent(reach), [])
+        share = numbers.percent(reach)
+        whole = f"at every computed sparsity (to {share})" if len(one.spots) > 1 else f"at {share}, all that was computed"
+        where = nowhere if reach == 0 else everywhere.setdefault(whole, []) if reach == last else ends.setdefault(f"up to {share}", [])
         where.append(METHOD_LABELS[one.method])
-    told = [f"{_list(names)} at every computed sparsity (to {share})" for share, names in everywhere.items()]
-    told += [f"{_list(names)} up to {share}" for share, names in ends.items()]
+    told = [f"{_list(names)} {where}" for where, names in (*everywhere.items(), *ends.items())]
     if not told:
         return f"No computed point stays within {price} of the dense perplexity."
     return f"Within {price} of the dense perplexity stay " + ", ".join(told) + (f"; {_list(nowhere)} nowhere." if nowhere else ".")

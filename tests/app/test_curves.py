@@ -113,9 +113,11 @@ def test_the_finding_names_the_lowest_at_the_largest_common_sparsity():
     said = curve_findings.sparsity_finding(series_of(points, counted), DENSE)
     assert "At 50.0 % counted sparsity, the most that all three have, Frontier is lowest: perplexity 29.80" in said
     assert "below Thanos (30.00) (one seed each)" in said
-    assert "Frontier at every computed sparsity (to 50.0 %)" in said
+    assert "Frontier at 50.0 %, all that was computed" in said
     assert "Thanos up to 50.0 %" in said
     assert said.endswith("Wanda nowhere.")
+    more = [*points, point("frontier", "0.6", 30.2)]
+    assert "Frontier at every computed sparsity (to 60.0 %)" in curve_findings.sparsity_finding(series_of(more, counted), DENSE)
     worse = [entry.model_copy(update={"pruned": evaluated(40.0)}) if entry.spec.method.name == "frontier" else entry for entry in points]
     assert "Thanos is lowest" in curve_findings.sparsity_finding(series_of(worse, counted), DENSE)
 
