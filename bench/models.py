@@ -77,7 +77,8 @@ def measure(spec: RunSpec, threads: int) -> None:
           f"evaluation {planned.evaluation}, {threads} threads")
     print(f"prune + evaluate {result.seconds:.1f} s (planned {planned.seconds:.1f} s), peak memory {result.peak_memory_bytes / 1e9:.2f} GB "
           f"(planned {planned.memory_bytes / 1e9:.2f} GB); matrix rate {rate / 1e9:.0f} G multiply-adds/s, "
-          f"all counted work at that rate {work.total / rate:.1f} s")
+          f"planned at that rate {work.total / rate:.1f} s: "
+          + ", ".join(f"{name} {getattr(work, name) / rate:.1f}" for name in ("collect", "solve", "push", "evaluate")))
     rest = result.seconds - sum(result.stages.values())
     for stage, spent in [*sorted(result.stages.items(), key=lambda item: -item[1]), ("other", rest)]:
         print(f"  {stage:10}{spent:8.2f} s{100 * spent / result.seconds:7.1f} %")

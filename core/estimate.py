@@ -10,9 +10,10 @@ import torch
 from core.parameters import update_work
 from core.spec import RunSpec
 
-_OVERHEAD = {"forward": 2.5, "solve": 1.5}  # measured on the demo model: time over (multiply-adds / matrix rate)
+_SOLVE = 1.5  # time over (multiply-adds / matrix rate), measured on the demo model
+_ELEMENT = 400.0  # multiply-adds in the time that one output takes besides its product (activations, norms, the loss); measured there too
 _rates: dict[str, float] = {}
-_ERROR_PRODUCTS = 2 + 50  # the error of the solution, and the conjugate gradients of the optimum for its mask
+_ERROR_PRODUCTS = 2 + 18  # the error of the solution, and the conjugate gradients of the optimum for its mask (measured: 14 to 27)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,16 +48,15 @@ def count_work(shape: Shape, spec: RunSpec, *, calibration_tokens: int, evaluati
                dense_known: bool = False) -> Work:
     """Counted from shapes alone. A matrix product of c×b by b×T counts c·b·T."""
     attention = len(shape.groups) * window * shape.hidden / 2
-    forward = shape.prunable + attention
+    forward = shape.prunable + attention + _ELEMENT * sum(sum(rows) for _, rows in shape.groups)
     gram = sum(columns * columns for columns, _ in shape.groups)
-    head = shape.hidden * shape.vocabulary
+    head = (shape.hidden + _ELEMENT) * shape.vocabulary
     streams = 1 if dense_known else 2
-    scales = (_OVERHEAD["forward"], _OVERHEAD["solve"])
     passes = 2 if spec.propagation else 1  # through the dense model as well, and its inputs times these
-    collect = calibration_tokens * passes * (forward * scales[0] + gram)
-    return Work(collect=collect, push=calibration_tokens * forward * scales[0], solve=scales[1] * _solve_work(shape, spec),
-                evaluate=scales[0] * streams * evaluation_tokens * (forward + head),
-                allocate=0.0 if spec.allocation == "even" else collect + scales[1] * _allocation_work(shape, forward, head))
+    collect = calibration_tokens * passes * (forward + gram)
+    return Work(collect=collect, push=calibration_tokens * forward, solve=_SOLVE * _solve_work(shape, spec),
+                evaluate=streams * evaluation_tokens * (forward + head),
+                allocate=0.0 if spec.allocation == "even" else collect + _SOLVE * _allocation_work(shape, forward, head))
 
 
 def _allocation_work(shape: Shape, forward: float, head: float) -> float:
@@ -79,12 +79,12 @@ def solve_seconds(spec: RunSpec, rows: int, columns: int, rate: float) -> float:
     """One layer alone, at a rate in multiply-adds a second."""
     method, pattern = spec.method, spec.pattern
     work = method.shared_work(columns, pattern) + method.layer_work(rows, columns, pattern)
-    return _OVERHEAD["solve"] * (work + update_work(spec.update, rows, columns, refit=spec.refit)) / rate
+    return _SOLVE * (work + update_work(spec.update, rows, columns, refit=spec.refit)) / rate
 
 
 def layer_seconds(spec: RunSpec, rows: int, columns: int, rate: float) -> float:
     """The same with the layer's error and its optimum."""
-    return solve_seconds(spec, rows, columns, rate) + _OVERHEAD["solve"] * _ERROR_PRODUCTS * rows * columns**2 / rate
+    return solve_seconds(spec, rows, columns, rate) + _SOLVE * _ERROR_PRODUCTS * rows * columns**2 / rate
 
 
 def matrix_rate(device: torch.device) -> float:
