@@ -6,8 +6,10 @@ On a CPU the rows are shared out over as many threads as torch uses. No row look
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -26,6 +28,7 @@ from core.waiting import look_up
 
 _CHUNK_BYTES = 64 << 20  # of batched systems on a GPU at a time
 _MATRIX = 1024  # columns: beyond it a matrix leaves the second cache, and a library's product is as fast as ours
+_SHARE, _SHARES = 1_000_000, 3  # multiply-adds of a range, at least; ranges of a thread, so that one that wakes late takes fewer
 _PIECE = 200_000_000  # multiply-adds, some hundredths of a second: so long nobody looks up whether the rows are still wanted
 
 
@@ -183,22 +186,34 @@ def _over_rows(kernel: Callable[..., None], arguments: tuple[Tensor | float, ...
     """
     arrays: list[np.ndarray | float] = [_array(value) if isinstance(value, Tensor) else value for value in arguments]
     threads = max(1, min(torch.get_num_threads(), rows, 1 + work // 100_000))
-    pieces = max(1, min(rows, threads * max(1, work // threads // _PIECE)))
+    shares = 1 if threads == 1 else min(_SHARES, 1 + work // threads // _SHARE)
+    pieces = max(1, min(rows, threads * max(shares, work // threads // _PIECE)))
     bounds = [rows * i // pieces for i in range(pieces + 1)]
-    if threads == 1:
-        for first, last in pairwise(bounds):
+    left = deque(pairwise(bounds))
+
+    def take() -> None:
+        for first, last in _taken(left):
             look_up()
             kernel(*arrays, first, last)
-        return
-    futures = [_pool(threads).submit(kernel, *arrays, first, last) for first, last in pairwise(bounds)]
+
+    others = [_pool(threads).submit(copy_context().run, take) for _ in range(threads - 1)]  # whom they compute for is in the context
     try:
-        for future in futures:
-            look_up()
-            future.result()
+        take()
     finally:
-        for future in futures:
-            future.cancel()
-        wait(futures)
+        left.clear()
+        begun = [other for other in others if not other.cancel()]  # one that has not begun has nothing left to take
+        wait(begun)
+    for other in begun:
+        other.result()
+
+
+def _taken(left: deque[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """What is left, each for one thread of those that take."""
+    while True:
+        try:
+            yield left.popleft()
+        except IndexError:
+            return
 
 
 def _array(value: Tensor) -> np.ndarray:

@@ -1,5 +1,7 @@
 """What nobody waits for any more ends inside its long loops, on one core and on several."""
 
+import threading
+
 import pytest
 import torch
 
@@ -30,10 +32,24 @@ def test_rows_are_given_up_between_two_pieces(threads, monkeypatch):
     looks = iter([True, True, False])
     try:
         torch.set_num_threads(threads)
-        with wanted_while(lambda: next(looks)), pytest.raises(GivenUp):
+        with wanted_while(lambda: next(looks, False)), pytest.raises(GivenUp):
             rows.trace(inverse, weight, dead, 24)
         order, _ = rows.trace(inverse, weight, dead, 24)
     finally:
         torch.set_num_threads(before)
     assert torch.equal(order, weight.abs().sort(dim=1).indices), "in pieces, nothing is lost"
     assert next(looks, None) is None
+
+
+def test_rows_do_not_wait_for_threads_that_are_busy_with_others():
+    before, free = torch.get_num_threads(), threading.Event()
+    weight = torch.randn(600, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    try:
+        torch.set_num_threads(3)
+        busy = [rows._pool(3).submit(free.wait, 60) for _ in range(3)]
+        found = rows.solve_subsets(torch.eye(64, dtype=torch.float64) * 2, weight, weight > 0)
+        assert not any(one.done() for one in busy)
+    finally:
+        free.set()
+        torch.set_num_threads(before)
+    assert torch.equal(found, weight.clamp(min=0) / 2)
