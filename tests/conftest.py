@@ -6,6 +6,7 @@ alone with a long file at the end.
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import os
 import sys
@@ -34,6 +35,7 @@ hypothesis.settings.register_profile("prunescope", deadline=None)  # a busy mach
 hypothesis.settings.load_profile("prunescope")
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
+importlib.import_module("distributed")  # a page imports it in a thread, with loggers that come while pytest walks the list of all loggers
 
 
 @pytest.hookimpl(trylast=True)
