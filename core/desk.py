@@ -63,6 +63,7 @@ class Desk:
         self._wanted: Callable[[], bool] = lambda: True
         self.linears: dict[str, Linear] = {linear.name: linear for block in map_blocks(opened.model).linears for linear in block}
         self._problems: dict[str, LayerProblem] = {}
+        opened.model.to(opened.device)  # it stays there: what-ifs are answered by all of it at once
         for inputs in collect(opened, store):
             for item in inputs:
                 gram, mean = item.gram.to(opened.device), item.mean.to(opened.device)

@@ -135,32 +135,35 @@ def exchange_columns(problem: LayerProblem, hessian: Tensor, weight: Tensor, inv
 
 
 def _exchanged_batched(table: Tensor, kept: Tensor, dead: Tensor, floor: Tensor, least: float) -> Tensor:
-    """The kept columns [b] of core/column_kernel.py's search, on a GPU: all pairs in one product."""
+    """The kept columns [b] of core/column_kernel.py's search, on a GPU: all pairs in one product, one value read an exchange."""
     size = len(kept)
-    for _ in range(size):
+    out, into = kept.nonzero()[:, 0], (~kept & ~dead).nonzero()[:, 0]  # as many after an exchange: what comes in takes the other's place
+    for _ in range(size if len(out) and len(into) else 0):
         look_up()
-        out = kept.nonzero()[:, 0]
-        into = (~kept & ~dead & (table.diagonal() > floor)).nonzero()[:, 0]
-        if not len(out) or not len(into):
-            break
-        cross, pivot = table[into[:, None], out], table[into, into][:, None]
-        weights, moved = table[size:, out], table[size:, into] / pivot.T
+        square = table[:size]
+        diagonal = square.diagonal()
+        cross, pivot = square.index_select(0, into).index_select(1, out), diagonal.index_select(0, into)[:, None]
+        weights, moved = table[size:].index_select(1, out), table[size:].index_select(1, into) / pivot.T
         left = weights.square().sum(0) - 2 * cross * (moved.T @ weights) + cross.square() * moved.square().sum(0)[:, None]
-        net = moved.square().sum(0)[:, None] * pivot - left / (cross.square() / pivot - table[out, out])
-        best, at = net.flatten().max(0)
+        net = moved.square().sum(0)[:, None] * pivot - left / (cross.square() / pivot - diagonal.index_select(0, out))
+        best, at = net.masked_fill(pivot <= floor.index_select(0, into)[:, None], -torch.inf).flatten().max(0)
         if not bool(best > least):
             break
-        j, i = int(into[at // len(out)]), int(out[at % len(out)])
+        place, other = (at // len(out)).view(1), (at % len(out)).view(1)
+        j, i = into.index_select(0, place), out.index_select(0, other)
         _sweep(table, j, 1)
         _sweep(table, i, -1)
-        kept[j], kept[i] = True, False
-    return kept
+        out.index_copy_(0, other, j)
+        into.index_copy_(0, place, i)
+    return torch.zeros_like(kept).index_fill_(0, out, True)
 
 
-def _sweep(table: Tensor, k: int, sign: int) -> None:
-    """Column k enters (sign 1) or leaves (sign −1) the kept set."""
-    column, row, pivot = table[:, k].clone(), table[k].clone(), table[k, k].clone()
-    column[k] = row[k] = 0
+def _sweep(table: Tensor, k: Tensor, sign: int) -> None:
+    """Column k, int64 [1], enters (sign 1) or leaves (sign −1) the kept set."""
+    column, row = table.index_select(1, k)[:, 0], table.index_select(0, k)[0]
+    pivot = row.index_select(0, k)
+    column.index_fill_(0, k, 0)
+    row.index_fill_(0, k, 0)
     table.addr_(column / -pivot, row)
-    table[:, k], table[k] = sign * column / pivot, sign * row / pivot
-    table[k, k] = -1 / pivot
+    table.index_copy_(1, k, (sign * column / pivot)[:, None])
+    table.index_copy_(0, k, (sign * row / pivot).index_copy_(0, k, -1 / pivot)[None])

@@ -137,7 +137,7 @@ def _order_statistic(scores: Tensor, count: int | Tensor) -> Tensor:
     flat = scores.flatten()
     if scores.is_cuda:
         ordered = torch.cat([flat.new_full((1,), -torch.inf), flat.sort().values])
-        return ordered[torch.as_tensor(count, device=flat.device)]
+        return ordered[count] if isinstance(count, int) else ordered.index_select(0, count.view(1))[0]  # ordered[count] would read it
     place = int(count)
     if place == 0:
         return flat.new_tensor(-torch.inf)

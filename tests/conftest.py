@@ -102,3 +102,19 @@ def layer():
                             mean=torch.tensor(inputs.mean(1), dtype=wide), tokens=inputs.shape[1], name=name)
 
     return make
+
+
+@pytest.fixture(params=["pretended", pytest.param("real", marks=pytest.mark.gpu)])
+def gpu(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A device that is not the CPU: a pretended one everywhere (tests/pretended_gpu.py), and a real one where there is one."""
+    import torch
+
+    from tests.pretended_gpu import RealGpu, pretended_gpu
+
+    if request.param == "pretended":
+        with pretended_gpu() as device:
+            yield device
+    elif torch.cuda.is_available():
+        yield RealGpu()
+    else:
+        pytest.skip("needs a CUDA device")

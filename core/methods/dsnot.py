@@ -26,6 +26,8 @@ from core.patterns import Groups, Target
 from core.problem import LayerProblem
 from core.solver import Outcome, Step, drain, kernel_of
 
+_BOUT = 8  # cycles between two looks at which rows still have something to swap, on a GPU
+
 
 def kernel(problem: LayerProblem, target: Target, method: Dsnot) -> Generator[Step, None, Outcome]:
     """The mask of `method.mask` with its defaults, then `cycles` swaps a row at most: O(cycles·c·b) beyond that mask's own work.
@@ -51,12 +53,13 @@ def _swap(problem: LayerProblem, mean: Tensor, pruned: Tensor, width: int, metho
     shares, scores = weight * mean, weight.abs() * problem.input_norm
     missing = (shares * pruned).sum(1)
     enough = method.threshold * (problem.row_energy().clamp(min=0) / problem.tokens).sqrt()
-    rows = torch.arange(len(weight), device=weight.device)
+    rows, active = torch.arange(len(weight), device=weight.device), missing.abs() > enough
     group = torch.arange(weight.shape[1], device=weight.device) // width
-    for _ in range(method.cycles):
-        rows = rows[missing[rows].abs() > enough[rows]]
-        if not len(rows):
-            return
+    for cycle in range(method.cycles):
+        if cycle % (_BOUT if weight.is_cuda else 1) == 0:
+            rows = active.nonzero()[:, 0]
+            if not len(rows):
+                return
         mask, short = pruned[rows], missing[rows]
         gain = shares[rows] * short.sign()[:, None]
         useful = ~mask & (gain < 0)
@@ -65,10 +68,10 @@ def _swap(problem: LayerProblem, mean: Tensor, pruned: Tensor, width: int, metho
         partners = useful & (group == group[grown])
         gone = scores[rows].masked_fill_(~partners, torch.inf).argmin(1, keepdim=True)
         after = short - shares[rows].gather(1, grown)[:, 0] + shares[rows].gather(1, gone)[:, 0]
-        better = growth.gather(1, grown)[:, 0].isfinite() & (after.abs() < short.abs())
-        rows, grown, gone = rows[better], grown[better, 0], gone[better, 0]
-        pruned[rows, grown], pruned[rows, gone] = False, True
-        missing[rows] = after[better]
+        better = active[rows] & growth.gather(1, grown)[:, 0].isfinite() & (after.abs() < short.abs())
+        mask.scatter_(1, grown, mask.gather(1, grown) & ~better[:, None]).scatter_(1, gone, mask.gather(1, gone) | better[:, None])
+        pruned[rows], missing[rows] = mask, torch.where(better, after, short)
+        active[rows] = better & (missing[rows].abs() > enough[rows])
 
 
 def _in_groups(useful: Tensor, width: int) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from core.linalg import solve_rows
-from core.masks import smallest, smallest_columns
+from core.masks import smallest
 from core.parameters import Obc
 from core.patterns import Columns, Entries, Groups, Target
 from core.problem import LayerProblem
@@ -103,10 +103,10 @@ def _columns_batched(inverse: Tensor, weight: Tensor, dead: Tensor, count: int) 
     for _ in range(count):
         look_up()
         losses = (weight.square().sum(0) / inverse.diagonal()).masked_fill_(dead, -1).masked_fill_(removed, torch.inf)
-        gone = smallest_columns(losses, 1)
-        at = gone.nonzero()[0, 0]
-        row = inverse[at] / inverse[at, at]
-        weight.addr_(weight[:, at].clone(), row, alpha=-1)
-        inverse.addr_(inverse[at].clone(), row, alpha=-1)
-        removed |= gone
+        at = losses.argmin().view(1)  # a place on the device: as an index it would be read
+        column = inverse.index_select(0, at)[0]
+        row = column / column.index_select(0, at)
+        weight.addr_(weight.index_select(1, at)[:, 0], row, alpha=-1)
+        inverse.addr_(column, row, alpha=-1)
+        removed.index_fill_(0, at, True)
     return removed

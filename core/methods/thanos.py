@@ -35,7 +35,7 @@ def _blocks(problem: LayerProblem, target: Entries | Groups, method: Thanos) -> 
     pruned = torch.zeros_like(weight, dtype=torch.bool)
     loss = weight.new_zeros(())
     size = whole_groups(method.block_size or 128, target)
-    left = torch.tensor(target.count if isinstance(target, Entries) else 0, device=weight.device)
+    left = torch.full((), target.count if isinstance(target, Entries) else 0, device=weight.device)
 
     def choose(current: Tensor, start: int, stop: int) -> Tensor:
         nonlocal left

@@ -284,17 +284,15 @@ def test_a_block_goes_to_the_device_and_back_whatever_happens(monkeypatch: pytes
     assert moves == ["meta", "cpu"]
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("family", ["llama-tied", "gpt2", "gemma3", "opt"])
-def test_one_block_at_a_time_is_on_the_device(family: str) -> None:
+def test_one_block_at_a_time_is_on_the_device(family: str, gpu: Any) -> None:
     model, tokens = tiny(family), windows(3)
     expected = model(tokens).logits
-    with Stream(model, map_blocks(model), "cuda", windows(1, seed=99)) as stream:
+    with Stream(model, map_blocks(model), gpu.device, windows(1, seed=99)) as stream:
         assert {parameter.device.type for block in stream.block_map.blocks for parameter in block.parameters()} == {"cpu"}
         with stream.on_device(1):
             on = [next(block.parameters()).device.type for block in stream.block_map.blocks]
-        assert on == ["cpu", "cuda", "cpu"]
+        assert on == ["cpu", gpu.device.type, "cpu"]
         logits = replay(stream, tokens)
         assert logits.is_cuda
         torch.testing.assert_close(logits.cpu(), expected, rtol=1e-3, atol=1e-3)
