@@ -26,6 +26,7 @@ check: $(VENV)/development
 
 bench: setup
 	$(BIN)/python -m bench.layers
+	$(BIN)/python -m bench.floor
 	$(BIN)/python -m bench.models
 
 bench-ui: $(VENV)/development chromium

@@ -20,6 +20,7 @@ import torch
 
 from bench.plain_thanos import plain_thanos
 from core import LayerProblem, LayerSolution, SemiStructured, Structured, Unstructured, solve
+from core.parameters import Method
 from core.patterns import Pattern
 
 CASES = (("50 %", Unstructured(sparsity=0.5), 128), ("2:4", SemiStructured(n=2, m=4), 512), ("columns 30 %", Structured(sparsity=0.3), 128))
@@ -47,7 +48,7 @@ def seconds(call: Callable[[], object], repeats: int = 3) -> float:
     return statistics.median(times)
 
 
-def solve_seconds(problem: LayerProblem, method: str, pattern: Pattern, **parameters: object) -> tuple[float, float]:
+def solve_seconds(problem: LayerProblem, method: str | Method, pattern: Pattern, **parameters: object) -> tuple[float, float]:
     """Medians of three after one that is not counted: the solve, and the counting of its error beside it."""
     times: list[tuple[float, float]] = []
     for _ in range(4):
@@ -58,9 +59,9 @@ def solve_seconds(problem: LayerProblem, method: str, pattern: Pattern, **parame
     return statistics.median(own), statistics.median(counting)
 
 
-def solved(problem: LayerProblem, method: str, pattern: Pattern, **parameters: object) -> LayerSolution:
+def solved(problem: LayerProblem, method: str | Method, pattern: Pattern, **parameters: object) -> LayerSolution:
     """Without the factors kept from an earlier solve."""
-    fresh = LayerProblem(weight=problem.weight, gram=problem.gram, tokens=problem.tokens)
+    fresh = LayerProblem(weight=problem.weight, gram=problem.gram, tokens=problem.tokens, mean=problem.mean)
     return solve(fresh, method, pattern, **parameters)
 
 
