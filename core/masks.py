@@ -6,14 +6,13 @@ order of (row, column). Scores are never negative except −1, which means 'befo
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from core.patterns import Columns, Entries, Groups, Target
 from core.rows import choose_groups
+from core.selection import order_statistic
 
 
 def smallest(scores: Tensor, count: int | Tensor) -> Tensor:
@@ -21,36 +20,35 @@ def smallest(scores: Tensor, count: int | Tensor) -> Tensor:
 
     `count` may be a scalar integer tensor, so that a GPU's inner loop need not wait for the host.
     """
-    threshold = _order_statistic(scores, count)
     if scores.is_cuda:
+        ordered = torch.cat([scores.new_full((1,), -torch.inf), scores.flatten().sort().values])
+        threshold = ordered[count] if isinstance(count, int) else ordered.index_select(0, count.view(1))  # ordered[count] would read it
         chosen, ties = scores < threshold, scores == threshold
         ties &= ties.flatten().cumsum(0, dtype=torch.int32).view_as(ties) <= count - chosen.count_nonzero()
         return chosen.logical_or_(ties)
-    chosen = scores <= threshold
-    surplus = int(chosen.count_nonzero()) - int(count)
-    if surplus:
-        ties = (scores == threshold).view(-1).nonzero()[:, 0]  # few, mostly: no matrix of ranks
-        chosen.view(-1)[ties[len(ties) - surplus :]] = False
+    if int(count) == 0:
+        return torch.zeros_like(scores, dtype=torch.bool)
+    threshold, surplus = order_statistic(scores, int(count))
+    chosen = (scores <= threshold).contiguous()
+    chosen.view(-1)[surplus] = False
     return chosen
 
 
-def smallest_in_head(scores: Callable[[], Tensor], count: int | Tensor, width: int) -> Tensor:
-    """The first `width` columns of `smallest(scores(), count)`, without a second matrix of that size on a CPU.
+def smallest_norms(weight: Tensor, norm: Tensor, dead: Tensor, count: int | Tensor, start: int, stop: int) -> Tensor:
+    """The columns from `start` to `stop` of the mask of the `count` smallest |W_ij|·norm_j from `start` on, `dead` ones first.
 
-    `scores` makes a fresh contiguous [c, b] tensor, whose order is destroyed; it is asked again where a tie at the threshold
-    has to be broken.
+    weight [c, b], norm and dead [b]. On a CPU the scores of the columns from `stop` on are not kept.
     """
-    made = scores()
-    if made.is_cuda or int(count) == 0:
-        return smallest(made, count)[:, :width]
-    place, head = int(count), made[:, :width].clone()
-    flat = made.view(-1).numpy()
-    flat.partition(place - 1)
-    threshold = flat[place - 1]
-    if np.count_nonzero(flat[place:] == threshold):  # a tie: some of the equal ones stay
-        del made, flat
-        return smallest(scores(), count)[:, :width]
-    return head <= float(threshold)
+    end, width = weight.shape[1] if weight.is_cuda else stop, stop - start
+    gone = dead[start:end].to(weight.dtype)  # a dead input's norm is 0, so its score becomes −1
+    scores = (weight[:, start:end] * norm[start:end]).abs_().sub_(gone)
+    if weight.is_cuda or int(count) == 0:
+        return smallest(scores, count)[:, :width]
+    threshold, surplus = order_statistic(weight, int(count), norm=norm, dead=dead, start=start)
+    rows, columns = np.divmod(surplus, weight.shape[1] - start)
+    chosen, here = scores <= threshold, columns < width
+    chosen[rows[here], columns[here]] = False
+    return chosen
 
 
 def smallest_per_row(scores: Tensor, count: int) -> Tensor:
@@ -131,14 +129,3 @@ def share(target: Entries | Columns, stop: int, columns: int) -> int:
     """How much of the budget the first `stop` of all `columns` take, rounded down; all of it at the end."""
     return target.count * stop // columns
 
-
-def _order_statistic(scores: Tensor, count: int | Tensor) -> Tensor:
-    """The count-th smallest score as a scalar; below every score for count 0."""
-    flat = scores.flatten()
-    if scores.is_cuda:
-        ordered = torch.cat([flat.new_full((1,), -torch.inf), flat.sort().values])
-        return ordered[count] if isinstance(count, int) else ordered.index_select(0, count.view(1))[0]  # ordered[count] would read it
-    place = int(count)
-    if place == 0:
-        return flat.new_tensor(-torch.inf)
-    return flat.new_tensor(np.partition(flat.numpy(), place - 1)[place - 1])

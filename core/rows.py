@@ -1,26 +1,20 @@
 """What is done to every row on its own: subset systems and column sweeps. Compiled on a CPU, batched on a GPU.
 
-On a CPU the rows are shared out over as many threads as torch uses. No row looks at another, so the split moves no bit.
+On a CPU the rows are shared out over threads (core/ranges.py).
 """
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextvars import copy_context
 from dataclasses import dataclass
-from functools import cache
-from itertools import pairwise
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from core.descent_kernel import TOGETHER, adam_range, conjugate_range, gradient_range
 from core.exchange_batched import exchange_batched
 from core.exchange_kernel import exchange_range
+from core.ranges import array, over_rows, turns
 from core.row_kernel import choose_groups_range, sweep_groups_range, sweep_range
 from core.subset_kernel import solve_rows_range
 from core.trace_kernel import columns_range, trace_range
@@ -28,8 +22,6 @@ from core.waiting import look_up
 
 _CHUNK_BYTES = 64 << 20  # of batched systems on a GPU at a time
 _MATRIX = 1024  # columns: beyond it a matrix leaves the second cache, and a library's product is as fast as ours
-_SHARE, _SHARES = 1_000_000, 3  # multiply-adds of a range, at least; ranges of a thread, so that one that wakes late takes fewer
-_PIECE = 200_000_000  # multiply-adds, some hundredths of a second: so long nobody looks up whether the rows are still wanted
 
 
 def solve_subsets(system: Tensor, weight: Tensor, subset: Tensor) -> Tensor:
@@ -41,7 +33,7 @@ def solve_subsets(system: Tensor, weight: Tensor, subset: Tensor) -> Tensor:
     if system.is_cuda:
         return _solve_batched(system, weight, subset)
     solution = torch.zeros(weight.shape, dtype=weight.dtype)
-    _over_rows(solve_rows_range, (system, weight, subset, solution), rows=len(weight), work=int(subset.count_nonzero()) * len(system))
+    over_rows(solve_rows_range, (system, weight, subset, solution), rows=len(weight), work=int(subset.count_nonzero()) * len(system))
     return solution
 
 
@@ -54,7 +46,7 @@ def sweep(block: Tensor, errors: Tensor, corner: Tensor, pruned: Tensor, begin: 
         _sweep_columns(block, errors, corner, pruned, begin)
         return
     work = int(pruned.count_nonzero()) * len(corner)
-    _over_rows(sweep_range, (block, errors, corner, pruned, begin, begin + pruned.shape[1]), rows=len(block), work=work)
+    over_rows(sweep_range, (block, errors, corner, pruned, begin, begin + pruned.shape[1]), rows=len(block), work=work)
 
 
 def sweep_groups(block: Tensor, errors: Tensor, corner: Tensor, dead: Tensor, n: int, m: int) -> Tensor:
@@ -64,14 +56,14 @@ def sweep_groups(block: Tensor, errors: Tensor, corner: Tensor, dead: Tensor, n:
     """
     pruned = torch.zeros(block.shape, dtype=torch.bool)
     work = n * block.numel() // m * len(corner)
-    _over_rows(sweep_groups_range, (block, errors, corner, dead, n, m, pruned), rows=len(block), work=work)
+    over_rows(sweep_groups_range, (block, errors, corner, dead, n, m, pruned), rows=len(block), work=work)
     return pruned
 
 
 def choose_groups(scores: Tensor, n: int, m: int) -> Tensor:
     """Mask [c, b] of `core.masks.smallest_in_groups`, for float scores on a CPU."""
     chosen = torch.zeros(scores.shape, dtype=torch.bool)
-    _over_rows(choose_groups_range, (scores, n, m, chosen), rows=len(scores), work=scores.numel() * m)
+    over_rows(choose_groups_range, (scores, n, m, chosen), rows=len(scores), work=scores.numel() * m)
     return chosen
 
 
@@ -82,7 +74,7 @@ def trace(inverse: Tensor, weight: Tensor, dead: Tensor, length: int, *, n: int 
     """
     order = torch.zeros(len(weight), length, dtype=torch.int64)
     costs = torch.zeros(len(weight), length, dtype=torch.float64)
-    _over_rows(trace_range, (inverse.double().cpu(), weight.double().cpu(), dead.cpu(), n, m, order, costs),
+    over_rows(trace_range, (inverse.double().cpu(), weight.double().cpu(), dead.cpu(), n, m, order, costs),
                rows=len(weight), work=len(weight) * len(inverse) ** 3 // 6)
     return order, costs
 
@@ -94,9 +86,9 @@ def trace_columns(inverse: Tensor, weight: Tensor, dead: Tensor, count: int) -> 
     """
     left, cross = inverse.double().clone(memory_format=torch.contiguous_format), weight.double().T @ weight.double()
     removed = torch.zeros_like(dead)
-    for _, some in _turns(count, len(dead)):
+    for _, some in turns(count, TOGETHER * len(dead) ** 2):
         look_up()
-        columns_range(_array(left), _array(cross), _array(dead), _array(removed), some)
+        columns_range(array(left), array(cross), array(dead), array(removed), some)
     return removed
 
 
@@ -138,7 +130,7 @@ def exchange(system: Tensor, linear: Tensor, pruned: Tensor, *, barred: Tensor |
         exchange_batched(system, linear, barred, m, least, patience, floor, found)
     else:
         told = (found.solution, found.costs, found.going, found.gains, found.coming)
-        _over_rows(exchange_range, (system, linear, found.pruned, barred, m, least, patience, floor, *told), rows=rows,
+        over_rows(exchange_range, (system, linear, found.pruned, barred, m, least, patience, floor, *told), rows=rows,
                    work=rows * len(system) ** 3)
     return found
 
@@ -153,77 +145,23 @@ def conjugate_gradients(system: Tensor, scale: Tensor, solution: Tensor, residua
                         times: int) -> Tensor:
     """`times` iterations of Jacobi-CG, all state changed in place (core/linalg.py); by how much each row's error fell [c]."""
     gained = torch.zeros_like(slope)
-    for _, some in _turns(times, len(system)):
-        _over_rows(conjugate_range, (system, scale, solution, residual, direction, slope, gained, some), rows=len(solution),
+    for _, some in turns(times, TOGETHER * len(system) ** 2):
+        over_rows(conjugate_range, (system, scale, solution, residual, direction, slope, gained, some), rows=len(solution),
                    work=some * solution.numel() * len(system))
     return gained
 
 
 def adam(gram: Tensor, scale: Tensor, moved: Tensor, mean: Tensor, square: Tensor, *, rate: float, done: int, times: int) -> None:
     """Adam's steps done + 1 … done + times, its state changed in place (core/descent.py)."""
-    for before, some in _turns(times, len(gram)):
-        _over_rows(adam_range, (gram, scale, moved, mean, square, rate, done + before, some), rows=len(moved),
+    for before, some in turns(times, TOGETHER * len(gram) ** 2):
+        over_rows(adam_range, (gram, scale, moved, mean, square, rate, done + before, some), rows=len(moved),
                    work=some * moved.numel() * len(gram))
 
 
 def gradient_steps(gram: Tensor, rate: Tensor, original: Tensor, weight: Tensor, times: int) -> None:
     """`times` times weight −= rate·((weight − original)·G), all [c, b] but G [b, b]."""
-    for _, some in _turns(times, len(gram)):
-        _over_rows(gradient_range, (gram, rate, original, weight, some), rows=len(weight), work=some * weight.numel() * len(gram))
-
-
-def _turns(times: int, size: int) -> Iterator[tuple[int, int]]:
-    """(how many before, how many now) iterations, so few that a piece of rows holds `TOGETHER`, for which the matrix is read once."""
-    most = max(1, _PIECE // (TOGETHER * size * size))
-    for before in range(0, times, most):
-        yield before, min(most, times - before)
-
-
-def _over_rows(kernel: Callable[..., None], arguments: tuple[Tensor | float, ...], *, rows: int, work: int) -> None:
-    """`kernel(*arguments, first, last)` over ranges that cover all rows, on threads where the work is worth it.
-
-    Raises GivenUp between two ranges once nobody waits any more.
-    """
-    arrays: list[np.ndarray | float] = [_array(value) if isinstance(value, Tensor) else value for value in arguments]
-    threads = max(1, min(torch.get_num_threads(), rows, 1 + work // 100_000))
-    shares = 1 if threads == 1 else min(_SHARES, 1 + work // threads // _SHARE)
-    pieces = max(1, min(rows, threads * max(shares, work // threads // _PIECE)))
-    bounds = [rows * i // pieces for i in range(pieces + 1)]
-    left = deque(pairwise(bounds))
-
-    def take() -> None:
-        for first, last in _taken(left):
-            look_up()
-            kernel(*arrays, first, last)
-
-    others = [_pool(threads).submit(copy_context().run, take) for _ in range(threads - 1)]  # whom they compute for is in the context
-    try:
-        take()
-    finally:
-        left.clear()
-        begun = [other for other in others if not other.cancel()]  # one that has not begun has nothing left to take
-        wait(begun)
-    for other in begun:
-        other.result()
-
-
-def _taken(left: deque[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """What is left, each for one thread of those that take."""
-    while True:
-        try:
-            yield left.popleft()
-        except IndexError:
-            return
-
-
-def _array(value: Tensor) -> np.ndarray:
-    """The tensor's memory where it is contiguous (outputs are), else a copy."""
-    return value.contiguous().numpy()
-
-
-@cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="rows")
+    for _, some in turns(times, TOGETHER * len(gram) ** 2):
+        over_rows(gradient_range, (gram, rate, original, weight, some), rows=len(weight), work=some * weight.numel() * len(gram))
 
 
 def _sweep_columns(block: Tensor, errors: Tensor, corner: Tensor, pruned: Tensor, begin: int) -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from core.compensation import joint_blocks, remove_columns
-from core.masks import smallest_columns, smallest_in_groups, smallest_in_head
+from core.masks import smallest_columns, smallest_in_groups, smallest_norms
 from core.parameters import Thanos
 from core.patterns import Columns, Entries, Groups, Target, whole_groups
 from core.problem import LayerProblem
@@ -37,9 +37,9 @@ def _blocks(problem: LayerProblem, target: Entries | Groups, method: Thanos) -> 
     size = whole_groups(method.block_size or 128, target)
     left = torch.full((), target.count if isinstance(target, Entries) else 0, device=weight.device)
 
-    def choose(current: Tensor, start: int, stop: int) -> Tensor:
+    def choose(_: Tensor, start: int, stop: int) -> Tensor:
         nonlocal left
-        mask = _choose(current, norm[start:], dead[start:], target, left, stop - start)
+        mask = _choose(weight, norm, dead, target, left, start, stop)
         pruned[:, start:stop] = mask
         left = left - mask.sum()
         return mask
@@ -51,13 +51,12 @@ def _blocks(problem: LayerProblem, target: Entries | Groups, method: Thanos) -> 
     return Outcome(weight=weight, pruned=pruned, damping=damping)
 
 
-def _choose(weight: Tensor, norm: Tensor, dead: Tensor, target: Entries | Groups, left: Tensor, width: int) -> Tensor:
-    """The block's mask [c, width]: its part of the `left` smallest |W_ij|√G_jj of all remaining columns, or n of each group."""
-    if isinstance(target, Groups):
-        scores = (weight[:, :width] * norm[:width]).abs_().masked_fill_(dead[:width], -1)
-        return smallest_in_groups(scores, target.n, target.m)
-    ahead = dead.to(weight.dtype)  # a dead input's norm is 0, so its score becomes −1
-    return smallest_in_head(lambda: (weight * norm).abs_().sub_(ahead), left, width)
+def _choose(weight: Tensor, norm: Tensor, dead: Tensor, target: Entries | Groups, left: Tensor, start: int, stop: int) -> Tensor:
+    """The block's mask [c, stop − start]: its part of the `left` smallest |W_ij|√G_jj of all remaining columns, or n of each group."""
+    if isinstance(target, Entries):
+        return smallest_norms(weight, norm, dead, left, start, stop)
+    scores = (weight[:, start:stop] * norm[start:stop]).abs_().masked_fill_(dead[start:stop], -1)
+    return smallest_in_groups(scores, target.n, target.m)
 
 
 def _structured(problem: LayerProblem, count: int, method: Thanos) -> Generator[Step, None, Outcome]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from core import rows
+from core import ranges, rows
 from core.descent import Adam, Conjugate, Sgd
 from core.errors import GivenUp
 from core.problem import LayerProblem
@@ -95,8 +95,8 @@ def test_neither_threads_nor_pieces_move_a_bit(name, monkeypatch):
     problem, pruned = layer(100, 40, torch.float32)
     before, found = torch.get_num_threads(), []
     try:
-        for threads, piece in ((1, rows._PIECE), (3, rows._PIECE), (4, 1)):
-            monkeypatch.setattr(rows, "_PIECE", piece)
+        for threads, piece in ((1, ranges._PIECE), (3, ranges._PIECE), (4, 1)):
+            monkeypatch.setattr(ranges, "_PIECE", piece)
             torch.set_num_threads(1)  # what it begins with is torch's own product
             descent = DESCENTS[name](problem, pruned)
             torch.set_num_threads(threads)
@@ -111,7 +111,7 @@ def test_neither_threads_nor_pieces_move_a_bit(name, monkeypatch):
 @pytest.mark.parametrize("name", DESCENTS)
 def test_a_descent_ends_when_nobody_waits(name, compiled, monkeypatch):
     monkeypatch.setattr(rows, "_MATRIX", 1024 if compiled else 0)
-    monkeypatch.setattr(rows, "_PIECE", 1)
+    monkeypatch.setattr(ranges, "_PIECE", 1)
     problem, pruned = layer(40, 33)
     looks = iter([True, True, False])
     descent = DESCENTS[name](problem, pruned)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from core import masks
+from core import masks, selection
 from core.patterns import Columns, Entries, Groups
 from tests import oracles
 
@@ -123,12 +123,36 @@ def test_the_blocks_shares_add_up_to_the_budget(count, columns, block):
     assert taken[-1] == count
 
 
+@pytest.mark.parametrize("few", [0, selection._FEW])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("levels", [1, 2, 5, 10_000])
-@pytest.mark.parametrize("width", [1, 3, 8])
-def test_head_of_the_smallest_is_the_head(levels, width):
-    """With ties at the threshold (few levels) and without."""
+@pytest.mark.parametrize(("start", "width"), [(0, 1), (0, 9), (3, 4), (8, 1)])
+def test_head_of_the_smallest_is_the_head(levels, start, width, dtype, few, monkeypatch):
+    """With ties at the threshold (few levels) and without; with a dead input; by the compiled passes and without."""
+    monkeypatch.setattr(selection, "_FEW", few)
     generator = torch.Generator().manual_seed(levels)
-    scores = torch.randint(0, levels, (6, 8), generator=generator).float()
-    for count in range(49):
-        expected = masks.smallest(scores, count)[:, :width]
-        assert torch.equal(masks.smallest_in_head(scores.clone, torch.tensor(count), width), expected)
+    weight = torch.randint(-levels, levels, (6, 9), generator=generator).to(dtype)
+    norm, dead = torch.rand(9, generator=generator).to(dtype), torch.arange(9) == 4
+    norm[4] = 0
+    scores = (weight[:, start:] * norm[start:]).abs() - dead[start:].to(dtype)
+    for count in range(scores.numel() + 1):
+        expected = textbook(scores, count)[:, :width]
+        assert torch.equal(masks.smallest_norms(weight, norm, dead, torch.tensor(count), start, start + width), expected)
+        assert torch.equal(masks.smallest(scores, count)[:, :width], expected)
+
+
+def textbook(scores: torch.Tensor, count: int) -> torch.Tensor:
+    """A stable sort of (score, row, column)."""
+    chosen = torch.zeros(scores.numel(), dtype=torch.bool)
+    chosen[scores.flatten().sort(stable=True).indices[:count]] = True
+    return chosen.view_as(scores)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_many_scores_of_all_sizes(dtype):
+    """Above what is partitioned as it is: subnormal and infinite ones, zeros, equal ones, −1."""
+    generator = torch.Generator().manual_seed(1)
+    scores = (torch.randn(331, 307, generator=generator, dtype=torch.float64) * 40).exp().to(dtype)
+    scores[::7, ::3], scores[::5, ::5], scores[2::9, 1] = 0, 1.5, -1
+    for count in (1, 40, 5_000, 50_000, 50_001, 90_000, scores.numel() - 1, scores.numel()):
+        assert torch.equal(masks.smallest(scores, count), textbook(scores, count))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from core import exchange as exchange_module
-from core import rows
+from core import ranges, rows
 from core.exchange import exchange_columns
 from core.exchange_batched import exchange_batched
 from core.methods.frontier import _fit
@@ -323,8 +323,8 @@ def test_whole_columns_go_in_the_order_of_explicit_inverses(count, size, monkeyp
         gone = torch.tensor(order, dtype=torch.int64)
         best = weight[:, kept] + weight[:, gone] @ hessian[gone][:, kept] @ inverse
         order.append(int(kept[(best.square().sum(0) / inverse.diagonal()).argmin()]))
-    for piece in (1, rows._PIECE):
-        monkeypatch.setattr(rows, "_PIECE", piece)
+    for piece in (1, ranges._PIECE):
+        monkeypatch.setattr(ranges, "_PIECE", piece)
         for length in {0, 1, size // 3, size - 1, size}:
             found = rows.trace_columns(torch.linalg.inv(hessian), weight, dead, length)
             assert found.nonzero()[:, 0].tolist() == sorted(order[:length])

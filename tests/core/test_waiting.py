@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from core import rows
+from core import ranges, rows
 from core.errors import GivenUp
 from core.waiting import look_up, wanted_while
 
@@ -26,7 +26,7 @@ def test_looking_up_matters_only_within_and_only_once_nobody_waits():
 @pytest.mark.parametrize("threads", [1, 3])
 def test_rows_are_given_up_between_two_pieces(threads, monkeypatch):
     before = torch.get_num_threads()
-    monkeypatch.setattr(rows, "_PIECE", 1)
+    monkeypatch.setattr(ranges, "_PIECE", 1)
     weight = torch.randn(60, 24, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     inverse, dead = torch.eye(24, dtype=torch.float64) * 2, torch.zeros(24, dtype=torch.bool)
     looks = iter([True, True, False])
@@ -46,7 +46,7 @@ def test_rows_do_not_wait_for_threads_that_are_busy_with_others():
     weight = torch.randn(600, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     try:
         torch.set_num_threads(3)
-        busy = [rows._pool(3).submit(free.wait, 60) for _ in range(3)]
+        busy = [ranges._pool(3).submit(free.wait, 60) for _ in range(3)]
         found = rows.solve_subsets(torch.eye(64, dtype=torch.float64) * 2, weight, weight > 0)
         assert not any(one.done() for one in busy)
     finally:
