@@ -64,7 +64,8 @@ def _paper_protocol(spec: RunSpec, point: Point) -> bool:
     """WikiText-2's test set in full, and C4, in windows of 2048; and nothing done beside the method."""
     whole = spec.evaluation.source == "hub:wikitext2" and spec.evaluation.windows is None and point.pruned.length == 2048
     calibrated = spec.calibration.source == "hub:c4" and spec.calibration.windows == 128 and spec.calibration.length in (None, 2048)
-    plain = spec.update == "own" and not spec.refit and not spec.true_sequential and spec.allocation == "even" and not spec.propagation
+    plain = spec == spec.model_copy(update={"update": "own", "refit": False, "true_sequential": False, "allocation": "even",
+                                            "propagation": 0.0, "fisher": 0.0})
     return whole and calibrated and plain
 
 

@@ -2,7 +2,7 @@
 
     python -m bench.frontier [--data ../shared/data] [--methods …] [--patterns …]
     python -m bench.frontier --perplexity [--models demo,stories260K] [--allocations even,marginal] [--propagations 0,0.5]
-                             [--kept FOLDER]
+                             [--fishers 0,0.5] [--kept FOLDER]
 
 Layer errors are ratios to ADMM-Grad's, of the same counted sparsity, with the geometric mean last. Nothing here is asserted.
 """
@@ -88,6 +88,7 @@ def main() -> None:
     options.add_argument("--models", default="demo,stories260K")
     options.add_argument("--allocations", default="even")
     options.add_argument("--propagations", default="0")
+    options.add_argument("--fishers", default="0")
     options.add_argument("--seeds", default=",".join(map(str, SEEDS)))
     options.add_argument("--kept", type=Path, help="a folder for finished runs, so that a second call goes on")
     options.add_argument("--threads", type=int, default=2)
@@ -97,8 +98,9 @@ def main() -> None:
     if given.perplexity:
         patterns = (given.patterns or "0.5,0.6,0.7,2:4,columns:0.3").split(",")
         seeds = tuple(int(seed) for seed in given.seeds.split(","))
-        choices: list[dict[str, Any]] = [{"allocation": allocation, "propagation": float(strength)} for allocation, strength in
-                                         itertools.product(given.allocations.split(","), given.propagations.split(","))]
+        choices: list[dict[str, Any]] = [{"allocation": allocation, "propagation": float(strength), "fisher": float(weighting)}
+                                         for allocation, strength, weighting in itertools.product(
+                                             given.allocations.split(","), given.propagations.split(","), given.fishers.split(","))]
         perplexities(given.models.split(","), methods, patterns, choices, seeds, texts, given.kept)
     else:
         layer_errors(fixed_layers(texts), methods, (given.patterns or "0.5,0.7,2:4,columns:0.3").split(","))

@@ -49,8 +49,8 @@ def calibration_windows(spec: Calibration, encode: Encode, context: int, vocabul
     rng = np.random.default_rng(spec.seed)
     drawn = _from_one(text, spec.windows, length, encode, rng) if len(text.documents) == 1 else (
         _from_many(text, spec.windows, length, encode, rng))
-    return Windows(tokens=torch.from_numpy(drawn), description=f"{text.description}, {spec.windows} windows of {length} tokens, "
-                   f"seed {spec.seed}", sha256=text.sha256)
+    return Windows(tokens=torch.from_numpy(drawn), description=f"{text.description}, {spec.windows} window{'s' * (spec.windows > 1)} of "
+                   f"{length} tokens, seed {spec.seed}", sha256=text.sha256)
 
 
 def evaluation_windows(spec: Evaluation, encode: Encode, context: int, vocabulary: int) -> Windows:

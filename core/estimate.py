@@ -12,6 +12,7 @@ from core.spec import RunSpec
 
 _SOLVE = 1.5  # time over (multiply-adds / matrix rate), measured on the demo model
 _ELEMENT = 400.0  # multiply-adds in the time that one output takes besides its product (activations, norms, the loss); measured there too
+FISHER_TOKENS = 8192  # of the calibration text that core/fisher.py reads, in whole windows: more move the weights of outputs by little
 _rates: dict[str, float] = {}
 _ERROR_PRODUCTS = 2 + 18  # the error of the solution, and the conjugate gradients of the optimum for its mask (measured: 14 to 27)
 
@@ -25,10 +26,11 @@ class Work:
     push: float  # calibration forward through the pruned blocks
     evaluate: float
     allocate: float = 0.0  # a pass of its own before all others, where layers differ
+    weigh: float = 0.0  # forward and back before all others, where outputs differ
 
     @property
     def total(self) -> float:
-        return self.collect + self.solve + self.push + self.evaluate + self.allocate
+        return self.collect + self.solve + self.push + self.evaluate + self.allocate + self.weigh
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +58,8 @@ def count_work(shape: Shape, spec: RunSpec, *, calibration_tokens: int, evaluati
     collect = calibration_tokens * passes * (forward + gram)
     return Work(collect=collect, push=calibration_tokens * forward, solve=_SOLVE * _solve_work(shape, spec),
                 evaluate=streams * evaluation_tokens * (forward + head),
-                allocate=0.0 if spec.allocation == "even" else collect + _SOLVE * _allocation_work(shape, forward, head))
+                allocate=0.0 if spec.allocation == "even" else collect + _SOLVE * _allocation_work(shape, forward, head),
+                weigh=4 * min(calibration_tokens, FISHER_TOKENS) * (forward + head) if spec.fisher else 0.0)
 
 
 def _allocation_work(shape: Shape, forward: float, head: float) -> float:

@@ -27,6 +27,7 @@ from torch import Tensor
 from core.allocation import allocate
 from core.calibration import evaluation_windows
 from core.estimate import Work, count_work
+from core.fisher import output_weights
 from core.grams import InputStatistics, input_statistics
 from core.inherited import DenseInputs, correction
 from core.journal import BlockState, Journal
@@ -100,6 +101,7 @@ class _Pass:
         meter.expected = self.work.total
         self.resumed = 0
         self.patterns: Mapping[str, Pattern] = {}  # where layers differ
+        self.weights: Mapping[str, Tensor] = {}  # of each layer's outputs, where these differ
         self.inherited: DenseInputs | None = None  # where errors are propagated
 
     def run(self) -> Iterator[Event]:
@@ -110,6 +112,8 @@ class _Pass:
         yield Started(blocks=self.blocks, layers=self.total, resumed_blocks=done)
         if self.spec.allocation != "even" and done < self.blocks:
             yield from self._allocate()
+        if self.spec.fisher and done < self.blocks:
+            yield from self._weigh()
         with (Stream(opened.model, self.block_map, opened.device, opened.calibration.tokens[:1]) as calibrator,
               Stream(opened.model, self.block_map, opened.device, opened.evaluation.tokens[:1]) as evaluator):
             with meter.stage("forward"):
@@ -143,6 +147,19 @@ class _Pass:
                 self.patterns = stop.value
                 return
             self.meter.advance(self.work.allocate / self.blocks)
+            yield self._progress("calibrate", block)
+
+    def _weigh(self) -> Iterator[Event]:
+        """What each layer's outputs count, from the dense model; made again, the same, when a run is resumed."""
+        turns = output_weights(self.opened, self.block_map, self.spec.fisher)
+        while True:
+            try:
+                with self.meter.stage("weigh outputs"):
+                    block = next(turns)
+            except StopIteration as stop:
+                self.weights = stop.value
+                return
+            self.meter.advance(self.work.weigh / self.blocks)
             yield self._progress("calibrate", block)
 
     def _block(self, block: int, calibrator: Stream, evaluator: Stream, state: BlockState | None) -> Iterator[Event]:
@@ -188,8 +205,9 @@ class _Pass:
                     weight = linear.weight.to(calibrator.device)
                     if correct is not None:
                         weight = (weight + weight.float() @ correct).to(weight.dtype)
-                    problem = problem.with_weight(weight, linear.name) if problem else LayerProblem(
-                        weight=weight, gram=read.gram, mean=read.mean, tokens=read.tokens, name=linear.name)
+                    counts = self.weights.get(linear.name)
+                    problem = problem.with_weight(weight, linear.name, counts) if problem else LayerProblem(
+                        weight=weight, gram=read.gram, mean=read.mean, tokens=read.tokens, name=linear.name, output_weight=counts)
                     record, pruned = self._solve_layer(problem, linear)
                     linear.write(pruned)
                     records.append(record)

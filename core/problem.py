@@ -24,6 +24,7 @@ class LayerProblem:
     """A layer: `weight` W [c, b] (any float dtype), `gram` G [b, b] (float32 or float64) over `tokens` calibration tokens.
 
     `mean` [b], any float dtype, is each input's mean over those tokens; with diag(G)/T it gives the variances. Only DSnoT needs it.
+    `output_weight` [c], positive, says how much the error of each output counts where a method chooses; the errors told count all the same.
     Raises BadInput when shapes, dtypes or devices do not fit, or an entry is not finite.
     """
 
@@ -32,6 +33,7 @@ class LayerProblem:
     tokens: int
     name: str = "layer"
     mean: Tensor | None = None
+    output_weight: Tensor | None = None
     _shared: dict[object, object] = field(default_factory=dict[object, object], repr=False)  # depends on G alone
     _own: dict[str, Tensor] = field(init=False, default_factory=dict[str, Tensor], repr=False)
 
@@ -52,6 +54,13 @@ class LayerProblem:
         if self.mean is not None and "finite" not in self._shared:
             self._check_mean(self.mean)
         self._shared["finite"] = True
+        if self.output_weight is not None:
+            self._check_output_weight(self.output_weight)
+
+    def _check_output_weight(self, weights: Tensor) -> None:
+        if weights.shape != self.weight.shape[:1] or weights.device != self.weight.device or not bool((weights > 0).all()):
+            raise BadInput("output_weight", f"{tuple(weights.shape)} on {weights.device}",
+                           f"positive numbers [out] = [{len(self.weight)}] on {self.weight.device}", "Pass one for each row of W.")
 
     def _check_mean(self, mean: Tensor) -> None:
         """A mean's square is at most the mean square: a sum over tokens, or another layer's mean, is not."""
@@ -137,9 +146,9 @@ class LayerProblem:
             self._shared[key] = make()
         return self._shared[key]  # type: ignore[return-value]
 
-    def with_weight(self, weight: Tensor, name: str | None = None) -> LayerProblem:
+    def with_weight(self, weight: Tensor, name: str | None = None, output_weight: Tensor | None = None) -> LayerProblem:
         """Another layer with the same input: what was computed from G alone is shared."""
-        return replace(self, weight=weight, name=name or self.name)
+        return replace(self, weight=weight, name=name or self.name, output_weight=output_weight)
 
 
 def finite(tensor: Tensor) -> bool:

@@ -69,9 +69,9 @@ class Sharing:
         """κ: the divergence [nats a token] of a model in which Wanda prunes half of this layer, over the layer's error."""
         if name not in self._sensitivities:
             problem = self._problems[name]
-            weight = solve(problem, Wanda(), Unstructured()).weight
-            error = float(problem.error(weight))
-            self._sensitivities[name] = self._divergence(self._linears[name], weight, over_parts) / error if error > 0 else 0.0
+            solution = solve(problem, Wanda(), Unstructured())
+            error = solution.relative_error * float(problem.energy())
+            self._sensitivities[name] = self._divergence(self._linears[name], solution.weight, over_parts) / error if error > 0 else 0.0
             if len(self._sensitivities) == len(self._problems):
                 self._expected.clear()
         return self._sensitivities[name]

@@ -1,6 +1,6 @@
 """A problem, a method and a pattern to a solution: `solve` drains the steps, the stepper records them.
 
-    solve ─► steps ─► rows kept dense by α are set aside (here, so that every method can have α)
+    solve ─► steps ─► rows kept dense by α are set aside (here, so that every method can have α), the others weighed by output
                   ─► core.methods.<name>.kernel(active rows' problem, target, parameters): yields Step, returns Outcome
                   ─► another update's weights on that mask, or the exact refit, if asked (core/updates.py)
                   ─► rows put back, cast to the layer's dtype, errors counted
@@ -98,15 +98,17 @@ def steps(problem: LayerProblem, method: Method, pattern: Unstructured | SemiStr
     damping, weight = None, problem.working_weight
     pruned = torch.zeros_like(weight, dtype=torch.bool)
     if inner is not None:
+        inner, scale = _weighed(inner, problem.output_weight, active)
         outcome = yield from kernel_of(method)(inner, target, method.resolved(pattern))  # type: ignore[arg-type]
         if refit or update != "own":
             outcome = _updated(inner, target, method, outcome, "exact" if refit else update)
         damping = outcome.damping
+        found = outcome.weight if scale is None else torch.where(outcome.weight == inner.weight, weight[active], outcome.weight / scale)
         if len(dense):
             weight = weight.clone()
-            weight[active], pruned[active] = outcome.weight, outcome.pruned
+            weight[active], pruned[active] = found, outcome.pruned
         else:
-            weight, pruned = outcome.weight, outcome.pruned
+            weight, pruned = found, outcome.pruned
     result = _cast(problem, weight, damping, copy=inner is None).masked_fill_(pruned, 0)
     result[dense] = problem.weight[dense]
     seconds = now(result.device) - started
@@ -157,6 +159,14 @@ def _checked(rows: Tensor, problem: LayerProblem, count: int) -> Tensor:
         raise BadInput("keep_rows", given, f"{count} different rows of 0 to {size - 1}, as int64 (⌈αc⌉ of c = {size})",
                        "Choose as many rows as α keeps, or leave it out: then those with the most energy stay.")
     return torch.tensor(kept, device=problem.weight.device)
+
+
+def _weighed(problem: LayerProblem, weights: Tensor | None, rows: Tensor) -> tuple[LayerProblem, Tensor | None]:
+    """W with its rows scaled by √v_i, so that tr(ΔGΔᵀ) counts output i v_i times, and that scale [c, 1]: what is undone at the end."""
+    if weights is None:
+        return problem, None
+    scale = weights.to(problem.dtype)[rows, None].sqrt()
+    return problem.with_weight(problem.working_weight * scale), scale
 
 
 def _set_aside(problem: LayerProblem, dense: Tensor) -> tuple[Tensor, Tensor, LayerProblem | None]:

@@ -39,7 +39,7 @@ class Stream:
 
     `probe` [1, L] integer: all later windows must have its length L. Embeddings, final norm and head live on `device` until
     `close` (or the end of a `with`; of several streams of a model the last opened closes first). Hidden states are [n, L, d] in the
-    model's dtype; they may come from any device and are returned on `device`. No gradients anywhere.
+    model's dtype; they may come from any device and are returned on `device`. No gradients but where a name says so.
     Raises NotStreamable where block by block would differ from the model.
     """
 
@@ -94,6 +94,10 @@ class Stream:
     @torch.no_grad()
     def forward(self, block: int, hidden: Tensor) -> Tensor:
         """hidden [n, L, d] -> the block's output [n, L, d], as the model would call it."""
+        return self.forward_with_grad(block, hidden)
+
+    def forward_with_grad(self, block: int, hidden: Tensor) -> Tensor:
+        """As `forward`, and where gradients are on, they are taken."""
         call, windows = self._calls[block], hidden.shape[0]
         leaves = [leaf.of(windows) if isinstance(leaf, PerWindow) else leaf for leaf in call.leaves]
         leaves[call.slot] = hidden.to(self.device)
@@ -128,6 +132,10 @@ class Stream:
     @torch.no_grad()
     def logits(self, hidden: Tensor) -> Tensor:
         """The last block's output [n, L, d] -> [n, L, vocabulary]: the model's own norm, projections, capping and head."""
+        return self.logits_with_grad(hidden)
+
+    def logits_with_grad(self, hidden: Tensor) -> Tensor:
+        """As `logits`, and where gradients are on, they are taken."""
         hidden = hidden.to(self.device)
 
         def give(call: Call) -> Forward:

@@ -26,10 +26,10 @@ T = TypeVar("T")
 PATTERN_WORDS = ("pattern", "alpha", "alpha_budget")
 CALIBRATION_WORDS = {"calibration": "source", "windows": "windows", "length": "length", "seed": "seed"}
 EVALUATION_WORDS = {"evaluation": "source", "evaluation_windows": "windows", "evaluation_length": "length"}
-RUN_WORDS = ("model", "revision", "update", "refit", "true_sequential", "allocation", "propagation", "device", "dtype")
+RUN_WORDS = ("model", "revision", "update", "refit", "true_sequential", "allocation", "propagation", "fisher", "device", "dtype")
 METHOD_WORDS = tuple(dict.fromkeys(field for method in METHODS.values() for field in method.model_fields if field != "name"))
 WORDS = ("model", "revision", "method", *PATTERN_WORDS, *METHOD_WORDS, "update", "refit", "true_sequential", "allocation", "propagation",
-         *CALIBRATION_WORDS, *EVALUATION_WORDS, "device", "dtype")
+         "fisher", *CALIBRATION_WORDS, *EVALUATION_WORDS, "device", "dtype")
 _USUAL = RunSpec()
 _OUTLIER_ROWS, _ALPHA_BUDGET = TypeAdapter[float](OutlierRows), TypeAdapter[AlphaBudget](AlphaBudget)
 _NO_METHODS_WORD = "Leave it out, or choose a method that has it."

@@ -157,6 +157,7 @@ def test_findings_at_the_edges(found, more, told):
     ({"pattern": parse_pattern("0.4", alpha=0.2, alpha_budget="iso"), "refit": True},
      "demo · Thanos · 40 % of the weights · B = 128 · α = 0.2 (total kept) · exact refit"),
     ({"propagation": 0.5}, "demo · Thanos · 50 % of the weights · B = 128 · error propagation 0.5"),
+    ({"fisher": 0.5}, "demo · Thanos · 50 % of the weights · B = 128 · Fisher weighting 0.5"),
 ])
 def test_a_run_in_a_line(spec, text):
     assert findings.describe(RunSpec(**spec)) == text

@@ -102,7 +102,8 @@ def test_a_failed_factor_says_its_pivot(gpu):
         solve(problem, "sparsegpt", parse_pattern("0.5"), damping=0.0)
 
 
-@pytest.mark.parametrize("changes", [{}, {"allocation": "marginal"}, {"propagation": 0.5, "true_sequential": True}, {"refit": True}])
+@pytest.mark.parametrize("changes", [{}, {"allocation": "marginal"}, {"propagation": 0.5, "true_sequential": True}, {"refit": True},
+                                     {"fisher": 0.5}])
 def test_a_run_there_is_a_run_here(changes, small, gpu, monkeypatch):
     spec = small[0](**{"allocation": "even", **changes})
     *_, here = prune(spec)

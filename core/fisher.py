@@ -1,0 +1,89 @@
+"""What an error of each output of a layer costs the model: the diagonal of the empirical Fisher information of its outputs.
+
+With ℓ the next-token loss and y = Wx a layer's outputs, one backward pass through the dense model gives, summed over tokens,
+
+    F_i = Σ (∂ℓ/∂y_i)²
+
+To second order an error of ŵ_i costs F_i·‖(ŵ_i − w_i)X‖² where gradients and inputs are independent (Martens & Grosse 2015, K-FAC; with all
+of ∂ℓ/∂y it is the curvature of van der Ouderaa et al. 2023, The LLM Surgeon). Methods then prune with output i weighing (F_i/mean F)^φ:
+`core/solver.py` gives them W with its rows scaled by the root of that. φ = 0 counts all outputs the same, as is usual.
+Which φ is best was measured: docs/methods/fisher.md.
+"""
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import ExitStack
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from core.estimate import FISHER_TOKENS
+from core.models import BlockMap
+from core.opened import Opened, batches, embed
+from core.stream import Stream
+
+_LEAST = 1e-4  # of the mean: an output that nothing reads still counts
+
+
+def output_weights(opened: Opened, block_map: BlockMap, strength: float) -> Generator[int, None, dict[str, Tensor]]:
+    """Yields each block before its turn, last to first; returns every layer's weights [c], float32, of mean about 1.
+
+    A pass forward and one back, that is four times a forward of FISHER_TOKENS tokens; memory: their hidden states before every block.
+    """
+    tokens = opened.calibration.tokens
+    tokens = tokens[: max(1, FISHER_TOKENS // tokens.shape[1])]
+    found: dict[str, Tensor] = {}
+    with Stream(opened.model, block_map, opened.device, tokens[:1]) as stream:
+        with torch.no_grad():
+            hidden = [embed(stream, tokens)]
+            for block in range(stream.blocks):
+                with stream.on_device(block):
+                    hidden.append(torch.cat([stream.forward(block, part) for part in batches(hidden[-1])]))
+        slope = torch.cat([_end(stream, *pair) for pair in zip(batches(hidden.pop()), batches(tokens), strict=True)])
+        for block in reversed(range(stream.blocks)):
+            yield block
+            sums: dict[str, Tensor] = {}
+            before = hidden.pop()
+            with stream.on_device(block):
+                slope = torch.cat([_through(stream, block, *pair, sums) for pair in zip(batches(before), batches(slope), strict=True)])
+            found |= {name: _weights(total, strength) for name, total in sums.items()}
+    return found
+
+
+def _end(stream: Stream, hidden: Tensor, tokens: Tensor) -> Tensor:
+    """∂ℓ/∂(the last block's output) [n, L, d]."""
+    with torch.enable_grad():
+        hidden = hidden.detach().requires_grad_()
+        logits = stream.logits_with_grad(hidden)
+        loss = cross_entropy(logits[:, :-1].flatten(0, 1).float(), tokens[:, 1:].flatten().to(logits.device), reduction="sum")
+        return torch.autograd.grad(loss, hidden)[0]
+
+
+def _through(stream: Stream, block: int, hidden: Tensor, slope: Tensor, sums: dict[str, Tensor]) -> Tensor:
+    """∂ℓ/∂(the block's input) from that of its output; adds each layer's Σ(∂ℓ/∂y)² to `sums`."""
+
+    def seen(name: str) -> Callable[[object, object, Tensor], None]:
+        def add(part: Tensor) -> None:
+            energy = part.float().flatten(0, -2).square().sum(0)
+            sums[name] = sums[name] + energy if name in sums else energy
+
+        def watch(module: object, given: object, output: Tensor) -> None:
+            output.register_hook(add)
+
+        return watch
+
+    with ExitStack() as stack, torch.enable_grad():
+        for linear in stream.block_map.linears[block]:
+            stack.callback(linear.layer.register_forward_hook(seen(linear.name)).remove)
+        hidden = hidden.detach().requires_grad_()
+        return torch.autograd.grad(stream.forward_with_grad(block, hidden), hidden, slope)[0]
+
+
+def _weights(total: Tensor, strength: float) -> Tensor:
+    """(F_i/mean F)^φ [c], at least a ten-thousandth of their mean; 1 where no output matters."""
+    mean = total.mean()
+    weights = torch.where(mean > 0, total / mean, torch.ones_like(total)) ** strength
+    return weights.clamp(min=_LEAST * weights.mean())

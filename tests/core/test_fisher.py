@@ -1,0 +1,126 @@
+"""Fisher weighting: against autograd through the whole model, and against a layer whose rows are scaled by hand."""
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from core import BadInput, LayerProblem, prune, solve
+from core.export import MemoryJournal
+from core.fisher import output_weights
+from core.models import map_blocks
+from core.opened import open_spec
+from core.solver import drain
+from core.spec import METHODS, make_method, parse_pattern
+from tests.core.families import save_family
+
+
+def by_autograd(folder, tokens, name) -> torch.Tensor:
+    """Σ (∂ℓ/∂y_i)² of a layer's outputs y, by transformers' own loss and autograd."""
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    seen: list[torch.Tensor] = []
+    layer = model.get_submodule(name)
+
+    def keep(module, given, output):
+        output.retain_grad()
+        seen.append(output)
+
+    layer.register_forward_hook(keep)
+    count = tokens.shape[0] * (tokens.shape[1] - 1)
+    (model(input_ids=tokens, labels=tokens).loss * count).backward()
+    return seen[0].grad.flatten(0, -2).square().sum(0)
+
+
+@pytest.mark.parametrize("family", ["llama", "opt", "gpt2", "gemma"])
+@pytest.mark.parametrize("strength", [0.5, 1.0])
+def test_weights_are_the_fisher_information_of_autograd(family, strength, small, tmp_path):
+    folder = save_family(family, tmp_path)
+    source = f"windows:{folder / 'windows.npy'}"
+    spec = small[0](allocation="even").model_copy(update={"model": folder.name})
+    spec = spec.model_copy(update={"calibration": spec.calibration.model_copy(update={"source": source})})
+    opened = open_spec(spec, torch.device("cpu"))
+    block_map = map_blocks(opened.model)
+    found = drain(output_weights(opened, block_map, strength))
+    names = [linear.name for linears in block_map.linears for linear in linears]
+    assert sorted(found) == sorted(names)
+    for name in names:
+        fisher = by_autograd(folder, opened.calibration.tokens, name)
+        expected = (fisher / fisher.mean()) ** strength
+        expected = expected.clamp(min=1e-4 * expected.mean())
+        torch.testing.assert_close(found[name], expected, rtol=2e-3, atol=1e-5)
+    assert not any(parameter.requires_grad for parameter in opened.model.parameters())
+
+
+def layer(weights: torch.Tensor | None = None, *, rows: int = 20, columns: int = 32) -> LayerProblem:
+    generator = torch.Generator().manual_seed(3)
+    inputs = torch.randn(columns, 4 * columns, generator=generator) + 0.3
+    inputs[1::2] += inputs[::2]
+    return LayerProblem(weight=torch.randn(rows, columns, generator=generator), gram=inputs @ inputs.T, mean=inputs.mean(1),
+                        tokens=4 * columns, output_weight=weights)
+
+
+def uneven() -> torch.Tensor:
+    return torch.rand(20, generator=torch.Generator().manual_seed(4)) ** 4 * 30 + 0.01
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_sees_the_rows_scaled(name):
+    weights = uneven()
+    found = solve(layer(weights), name, parse_pattern("0.5"))
+    scaled = layer().with_weight(layer().weight * weights.sqrt()[:, None])
+    expected = solve(scaled, name, parse_pattern("0.5"))
+    assert torch.equal(found.pruned, expected.pruned)
+    torch.testing.assert_close(found.weight, expected.weight / weights.sqrt()[:, None])
+    assert found.relative_error == pytest.approx(layer().relative(layer().error(found.weight)), rel=1e-6), "the error told is unweighted"
+
+
+@pytest.mark.parametrize("name", ["thanos", "obc", "frontier", "admm-grad", "magnitude"])
+def test_the_weighted_error_falls(name):
+    """Where rows share a budget, those that count more keep more."""
+    weights = uneven()
+    errors = []
+    for problem in (layer(weights), layer()):
+        found = solve(problem, name, parse_pattern("0.5"), **({"granularity": "layer"} if name == "admm-grad" else {}))
+        change = found.weight - problem.weight
+        errors.append(float((((change @ problem.gram) * change).sum(1) * weights).sum()))
+        assert found.counted_sparsity == 0.5
+    assert errors[0] < 0.9 * errors[1]
+
+
+@pytest.mark.parametrize("name", ["magnitude", "wanda", "dsnot"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_what_is_kept_and_not_moved_stays_to_the_bit(name, dtype):
+    problem = layer()
+    problem = LayerProblem(weight=problem.weight.to(dtype), gram=problem.gram, mean=problem.mean, tokens=problem.tokens,
+                           output_weight=uneven())
+    found = solve(problem, name, parse_pattern("0.5", alpha=0.1))
+    assert torch.equal(found.weight, problem.weight.masked_fill(found.pruned, 0))
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("word", ["0.5", "2:4"])
+def test_equal_weights_change_nothing(name, word):
+    found, usual = (solve(layer(weights), name, parse_pattern(word)) for weights in (torch.full((20,), 4.0), None))
+    assert torch.equal(found.pruned, usual.pruned)
+    torch.testing.assert_close(found.weight, usual.weight)
+
+
+@pytest.mark.parametrize("weights", [torch.ones(19), torch.zeros(20), torch.full((20,), torch.nan), -torch.ones(20)])
+def test_weights_that_are_none_are_refused(weights):
+    with pytest.raises(BadInput, match="output_weight"):
+        layer(weights)
+
+
+def test_a_run_weighs_outputs_and_goes_on_after_a_stop(small):
+    spec = small[0](allocation="even", fisher=0.5)
+    journal = MemoryJournal()
+    *_, last = prune(spec, journal=journal)
+    *_, plain = prune(small[0](allocation="even"))
+    assert last.result.pruned.perplexity != plain.result.pruned.perplexity
+    assert last.result.stages["weigh outputs"] > 0
+    assert "weigh outputs" not in plain.result.stages
+    kept = MemoryJournal()
+    kept.write(0, journal.read(0))
+    *_, resumed = prune(spec, journal=kept)
+    assert resumed.result.resumed_blocks == 1
+    assert resumed.result.pruned.perplexity == last.result.pruned.perplexity
+    assert spec.method == make_method("sparsegpt", block_size=16)
