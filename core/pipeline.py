@@ -1,6 +1,7 @@
 """The pass over a whole model: `prune(spec)` yields events, block by block.
 
     (allocation: one pass through the dense model ─► each layer's own share, core/allocation.py)
+    (Fisher weighting: one forward and back ─► what each output counts, core/fisher.py)
     for each decoder block
         dense evaluation activations ─► through the dense block
         calibration activations      ─► through the dense block, its distinct inputs summed into Gram matrices
@@ -17,8 +18,8 @@ journal has a finished block, its weights are written instead of solved for, and
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Generator, Iterator, Mapping
+from typing import Any, TypeVar
 
 import torch
 import transformers
@@ -55,6 +56,8 @@ from core.solver import solve
 from core.sources import resolve_model
 from core.spec import RunSpec
 from core.stream import Stream
+
+Made = TypeVar("Made")
 
 
 def prune(spec: RunSpec, *, journal: Journal | None = None, dense: Evaluated | None = None) -> Iterator[Event]:
@@ -111,9 +114,10 @@ class _Pass:
         self.resumed = done
         yield Started(blocks=self.blocks, layers=self.total, resumed_blocks=done)
         if self.spec.allocation != "even" and done < self.blocks:
-            yield from self._allocate()
+            self.patterns = yield from self._ahead(allocate(opened, self.block_map, self.spec), "allocate", self.work.allocate)
         if self.spec.fisher and done < self.blocks:
-            yield from self._weigh()
+            turns = output_weights(opened, self.block_map, self.spec.fisher)
+            self.weights = yield from self._ahead(turns, "weigh outputs", self.work.weigh)
         with (Stream(opened.model, self.block_map, opened.device, opened.calibration.tokens[:1]) as calibrator,
               Stream(opened.model, self.block_map, opened.device, opened.evaluation.tokens[:1]) as evaluator):
             with meter.stage("forward"):
@@ -136,30 +140,15 @@ class _Pass:
         assert dense is not None
         yield Finished(result=self._result(dense, pruned))
 
-    def _allocate(self) -> Iterator[Event]:
-        """A pattern for each layer, from the dense model: made again, the same, when a run is resumed."""
-        turns = allocate(self.opened, self.block_map, self.spec)
+    def _ahead(self, turns: Generator[int, None, Made], stage: str, work: float) -> Generator[Event, None, Made]:
+        """What is found from the dense model before anything is pruned: made again, the same, when a run is resumed."""
         while True:
             try:
-                with self.meter.stage("allocate"):
+                with self.meter.stage(stage):
                     block = next(turns)
             except StopIteration as stop:
-                self.patterns = stop.value
-                return
-            self.meter.advance(self.work.allocate / self.blocks)
-            yield self._progress("calibrate", block)
-
-    def _weigh(self) -> Iterator[Event]:
-        """What each layer's outputs count, from the dense model; made again, the same, when a run is resumed."""
-        turns = output_weights(self.opened, self.block_map, self.spec.fisher)
-        while True:
-            try:
-                with self.meter.stage("weigh outputs"):
-                    block = next(turns)
-            except StopIteration as stop:
-                self.weights = stop.value
-                return
-            self.meter.advance(self.work.weigh / self.blocks)
+                return stop.value
+            self.meter.advance(work / self.blocks)
             yield self._progress("calibrate", block)
 
     def _block(self, block: int, calibrator: Stream, evaluator: Stream, state: BlockState | None) -> Iterator[Event]:
