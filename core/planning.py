@@ -8,7 +8,7 @@ from torch import nn
 
 from core.calibration import EMBEDDED_WINDOWS, window_length
 from core.errors import BadInput
-from core.estimate import Shape, count_work, matrix_rate, memory_bytes
+from core.estimate import FISHER_TOKENS, Shape, count_work, matrix_rate, memory_bytes
 from core.models import BlockMap, Linear, load_skeleton, map_blocks, parameter_count
 from core.patterns import Columns, Entries, Groups, Pattern, SemiStructured, nearby, outlier_count
 from core.records import Plan, PlannedLayer
@@ -36,14 +36,16 @@ def plan(spec: RunSpec) -> Plan:
     parameters = parameter_count(model)
     largest = max(((layer.rows, layer.columns) for layer in layers), key=lambda size: size[0] * size[1])
     dtype = choose_dtype(spec, source, device)
+    kept = calibration_tokens * (2 if spec.propagation else 1) + 2 * evaluation_tokens  # hidden states of so many tokens at a time
+    if spec.fisher:
+        kept = max(kept, len(block_map.blocks) * min(calibration_tokens, FISHER_TOKENS))  # before the run: those before every block
     return Plan(
         layers=layers, parameters=parameters, blocks=len(block_map.blocks), context=source.context, family=source.family,
         device=device_name(device), calibration=_windows(spec.calibration.windows, calibration),
         evaluation=_windows(asked, evaluation),
         seconds=0.5 + work.total / matrix_rate(device),
-        memory_bytes=memory_bytes(shape, parameters=parameters,
-                                  tokens=calibration_tokens * (2 if spec.propagation else 1) + 2 * evaluation_tokens,
-                                  dtype_bytes=dtype.itemsize, largest=largest, batch_tokens=BATCH_TOKENS),
+        memory_bytes=memory_bytes(shape, parameters=parameters, tokens=kept, dtype_bytes=dtype.itemsize, largest=largest,
+                                  batch_tokens=BATCH_TOKENS),
         disk_bytes=sum(layer.parameters for layer in layers) * dtype.itemsize, note=_note(spec))
 
 

@@ -33,8 +33,8 @@ class Step:
     """The state after a block of columns, of the rows that are not kept dense.
 
     `columns` [start, stop) were decided now, (0, 0) while a method goes weight by weight; `pruned` and `weight` [c, b] are live:
-    clone them to keep them. `loss` is what the removals cost so far, tr(ΔHΔᵀ) (a scalar tensor), or None where a method moves no
-    weight and so does not know it.
+    clone them to keep them (with an `output_weight` the rows of `weight` are scaled by its root). `loss` is what the removals cost so
+    far, tr(ΔHΔᵀ) (a scalar tensor), or None where a method moves no weight and so does not know it.
     """
 
     columns: tuple[int, int]

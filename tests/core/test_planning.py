@@ -3,6 +3,7 @@
 import pytest
 
 from core.errors import BadInput
+from core.estimate import Shape, count_work
 from core.pipeline import prune
 from core.planning import choose_device, plan
 from core.spec import Calibration, Evaluation, RunSpec, make_method, parse_pattern
@@ -45,6 +46,18 @@ def test_more_work_takes_longer_and_more_memory():
     small, large = plan(RunSpec(**SMALL)), plan(RunSpec(calibration=Calibration(windows=2000)))
     assert large.seconds > small.seconds
     assert large.memory_bytes > small.memory_bytes
+
+
+def test_fisher_weighting_is_planned():
+    calibration = Calibration(windows=4, length=64)
+    usual, weighed = (plan(RunSpec(calibration=calibration, fisher=strength)) for strength in (0.0, 0.5))
+    assert weighed.memory_bytes >= usual.memory_bytes
+    shape = Shape(groups=((256, (256, 64)), (688, (256,))), hidden=256, vocabulary=2048)
+    counts = [count_work(shape, RunSpec(fisher=strength), calibration_tokens=tokens, evaluation_tokens=1000, window=256)
+              for strength, tokens in ((0.5, 4096), (0.5, 8192), (0.5, 65536), (0.0, 8192))]
+    assert counts[0].weigh * 2 == counts[1].weigh == counts[2].weigh > 0
+    assert counts[3].weigh == 0
+    assert counts[1].total - counts[3].total == pytest.approx(counts[1].weigh)
 
 
 def test_error_propagation_keeps_the_dense_models_activations_too():
