@@ -29,7 +29,13 @@ _LEAST = 1e-4  # of the mean: an output that nothing reads still counts
 
 
 def output_weights(opened: Opened, block_map: BlockMap, strength: float) -> Generator[int, None, dict[str, Tensor]]:
-    """Yields each block before its turn, last to first; returns every layer's weights [c], float32, of mean about 1.
+    """As `fisher`, which see; returns every layer's weights [c], float32, of mean about 1."""
+    found = yield from fisher(opened, block_map)
+    return {name: weigh(total, strength) for name, total in found.items()}
+
+
+def fisher(opened: Opened, block_map: BlockMap) -> Generator[int, None, dict[str, Tensor]]:
+    """Yields each block before its turn, last to first; returns every layer's F [c], float32.
 
     A pass forward and one back, that is four times a forward of FISHER_TOKENS tokens; memory: their hidden states before every block.
     """
@@ -49,7 +55,7 @@ def output_weights(opened: Opened, block_map: BlockMap, strength: float) -> Gene
             before = hidden.pop()
             with stream.on_device(block):
                 slope = torch.cat([_through(stream, block, *pair, sums) for pair in zip(batches(before), batches(slope), strict=True)])
-            found |= {name: _weights(total, strength) for name, total in sums.items()}
+            found |= sums
     return found
 
 
@@ -82,7 +88,7 @@ def _through(stream: Stream, block: int, hidden: Tensor, slope: Tensor, sums: di
         return torch.autograd.grad(stream.forward_with_grad(block, hidden), hidden, slope)[0]
 
 
-def _weights(total: Tensor, strength: float) -> Tensor:
+def weigh(total: Tensor, strength: float) -> Tensor:
     """(F_i/mean F)^φ [c], at least a ten-thousandth of their mean; 1 where no output matters."""
     mean = total.mean()
     weights = torch.where(mean > 0, total / mean, torch.ones_like(total)) ** strength

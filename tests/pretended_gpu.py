@@ -131,8 +131,11 @@ def _on_host(value: Any) -> Any:
 
 
 @cache
-def _library() -> torch.library.Library:
-    """The device's name, and its empty tensors, which torch makes by itself for a number that is assigned."""
+def register() -> torch.library.Library:
+    """The device's name, and its empty tensors, which torch makes by itself for a number that is assigned.
+
+    Once a process, before its first backward pass: that is when autograd counts the devices.
+    """
     from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
     _setup_privateuseone_for_python_backend(NAME)
@@ -157,7 +160,7 @@ def _copied(source: Tensor, into: Tensor, non_blocking: bool = False) -> Tensor:
 @contextmanager
 def pretended_gpu() -> Iterator[PretendedGpu]:
     """Only in the thread that enters it. Modules move there and back, and so does a parameter's data."""
-    _library()
+    register()
     swaps, data = get_swap_module_params_on_conversion(), torch.Tensor.data
     set_swap_module_params_on_conversion(True)
     nn.Parameter.data = property(data.__get__, _set_data)  # type: ignore[assignment]

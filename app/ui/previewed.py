@@ -28,7 +28,6 @@ _FEW = ("Estimate: {method} and {base} both prune {rows} rows of each layer (few
 _SHARED = (" How the run will share out its zeros between layers is estimated too, from Wanda's errors and what they cost the model; the "
            "run measures both for its own settings.")
 _NOT_PROPAGATED = " Only the run makes up for errors of earlier blocks (error propagation); here they stay."
-_NOT_WEIGHED = " Only the run lets errors count by what they cost the model (Fisher weighting); here all outputs count the same."
 
 
 def look(spec: RunSpec) -> Shown:
@@ -90,8 +89,7 @@ def _difference(preview: Preview) -> str:
     names = {"method": METHOD_LABELS[preview.spec.method.name], "base": METHOD_LABELS[BASE.name]}
     few = "" if preview.rows is None else _FEW.format(**names, rows=preview.rows)
     shared = "" if preview.spec.allocation == "even" else _SHARED
-    return few + _DIFFERENCE + shared + (_NOT_PROPAGATED if preview.spec.propagation else "") + (
-        _NOT_WEIGHED if preview.spec.fisher else "")
+    return few + _DIFFERENCE + shared + (_NOT_PROPAGATED if preview.spec.propagation else "")
 
 
 def compare(result: RunResult) -> str:

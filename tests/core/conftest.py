@@ -3,7 +3,10 @@
 import pytest
 
 from core.spec import Calibration, Evaluation, RunSpec, make_method
+from tests import pretended_gpu
 from tests.core.families import save_family
+
+pretended_gpu.register()
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from core import BadInput, LayerProblem, prune, solve
+from core.desk import Desk
+from core.errors import GivenUp
 from core.export import MemoryJournal
 from core.fisher import output_weights
 from core.models import map_blocks
@@ -124,3 +126,34 @@ def test_a_run_weighs_outputs_and_goes_on_after_a_stop(small):
     assert resumed.result.resumed_blocks == 1
     assert resumed.result.pruned.perplexity == last.result.pruned.perplexity
     assert spec.method == make_method("sparsegpt", block_size=16)
+
+
+def test_a_preview_weighs_outputs_as_a_run_would(small):
+    """Each layer as with the weights of `output_weights`, measured once; without, and for one layer alone, nothing changes."""
+    spec = small[0](allocation="even", pattern=parse_pattern("0.6"))
+    opened = open_spec(spec, torch.device("cpu"))
+    weights = drain(output_weights(opened, map_blocks(opened.model), 0.5))
+    desk = Desk(open_spec(spec, torch.device("cpu")))
+    usual = desk.preview(spec)
+    weighed = spec.model_copy(update={"fisher": 0.5})
+    preview = desk.preview(weighed)
+    assert preview.pruned.perplexity != usual.pruned.perplexity
+    for record in preview.layers:
+        problem = desk.problem(record.name)
+        expected = solve(problem.with_weight(problem.weight, record.name, weights[record.name]), spec.method, spec.pattern)
+        assert record.relative_error == pytest.approx(expected.relative_error, rel=1e-6)
+        assert torch.equal(desk.solve(record.name, weighed).weight, desk.solve(record.name, spec).weight)
+    measured = desk._fisher
+    assert desk.preview(weighed.model_copy(update={"fisher": 1.0})).pruned.perplexity != preview.pruned.perplexity
+    assert desk._fisher is measured
+    assert desk.preview(spec).pruned.perplexity == usual.pruned.perplexity
+    quick = desk.preview(weighed.model_copy(update={"method": make_method("frontier")}), at_once=True)
+    assert quick.counted_sparsity == pytest.approx(0.6, abs=1e-2)
+
+
+def test_who_no_longer_waits_is_not_measured_for(small):
+    spec = small[0](allocation="even", fisher=0.5)
+    desk = Desk(open_spec(spec, torch.device("cpu")))
+    with pytest.raises(GivenUp):
+        desk.until(lambda: False).preview(spec)
+    assert desk.preview(spec).pruned.perplexity > 1

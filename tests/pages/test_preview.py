@@ -67,7 +67,6 @@ def test_a_slow_method_is_estimated_from_a_few_rows_until_its_preview_is_there(v
 def test_it_says_what_only_the_run_does(visit, answers_here):
     assert "Only the run makes up for errors of earlier blocks" not in said(visit(words=WORDS))
     assert "Only the run makes up for errors of earlier blocks" in said(visit(words={**WORDS, "propagation": "0.5"}))
-    assert "Only the run lets errors count by what they cost the model" in said(visit(words={**WORDS, "fisher": "0.5"}))
 
 
 def test_a_share_of_a_link_is_a_whole_number_on_the_slider(visit, answers_here):
