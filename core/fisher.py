@@ -20,9 +20,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from core.errors import BadInput
 from core.estimate import FISHER_TOKENS
 from core.models import BlockMap
 from core.opened import Opened, batches, embed
+from core.problem import finite
 from core.stream import Stream
 
 _LEAST = 1e-4  # of the mean: an output that nothing reads still counts
@@ -37,7 +39,8 @@ def output_weights(opened: Opened, block_map: BlockMap, strength: float) -> Gene
 def fisher(opened: Opened, block_map: BlockMap) -> Generator[int, None, dict[str, Tensor]]:
     """Yields each block before its turn, last to first; returns every layer's F [c], float32.
 
-    A pass forward and one back, that is four times a forward of FISHER_TOKENS tokens; memory: their hidden states before every block.
+    A pass forward, again in each block, and one back, that is four times a forward of FISHER_TOKENS tokens; memory: their hidden states
+    before every block. Raises BadInput where a gradient is not finite.
     """
     tokens = opened.calibration.tokens
     tokens = tokens[: max(1, FISHER_TOKENS // tokens.shape[1])]
@@ -55,6 +58,10 @@ def fisher(opened: Opened, block_map: BlockMap) -> Generator[int, None, dict[str
             before = hidden.pop()
             with stream.on_device(block):
                 slope = torch.cat([_through(stream, block, *pair, sums) for pair in zip(batches(before), batches(slope), strict=True)])
+            for name, total in sums.items():
+                if not finite(total):
+                    raise BadInput(name, "a gradient that is NaN or infinite", "finite gradients of the loss",
+                                   "Run the model in float32 or bfloat16, or leave Fisher weighting out.")
             found |= sums
     return found
 

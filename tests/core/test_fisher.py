@@ -157,3 +157,11 @@ def test_who_no_longer_waits_is_not_measured_for(small):
     with pytest.raises(GivenUp):
         desk.until(lambda: False).preview(spec)
     assert desk.preview(spec).pruned.perplexity > 1
+
+
+def test_gradients_that_are_no_numbers_are_told(small):
+    opened = open_spec(small[0](allocation="even"), torch.device("cpu"))
+    with torch.no_grad():
+        opened.model.get_submodule("model.layers.1.mlp.down_proj").weight[0, 0] = torch.inf
+    with pytest.raises(BadInput, match=r"layers\.1\..*leave Fisher weighting out"):
+        drain(output_weights(opened, map_blocks(opened.model), 0.5))
