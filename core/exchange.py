@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 
 from core.column_kernel import exchange_columns_range
+from core.exchange_batched import Exchanged
 from core.linalg import cg_steps, cholesky
 from core.patterns import Entries, Groups
 from core.problem import LayerProblem
-from core.rows import Exchanged, exchange
+from core.rows import exchange
 from core.waiting import look_up
 
 _LEAST = 1e-4  # of a row's mean loss: what an exchange must gain

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -12,11 +11,24 @@ from torch import Tensor
 from core.exchange_kernel import TENURE
 from core.waiting import look_up
 
-if TYPE_CHECKING:
-    from core.rows import Exchanged
-
 _CHUNK_BYTES = 256 << 20  # of tables at a time
 _BOUT = 8  # moves between two looks at which rows still go on
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Exchanged:
+    """`solution` x and mask `pruned` [c, B] of every row, and what its next entries would cost or gain.
+
+    costs [c, k] of the next k to go, and which these are (`going`, int64); gains [c, k] of the next k to come back, and which
+    (`coming`). Where there is none: infinite or 0, and −1.
+    """
+
+    solution: Tensor
+    pruned: Tensor
+    costs: Tensor
+    going: Tensor
+    gains: Tensor
+    coming: Tensor
 
 
 @dataclass(eq=False)

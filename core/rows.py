@@ -6,13 +6,11 @@ On a CPU the rows are shared out over threads (core/ranges.py).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from core.descent_kernel import TOGETHER, adam_range, conjugate_range, gradient_range
-from core.exchange_batched import exchange_batched
+from core.exchange_batched import Exchanged, exchange_batched
 from core.exchange_kernel import exchange_range
 from core.ranges import array, over_rows, turns
 from core.row_kernel import choose_groups_range, sweep_groups_range, sweep_range
@@ -90,22 +88,6 @@ def trace_columns(inverse: Tensor, weight: Tensor, dead: Tensor, count: int) -> 
         look_up()
         columns_range(array(left), array(cross), array(dead), array(removed), some)
     return removed
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Exchanged:
-    """`solution` x and mask `pruned` [c, B] of every row, and what its next entries would cost or gain.
-
-    costs [c, k] of the next k to go, and which these are (`going`, int64); gains [c, k] of the next k to come back, and which
-    (`coming`). Where there is none: infinite or 0, and −1.
-    """
-
-    solution: Tensor
-    pruned: Tensor
-    costs: Tensor
-    going: Tensor
-    gains: Tensor
-    coming: Tensor
 
 
 def exchange(system: Tensor, linear: Tensor, pruned: Tensor, *, barred: Tensor | None = None, m: int = 0, least: float = 0.0,
