@@ -110,10 +110,6 @@ class PretendedGpu(TorchDispatchMode):
         self.waits[f"elsewhere {func}"] += 1
 
 
-def _there(value: Tensor, known: dict[int, Resident]) -> Resident:
-    return known[id(value)] if id(value) in known else Resident(value)
-
-
 class RealGpu:
     """The same, of a device that is there; nothing counts its waits."""
 
@@ -122,6 +118,10 @@ class RealGpu:
 
     def put(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.device)
+
+
+def _there(value: Tensor, known: dict[int, Resident]) -> Resident:
+    return known[id(value)] if id(value) in known else Resident(value)
 
 
 def _on_host(value: Any) -> Any:
