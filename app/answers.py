@@ -23,7 +23,7 @@ from core.revisions import revisions
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-    from app.cluster import Connection
+    from app.connection import Connection
 
 _MOST = 300  # answers kept
 _QUICK = 10**12  # in priority: Dask looks at the first task that waits, and when its slot is taken at no other

@@ -23,13 +23,11 @@ import platform
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import psutil
@@ -38,14 +36,10 @@ from app.tasks import Lane, lanes, threads
 from cache.keys import files_key
 from cache.store import default_home
 
-if TYPE_CHECKING:
-    from distributed import Client
-
 ROOT = Path(__file__).resolve().parents[1]
 IDLE = "8 hours"
 _INHERITED = ("PRUNESCOPE_MODELS", "PRUNESCOPE_THREADS", "HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT")  # workers keep what they started with
-_START_SECONDS, _CONNECT_SECONDS, _RETRY_SECONDS = 30.0, 5.0, 5.0
-_LOOK_SECONDS = 5.0  # between two looks at whether all workers are still there, while somebody asks
+_START_SECONDS = 30.0
 
 
 class ClusterError(Exception):
@@ -97,76 +91,6 @@ def cluster_status(home: Path) -> dict[str, object]:
     alive = _alive(folder)
     address = os.environ.get("PRUNESCOPE_SCHEDULER") or (_address(folder) if "scheduler" in alive else None)
     return {"home": str(home), "address": address, "processes": {name: process.pid for name, process in alive.items()}}
-
-
-class Connection:
-    """A Dask client that is made in the background, and made again when the scheduler is lost. `on_connect` is called with
-    each new client, so that work the lost scheduler knew of can be handed to the new one. The first connection of a web
-    server replaces workers that run other code, from before an update say; later ones take what there is, lest two fight."""
-
-    def __init__(self, home: Path, on_connect: Callable[[Client], None]) -> None:
-        self._home, self._on_connect = home, on_connect
-        self._guard = threading.Lock()
-        self._client: Client | None = None
-        self._thread: threading.Thread | None = None
-        self._failed, self._looked, self._first = float("-inf"), float("-inf"), True
-        self.error: str | None = None
-
-    def client(self, *, mend: bool = False) -> Client | None:
-        """The live client, or None: then a connection is being made, or `error` says why none can be. Never blocks.
-        Whether all workers are still there is looked at in the background: now if `mend`, else now and then. A scheduler that has lost
-        them keeps what it is asked, and without this a page would wait for ever."""
-        client = self._live()
-        if client is None or mend or time.monotonic() > self._looked + _LOOK_SECONDS:
-            with self._guard:
-                busy = self._thread is not None and self._thread.is_alive()
-                if not busy and time.monotonic() > self._failed + _RETRY_SECONDS:
-                    self._thread = threading.Thread(target=self._connect, name="prunescope-connect", daemon=True)
-                    self._thread.start()
-        return client
-
-    def wait(self, seconds: float = 60) -> Client:
-        """The live client; waits for it. Raises ClusterError."""
-        began = time.monotonic()
-        while (client := self.client()) is None:
-            if self._failed > began or time.monotonic() > began + seconds:
-                raise ClusterError(self.error or "There is no connection to the scheduler yet.")
-            time.sleep(0.02)
-        return client
-
-    def close(self) -> None:
-        """Let go of the client; the cluster goes on."""
-        client, self._client = self._client, None
-        with suppress(Exception):
-            if client is not None:
-                client.close(timeout=2)
-
-    def _live(self) -> Client | None:
-        client = self._client
-        return client if client is not None and client.status == "running" else None
-
-    def _connect(self) -> None:
-        try:
-            address = ensure_cluster(self._home, renew=self._first)
-            self._first, self._looked = False, time.monotonic()
-            if self._live() is not None:
-                return
-            self.close()
-            from distributed import Client
-
-            client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False, name="prunescope")
-        except Exception as error:  # whatever it is, it is shown, and tried again later
-            self.error = f"The worker processes, which compute, cannot be reached: {error}. It is tried again and again. {_remedy()}"
-            self._failed = time.monotonic()
-            return
-        self._client, self.error = client, None
-        self._on_connect(client)
-
-
-def _remedy() -> str:
-    if os.environ.get("PRUNESCOPE_SCHEDULER"):
-        return "Start that scheduler, or start PruneScope without PRUNESCOPE_SCHEDULER."
-    return "If it stays so, `python -m app.cluster stop` ends what is left of them, and the next page starts new ones."
 
 
 def _folder(home: Path) -> Path:

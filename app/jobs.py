@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from app import tasks
 from app.answers import Answers
-from app.cluster import Connection
+from app.connection import Connection
 from cache import RunRecord, Store, plan_key, run_key
 from cache.records import ACTIVE
 from core.errors import PruneError

@@ -12,28 +12,10 @@ import psutil
 import pytest
 
 from app import cluster, tasks
+from tests.app.processes import family, kill, processes
 
 ROOT = Path(__file__).resolve().parents[2]
 ENSURE = "import sys; from pathlib import Path; from app.cluster import ensure_cluster; print(ensure_cluster(Path(sys.argv[1])))"
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """One cluster for the tests that leave it as it is."""
-    folder = tmp_path_factory.mktemp("shared-home")
-    yield folder
-    cluster.stop_cluster(folder)
-
-
-@pytest.fixture
-def own_home(tmp_path):
-    """A home whose cluster a test may break."""
-    yield tmp_path
-    cluster.stop_cluster(tmp_path)
-
-
-def processes(home: Path) -> dict[str, int]:
-    return dict(cluster.cluster_status(home)["processes"])
 
 
 def started_by_another_process(home: Path) -> subprocess.Popen:
@@ -51,34 +33,6 @@ def test_two_web_servers_at_once_start_one_cluster_which_outlives_them(home):
     assert processes(home) == before
     running = [process for process in psutil.process_iter(["cmdline"]) if str(home) in " ".join(process.info["cmdline"] or [])]
     assert len(running) == 3
-
-
-def test_workers_listen_on_loopback_and_compute_with_all_cores_in_the_root(home):
-    connection = cluster.Connection(home, lambda client: None)
-    client = connection.wait()
-    client.wait_for_workers(2, timeout=30)
-    workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    assert sorted((worker["name"], tuple(worker["resources"].items()), worker["nthreads"]) for worker in workers) == [
-        ("device-0", (("device", 1.0),), 1), ("interactive-0", (("interactive", 1.0), ("quick", 1.0)), 2)]
-
-    def look() -> tuple[str, str, str, str]:
-        return os.environ["OMP_NUM_THREADS"], os.environ["MKL_NUM_THREADS"], os.getcwd(), os.environ["PRUNESCOPE_HOME"]
-
-    assert set(client.run(look).values()) == {(str(tasks.threads()), str(tasks.threads()), str(ROOT), str(home))}
-    listening = {place.laddr.ip for pid in processes(home).values() for process in family(pid)
-                 for place in process.net_connections("tcp") if place.status == psutil.CONN_LISTEN}
-    assert listening == {"127.0.0.1"}
-    connection.close()
-
-
-def family(pid: int) -> list[psutil.Process]:
-    return [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-
-
-def kill(pid: int) -> None:
-    process = psutil.Process(pid)
-    process.kill()
-    psutil.wait_procs([process], timeout=5)
 
 
 def test_a_dead_scheduler_is_replaced_with_its_workers(own_home):
@@ -112,49 +66,6 @@ def test_a_file_of_a_scheduler_that_never_was_is_not_believed(own_home):
     assert after["scheduler"] == before["scheduler"]
 
 
-@pytest.mark.parametrize("mend", [True, False])
-def test_a_missing_worker_is_seen_while_connected(own_home, mend, monkeypatch):
-    """When a run is asked for, and else now and then while a page asks: the scheduler alone would keep it waiting for ever."""
-    connection = cluster.Connection(own_home, lambda client: None)
-    client = connection.wait()
-    before = processes(own_home)
-    kill(before["device-0"])
-    monkeypatch.setattr(cluster, "_LOOK_SECONDS", 1000.0 if mend else 0.0)
-    assert connection.client(mend=mend) is client
-    wait_for_thread(connection)
-    assert {name for name, pid in processes(own_home).items() if before[name] != pid} == {"device-0"}
-    assert client.submit(os.getpid, resources={"device": 1}).result(timeout=30) > 0
-    connection.close()
-
-
-@pytest.mark.parametrize("other", ["code", "models"])
-def test_a_new_web_server_replaces_workers_of_other_code_and_an_old_one_leaves_them(own_home, other, monkeypatch, tmp_path):
-    connection = cluster.Connection(own_home, lambda client: None)
-    connection.wait()
-    before = processes(own_home)
-    if other == "code":
-        next(own_home.rglob("code")).write_text("of another version")
-    else:
-        monkeypatch.setenv("PRUNESCOPE_MODELS", str(tmp_path))
-    connection.client(mend=True)
-    wait_for_thread(connection)
-    assert processes(own_home) == before
-    updated = cluster.Connection(own_home, lambda client: None)
-    updated.wait()
-    after = processes(own_home)
-    assert set(after) == set(before)
-    assert not set(after.values()) & set(before.values())
-    connection.wait()
-    assert processes(own_home) == after
-    connection.close()
-    updated.close()
-
-
-def wait_for_thread(connection: cluster.Connection) -> None:
-    connection._thread.join(timeout=30)
-    assert not connection._thread.is_alive()
-
-
 def test_the_command_line_says_and_ends(own_home):
     address = cluster.ensure_cluster(own_home)
     pids = processes(own_home).values()
@@ -167,28 +78,6 @@ def test_the_command_line_says_and_ends(own_home):
     assert json.loads(ask("stop").stdout) == {"home": str(own_home), "address": None, "processes": {}}
     assert not [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]
     assert ask("dance").returncode == 2
-
-
-def test_a_scheduler_of_one_s_own_is_used_and_nothing_is_started(home, own_home, monkeypatch):
-    address = cluster.ensure_cluster(home)
-    monkeypatch.setenv("PRUNESCOPE_SCHEDULER", address)
-    met = []
-    connection = cluster.Connection(own_home, met.append)
-    client = connection.wait()
-    assert client.scheduler.address == address
-    assert client.submit(os.getpid, resources={"device": 1}, pure=False).result(timeout=30) > 0
-    assert met == [client]
-    assert processes(own_home) == {}
-    connection.close()
-
-
-def test_an_unreachable_scheduler_is_said_and_does_not_block(own_home, monkeypatch):
-    monkeypatch.setenv("PRUNESCOPE_SCHEDULER", "tcp://127.0.0.1:9")
-    monkeypatch.setattr(cluster, "_CONNECT_SECONDS", 1)
-    connection = cluster.Connection(own_home, lambda client: None)
-    assert connection.client() is None
-    with pytest.raises(cluster.ClusterError, match=r"cannot be reached.*127\.0\.0\.1:9.*Start that scheduler"):
-        connection.wait()
 
 
 @pytest.mark.parametrize(("listed", "chosen", "expected"), [

@@ -6,8 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -20,6 +18,7 @@ from cache import RunRecord, Store, dense_key
 from core.errors import BadInput
 from core.records import RunResult
 from core.spec import Calibration, Evaluation, RunSpec, SemiStructured, make_method
+from tests.app.processes import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCKS, LAYERS = 12, 84  # of the small model below
@@ -78,14 +77,6 @@ def jobs(shared):
     yield shared
     for record in shared.store.runs(states=("queued", "running")):
         shared.delete(record.key)
-
-
-def wait_for(what: Callable[[], object], seconds: float = 120) -> object:
-    deadline = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-    return found
 
 
 def ended(jobs: Jobs, key: str) -> RunRecord:
@@ -347,7 +338,8 @@ def test_nothing_is_started_to_recover_nothing(tmp_path, request):
     idle = Jobs(Store(tmp_path))
     idle.recover()
     assert idle.progress("a" * 64).layers == ()
-    assert idle._connection._thread is None
+    assert not idle._connection._looking
+    assert cluster.cluster_status(tmp_path)["processes"] == {}
 
 
 def test_words_for_what_went_wrong():
@@ -361,7 +353,7 @@ def test_words_for_what_went_wrong():
 
 def test_a_run_that_waits_for_lost_workers_says_why(tmp_path, monkeypatch):
     monkeypatch.setenv("PRUNESCOPE_SCHEDULER", "tcp://127.0.0.1:9")
-    monkeypatch.setattr(cluster, "_CONNECT_SECONDS", 1)
+    monkeypatch.setattr("app.connection._CONNECT_SECONDS", 1)
     store = Store(tmp_path)
     waiting = Jobs(store)
     key = waiting.submit(quick(1))

@@ -4,7 +4,6 @@ import time
 
 import pytest
 
-from app import cluster
 from app.ui import resources
 from cache.store import Store
 from core.errors import BadInput
@@ -17,7 +16,7 @@ REASON = "The worker processes, which compute, cannot be reached"
 
 @pytest.fixture(autouse=True)
 def soon_lost(monkeypatch, tmp_path):
-    monkeypatch.setattr(cluster, "_CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr("app.connection._CONNECT_SECONDS", 0.2)
     monkeypatch.setattr(resources, "GALLERY", tmp_path)
 
 
