@@ -11,6 +11,7 @@ from torch import Tensor
 
 from core.linalg import cholesky, damp
 from core.problem import LayerProblem
+from core.products import add_product
 
 _RHO = 1.0
 
@@ -38,7 +39,7 @@ class Admm:
         """Z, U and W̃ once, for this mask."""
         dual = (self._start + self._moved).mul_(pruned)
         pull = torch.add(self._moved, dual, alpha=-2)  # Z − U − W̃₀: V − W̃₀ off the mask, −V − W̃₀ on it; no slow torch.where
-        torch.addmm(dual, pull, self._inverse, alpha=_RHO, out=self._moved)
+        self._moved = add_product(dual, pull, self._inverse, _RHO)
 
     def solution(self, pruned: Tensor) -> Tensor:
         """Z/n [c, b]."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from core.errors import IllConditioned
 from core.linalg import cholesky, raising_damping, solve_rows
 from core.problem import LayerProblem
+from core.products import add_product, product
 
 # (the columns from `start` on as they are now, at least until `stop`; start; stop) -> the mask of the columns start … stop−1
 Chooser = Callable[[Tensor, int, int], Tensor]
@@ -35,7 +36,7 @@ def sweep_blocks(weight: Tensor, upper: Tensor, sweep: Sweeper, *, size: int) ->
         sweep(block, errors, corner, start)
         weight[:, start:stop] = block
         if stop < columns:
-            weight[:, stop:].addmm_(errors, upper[start:stop, stop:], alpha=-1)
+            add_product(weight[:, stop:], errors, upper[start:stop, stop:], -1)
         yield start, stop, errors
 
 
@@ -52,9 +53,9 @@ def joint_blocks(problem: LayerProblem, weight: Tensor, upper: Tensor, choose: C
         stop = min(columns, start + size)
         mask = choose(weight[:, start:], start, stop)
         corner, block = upper[start:stop, start:stop], weight[:, start:stop]
-        solution = solve_rows(corner.T @ corner, block, mask, layer=problem.name, damping=damping)
+        solution = solve_rows(product(corner.T, corner), block, mask, layer=problem.name, damping=damping)
         cost = (solution * block).sum(0).masked_fill_(problem.dead[start:stop], 0).sum()
-        weight[:, start:].addmm_(solution @ corner.T, upper[start:stop, start:], alpha=-1)
+        add_product(weight[:, start:], product(solution, corner.T), upper[start:stop, start:], -1)
         total = total + cost
         yield start, stop, cost
     if not bool(total.isfinite()):
@@ -81,13 +82,13 @@ def remove_columns(problem: LayerProblem, removed: Tensor, damping: float, *, ma
 
     if len(gone) * len(removed) < len(weight) * len(kept):
         spread = solved(across)
-        change = taken @ spread
-        within.addmm_(spread, across.T, alpha=-1)  # tr(ΔHΔᵀ) = tr(W_S (H_SS − H_SK (H_KK)⁻¹ H_KS) W_Sᵀ)
-        cost = ((alive @ within) * alive).sum()
+        change = product(taken, spread)
+        add_product(within, spread, across.T, -1)  # tr(ΔHΔᵀ) = tr(W_S (H_SS − H_SK (H_KK)⁻¹ H_KS) W_Sᵀ)
+        cost = (product(alive, within) * alive).sum()
     else:
-        pull = taken @ across
+        pull = product(taken, across)
         change = solved(pull)
-        cost = ((alive @ within) * alive).sum() - (change * pull).sum()
+        cost = (product(alive, within) * alive).sum() - (change * pull).sum()
     weight.index_add_(1, kept, change).index_fill_(1, gone, 0)
     return weight, cost, damping
 

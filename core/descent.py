@@ -14,6 +14,7 @@ from torch import Tensor
 from core.admm import Admm
 from core.linalg import ConjugateGradients
 from core.problem import LayerProblem
+from core.products import product
 from core.rows import adam, descends, gradient_steps
 from core.waiting import look_up
 
@@ -45,7 +46,7 @@ class Sgd:
             return
         for _ in range(times):
             look_up()
-            self.weight -= ((self.weight - self._original) @ self._gram).mul_(self._rate)
+            self.weight -= product(self.weight - self._original, self._gram).mul_(self._rate)
 
 
 class Adam:
@@ -75,7 +76,7 @@ class Adam:
 
     def _step(self) -> None:
         self._steps += 1
-        gradient = (self._moved @ self._gram).mul_(self._scale)
+        gradient = product(self._moved, self._gram).mul_(self._scale)
         self._first.lerp_(gradient, 0.1)
         self._second.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
         biased = (1 - 0.999**self._steps) ** 0.5
@@ -108,7 +109,7 @@ class Conjugate:
 
     def __init__(self, problem: LayerProblem, pruned: Tensor) -> None:
         self.weight = problem.working_weight.masked_fill(pruned, 0)
-        residual = (problem.working_weight - self.weight) @ problem.working_gram
+        residual = product(problem.working_weight - self.weight, problem.working_gram)
         self._state = ConjugateGradients(problem.working_gram, self.weight, residual, pruned)
 
     def iterate(self, times: int = 1) -> None:

@@ -36,6 +36,7 @@ from core.patterns import Pattern
 from core.perplexity import evaluated, next_token_loss
 from core.previews import BASE, ROWS, LayerInfo, Preview
 from core.problem import LayerProblem, LayerSolution, optimum_error
+from core.products import FastLayers
 from core.records import Evaluated, LayerRecord
 from core.sampled import sampled
 from core.sharing import Sharing
@@ -248,7 +249,7 @@ class Desk:
         """work(logits [n, L, vocabulary], i) of the model as it is, for every part i of some tokens, int64 [n, L]."""
 
         def one(part: int) -> Made:
-            with wanted_while(self._wanted), torch.no_grad():  # of each thread's own
+            with wanted_while(self._wanted), torch.no_grad(), FastLayers():  # of each thread's own
                 look_up()
                 return work(self.opened.model(input_ids=parts[part].to(self.opened.device), use_cache=False).logits, part)
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import torch
 
 from core.parameters import update_work
+from core.products import available, product
 from core.spec import RunSpec
 
 _SOLVE = 1.5  # time over (multiply-adds / matrix rate), measured on the demo model
+_BESIDE_FAST = 5 / 3  # times that, where products alone are faster (core/products.py): measured on two blocks of a LLaMA
 _ELEMENT = 400.0  # multiply-adds in the time that one output takes besides its product (activations, norms, the loss); measured there too
 FISHER_TOKENS = 8192  # of the calibration text that core/fisher.py reads, in whole windows: more move the weights of outputs by little
 _rates: dict[str, float] = {}
@@ -56,10 +58,15 @@ def count_work(shape: Shape, spec: RunSpec, *, calibration_tokens: int, evaluati
     streams = 1 if dense_known else 2
     passes = 2 if spec.propagation else 1  # through the dense model as well, and its inputs times these
     collect = calibration_tokens * passes * (forward + gram)
-    return Work(collect=collect, push=calibration_tokens * forward, solve=_SOLVE * _solve_work(shape, spec),
+    return Work(collect=collect, push=calibration_tokens * forward, solve=_slower() * _solve_work(shape, spec),
                 evaluate=streams * evaluation_tokens * (forward + head),
-                allocate=0.0 if spec.allocation == "even" else collect + _SOLVE * _allocation_work(shape, forward, head),
+                allocate=0.0 if spec.allocation == "even" else collect + _slower() * _allocation_work(shape, forward, head),
                 weigh=4 * min(calibration_tokens, FISHER_TOKENS) * (forward + head) if spec.fisher else 0.0)
+
+
+def _slower() -> float:
+    """Time over (multiply-adds / matrix rate) of everything but a model's forward."""
+    return _SOLVE * (_BESIDE_FAST if available() else 1.0)
 
 
 def _allocation_work(shape: Shape, forward: float, head: float) -> float:
@@ -82,12 +89,12 @@ def solve_seconds(spec: RunSpec, rows: int, columns: int, rate: float) -> float:
     """One layer alone, at a rate in multiply-adds a second."""
     method, pattern = spec.method, spec.pattern
     work = method.shared_work(columns, pattern) + method.layer_work(rows, columns, pattern)
-    return _SOLVE * (work + update_work(spec.update, rows, columns, refit=spec.refit)) / rate
+    return _slower() * (work + update_work(spec.update, rows, columns, refit=spec.refit)) / rate
 
 
 def layer_seconds(spec: RunSpec, rows: int, columns: int, rate: float) -> float:
     """The same with the layer's error and its optimum."""
-    return solve_seconds(spec, rows, columns, rate) + _SOLVE * _ERROR_PRODUCTS * rows * columns**2 / rate
+    return solve_seconds(spec, rows, columns, rate) + _slower() * _ERROR_PRODUCTS * rows * columns**2 / rate
 
 
 def matrix_rate(device: torch.device) -> float:
@@ -100,7 +107,7 @@ def matrix_rate(device: torch.device) -> float:
     best = float("inf")
     for _ in range(4):
         start = time.perf_counter()
-        float((one @ one)[0, 0])
+        float(product(one, one)[0, 0])
         best = min(best, time.perf_counter() - start)
     _rates[device.type] = max(_rates.get(device.type, 0.0), size**3 / best)
     return _rates[device.type]

@@ -21,6 +21,7 @@ from core.exchange_batched import Exchanged
 from core.linalg import cg_steps, cholesky
 from core.patterns import Entries, Groups
 from core.problem import LayerProblem
+from core.products import add_product, product
 from core.rows import exchange
 from core.waiting import look_up
 
@@ -47,13 +48,13 @@ def exchange_entries(problem: LayerProblem, target: Entries | Groups, damping: f
     least = _LEAST * float(((problem.working_weight - weight) * residual).sum()) / len(weight)
     for (block, system), lends in turns:
         part, mask = weight[:, block], pruned[:, block]
-        linear = torch.addmm(residual[:, block], part, system)
+        linear = add_product(residual[:, block], part, system)
         done = exchange(system, linear, mask, barred=problem.dead[block], m=m, least=least, patience=patience, margins=_MARGINS * lends)
         unchanged = (done.pruned == mask).all(1, keepdim=True)
         found = torch.where(unchanged, part, done.solution)  # a row that exchanged nothing is as it was
         after = _lend(done) if lends else done.pruned
         found *= ~after
-        residual.addmm_(found - part, hessian[block], alpha=-1)
+        add_product(residual, found - part, hessian[block], -1)
         weight[:, block], pruned[:, block] = found, after
         if len(blocks) > 1:
             cg_steps(hessian, weight, residual, pruned, iterations=steps)
@@ -90,7 +91,7 @@ def _blocks(problem: LayerProblem, hessian: Tensor, damping: float, unit: int, w
         mixed = hessian[order][:, order] * share[order].sqrt() * share[order].sqrt()[:, None]
         mixed.diagonal().copy_(hessian.diagonal()[order])
         lower = cholesky(mixed, layer=problem.name)[len(outside) :, len(outside) :]
-        found.append((block, lower @ lower.T))
+        found.append((block, product(lower, lower.T)))
     return found
 
 
@@ -118,12 +119,12 @@ def exchange_columns(problem: LayerProblem, hessian: Tensor, weight: Tensor, inv
     One table for all rows (core/column_kernel.py); c·b²/4 multiply-adds for each exchange.
     """
     size, kept = len(hessian), ~removed
-    residual = (problem.working_weight - weight) @ hessian
+    residual = product(problem.working_weight - weight, hessian)
     table = torch.cat([hessian, torch.where(removed, residual, weight)])  # [b + c, b]
     gone, stay = removed.nonzero(), kept.nonzero()
-    spread = hessian[gone, stay.T] @ inverse
+    spread = product(hessian[gone, stay.T], inverse)
     table[stay, stay.T], table[gone, stay.T], table[stay, gone.T] = -inverse, spread, spread.T
-    table[gone, gone.T] -= spread @ hessian[stay, gone.T]
+    table[gone, gone.T] -= product(spread, hessian[stay, gone.T])
     least = _LEAST_COLUMNS * float((problem.working_weight * removed * residual).sum())
     floor = 10 * torch.finfo(hessian.dtype).eps * hessian.diagonal()
     if table.is_cuda:

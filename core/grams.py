@@ -13,6 +13,7 @@ from torch import Tensor
 
 from core.models import map_blocks
 from core.opened import Opened, batches, embed
+from core.products import add_product
 from core.stream import Stream
 
 
@@ -65,7 +66,7 @@ def input_statistics(stream: Stream, block: int, hidden: Tensor, groups: Collect
         _add_lower(gram, wide)
         sums[group] = gram, total.add_(wide.sum(0)), tokens + len(wide)
         if group in dense:
-            crosses.setdefault(group, torch.zeros_like(gram)).addmm_(dense[group].T, wide)
+            add_product(crosses.setdefault(group, torch.zeros_like(gram)), dense[group].T, wide)
 
     last = None if push else max(groups, default=None)
     for batch, read in zip(batches(hidden), repeat({}) if beside is None else beside, strict=beside is not None):
@@ -82,8 +83,9 @@ def input_statistics(stream: Stream, block: int, hidden: Tensor, groups: Collect
 def _add_lower(gram: Tensor, inputs: Tensor) -> None:
     """G += XᵀX for inputs X [tokens, b], the lower triangle in four panels of columns: 5/8 of the products of all of it."""
     width = -(-len(gram) // 4)
+    turned = inputs.T.contiguous()
     for start in range(0, len(gram), width):
-        gram[start:, start : start + width].addmm_(inputs[:, start:].T, inputs[:, start : start + width])
+        add_product(gram[start:, start : start + width], turned[start:], turned[start : start + width].T)
 
 
 @torch.no_grad()

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from core.errors import IllConditioned
+from core.products import add_product, product
 from core.rows import conjugate_gradients, descends, solve_subsets
 from core.waiting import look_up
 
@@ -70,10 +71,10 @@ def _invert_lower(lower: Tensor, inverse: Tensor) -> None:
     across = lower.new_empty(size - half, half)
     for start in range(0, half, _BLOCK):  # below the diagonal only
         stop = min(start + _BLOCK, half)
-        torch.mm(lower[half:, start:half], inverse[start:half, start:stop], out=across[:, start:stop])
+        across[:, start:stop] = product(lower[half:, start:half], inverse[start:half, start:stop])
     for start in range(half, size, _BLOCK):
         stop = min(start + _BLOCK, size)
-        torch.mm(inverse[start:stop, half:stop], across[: stop - half], out=inverse[start:stop, :half]).neg_()
+        inverse[start:stop, :half] = product(inverse[start:stop, half:stop], across[: stop - half]).neg_()
 
 
 def cholesky(matrix: Tensor, *, layer: str = "layer", damping: float = 0.0) -> Tensor:
@@ -84,7 +85,7 @@ def cholesky(matrix: Tensor, *, layer: str = "layer", damping: float = 0.0) -> T
     lower = torch.zeros_like(matrix, memory_format=torch.contiguous_format)
     for start in range(0, size, _BLOCK):
         stop = min(start + _BLOCK, size)
-        panel = torch.addmm(matrix[start:, start:stop], lower[start:, :start], lower[start:stop, :start].mT, alpha=-1)
+        panel = add_product(matrix[start:, start:stop].clone(), lower[start:, :start], lower[start:stop, :start].mT, -1)
         corner = _cholesky(panel[: stop - start], matrix, start, layer, damping)
         lower[start:stop, start:stop] = corner
         if stop < size:
@@ -139,9 +140,9 @@ def solve_rows(system: Tensor, weight: Tensor, pruned: Tensor, *, layer: str = "
     solution = torch.empty_like(weight, memory_format=torch.contiguous_format)
     solution[few] = solve_subsets(system, weight[few], pruned[few])
     inverse, removed = torch.cholesky_inverse(cholesky(system, layer=layer, damping=damping)), pruned[rest]
-    spread = weight[rest].masked_fill_(~removed, 0) @ inverse
+    spread = product(weight[rest].masked_fill_(~removed, 0), inverse)
     correction = solve_subsets(inverse, spread, ~removed)
-    solution[rest] = spread.addmm_(correction, inverse, alpha=-1).masked_fill_(~removed, 0)
+    solution[rest] = add_product(spread, correction, inverse, -1).masked_fill_(~removed, 0)
     return solution
 
 
@@ -155,7 +156,7 @@ def masked_cg(hessian: Tensor, target: Tensor, start: Tensor, pruned: Tensor, *,
     """
     solution = start.clone()
     error = target - solution
-    residual = error @ hessian
+    residual = product(error, hessian)
     total = (error * residual).sum()
     del error
     cg_steps(hessian, solution, residual, pruned, iterations=iterations, total=total, tolerance=tolerance)
@@ -208,11 +209,11 @@ class ConjugateGradients:
 
     def _step(self) -> Tensor:
         slope, direction = self._slope, self._direction
-        product = direction @ self._hessian
-        curvature = (direction * product).sum(1)
+        pushed = product(direction, self._hessian)
+        curvature = (direction * pushed).sum(1)
         step = torch.where(curvature > 0, slope / curvature, torch.zeros_like(slope))
         self._solution.addcmul_(direction, step[:, None])
-        self._residual.addcmul_(product, step[:, None], value=-1)
+        self._residual.addcmul_(pushed, step[:, None], value=-1)
         scaled = self._residual * self._scale
         self._slope = (self._residual * scaled).sum(1)
         ratio = torch.where(slope > 0, self._slope / slope, torch.zeros_like(slope))

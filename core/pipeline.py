@@ -39,6 +39,7 @@ from core.patterns import Pattern
 from core.perplexity import evaluated, next_token_loss
 from core.planning import choose_device, choose_dtype, device_name, model_shape, planned_layers
 from core.problem import LayerProblem, optimum_error
+from core.products import product
 from core.records import (
     BlockFinished,
     Environment,
@@ -193,7 +194,7 @@ class _Pass:
                     yield self._progress("solve", block, linear)
                     weight = linear.weight.to(calibrator.device)
                     if correct is not None:
-                        weight = (weight + weight.float() @ correct).to(weight.dtype)
+                        weight = (weight + product(weight.float(), correct)).to(weight.dtype)
                     counts = self.weights.get(linear.name)
                     problem = problem.with_weight(weight, linear.name, counts) if problem else LayerProblem(
                         weight=weight, gram=read.gram, mean=read.mean, tokens=read.tokens, name=linear.name, output_weight=counts)

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from core.errors import BadInput
 from core.linalg import damp, inverse_factor, masked_cg, raising_damping
+from core.products import product
 
-_ROWS_AT_ONCE = 512
+_ROWS_AT_ONCE = 1024
 Made = TypeVar("Made")
 
 
@@ -119,7 +120,7 @@ class LayerProblem:
             rows = weight[start : start + _ROWS_AT_ONCE]
             if origin is not None:
                 rows = rows - origin[start : start + _ROWS_AT_ONCE]
-            parts.append(((rows @ gram) * rows).sum(1))
+            parts.append((product(rows, gram) * rows).sum(1))
         return torch.cat(parts)
 
     def relative(self, error: Tensor) -> float:

@@ -12,6 +12,7 @@ from torch import Tensor
 from core.descent_kernel import TOGETHER, adam_range, conjugate_range, gradient_range
 from core.exchange_batched import Exchanged, exchange_batched
 from core.exchange_kernel import exchange_range
+from core.products import available
 from core.ranges import array, over_rows, turns
 from core.row_kernel import choose_groups_range, sweep_groups_range, sweep_range
 from core.subset_kernel import solve_rows_range
@@ -20,6 +21,7 @@ from core.waiting import look_up
 
 _CHUNK_BYTES = 64 << 20  # of batched systems on a GPU at a time
 _MATRIX = 1024  # columns: beyond it a matrix leaves the second cache, and a library's product is as fast as ours
+_MATRIX_BESIDE_FAST = 256  # where core/products.py has a faster one
 
 
 def solve_subsets(system: Tensor, weight: Tensor, subset: Tensor) -> Tensor:
@@ -119,7 +121,8 @@ def exchange(system: Tensor, linear: Tensor, pruned: Tensor, *, barred: Tensor |
 
 def descends(matrix: Tensor, *state: Tensor) -> bool:
     """Whether the compiled iterations below can work on these: on a CPU, contiguous, of one float dtype, the matrix small enough."""
-    return (not matrix.is_cuda and len(matrix) <= _MATRIX and matrix.dtype in (torch.float32, torch.float64)
+    most = _MATRIX_BESIDE_FAST if matrix.dtype == torch.float32 and available() else _MATRIX
+    return (not matrix.is_cuda and len(matrix) <= most and matrix.dtype in (torch.float32, torch.float64)
             and all(part.is_contiguous() and part.dtype == matrix.dtype for part in state))
 
 

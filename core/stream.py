@@ -25,6 +25,7 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 from transformers import PreTrainedModel
 
 from core.models import BlockMap, Forward, NotStreamable, other_forwards, watched_inputs
+from core.products import FastLayers
 from core.recording import Call, Groups, PerWindow, ending_of, grouping, hidden_slot, marked_for_windows
 
 Observer = Callable[[int, Tensor], None]
@@ -102,7 +103,7 @@ class Stream:
         leaves = [leaf.of(windows) if isinstance(leaf, PerWindow) else leaf for leaf in call.leaves]
         leaves[call.slot] = hidden.to(self.device)
         args, kwargs = tree_unflatten(leaves, call.form)
-        with self.on_device(block):
+        with self.on_device(block), FastLayers():
             output = self.block_map.blocks[block](*args, **kwargs)
         return output if isinstance(output, Tensor) else output[0]
 
@@ -141,7 +142,7 @@ class Stream:
         def give(call: Call) -> Forward:
             return lambda *args, **kwargs: call.output(hidden)
 
-        with other_forwards((block, give(call)) for block, call in zip(self.block_map.blocks, self._calls, strict=True)):
+        with FastLayers(), other_forwards((block, give(call)) for block, call in zip(self.block_map.blocks, self._calls, strict=True)):
             return self._model(input_ids=self._probe.expand(hidden.shape[0], -1), use_cache=False).logits
 
     @contextmanager

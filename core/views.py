@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.problem import LayerProblem, LayerSolution
+from core.products import product
 
 _ROWS_AT_ONCE = 512
 Reduction = Literal["mean", "rms", "extreme"]
@@ -59,7 +60,7 @@ def error_parts(problem: LayerProblem, weight: Tensor) -> tuple[Tensor, Tensor]:
     columns = torch.zeros(len(gram), dtype=torch.float64, device=gram.device)
     for start in range(0, len(weight), _ROWS_AT_ONCE):
         change = weight[start : start + _ROWS_AT_ONCE].to(problem.dtype) - origin[start : start + _ROWS_AT_ONCE]
-        parts = ((change @ gram) * change).double()
+        parts = (product(change, gram) * change).double()
         rows.append(parts.sum(1))
         columns += parts.sum(0)
     return torch.cat(rows), columns

@@ -24,6 +24,7 @@ from core.masks import select_part
 from core.parameters import Frontier
 from core.patterns import Columns, Entries, Groups, Target
 from core.problem import LayerProblem
+from core.products import add_product, product
 from core.solver import Outcome, Step
 
 
@@ -47,7 +48,7 @@ def _entries(problem: LayerProblem, target: Entries | Groups, method: Frontier) 
         scores.add_((residual * pruned).square_() / worth).masked_fill_(dead, -1)
         pruned = select_part(scores, target, step, method.rounds)
         removed = weight * pruned
-        residual.addmm_(removed, hessian)
+        add_product(residual, removed, hessian)
         weight -= removed
         cg_steps(hessian, weight, residual, pruned, iterations=method.steps)
     if method.search and 0 < kept < 1:
@@ -87,7 +88,7 @@ def _columns(problem: LayerProblem, target: Columns, method: Frontier) -> Genera
 def _without(weight: Tensor, inverse: Tensor, gone: Tensor, layer: str) -> tuple[Tensor, Tensor]:
     """Ŵ − Ŵ_S ([A]_SS)⁻¹ A_S: and A − A_:S ([A]_SS)⁻¹ A_S:, A = H_KK⁻¹ [b, b], zero outside K, S = `gone` columns of K: OBS for a group."""
     share = torch.cholesky_solve(inverse[gone], cholesky(inverse[gone][:, gone], layer=layer))
-    return weight - weight[:, gone] @ share, inverse - inverse[:, gone] @ share
+    return weight - product(weight[:, gone], share), inverse - product(inverse[:, gone], share)
 
 
 def _fit(problem: LayerProblem, hessian: Tensor, removed: Tensor, damping: float) -> tuple[Tensor, Tensor]:
@@ -95,5 +96,5 @@ def _fit(problem: LayerProblem, hessian: Tensor, removed: Tensor, damping: float
     gone, kept = removed.nonzero()[:, 0], (~removed).nonzero()[:, 0]
     inverse = torch.cholesky_inverse(cholesky(hessian[kept][:, kept], layer=problem.name, damping=damping))
     weight = problem.working_weight.masked_fill(removed, 0)
-    weight[:, kept] += problem.working_weight[:, gone] @ (hessian[gone][:, kept] @ inverse)
+    weight[:, kept] += product(problem.working_weight[:, gone], product(hessian[gone][:, kept], inverse))
     return weight, inverse

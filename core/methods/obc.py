@@ -18,6 +18,7 @@ from core.masks import smallest
 from core.parameters import Obc
 from core.patterns import Columns, Entries, Groups, Target
 from core.problem import LayerProblem
+from core.products import add_product, product
 from core.rows import trace, trace_columns
 from core.solver import Outcome, Step
 from core.waiting import look_up
@@ -28,13 +29,13 @@ _TOLD = 1024  # up to so many removals each is a step: more than anybody looks a
 def kernel(problem: LayerProblem, target: Target, method: Obc) -> Generator[Step, None, Outcome]:
     """Traces in float64 on the CPU: c·b³/6 multiply-adds, so small layers; columns c·b² + s·b². Raises IllConditioned."""
     upper, damping = problem.factor(method.damping, may_raise=method.raise_damping)
-    inverse, weight = upper.T @ upper, problem.working_weight
+    inverse, weight = product(upper.T, upper), problem.working_weight
 
     def refit(pruned: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The mask, the best kept weights for it, and their loss."""
         solution = solve_rows(inverse, weight, pruned, layer=problem.name, damping=damping)
         loss = (solution * weight).masked_fill_(problem.dead, 0).sum()
-        return pruned, torch.addmm(weight, solution, inverse, alpha=-1).masked_fill_(pruned, 0), loss
+        return pruned, add_product(weight.clone(), solution, inverse, -1).masked_fill_(pruned, 0), loss
 
     if isinstance(target, Columns):
         pruned = _columns(inverse.double(), weight.double(), problem.dead, target.count).expand_as(weight).clone()
