@@ -15,7 +15,7 @@ from core.admm import Admm
 from core.linalg import ConjugateGradients
 from core.problem import LayerProblem
 from core.products import product
-from core.rows import adam, descends, gradient_steps
+from core.rows import adam, adam_step, descends, gradient_steps, passes
 from core.waiting import look_up
 
 
@@ -66,13 +66,19 @@ class Adam:
         self._pruned, self._steps = pruned, 0
 
     def iterate(self, times: int = 1) -> None:
-        if descends(self._gram, self._scale, self._moved):
+        compiled = passes(self._gram, self._scale, self._moved, self._first, self._second)
+        if compiled and descends(self._gram):
             adam(self._gram, self._scale, self._moved, self._first, self._second, rate=self._rate, done=self._steps, times=times)
             self._steps += times
             return
         for _ in range(times):
             look_up()
-            self._step()
+            if compiled:
+                adam_step(product(self._moved, self._gram), self._scale, self._moved, self._first, self._second,
+                          rate=self._rate, done=self._steps)
+                self._steps += 1
+            else:
+                self._step()
 
     def _step(self) -> None:
         self._steps += 1

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from core.errors import IllConditioned
 from core.products import add_product, product
-from core.rows import conjugate_gradients, descends, solve_subsets
+from core.rows import conjugate_gradients, conjugate_step, descends, passes, solve_subsets
 from core.waiting import look_up
 
 _BLOCK = 256  # columns that are factored and inverted by LAPACK at once; the rest is products
@@ -199,12 +199,16 @@ class ConjugateGradients:
 
     def iterate(self, times: int = 1) -> Tensor:
         """A c×b×b product each; returns by how much each row's tr((X−W)H(X−W)ᵀ) fell [c]."""
-        if descends(self._hessian, self._scale, self._solution, self._residual, self._direction):
-            return conjugate_gradients(self._hessian, self._scale, self._solution, self._residual, self._direction, self._slope, times)
-        gained = torch.zeros_like(self._slope)
+        state = self._scale, self._solution, self._residual, self._direction
+        if descends(self._hessian, *state):
+            return conjugate_gradients(self._hessian, *state, self._slope, times)
+        gained, compiled = torch.zeros_like(self._slope), passes(self._hessian, *state)
         for _ in range(times):
             look_up()
-            gained += self._step()
+            if compiled:
+                conjugate_step(product(self._direction, self._hessian), *state, self._slope, gained)
+            else:
+                gained += self._step()
         return gained
 
     def _step(self) -> Tensor:

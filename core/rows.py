@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from core.descent_kernel import TOGETHER, adam_range, conjugate_range, gradient_range
+from core.descent_kernel import TOGETHER, adam_range, adam_step_range, conjugate_range, conjugate_step_range, gradient_range
 from core.exchange_batched import Exchanged, exchange_batched
 from core.exchange_kernel import exchange_range
 from core.products import available
@@ -122,7 +122,12 @@ def exchange(system: Tensor, linear: Tensor, pruned: Tensor, *, barred: Tensor |
 def descends(matrix: Tensor, *state: Tensor) -> bool:
     """Whether the compiled iterations below can work on these: on a CPU, contiguous, of one float dtype, the matrix small enough."""
     most = _MATRIX_BESIDE_FAST if matrix.dtype == torch.float32 and available() else _MATRIX
-    return (not matrix.is_cuda and len(matrix) <= most and matrix.dtype in (torch.float32, torch.float64)
+    return len(matrix) <= most and passes(matrix, *state)
+
+
+def passes(matrix: Tensor, *state: Tensor) -> bool:
+    """Whether the compiled passes over rows can: on a CPU, contiguous, of one float dtype."""
+    return (not matrix.is_cuda and matrix.dtype in (torch.float32, torch.float64)
             and all(part.is_contiguous() and part.dtype == matrix.dtype for part in state))
 
 
@@ -136,11 +141,23 @@ def conjugate_gradients(system: Tensor, scale: Tensor, solution: Tensor, residua
     return gained
 
 
+def conjugate_step(images: Tensor, scale: Tensor, solution: Tensor, residual: Tensor, direction: Tensor, slope: Tensor,
+                   gained: Tensor) -> None:
+    """One iteration of Jacobi-CG for which direction·H = `images` [c, b] is there; all change in place, `gained` [c] grows."""
+    over_rows(conjugate_step_range, (images, scale, solution, residual, direction, slope, gained), rows=len(solution),
+               work=8 * solution.numel())
+
+
 def adam(gram: Tensor, scale: Tensor, moved: Tensor, mean: Tensor, square: Tensor, *, rate: float, done: int, times: int) -> None:
     """Adam's steps done + 1 … done + times, its state changed in place (core/descent.py)."""
     for before, some in turns(times, TOGETHER * len(gram) ** 2):
         over_rows(adam_range, (gram, scale, moved, mean, square, rate, done + before, some), rows=len(moved),
                    work=some * moved.numel() * len(gram))
+
+
+def adam_step(images: Tensor, scale: Tensor, moved: Tensor, mean: Tensor, square: Tensor, *, rate: float, done: int) -> None:
+    """Adam's step done + 1, for which moved·G = `images` [c, b] is there."""
+    over_rows(adam_step_range, (images, scale, moved, mean, square, rate, done + 1), rows=len(moved), work=8 * moved.numel())
 
 
 def gradient_steps(gram: Tensor, rate: Tensor, original: Tensor, weight: Tensor, times: int) -> None:

@@ -1,10 +1,10 @@
-"""The descents: compiled for small matrices on a CPU, products of all rows elsewhere. Each step against its formula in float64."""
+"""The descents, each step against its formula in float64: compiled, with a library's product and compiled passes, and by torch alone."""
 
 import numpy as np
 import pytest
 import torch
 
-from core import ranges, rows
+from core import descent, linalg, ranges, rows
 from core.descent import Adam, Conjugate, Sgd
 from core.errors import GivenUp
 from core.problem import LayerProblem
@@ -73,21 +73,30 @@ def conjugate_by_krylov(problem: LayerProblem, pruned: torch.Tensor, times: int)
 EXPECTED = {"cg": conjugate_by_krylov, "adam": adam_by_the_paper, "sgd": gradient_by_hand}
 
 
+@pytest.fixture(params=["compiled", "a library's product", "torch"])
+def way(request, monkeypatch):
+    """How an iteration is made: all of it compiled, only its passes, or nothing, as on a GPU."""
+    most = 1024 if request.param == "compiled" else 0
+    monkeypatch.setattr(rows, "_MATRIX", most)
+    monkeypatch.setattr(rows, "_MATRIX_BESIDE_FAST", most)
+    if request.param == "torch":
+        for module in (descent, linalg):
+            monkeypatch.setattr(module, "passes", lambda *tensors: False)
+
+
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-@pytest.mark.parametrize("compiled", [True, False])
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", DESCENTS)
-def test_iterates_are_those_of_the_formula(name, shape, compiled, dtype, monkeypatch):
-    if not compiled:
-        monkeypatch.setattr(rows, "_MATRIX", 0)
+def test_iterates_are_those_of_the_formula(name, shape, dtype):
     problem, pruned = layer(*shape, dtype)
-    descent = DESCENTS[name](problem, pruned)
+    made = DESCENTS[name](problem, pruned)
     for done, more in ((0, 0), (1, 1), (3, 2), (5, 2)):
-        descent.iterate(more)
+        made.iterate(more)
         expected = EXPECTED[name](problem, pruned, done)
         scale = max(1.0, np.abs(expected).max())
-        np.testing.assert_allclose(descent.weight.double().numpy(), expected, atol=TOLERANCE[dtype] * scale, rtol=0)
-        assert not descent.weight[pruned].any()
+        np.testing.assert_allclose(made.weight.double().numpy(), expected, atol=TOLERANCE[dtype] * scale, rtol=0)
+        assert not made.weight[pruned].any()
 
 
 @pytest.mark.parametrize("name", DESCENTS)
@@ -98,44 +107,43 @@ def test_neither_threads_nor_pieces_move_a_bit(name, monkeypatch):
         for threads, piece in ((1, ranges._PIECE), (3, ranges._PIECE), (4, 1)):
             monkeypatch.setattr(ranges, "_PIECE", piece)
             torch.set_num_threads(1)  # what it begins with is torch's own product
-            descent = DESCENTS[name](problem, pruned)
+            made = DESCENTS[name](problem, pruned)
             torch.set_num_threads(threads)
-            descent.iterate(9)
-            found.append(descent.weight)
+            made.iterate(9)
+            found.append(made.weight)
     finally:
         torch.set_num_threads(before)
     assert all(torch.equal(found[0], other) for other in found[1:])
 
 
-@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("name", DESCENTS)
-def test_a_descent_ends_when_nobody_waits(name, compiled, monkeypatch):
-    monkeypatch.setattr(rows, "_MATRIX", 1024 if compiled else 0)
+def test_a_descent_ends_when_nobody_waits(name, monkeypatch):
     monkeypatch.setattr(ranges, "_PIECE", 1)
     problem, pruned = layer(40, 33)
     looks = iter([True, True, False])
-    descent = DESCENTS[name](problem, pruned)
+    made = DESCENTS[name](problem, pruned)
     with wanted_while(lambda: next(looks)), pytest.raises(GivenUp):
-        descent.iterate(50)
+        made.iterate(50)
 
 
 def test_conjugate_gradients_rest_once_they_have_arrived():
     """Far beyond the last digit slopes become too small to divide by: nothing may turn to NaN."""
     problem, pruned = layer(20, 30)
-    descent = Conjugate(problem, pruned)
-    descent.iterate(2000)
+    made = Conjugate(problem, pruned)
+    made.iterate(2000)
     weight, gram = problem.weight.numpy(), problem.gram.numpy()
     for row, gone in enumerate(pruned.numpy()):
         kept = np.flatnonzero(~gone & (np.diag(gram) > 0))
         best = weight[row, kept] + np.linalg.solve(gram[np.ix_(kept, kept)], gram[kept] @ (weight[row] * gone))
-        np.testing.assert_allclose(descent.weight[row, kept].numpy(), best, atol=1e-9)
+        np.testing.assert_allclose(made.weight[row, kept].numpy(), best, atol=1e-9)
 
 
 def test_a_weight_that_lies_across_memory_descends_in_place():
     problem, pruned = layer(40, 33)
     across = problem.with_weight(problem.weight.T.contiguous().T)
-    for made in DESCENTS.values():
-        straight, crossed = made(problem, pruned), made(across, pruned)
+    for make in DESCENTS.values():
+        straight, crossed = make(problem, pruned), make(across, pruned)
         straight.iterate(5)
         crossed.iterate(5)
         assert torch.allclose(straight.weight, crossed.weight, atol=1e-12)
