@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from app.ui.compared import MOST, SHIPPED, Choice
 from core.spec import RunSpec
 
 _ALL = 1_000_000
+_ECHO_SECONDS = 1.0  # sooner nobody takes a mark away that the list has just set
 _FORMATS = {
     "run": st.column_config.TextColumn("run", pinned=True, width="large"),
     "else": st.column_config.TextColumn("what else is not the default", width="medium"),
@@ -83,17 +85,20 @@ def _draw_table() -> None:
     picked = [word for word in _picked() if word in offers]
     shown = [offer for offer in offers.values() if offer.fits(parts)]
     rows = [row for row, offer in enumerate(shown) if offer.word in picked]
-    state.remember("shown", tuple(offer.word for offer in shown))
-    if _marks() != rows:
+    before, words = _marks(), tuple(offer.word for offer in shown)
+    if before != rows:
+        if words == state.recall("shown", ()):  # else its numbers mean other runs now
+            state.remember("told", (time.monotonic(), before))
         state.set_widget("offers", {"selection": {"rows": rows}})
+    state.remember("shown", words)
     table = shares.table([offer.row for offer in shown], ["sparsity"])
     st.dataframe(table, hide_index=True, column_config=_FORMATS, column_order=tuple(_FORMATS), height=350, key="offers",
                  on_select=_mark, selection_mode="multi-row", selection_default={"selection": {"rows": rows}},
                  alt="All finished runs, and the shipped ones")
-    if not state.recall("from-list", False):  # a browser that still loads its part for lists takes the value from the last message
-        state.set_widget("picks", picked)
+    if not state.recall("from-list", False) and (was := state.widget(_list())) is not None and list(was) != picked:
+        state.remember("list", state.recall("list", 0) + 1)  # a new one: told another value, a list may keep what it has
     state.forget("from-list")
-    st.multiselect("Runs to compare", list(offers), key="picks", format_func=lambda word: offers[word].name, on_change=_pick,
+    st.multiselect("Runs to compare", list(offers), picked, key=_list(), format_func=lambda word: offers[word].name, on_change=_pick,
                    placeholder="Mark them above, or type to find one here", select_all=False)
     with st.container(horizontal=True, vertical_alignment="center"):
         fits = 2 <= len(picked) <= MOST
@@ -116,17 +121,28 @@ def _marks() -> list[int] | None:
 
 
 def _mark() -> None:
-    """Marks came or went. What is picked and not shown stays picked; what is new comes last."""
+    """Marks came or went. What is picked and not shown stays picked; what is new comes last.
+
+    With whatever else changes, the browser sends the table's marks as well; from before it was told others, if it has not drawn those yet.
+    """
+    rows, (told, before) = _marks(), state.recall("told", (-_ECHO_SECONDS, None))
+    if rows == before and time.monotonic() < told + _ECHO_SECONDS:
+        return
     shown: tuple[str, ...] = state.recall("shown", ())
-    marked = [shown[row] for row in _marks() or () if row < len(shown)]
+    marked = [shown[row] for row in rows or () if row < len(shown)]
     stay = [word for word in _picked() if word in marked or word not in shown]
     state.remember("picked", (*stay, *(word for word in marked if word not in stay)))
 
 
+def _list() -> str:
+    """The key of the list that is there now."""
+    return f"picks-{state.recall('list', 0)}"
+
+
 def _pick() -> None:
-    """The list changed. It has its value, and setting it again would take away what is being typed."""
+    """The list changed. It has its value, and another in its place would take away what is being typed."""
     state.remember("from-list", True)
-    state.remember("picked", tuple(state.widget("picks")))
+    state.remember("picked", tuple(state.widget(_list())))
 
 
 def _offers() -> dict[str, _Offer]:

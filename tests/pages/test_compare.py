@@ -1,6 +1,7 @@
 """Compare without a browser: choosing by link and by marks, what differs, what is told of words that name no run."""
 
 import json
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -133,6 +134,11 @@ def test_runs_are_taken_out_and_groups_of_the_gallery_chosen(compare, both):
     assert "only the method differs" in said(page)
 
 
+def picks(page):
+    """The list of what is picked: a new one each time that marks in the table change it."""
+    return next(item for item in page.multiselect if item.label == "Runs to compare")
+
+
 def test_the_table_of_runs_offers_all_and_searches(compare, both):
     page = compare(",".join(both))
     page.button(key="choose").click().run()
@@ -141,7 +147,7 @@ def test_the_table_of_runs_offers_all_and_searches(compare, both):
     assert page.button(key="compare-picked").label == "Compare"
     page.text_input(key="find").set_value("wanda 2:4").run()
     assert list(page.dataframe[0].value["run"]) == ["demo · Wanda · 2:4"]
-    assert page.multiselect(key="picks").value == list(both)  # what the search hides stays picked
+    assert picks(page).value == list(both)  # what the search hides stays picked
 
 
 def test_a_search_for_a_pattern_finds_no_time_of_the_day():
@@ -154,7 +160,7 @@ def test_runs_are_chosen_from_the_list_as_by_marks(compare, both):
     page = compare(",".join(both))
     page.button(key="choose").click().run()
     shipped = [f"{compared.SHIPPED}{name}" for name in resources.shipped()]
-    offered = page.multiselect(key="picks")
+    offered = picks(page)
     assert len(set(offered.options)) == len(both) + len(shipped)
     offered.set_value([*both, *shipped[:5]]).run()
     told = [item.proto.body for item in page.get("html")]  # a dialog stands beside the main column
@@ -162,11 +168,25 @@ def test_runs_are_chosen_from_the_list_as_by_marks(compare, both):
     assert page.button(key="compare-picked").disabled
     marked = page.session_state["offers"]["selection"]["rows"]
     assert len(marked) == 7
-    page.multiselect(key="picks").set_value([shipped[3], both[0]]).run()
+    picks(page).set_value([shipped[3], both[0]]).run()
     rows = page.session_state["offers"]["selection"]["rows"]
     assert list(page.dataframe[0].value["from"].iloc[rows]) == ["runs", "shipped"]
     page.button(key="compare-picked").click().run()
     assert link(page) == {"runs": f"{shipped[3]},{both[0]}"}
+
+
+@pytest.mark.parametrize(("marks", "seconds", "expected"), [
+    ([0, 1], 0.1, "abc"),  # what the table had before it was told of c: the browser has not drawn it yet
+    ([0, 1, 2], 0.1, "abc"), ([0, 2], 0.1, "ac"), ([0, 1, 2, 3], 0.1, "abcd"), ([], 0.1, ""),
+    ([0, 1], 2.0, "ab"),  # a person has taken c away
+])
+def test_a_late_mark_takes_nothing_away_that_the_list_has_set(monkeypatch, marks, seconds, expected):
+    kept = {"picked": tuple("abc"), "shown": tuple("abcd"), "told": (time.monotonic() - seconds, [0, 1])}
+    monkeypatch.setattr(choosing, "_marks", lambda: marks)
+    monkeypatch.setattr(choosing.state, "recall", kept.get)
+    monkeypatch.setattr(choosing.state, "remember", kept.__setitem__)
+    choosing._mark()
+    assert "".join(kept["picked"]) == expected
 
 
 def test_runs_asked_for_alike_have_names_of_their_own(small_result, compare, store, both):
@@ -176,7 +196,7 @@ def test_runs_asked_for_alike_have_names_of_their_own(small_result, compare, sto
     store.put_record(record.model_copy(update={"key": again}))
     page = compare(",".join(both))
     page.button(key="choose").click().run()
-    options = page.multiselect(key="picks").options
+    options = picks(page).options
     assert len(set(options)) == len(options)
     assert sum(option.endswith(f"run {key[:8]}") for option in options for key in (again, both[0])) == 2
 
