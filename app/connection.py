@@ -28,7 +28,7 @@ class Connection:
         self._home, self._on_connect = home, on_connect
         self._guard = threading.Lock()
         self._client: Client | None = None
-        self._looking = False
+        self._looking, self._closed = False, 0  # whether a thread looks; how often it was let go of
         self._asked = self._done = 0  # how often somebody said `mend`, and up to which of them a look that began later went well
         self._failed, self._looked, self._first = float("-inf"), float("-inf"), True
         self.error: str | None = None
@@ -43,7 +43,7 @@ class Connection:
             due = (client is None or now > self._looked + _LOOK_SECONDS) and now > self._failed + _RETRY_SECONDS
             if (mend or due) and not self._looking:
                 self._looking = True
-                threading.Thread(target=self._look, name="prunescope-connect", daemon=True).start()
+                threading.Thread(target=self._look, args=(self._closed,), name="prunescope-connect", daemon=True).start()
         return client
 
     def wait(self, seconds: float = 60) -> Client:
@@ -59,6 +59,7 @@ class Connection:
         """Let go of the client; the cluster goes on."""
         with self._guard:
             self._done = self._asked
+            self._closed += 1
         self._let_go()
 
     def _let_go(self) -> None:
@@ -71,16 +72,21 @@ class Connection:
         client = self._client
         return client if client is not None and client.status == "running" else None
 
-    def _look(self) -> None:
-        owed = True
-        while owed:
-            asked = self._asked
-            well = self._connect()
-            if not well:
-                time.sleep(_RETRY_SECONDS)
+    def _look(self, closed: int) -> None:
+        due = True
+        while True:
             with self._guard:
-                self._done = max(self._done, asked if well else 0)
-                owed = self._looking = self._done < self._asked
+                due = due and closed == self._closed
+                self._looking = due or self._done < self._asked
+                if not self._looking:
+                    return
+                asked = self._asked
+            due = False
+            if self._connect():
+                with self._guard:
+                    self._done = max(self._done, asked)
+            else:
+                time.sleep(_RETRY_SECONDS)
 
     def _connect(self) -> bool:
         try:
