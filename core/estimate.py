@@ -65,7 +65,7 @@ def count_work(shape: Shape, spec: RunSpec, *, calibration_tokens: int, evaluati
 
 
 def _slower() -> float:
-    """Time over (multiply-adds / matrix rate) of everything but a model's forward."""
+    """Time over (multiply-adds / matrix rate) of what is done to layers; a model's forward goes at the rate."""
     return _SOLVE * (_BESIDE_FAST if available() else 1.0)
 
 
