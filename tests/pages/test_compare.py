@@ -222,7 +222,8 @@ def test_masks_say_which_runs_have_none(compare, both):
     assert not page.exception
 
 
-def test_the_report_says_which_masks_it_cannot_compare(both, store):
+def test_the_report_says_which_masks_it_cannot_compare(both, request):
+    request.addfinalizer(resources.close)
     html = overlaps.report_of(compared.look([*both, "gallery:thanos-0.5"]))()
     assert "Which weights went?" in html
     assert html.count("No pruned weights are kept of") == 1
