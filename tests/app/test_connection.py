@@ -180,3 +180,17 @@ def test_a_connection_let_go_of_tries_no_more(own_home, monkeypatch):
     assert "not yet. It is tried again and again." in str(connection.error)
     connection.close()
     wait_for_the_look(connection)
+
+
+def test_a_connection_let_go_of_before_its_first_look_makes_none(own_home, monkeypatch):
+    connection = Connection(own_home, lambda client: None)
+    inner = connection._look
+
+    def late(closed: int) -> None:
+        connection.close()
+        inner(closed)
+
+    monkeypatch.setattr(connection, "_look", late)
+    connection.client(mend=True)
+    wait_for_the_look(connection)
+    assert processes(own_home) == {}
