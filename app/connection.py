@@ -98,16 +98,17 @@ class Connection:
             from distributed import Client
 
             client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False, name="prunescope")
+            self._client = client  # before the hand-over: what is asked for meanwhile finds the client, or is handed over
             try:
                 self._on_connect(client)
             except Exception:
-                client.close(timeout=2)
+                self._let_go()
                 raise
         except Exception as error:  # whatever it is, it is shown, and tried again later
             self.error = f"The worker processes, which compute, cannot be reached: {error}. It is tried again and again. {_remedy()}"
             self._failed = time.monotonic()
             return False
-        self._client, self.error = client, None
+        self.error = None
         return True
 
 

@@ -165,6 +165,16 @@ def test_what_must_be_mended_is_tried_until_it_is(own_home, fault, monkeypatch):
     connection.close()
 
 
+def test_what_is_asked_for_during_the_hand_over_finds_the_client(own_home):
+    """Else a run that is asked for after the queue was read would be given to nobody."""
+    met = []
+    connection = Connection(own_home, lambda client: met.append((client, connection.client())))
+    client = connection.wait()
+    wait_for_the_look(connection)
+    assert met == [(client, client)]
+    connection.close()
+
+
 def test_a_connection_let_go_of_tries_no_more(own_home, monkeypatch):
     tried = []
 
