@@ -27,7 +27,6 @@ from torch import Tensor
 from core.calibration import Windows
 from core.errors import BadInput
 from core.estimate import matrix_rate, solve_seconds
-from core.fisher import fisher, weigh
 from core.grams import GramStore, collect
 from core.models import Linear, map_blocks
 from core.opened import Opened
@@ -43,6 +42,7 @@ from core.sharing import Sharing
 from core.solver import steps
 from core.spec import RunSpec
 from core.waiting import look_up, wanted_while
+from core.weighing import OutputWeights
 
 SOLUTION_BYTES = 256 << 20  # of solutions remembered: the views of a layer ask for the same one, one after the other
 PREVIEW_TOKENS = 2048  # of the evaluation text, in whole windows: an eighth of a second on four cores for the demo model. Its estimates of
@@ -76,7 +76,7 @@ class Desk:
                         weight=weight, gram=gram, mean=mean, tokens=item.tokens, name=name)
                     self._problems[name] = shared
         self._dense: list[Evaluated] = []  # one, once it is measured
-        self._fisher: dict[str, Tensor] = {}  # of all layers, once it is measured
+        self._outputs = OutputWeights(opened)
         self._sharing = Sharing(self._problems, self.linears, opened.calibration.tokens)
         self._solved: OrderedDict[tuple[object, ...], LayerSolution] = OrderedDict()
         self._guard = Lock()
@@ -109,27 +109,25 @@ class Desk:
         started = time.perf_counter()
         patterns = self._patterns(spec)
         specs = {name: spec.model_copy(update={"pattern": pattern}) for name, pattern in patterns.items()}
-        weights = self._output_weights(spec.fisher)
         few = at_once and self._seconds(specs) > _AT_ONCE
-        solved = self._sample(specs, weights) if few else self.over_layers(
-            lambda name: self._solved_and_recorded(name, specs[name], weights.get(name)))
+        if spec.fisher:
+            self._drain(self._outputs.measure(coupled=spec.method.couples and not few))
+        solved = self._sample(specs) if few else self.over_layers(lambda name: self._solved_and_recorded(name, specs[name]))
         layers = tuple(record for _, record in solved.values())
         zeros = sum(layer.counted_sparsity * layer.parameters for layer in layers)
         return Preview(spec=spec, layers=layers, dense=self.dense, pruned=self.perplexity({name: new for name, (new, _) in solved.items()}),
                        calibration=self.opened.calibration.description, rows=ROWS if few else None,
                        counted_sparsity=zeros / sum(layer.parameters for layer in layers), seconds=time.perf_counter() - started)
 
-    def _output_weights(self, strength: float) -> Mapping[str, Tensor]:
-        """What the outputs of each layer count, from the dense model; nothing where all count the same."""
-        if strength and not self._fisher:
-            self._fisher = self._drain(fisher(self.opened, map_blocks(self.opened.model)))
-        return {name: weigh(total, strength) for name, total in self._fisher.items()} if strength else {}
+    def _output_weight(self, name: str, spec: RunSpec) -> Tensor | None:
+        """What the outputs of a layer count, from the dense model; nothing where all count the same."""
+        return self._outputs.of(name, spec.fisher, coupled=spec.method.couples) if spec.fisher else None
 
-    def _solved_and_recorded(self, name: str, spec: RunSpec, weights: Tensor | None) -> tuple[Tensor, LayerRecord]:
-        solution = self.solve(name, spec, weights)
+    def _solved_and_recorded(self, name: str, spec: RunSpec) -> tuple[Tensor, LayerRecord]:
+        solution = self.solve(name, spec, self._output_weight(name, spec))
         return solution.weight, self.record(name, solution)
 
-    def _sample(self, specs: Mapping[str, RunSpec], weights: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, LayerRecord]]:
+    def _sample(self, specs: Mapping[str, RunSpec]) -> dict[str, tuple[Tensor, LayerRecord]]:
         """Weights as far off as each layer's spec would make them, and the errors to expect.
 
         On three cores: the systems are small, and a fourth thread would mostly wait for the interpreter.
@@ -138,7 +136,8 @@ class Desk:
 
         def one(name: str) -> tuple[Tensor, LayerRecord]:
             spec, started = specs[name], time.perf_counter()
-            base = self.solve(name, spec.model_copy(update=base_of), weights.get(name))
+            all_rows = spec.model_copy(update=base_of)
+            base = self.solve(name, all_rows, self._output_weight(name, all_rows))
             guess = sampled(self.problem(name), base, spec.method, spec.pattern, update=spec.update, refit=spec.refit)
             return guess.weight, self._record(name, base, guess.optimum_error).model_copy(update={
                 "relative_error": guess.relative_error, "counted_sparsity": guess.counted_sparsity, "damping": guess.damping,
@@ -164,7 +163,7 @@ class Desk:
     def solve(self, name: str, spec: RunSpec, output_weight: Tensor | None = None) -> LayerSolution:
         """One layer, as a run of `spec` would solve it; the last solutions are remembered. Raises BadInput, IllConditioned.
 
-        Its outputs count the same but where `output_weight` [c] is given, which is that of the spec's `fisher`.
+        Its outputs count the same but where `output_weight` [c] or [c, c] is given, which is that of the spec's `fisher`.
         """
         key = (name, spec.method, spec.pattern, spec.update, spec.refit, 0 if output_weight is None else spec.fisher)
         with self._guard:

@@ -15,6 +15,7 @@ _SOLVE = 1.5  # time over (multiply-adds / matrix rate), measured on the demo mo
 _BESIDE_FAST = 5 / 3  # times that, where products alone are faster (core/products.py): measured on two blocks of a LLaMA
 _ELEMENT = 400.0  # multiply-adds in the time that one output takes besides its product (activations, norms, the loss); measured there too
 FISHER_TOKENS = 8192  # of the calibration text that core/fisher.py reads, in whole windows: more move the weights of outputs by little
+COUPLED_OUTPUTS = 2048  # of a layer at most, where all pairs of them are kept for every layer: c² numbers
 _rates: dict[str, float] = {}
 _ERROR_PRODUCTS = 2 + 18  # the error of the solution, and the conjugate gradients of the optimum for its mask (measured: 14 to 27)
 
@@ -61,7 +62,17 @@ def count_work(shape: Shape, spec: RunSpec, *, calibration_tokens: int, evaluati
     return Work(collect=collect, push=calibration_tokens * forward, solve=_slower() * _solve_work(shape, spec),
                 evaluate=streams * evaluation_tokens * (forward + head),
                 allocate=0.0 if spec.allocation == "even" else collect + _slower() * _allocation_work(shape, forward, head),
-                weigh=4 * min(calibration_tokens, FISHER_TOKENS) * (forward + head) if spec.fisher else 0.0)
+                weigh=min(calibration_tokens, FISHER_TOKENS) * (4 * (forward + head) + pairs(shape, spec)) if spec.fisher else 0.0)
+
+
+def pairs(shape: Shape, spec: RunSpec) -> int:
+    """All pairs of outputs of the layers whose rows are coupled, c² a layer."""
+    return sum(count * count for _, rows in shape.groups for count in rows if _coupled(spec, count))
+
+
+def _coupled(spec: RunSpec, rows: int) -> bool:
+    """Whether a layer of so many outputs has its rows coupled (core/coupling.py)."""
+    return bool(spec.fisher) and spec.method.couples and rows <= COUPLED_OUTPUTS
 
 
 def _slower() -> float:
@@ -81,6 +92,7 @@ def _solve_work(shape: Shape, spec: RunSpec) -> float:
         total += spec.method.shared_work(columns, spec.pattern)
         for count in rows:
             total += spec.method.layer_work(count, columns, spec.pattern)
+            total += spec.method.coupling_work(count, columns, spec.pattern) if _coupled(spec, count) else 0.0
             total += _ERROR_PRODUCTS * count * columns**2 + update_work(spec.update, count, columns, refit=spec.refit)
     return total
 

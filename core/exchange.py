@@ -19,7 +19,6 @@ from torch import Tensor
 from core.column_kernel import exchange_columns_range
 from core.exchange_batched import Exchanged
 from core.linalg import cg_steps, cholesky
-from core.patterns import Entries, Groups
 from core.problem import LayerProblem
 from core.products import add_product, product
 from core.rows import exchange
@@ -30,17 +29,16 @@ _MARGINS = 8  # entries at most that a row lends or borrows
 _LEAST_COLUMNS = 1e-5  # of the layer's loss
 
 
-def exchange_entries(problem: LayerProblem, target: Entries | Groups, damping: float, weight: Tensor, residual: Tensor, pruned: Tensor, *,
+def exchange_entries(problem: LayerProblem, damping: float, weight: Tensor, residual: Tensor, pruned: Tensor, *, m: int, kept: float,
                      width: int, patience: int, steps: int) -> None:
     """`steps` conjugate gradients after each block; weight [c, b], residual (W−Ŵ)H and pruned change in place.
 
-    Every group keeps its n. Rows without groups lend each other entries after a block's first search (`_lend`), and every column is
-    searched twice. c·b·width·(width/4 + 5/4·exchanges a row) multiply-adds for each of the two; where b > width 2(1 + steps)·b/width
-    products and, shared by layers with this input, 2·b/width times b³/3.
+    `kept` is the share of the layer's entries that stay; with m > 0 every group of m keeps its n. Rows without groups lend each other
+    entries after a block's first search (`_lend`), and every column is searched twice. c·b·width·(width/4 + 5/4·exchanges a row)
+    multiply-adds for each of the two; where b > width 2(1 + steps)·b/width products and, shared by layers with this input, 2·b/width
+    times b³/3.
     """
-    hessian, unit = problem.hessian(damping), target.m if isinstance(target, Groups) else 1
-    m = unit if isinstance(target, Groups) else 0
-    kept = 1 - (target.n / target.m if isinstance(target, Groups) else target.count / pruned.numel())
+    hessian, unit = problem.hessian(damping), m or 1
     blocks = problem.shared(("exchange", damping, unit, width, kept), lambda: _blocks(problem, hessian, damping, unit, width, kept))
     turns = [(block, False) for block in blocks]
     if not m and patience:  # near ones, or the only one, lend; then there is another search

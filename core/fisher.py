@@ -1,13 +1,14 @@
-"""What an error of each output of a layer costs the model: the diagonal of the empirical Fisher information of its outputs.
+"""What errors of a layer's outputs cost the model: the empirical Fisher information of its outputs.
 
 With ℓ the next-token loss and y = Wx a layer's outputs, one backward pass through the dense model gives, summed over tokens,
 
-    F_i = Σ (∂ℓ/∂y_i)²
+    F = Σ (∂ℓ/∂y)(∂ℓ/∂y)ᵀ
 
-To second order an error of ŵ_i costs F_i·‖(ŵ_i − w_i)X‖² where gradients and inputs are independent (Martens & Grosse 2015, K-FAC; with all
-of ∂ℓ/∂y it is the curvature of van der Ouderaa et al. 2023, The LLM Surgeon). Methods then prune with output i weighing (F_i/mean F)^φ:
-`core/solver.py` gives them W with its rows scaled by the root of that. φ = 0 counts all outputs the same, as is usual.
-Which φ is best was measured: docs/methods/fisher.md.
+To second order an error Δ of W costs tr(FΔGΔᵀ) where gradients and inputs are independent (Martens & Grosse 2015, K-FAC; van der Ouderaa
+et al. 2023, The LLM Surgeon). Methods that take each row on its own prune with output i weighing (F_ii/mean F_ii)^φ: `core/solver.py`
+gives them W with its rows scaled by the root of that. Those that couple rows (Frontier) take all of F to the power φ, as a matrix:
+an error that the other outputs cancel costs little. φ = 0 counts all outputs the same, as is usual. Which φ is best was measured:
+docs/methods/fisher.md.
 """
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
 
@@ -21,26 +22,23 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from core.errors import BadInput
-from core.estimate import FISHER_TOKENS
+from core.estimate import COUPLED_OUTPUTS, FISHER_TOKENS
 from core.models import BlockMap
 from core.opened import Opened, batches, embed
 from core.problem import finite
+from core.products import product
 from core.stream import Stream
 
 _LEAST = 1e-4  # of the mean: an output that nothing reads still counts
+_DAMPING = 0.1  # of the mean, where outputs are coupled: F of so few tokens knows the directions that cost little less well than the others
 
 
-def output_weights(opened: Opened, block_map: BlockMap, strength: float) -> Generator[int, None, dict[str, Tensor]]:
-    """As `fisher`, which see; returns every layer's weights [c], float32, of mean about 1."""
-    found = yield from fisher(opened, block_map)
-    return {name: weigh(total, strength) for name, total in found.items()}
+def fisher(opened: Opened, block_map: BlockMap, *, coupled: bool) -> Generator[int, None, dict[str, Tensor]]:
+    """Yields each block before its turn, last to first; returns every layer's diag F [c], or where `coupled` F [c, c], float32.
 
-
-def fisher(opened: Opened, block_map: BlockMap) -> Generator[int, None, dict[str, Tensor]]:
-    """Yields each block before its turn, last to first; returns every layer's F [c], float32.
-
-    A pass forward, again in each block, and one back, that is four times a forward of FISHER_TOKENS tokens; memory: their hidden states
-    before every block. Raises BadInput where a gradient is not finite.
+    A layer of more than COUPLED_OUTPUTS outputs has its diagonal alone. A pass forward, again in each block, and one back, that is
+    four times a forward of FISHER_TOKENS tokens, and a product of tokens×c×c a layer; memory: their hidden states before every
+    block. Raises BadInput where a gradient is not finite.
     """
     tokens = opened.calibration.tokens
     tokens = tokens[: max(1, FISHER_TOKENS // tokens.shape[1])]
@@ -57,7 +55,8 @@ def fisher(opened: Opened, block_map: BlockMap) -> Generator[int, None, dict[str
             sums: dict[str, Tensor] = {}
             before = hidden.pop()
             with stream.on_device(block):
-                slope = torch.cat([_through(stream, block, *pair, sums) for pair in zip(batches(before), batches(slope), strict=True)])
+                slope = torch.cat([_through(stream, block, *pair, sums, coupled)
+                                   for pair in zip(batches(before), batches(slope), strict=True)])
             for name, total in sums.items():
                 if not finite(total):
                     raise BadInput(name, "a gradient that is NaN or infinite", "finite gradients of the loss",
@@ -75,12 +74,13 @@ def _end(stream: Stream, hidden: Tensor, tokens: Tensor) -> Tensor:
         return torch.autograd.grad(loss, hidden)[0]
 
 
-def _through(stream: Stream, block: int, hidden: Tensor, slope: Tensor, sums: dict[str, Tensor]) -> Tensor:
-    """∂ℓ/∂(the block's input) from that of its output; adds each layer's Σ(∂ℓ/∂y)² to `sums`."""
+def _through(stream: Stream, block: int, hidden: Tensor, slope: Tensor, sums: dict[str, Tensor], coupled: bool) -> Tensor:
+    """∂ℓ/∂(the block's input) from that of its output; adds each layer's F of these tokens to `sums`."""
 
     def seen(name: str) -> Callable[[object, object, Tensor], None]:
         def add(part: Tensor) -> None:
-            energy = part.float().flatten(0, -2).square().sum(0)
+            part = part.detach().float().flatten(0, -2)
+            energy = product(part.T, part) if coupled and part.shape[1] <= COUPLED_OUTPUTS else part.square().sum(0)
             sums[name] = sums[name] + energy if name in sums else energy
 
         def watch(module: object, given: object, output: Tensor) -> None:
@@ -96,7 +96,16 @@ def _through(stream: Stream, block: int, hidden: Tensor, slope: Tensor, sums: di
 
 
 def weigh(total: Tensor, strength: float) -> Tensor:
-    """(F_i/mean F)^φ [c], at least a ten-thousandth of their mean; 1 where no output matters."""
+    """From diag F [c]: (F_i/mean F)^φ [c], at least a ten-thousandth of their mean; 1 where no output matters. From F [c, c]: F^φ.
+
+    The latter over its mean diagonal, and a tenth of the identity beside it. O(c³), float64.
+    """
+    if total.ndim == 2:
+        values, vectors = torch.linalg.eigh(total.double())
+        powers = values.clamp(min=0) ** strength
+        mean = powers.mean()
+        powers = torch.where(mean > 0, powers / mean, torch.ones_like(powers)) + _DAMPING
+        return ((vectors * powers) @ vectors.T).to(total.dtype)
     mean = total.mean()
     weights = torch.where(mean > 0, total / mean, torch.ones_like(total)) ** strength
     return weights.clamp(min=_LEAST * weights.mean())

@@ -1,7 +1,7 @@
 """The pass over a whole model: `prune(spec)` yields events, block by block.
 
     (allocation: one pass through the dense model ─► each layer's own share, core/allocation.py)
-    (Fisher weighting: one forward and back ─► what each output counts, core/fisher.py)
+    (Fisher weighting: one forward and back ─► what errors of outputs cost, core/fisher.py)
     for each decoder block
         dense evaluation activations ─► through the dense block
         calibration activations      ─► through the dense block, its distinct inputs summed into Gram matrices
@@ -28,7 +28,7 @@ from torch import Tensor
 from core.allocation import allocate
 from core.calibration import evaluation_windows
 from core.estimate import Work, count_work
-from core.fisher import output_weights
+from core.fisher import fisher, weigh
 from core.grams import InputStatistics, input_statistics
 from core.inherited import DenseInputs, correction
 from core.journal import BlockState, Journal
@@ -105,7 +105,7 @@ class _Pass:
         meter.expected = self.work.total
         self.resumed = 0
         self.patterns: Mapping[str, Pattern] = {}  # where layers differ
-        self.weights: Mapping[str, Tensor] = {}  # of each layer's outputs, where these differ
+        self.fisher: Mapping[str, Tensor] = {}  # of each layer's outputs, where these differ
         self.inherited: DenseInputs | None = None  # where errors are propagated
 
     def run(self) -> Iterator[Event]:
@@ -117,8 +117,8 @@ class _Pass:
         if self.spec.allocation != "even" and done < self.blocks:
             self.patterns = yield from self._ahead(allocate(opened, self.block_map, self.spec), "allocate", self.work.allocate)
         if self.spec.fisher and done < self.blocks:
-            turns = output_weights(opened, self.block_map, self.spec.fisher)
-            self.weights = yield from self._ahead(turns, "weigh outputs", self.work.weigh)
+            turns = fisher(opened, self.block_map, coupled=self.spec.method.couples)
+            self.fisher = yield from self._ahead(turns, "weigh outputs", self.work.weigh)
         with (Stream(opened.model, self.block_map, opened.device, opened.calibration.tokens[:1]) as calibrator,
               Stream(opened.model, self.block_map, opened.device, opened.evaluation.tokens[:1]) as evaluator):
             with meter.stage("forward"):
@@ -195,7 +195,7 @@ class _Pass:
                     weight = linear.weight.to(calibrator.device)
                     if correct is not None:
                         weight = (weight + product(weight.float(), correct)).to(weight.dtype)
-                    counts = self.weights.get(linear.name)
+                    counts = self._output_weight(linear)
                     problem = problem.with_weight(weight, linear.name, counts) if problem else LayerProblem(
                         weight=weight, gram=read.gram, mean=read.mean, tokens=read.tokens, name=linear.name, output_weight=counts)
                     record, pruned = self._solve_layer(problem, linear)
@@ -208,6 +208,12 @@ class _Pass:
         if self.journal:
             with self.meter.stage("journal"):
                 self.journal.write(block, BlockState(layers=tuple(records), weights=weights))
+
+    def _output_weight(self, linear: Linear) -> Tensor | None:
+        if not self.fisher:
+            return None
+        with self.meter.stage("weigh outputs"):
+            return weigh(self.fisher[linear.name], self.spec.fisher)
 
     def _collect(self, calibrator: Stream, block: int, groups: list[int], *, last: bool) -> dict[int, InputStatistics]:
         """Of groups of a block; with the dense model's inputs beside them, which leave the block with its last groups."""

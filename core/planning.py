@@ -8,7 +8,7 @@ from torch import nn
 
 from core.calibration import EMBEDDED_WINDOWS, window_length
 from core.errors import BadInput
-from core.estimate import FISHER_TOKENS, Shape, count_work, matrix_rate, memory_bytes
+from core.estimate import FISHER_TOKENS, Shape, count_work, matrix_rate, memory_bytes, pairs
 from core.models import BlockMap, Linear, load_skeleton, map_blocks, parameter_count
 from core.patterns import Columns, Entries, Groups, Pattern, SemiStructured, nearby, outlier_count
 from core.records import Plan, PlannedLayer
@@ -45,7 +45,7 @@ def plan(spec: RunSpec) -> Plan:
         evaluation=_windows(asked, evaluation),
         seconds=0.5 + work.total / matrix_rate(device),
         memory_bytes=memory_bytes(shape, parameters=parameters, tokens=kept, dtype_bytes=dtype.itemsize, largest=largest,
-                                  batch_tokens=BATCH_TOKENS),
+                                  batch_tokens=BATCH_TOKENS) + 4 * pairs(shape, spec),
         disk_bytes=sum(layer.parameters for layer in layers) * dtype.itemsize, note=_note(spec))
 
 

@@ -12,11 +12,12 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from core.errors import BadInput
-from core.linalg import damp, inverse_factor, masked_cg, raising_damping
+from core.errors import BadInput, IllConditioned
+from core.linalg import cholesky, damp, inverse_factor, masked_cg, raising_damping
 from core.products import product
 
 _ROWS_AT_ONCE = 1024
+_ROUNDING = 1e-5  # of the greatest entry, by which a symmetric matrix may differ from its transpose
 Made = TypeVar("Made")
 
 
@@ -25,7 +26,9 @@ class LayerProblem:
     """A layer: `weight` W [c, b] (any float dtype), `gram` G [b, b] (float32 or float64) over `tokens` calibration tokens.
 
     `mean` [b], any float dtype, is each input's mean over those tokens; with diag(G)/T it gives the variances. Only DSnoT needs it.
-    `output_weight` [c], positive, says how much the error of each output counts where a method chooses; the errors told count all the same.
+    `output_weight` [c], positive, says how much the error of each output counts where a method chooses; [c, c], positive definite, also
+    what errors of two outputs cost together, V in tr(VΔGΔᵀ), for methods that couple rows (the others see its diagonal). The errors told
+    count all outputs the same.
     Raises BadInput when shapes, dtypes or devices do not fit, or an entry is not finite.
     """
 
@@ -59,9 +62,11 @@ class LayerProblem:
             self._check_output_weight(self.output_weight)
 
     def _check_output_weight(self, weights: Tensor) -> None:
-        if weights.shape != self.weight.shape[:1] or weights.device != self.weight.device or not bool((weights > 0).all()):
+        size, device = len(self.weight), self.weight.device
+        if weights.shape not in ((size,), (size, size)) or weights.device != device or not _positive(weights):
             raise BadInput("output_weight", f"{tuple(weights.shape)} on {weights.device}",
-                           f"positive numbers [out] = [{len(self.weight)}] on {self.weight.device}", "Pass one for each row of W.")
+                           f"positive numbers [out] = [{size}], or a positive definite matrix [out, out], on {device}",
+                           "Pass one for each row of W, or for each pair of rows.")
 
     def _check_mean(self, mean: Tensor) -> None:
         """A mean's square is at most the mean square: a sum over tokens, or another layer's mean, is not."""
@@ -150,6 +155,18 @@ class LayerProblem:
     def with_weight(self, weight: Tensor, name: str | None = None, output_weight: Tensor | None = None) -> LayerProblem:
         """Another layer with the same input: what was computed from G alone is shared."""
         return replace(self, weight=weight, name=name or self.name, output_weight=output_weight)
+
+
+def _positive(weights: Tensor) -> bool:
+    if weights.ndim == 1:
+        return bool((weights > 0).all())
+    if not finite(weights) or float((weights - weights.T).abs().max()) > _ROUNDING * float(weights.diagonal().abs().max()):
+        return False
+    try:
+        cholesky(weights)
+    except IllConditioned:
+        return False
+    return True
 
 
 def finite(tensor: Tensor) -> bool:

@@ -15,4 +15,5 @@ def revisions(spec: RunSpec) -> Revisions:
     return Revisions(model=model_revision(spec.model, spec.revision),
                      calibration=text_revision(spec.calibration.source, "calibration"),
                      evaluation=text_revision(spec.evaluation.source, "evaluation"),
-                     method=spec.method.version, core=CORE_VERSION)
+                     method=spec.method.version + bool(spec.fisher and spec.method.couples),  # version 3 did not couple yet
+                     core=CORE_VERSION)

@@ -162,11 +162,18 @@ def _checked(rows: Tensor, problem: LayerProblem, count: int) -> Tensor:
 
 
 def _weighed(problem: LayerProblem, weights: Tensor | None, rows: Tensor) -> tuple[LayerProblem, Tensor | None]:
-    """W with its rows scaled by √v_i, so that tr(ΔGΔᵀ) counts output i v_i times, and that scale [c, 1]: what is undone at the end."""
+    """W with its rows scaled by √v_i, so that tr(ΔGΔᵀ) counts output i v_i times, and that scale [c, 1]: what is undone at the end.
+
+    Of a matrix V the diagonal goes so; what couples the rows, C = V/√(v_i v_k), stays as the problem's `output_weight`.
+    """
     if weights is None:
         return problem, None
-    scale = weights.to(problem.dtype)[rows, None].sqrt()
-    return problem.with_weight(problem.working_weight * scale), scale
+    weights = weights.to(problem.dtype)[rows]
+    if weights.ndim == 1:
+        return problem.with_weight(problem.working_weight * weights[:, None].sqrt()), weights[:, None].sqrt()
+    coupling = (weights[:, rows] + weights[:, rows].T) / 2
+    scale = coupling.diagonal()[:, None].sqrt()
+    return problem.with_weight(problem.working_weight * scale, output_weight=coupling / (scale * scale.T)), scale
 
 
 def _set_aside(problem: LayerProblem, dense: Tensor) -> tuple[Tensor, Tensor, LayerProblem | None]:

@@ -95,7 +95,8 @@ class RunSpec(Noun):
                                "before it have lost each layer makes up for. 0: nothing, as is usual; 1: all of it.")
     fisher: float = Field(
         default=0.0, ge=0, le=1, title="Fisher weighting", description="φ: errors count more at outputs that matter more to the "
-        "loss (its mean squared gradient there, to the power φ). 0: all outputs count the same, as is usual.")
+        "loss (its mean squared gradient there, to the power φ); Frontier also lets outputs make up for each other. 0: all outputs "
+        "count the same, as is usual.")
     calibration: Calibration = Calibration()
     evaluation: Evaluation = Evaluation()
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", title="Device", description="auto: a GPU where there is one.")

@@ -29,8 +29,10 @@ def measured(result: RunResult) -> list[Fact]:
         found.append(("Error propagation", f"{result.spec.propagation:g}: W are the weights after each layer has made up for this share of "
                       "what the pruned blocks before it had lost"))
     if result.spec.fisher:
-        found.append(("Fisher weighting", f"{result.spec.fisher:g}: what went was chosen by errors that count as their outputs do for the "
-                      "loss; the errors shown count all outputs the same"))
+        how = ("and outputs make up for each other, so that errors end above the best possible" if result.spec.method.couples
+               else "and what went was chosen so")
+        found.append(("Fisher weighting", f"{result.spec.fisher:g}: errors count as their outputs do for the loss, {how}; the errors shown "
+                      "count all outputs the same"))
     if result.resumed_blocks:
         found.append(("Resumed", f"{numbers.plural(result.resumed_blocks, 'block')} taken over from an interrupted run"))
     if raised:

@@ -28,6 +28,7 @@ _FEW = ("Estimate: {method} and {base} both prune {rows} rows of each layer (few
 _SHARED = (" How the run will share out its zeros between layers is estimated too, from Wanda's errors and what they cost the model; the "
            "run measures both for its own settings.")
 _NOT_PROPAGATED = " Only the run makes up for errors of earlier blocks (error propagation); here they stay."
+_NOT_COUPLED = " Fisher weighting: here each output is on its own; the preview of all rows lets them make up for each other."
 
 
 def look(spec: RunSpec) -> Shown:
@@ -87,9 +88,10 @@ def _standing(preview: Preview, shown: Shown) -> str:
 
 def _difference(preview: Preview) -> str:
     names = {"method": METHOD_LABELS[preview.spec.method.name], "base": METHOD_LABELS[BASE.name]}
-    few = "" if preview.rows is None else _FEW.format(**names, rows=preview.rows)
-    shared = "" if preview.spec.allocation == "even" else _SHARED
-    return few + _DIFFERENCE + shared + (_NOT_PROPAGATED if preview.spec.propagation else "")
+    parts = [(preview.rows is not None, _FEW.format(**names, rows=preview.rows)), (True, _DIFFERENCE),
+             (preview.spec.allocation != "even", _SHARED), (bool(preview.spec.propagation), _NOT_PROPAGATED),
+             (preview.rows is not None and bool(preview.spec.fisher) and preview.spec.method.couples, _NOT_COUPLED)]
+    return "".join(text for said, text in parts if said)
 
 
 def compare(result: RunResult) -> str:

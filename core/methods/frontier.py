@@ -9,6 +9,9 @@ average over random masks, and q = 1/diag(H_d⁻¹): OBS at d = 1, Wanda at d �
 is exact; a column does not come back by its score: of columns that stand for each other each would gain what only one can.
 
 Of such entries the rounds often keep the wrong ones, and no single entry can mend that: exchanges of two can (core/exchange.py).
+
+With Fisher weighting rows are coupled (core/coupling.py): tr(CΔHΔᵀ), and C·R takes the place of R. Each row is then searched with what it
+can make up for the others as its aim, some rows at a time.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from collections.abc import Generator
 import torch
 from torch import Tensor
 
+from core.coupling import aim, coupled_cg, turns, uncoupled
 from core.exchange import exchange_columns, exchange_entries
 from core.linalg import cg_steps, cholesky
 from core.masks import select_part
@@ -36,8 +40,11 @@ def kernel(problem: LayerProblem, target: Target, method: Frontier) -> Generator
 
 
 def _entries(problem: LayerProblem, target: Entries | Groups, method: Frontier) -> Generator[Step, None, Outcome]:
-    """After each choice k steps of masked Jacobi-CG from the weights there are. b³ + (R·(1+k) + polish)·c·b², and the exchanges."""
-    hessian, dead = problem.hessian(method.damping), problem.dead
+    """After each choice k steps of masked Jacobi-CG from the weights there are. b³ + (R·(1+k) + polish)·c·b², and the exchanges.
+
+    Where rows are coupled, (R·(1+k) + 2·polish)·(c·b² + c²·b).
+    """
+    hessian, dead, coupling = problem.hessian(method.damping), problem.dead, problem.output_weight
     weight = problem.working_weight.clone()
     kept = 1 - (target.count / weight.numel() if isinstance(target, Entries) else target.n / target.m)
     worth = problem.shared(("mean field", method.damping, kept), lambda: _mean_field(problem, hessian, kept, method.damping))
@@ -45,18 +52,44 @@ def _entries(problem: LayerProblem, target: Entries | Groups, method: Frontier) 
     pruned = torch.zeros_like(weight, dtype=torch.bool)
     for step in range(1, method.rounds + 1):
         scores = weight.square() * worth  # 0 where pruned: there it is what a return would gain
-        scores.add_((residual * pruned).square_() / worth).masked_fill_(dead, -1)
+        pull = residual if coupling is None else product(coupling, residual)
+        scores.add_((pull * pruned).square_() / worth).masked_fill_(dead, -1)
         pruned = select_part(scores, target, step, method.rounds)
         removed = weight * pruned
         add_product(residual, removed, hessian)
         weight -= removed
-        cg_steps(hessian, weight, residual, pruned, iterations=method.steps)
+        _refit(hessian, coupling, weight, residual, pruned, method.steps)
     if method.search and 0 < kept < 1:
-        exchange_entries(problem, target, method.damping, weight, residual, pruned, width=method.search, patience=method.patience,
-                         steps=method.steps)
-    cg_steps(hessian, weight, residual, pruned, iterations=method.polish)
+        search = _search if coupling is None else _search_in_turns
+        search(problem, method, weight, residual, pruned, target.m if isinstance(target, Groups) else 0, kept)
+    _refit(hessian, coupling, weight, residual, pruned, method.polish if coupling is None else 2 * method.polish)
     yield Step(columns=(0, weight.shape[1]), pruned=pruned, weight=weight, loss=None)
     return Outcome(weight=weight, pruned=pruned, damping=method.damping)
+
+
+def _refit(hessian: Tensor, coupling: Tensor | None, weight: Tensor, residual: Tensor, pruned: Tensor, iterations: int) -> None:
+    if coupling is None:
+        cg_steps(hessian, weight, residual, pruned, iterations=iterations)
+    else:
+        coupled_cg(coupling, hessian, weight, residual, pruned, iterations=iterations)
+
+
+def _search(problem: LayerProblem, method: Frontier, weight: Tensor, residual: Tensor, pruned: Tensor, m: int, kept: float) -> None:
+    exchange_entries(problem, method.damping, weight, residual, pruned, m=m, kept=kept, width=method.search, patience=method.patience,
+                     steps=method.steps)
+
+
+def _search_in_turns(problem: LayerProblem, method: Frontier, weight: Tensor, residual: Tensor, pruned: Tensor, m: int,
+                     kept: float) -> None:
+    """The search, in place, of rows that are coupled: each turn's aim at what is lost by then."""
+    hessian, original, coupling = problem.hessian(method.damping), problem.working_weight, problem.output_weight
+    assert coupling is not None
+    for rows in turns(coupling):
+        goal = aim(coupling, original, weight, rows)
+        part, mask = weight[rows], pruned[rows]
+        _search(problem.with_weight(goal), method, part, product(goal - part, hessian), mask, m, kept)
+        weight[rows], pruned[rows] = part, mask
+    residual.copy_(product(original - weight, hessian))
 
 
 def _mean_field(problem: LayerProblem, hessian: Tensor, kept: float, damping: float) -> Tensor:
@@ -67,8 +100,13 @@ def _mean_field(problem: LayerProblem, hessian: Tensor, kept: float, damping: fl
 
 
 def _columns(problem: LayerProblem, target: Columns, method: Frontier) -> Generator[Step, None, Outcome]:
-    """Each round solved exactly; v_j = Σ_i Ŵ_ij²/[H_KK⁻¹]_jj chooses; then exchanges. 2b³ + s·(b³ + c·b²), and c·b²/4 an exchange."""
-    hessian = problem.hessian(method.damping)
+    """Each round solved exactly; v_j = Σ_i Ŵ_ij²/[H_KK⁻¹]_jj chooses; then exchanges. 2b³ + s·(b³ + c·b²), and c·b²/4 an exchange.
+
+    Where rows are coupled the columns are those of LᵀW; the best weights for them are the same.
+    """
+    hessian, coupling, layer = problem.hessian(method.damping), problem.output_weight, problem
+    if coupling is not None:
+        problem = problem.with_weight(uncoupled(coupling, problem.working_weight))
     weight, inverse = problem.working_weight, torch.cholesky_inverse(cholesky(hessian, layer=problem.name, damping=method.damping))
     removed = torch.zeros(weight.shape[1], dtype=torch.bool, device=weight.device)
     for step in range(1, method.rounds + 1):
@@ -79,7 +117,8 @@ def _columns(problem: LayerProblem, target: Columns, method: Frontier) -> Genera
     weight, inverse = _fit(problem, hessian, removed, method.damping)
     if method.search:
         removed = exchange_columns(problem, hessian, weight, inverse, removed)
-        weight, _ = _fit(problem, hessian, removed, method.damping)
+    if method.search or coupling is not None:
+        weight, _ = _fit(layer, hessian, removed, method.damping)
     pruned = removed.expand_as(weight).clone()
     yield Step(columns=(0, weight.shape[1]), pruned=pruned, weight=weight, loss=None)
     return Outcome(weight=weight, pruned=pruned, damping=method.damping)

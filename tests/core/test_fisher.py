@@ -5,19 +5,27 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from core import BadInput, LayerProblem, prune, solve
+from core import fisher as fisher_module
 from core.desk import Desk
 from core.errors import GivenUp
 from core.export import MemoryJournal
-from core.fisher import output_weights
+from core.fisher import fisher, weigh
 from core.models import map_blocks
 from core.opened import open_spec
+from core.revisions import revisions
 from core.solver import drain
 from core.spec import METHODS, make_method, parse_pattern
 from tests.core.families import save_family
 
 
+def output_weights(opened, strength: float, *, coupled: bool = False) -> dict[str, torch.Tensor]:
+    """What a run weighs every layer's outputs by."""
+    found = drain(fisher(opened, map_blocks(opened.model), coupled=coupled))
+    return {name: weigh(total, strength) for name, total in found.items()}
+
+
 def by_autograd(folder, tokens, name) -> torch.Tensor:
-    """Σ (∂ℓ/∂y_i)² of a layer's outputs y, by transformers' own loss and autograd."""
+    """Σ (∂ℓ/∂y)(∂ℓ/∂y)ᵀ of a layer's outputs y, by transformers' own loss and autograd."""
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     seen: list[torch.Tensor] = []
     layer = model.get_submodule(name)
@@ -29,7 +37,8 @@ def by_autograd(folder, tokens, name) -> torch.Tensor:
     layer.register_forward_hook(keep)
     count = tokens.shape[0] * (tokens.shape[1] - 1)
     (model(input_ids=tokens, labels=tokens).loss * count).backward()
-    return seen[0].grad.flatten(0, -2).square().sum(0)
+    slopes = seen[0].grad.flatten(0, -2)
+    return slopes.T @ slopes
 
 
 @pytest.mark.parametrize("family", ["llama", "opt", "gpt2", "gemma"])
@@ -40,13 +49,13 @@ def test_weights_are_the_fisher_information_of_autograd(family, strength, small,
     spec = small[0](allocation="even").model_copy(update={"model": folder.name})
     spec = spec.model_copy(update={"calibration": spec.calibration.model_copy(update={"source": source})})
     opened = open_spec(spec, torch.device("cpu"))
-    block_map = map_blocks(opened.model)
-    found = drain(output_weights(opened, block_map, strength))
-    names = [linear.name for linears in block_map.linears for linear in linears]
-    assert sorted(found) == sorted(names)
+    found, matrices = output_weights(opened, strength), drain(fisher(opened, map_blocks(opened.model), coupled=True))
+    names = [linear.name for linears in map_blocks(opened.model).linears for linear in linears]
+    assert sorted(found) == sorted(matrices) == sorted(names)
     for name in names:
-        fisher = by_autograd(folder, opened.calibration.tokens, name)
-        expected = (fisher / fisher.mean()) ** strength
+        expected = by_autograd(folder, opened.calibration.tokens, name)
+        torch.testing.assert_close(matrices[name], expected, rtol=2e-3, atol=1e-4 * float(expected.diagonal().mean()))
+        expected = (expected.diagonal() / expected.diagonal().mean()) ** strength
         expected = expected.clamp(min=1e-4 * expected.mean())
         torch.testing.assert_close(found[name], expected, rtol=2e-3, atol=1e-5)
     assert not any(parameter.requires_grad for parameter in opened.model.parameters())
@@ -106,7 +115,9 @@ def test_equal_weights_change_nothing(name, word):
     torch.testing.assert_close(found.weight, usual.weight)
 
 
-@pytest.mark.parametrize("weights", [torch.ones(19), torch.zeros(20), torch.full((20,), torch.nan), -torch.ones(20)])
+@pytest.mark.parametrize("weights", [
+    torch.ones(19), torch.zeros(20), torch.full((20,), torch.nan), -torch.ones(20), torch.ones(20, 20), torch.eye(19), -torch.eye(20),
+    torch.full((20, 20), torch.nan), torch.eye(20) + 0.1 * torch.eye(20).roll(1, 0), torch.eye(20)[None]])
 def test_weights_that_are_none_are_refused(weights):
     with pytest.raises(BadInput, match="output_weight"):
         layer(weights)
@@ -131,7 +142,7 @@ def test_a_preview_weighs_outputs_as_a_run_would(small):
     """Each layer as with the weights of `output_weights`, measured once; without, and for one layer alone, nothing changes."""
     spec = small[0](allocation="even", pattern=parse_pattern("0.6"))
     opened = open_spec(spec, torch.device("cpu"))
-    weights = drain(output_weights(opened, map_blocks(opened.model), 0.5))
+    weights = output_weights(opened, 0.5)
     desk = Desk(open_spec(spec, torch.device("cpu")))
     usual = desk.preview(spec)
     weighed = spec.model_copy(update={"fisher": 0.5})
@@ -142,9 +153,10 @@ def test_a_preview_weighs_outputs_as_a_run_would(small):
         expected = solve(problem.with_weight(problem.weight, record.name, weights[record.name]), spec.method, spec.pattern)
         assert record.relative_error == pytest.approx(expected.relative_error, rel=1e-6)
         assert torch.equal(desk.solve(record.name, weighed).weight, desk.solve(record.name, spec).weight)
-    measured = desk._fisher
+    measured = desk._outputs._fisher[False]
     assert desk.preview(weighed.model_copy(update={"fisher": 1.0})).pruned.perplexity != preview.pruned.perplexity
-    assert desk._fisher is measured
+    assert list(desk._outputs._fisher) == [False]
+    assert desk._outputs._fisher[False] is measured
     assert desk.preview(spec).pruned.perplexity == usual.pruned.perplexity
     quick = desk.preview(weighed.model_copy(update={"method": make_method("frontier")}), at_once=True)
     assert quick.counted_sparsity == pytest.approx(0.6, abs=1e-2)
@@ -163,4 +175,56 @@ def test_gradients_that_are_no_numbers_are_told(small):
     with torch.no_grad():
         opened.model.get_submodule("model.layers.1.mlp.down_proj").weight[0, 0] = torch.inf
     with pytest.raises(BadInput, match=r"layers\.1\..*leave Fisher weighting out"):
-        drain(output_weights(opened, map_blocks(opened.model), 0.5))
+        output_weights(opened, 0.5)
+
+
+@pytest.mark.parametrize("strength", [0.25, 0.5, 1.0])
+def test_a_matrix_is_weighed_by_its_power(strength):
+    """(F^φ)^(1/φ) is F again, once the tenth of the identity and the scale are away."""
+    slopes = torch.randn(40, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    total = slopes.T @ slopes
+    found = weigh(total, strength)
+    assert found.diagonal().mean() == pytest.approx(1.1)
+    values, vectors = torch.linalg.eigh(found - 0.1 * torch.eye(12))
+    again = (vectors * values ** (1 / strength)) @ vectors.T
+    torch.testing.assert_close(again / again.diagonal().mean(), total / total.diagonal().mean(), rtol=1e-6, atol=1e-9)
+
+
+def test_outputs_that_move_nothing_count_the_same_each():
+    torch.testing.assert_close(weigh(torch.zeros(5, 5), 0.5), 1.1 * torch.eye(5))
+
+
+def test_wide_layers_keep_the_diagonal_alone(small, monkeypatch):
+    opened = open_spec(small[0](allocation="even"), torch.device("cpu"))
+    usual, alone = (drain(fisher(opened, map_blocks(opened.model), coupled=coupled)) for coupled in (True, False))
+    monkeypatch.setattr(fisher_module, "COUPLED_OUTPUTS", min(len(total) for total in usual.values()))
+    found = drain(fisher(opened, map_blocks(opened.model), coupled=True))
+    assert {total.ndim for total in found.values()} == {1, 2}
+    for name, total in found.items():
+        torch.testing.assert_close(total, usual[name] if total.ndim == 2 else alone[name])
+        torch.testing.assert_close(usual[name].diagonal(), alone[name], rtol=1e-4, atol=1e-7 * float(alone[name].max()))
+
+
+def test_a_run_and_a_preview_of_frontier_couple_outputs(small):
+    spec = small[0](allocation="even", fisher=0.5, method=make_method("frontier", rounds=3, steps=2, patience=2))
+    plain = spec.model_copy(update={"fisher": 0.0})
+    assert revisions(spec).method == revisions(plain).method + 1, "what version 3 stored with a diagonal is another run"
+    journal = MemoryJournal()
+    *_, last = prune(spec, journal=journal)
+    kept = MemoryJournal()
+    kept.write(0, journal.read(0))
+    *_, resumed = prune(spec, journal=kept)
+    assert resumed.result.pruned.perplexity == last.result.pruned.perplexity
+    opened = open_spec(spec, torch.device("cpu"))
+    weights = output_weights(opened, 0.5, coupled=True)
+    desk = Desk(open_spec(spec, torch.device("cpu")))
+    preview = desk.preview(spec)
+    assert [record.relative_error for record in preview.layers[:3]] == pytest.approx(
+        [record.relative_error for record in last.result.layers[:3]], rel=1e-3), "the first block reads the same inputs in both"
+    for record in preview.layers:
+        problem = desk.problem(record.name)
+        expected = solve(problem.with_weight(problem.weight, record.name, weights[record.name]), spec.method, spec.pattern)
+        assert record.relative_error == pytest.approx(expected.relative_error, rel=1e-3)
+    assert desk.preview(plain).pruned.perplexity != preview.pruned.perplexity
+    assert desk.preview(spec.model_copy(update={"method": make_method("thanos")})).pruned.perplexity > 1, "all of F has its diagonal too"
+    assert list(desk._outputs._fisher) == [True]

@@ -41,6 +41,19 @@ def test_every_method_finds_there_what_it_finds_here(name, word, gpu):
     assert there.relative_error >= 0.999 * layer(gpu=gpu).relative(layer(gpu=gpu).error(optimum(layer(gpu=gpu), there.pruned)))
 
 
+@pytest.mark.parametrize("word", PATTERNS)
+def test_coupled_rows_are_pruned_there_as_here(word, gpu):
+    mix = torch.randn(24, 24, generator=torch.Generator().manual_seed(0)) / 5 + torch.eye(24)
+    weights = mix @ mix.T
+    there = solve(layer(gpu=gpu).with_weight(layer(gpu=gpu).weight, output_weight=gpu.put(weights)), "frontier", parse_pattern(word))
+    here = solve(layer().with_weight(layer().weight, output_weight=weights), "frontier", parse_pattern(word))
+    assert there.weight.is_cuda
+    assert there.counted_sparsity == here.counted_sparsity
+    costs = [float((weights @ change @ layer().gram * change).sum())
+             for change in (found.weight.cpu() - layer().weight for found in (here, there))]
+    assert costs[1] == pytest.approx(costs[0], rel=2e-2)
+
+
 def waits_of(name, word, size, gpu):
     gpu.waits.clear()
     solve(layer(size, size, gpu), name, parse_pattern(word))
@@ -103,7 +116,7 @@ def test_a_failed_factor_says_its_pivot(gpu):
 
 
 @pytest.mark.parametrize("changes", [{}, {"allocation": "marginal"}, {"propagation": 0.5, "true_sequential": True}, {"refit": True},
-                                     {"fisher": 0.5}])
+                                     {"fisher": 0.5}, {"fisher": 0.5, "method": make_method("frontier", rounds=2)}])
 def test_a_run_there_is_a_run_here(changes, small, gpu, monkeypatch):
     spec = small[0](**{"allocation": "even", **changes})
     *_, here = prune(spec)

@@ -58,6 +58,11 @@ def test_fisher_weighting_is_planned():
     assert counts[0].weigh * 2 == counts[1].weigh == counts[2].weigh > 0
     assert counts[3].weigh == 0
     assert counts[1].total - counts[3].total == pytest.approx(counts[1].weigh)
+    alone, together = (count_work(shape, RunSpec(method=make_method("frontier"), fisher=strength), calibration_tokens=8192,
+                                  evaluation_tokens=1000, window=256) for strength in (0.0, 0.5))
+    assert together.weigh - counts[1].weigh == 8192 * (256**2 + 64**2 + 256**2), "all pairs of outputs"
+    assert 1.2 * alone.solve < together.solve < 4 * alone.solve
+    assert plan(RunSpec(calibration=calibration, method=make_method("frontier"), fisher=0.5)).memory_bytes > weighed.memory_bytes
 
 
 def test_error_propagation_keeps_the_dense_models_activations_too():
