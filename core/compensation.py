@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from core.errors import IllConditioned
-from core.linalg import cholesky, raising_damping, solve_rows
+from core.linalg import raising_damping, solve_right, solve_rows
 from core.problem import LayerProblem
 from core.products import add_product, product
 
@@ -62,34 +62,28 @@ def joint_blocks(problem: LayerProblem, weight: Tensor, upper: Tensor, choose: C
         raise IllConditioned(problem.name, 0.0, damping)
 
 
-def remove_columns(problem: LayerProblem, removed: Tensor, damping: float, *, may_raise: bool) -> tuple[Tensor, Tensor, float]:
+def remove_columns(problem: LayerProblem, removed: Tensor, damping: float, *,
+                   may_raise: bool) -> tuple[Tensor, Callable[[], Tensor], float]:
     """Whole columns S at once, `removed` bool [b]: Δ_K = W_S H_SK (H_KK)⁻¹ (Ilin & Richtárik 2025, Eq. 13).
 
-    From the right or from the left, what is less work. Returns W [c, b], what it cost of tr(ΔHΔᵀ), and the λ it took.
-    (b−s)³/6 + min(c(b−s), sb)(b−s) + cs(b−s) + cs². Raises IllConditioned.
+    From the right or from the left, what is less work. Returns W [c, b], what counts its cost in tr(ΔHΔᵀ) when it is called (a scalar),
+    and the λ it took. (b−s)³/6 + min(c, s)(b−s)² + cs(b−s); the cost cs² beyond that. Raises IllConditioned.
     """
     weight = problem.working_weight.clone(memory_format=torch.contiguous_format)
     gone, kept = removed.nonzero()[:, 0], (~removed).nonzero()[:, 0]
-    factor, damping = raising_damping(
-        lambda value: cholesky(_part(problem.hessian(value), kept, kept), layer=problem.name, damping=value), damping, may_raise=may_raise)
     across = _part(problem.working_gram, gone, kept)  # λ is on the diagonal alone, so H_SK = G_SK
     taken = weight.index_select(1, gone)
-    alive = taken.masked_fill(problem.dead[gone], 0)
-    within = _part(problem.hessian(damping), gone, gone)
-
-    def solved(right: Tensor) -> Tensor:
-        return torch.cholesky_solve(right.T, factor).T if right.numel() else right
-
-    if len(gone) * len(removed) < len(weight) * len(kept):
-        spread = solved(across)
-        change = product(taken, spread)
-        add_product(within, spread, across.T, -1)  # tr(ΔHΔᵀ) = tr(W_S (H_SS − H_SK (H_KK)⁻¹ H_KS) W_Sᵀ)
-        cost = (product(alive, within) * alive).sum()
-    else:
-        pull = product(taken, across)
-        change = solved(pull)
-        cost = (product(alive, within) * alive).sum() - (change * pull).sum()
+    pull = across if len(gone) <= len(weight) else product(taken, across)
+    solved, damping = raising_damping(lambda value: solve_right(_part(problem.hessian(value), kept, kept), pull, layer=problem.name,
+                                                                damping=value), damping, may_raise=may_raise)
+    change = solved if pull is not across else product(taken, solved)
     weight.index_add_(1, kept, change).index_fill_(1, gone, 0)
+
+    def cost() -> Tensor:
+        """tr(W_S (H_SS − H_SK (H_KK)⁻¹ H_KS) W_Sᵀ)"""
+        alive = taken.masked_fill(problem.dead[gone], 0)
+        return (product(alive, _part(problem.hessian(damping), gone, gone)) * alive).sum() - (product(change, across.T) * alive).sum()
+
     return weight, cost, damping
 
 

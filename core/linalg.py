@@ -18,7 +18,8 @@ from core.products import add_product, product
 from core.rows import conjugate_gradients, conjugate_step, descends, passes, solve_subsets
 from core.waiting import look_up
 
-_BLOCK = 256  # columns that are factored and inverted by LAPACK at once; the rest is products
+_BLOCK = 256  # columns up to which a matrix is factored and inverted by LAPACK alone
+_PANEL = 192  # columns that LAPACK factors at once in a larger one; the rest is products
 _UNSEEN = 8  # iterations on a GPU between two looks at what they gain
 
 
@@ -79,18 +80,41 @@ def _invert_lower(lower: Tensor, inverse: Tensor) -> None:
 
 def cholesky(matrix: Tensor, *, layer: str = "layer", damping: float = 0.0) -> Tensor:
     """Lower L [k, k] with LLᵀ = matrix; on a CPU by blocks of columns, so that most of it is products. k³/6. Raises IllConditioned."""
-    size = len(matrix)
-    if matrix.is_cuda or size <= _BLOCK:
+    if matrix.is_cuda or len(matrix) <= _BLOCK:
         return _cholesky(matrix, matrix, 0, layer, damping)
-    lower = torch.zeros_like(matrix, memory_format=torch.contiguous_format)
-    for start in range(0, size, _BLOCK):
-        stop = min(start + _BLOCK, size)
-        panel = add_product(matrix[start:, start:stop].clone(), lower[start:, :start], lower[start:stop, :start].mT, -1)
-        corner = _cholesky(panel[: stop - start], matrix, start, layer, damping)
-        lower[start:stop, start:stop] = corner
+    return _panels(matrix, layer, damping)[0]
+
+
+def solve_right(matrix: Tensor, right: Tensor, *, layer: str = "layer", damping: float = 0.0) -> Tensor:
+    """right·matrix⁻¹ [r, k], the matrix [k, k] symmetric positive definite. k³/6 + r·k². Raises IllConditioned."""
+    size = len(matrix)
+    if matrix.is_cuda or size <= _BLOCK or not len(right):
+        lower = _cholesky(matrix, matrix, 0, layer, damping)
+        return torch.cholesky_solve(right.mT, lower).mT if right.numel() else right
+    lower, inverses = _panels(torch.cat([matrix, right]), layer, damping)
+    solution = lower[size:].mT.contiguous()  # L⁻¹·rightᵀ [k, r]
+    for start, inverse in reversed(list(zip(range(0, size, _PANEL), inverses, strict=True))):
+        stop = start + len(inverse)
+        part = solution[start:stop]
         if stop < size:
-            lower[stop:, start:stop] = torch.linalg.solve_triangular(corner, panel[stop - start :].mT, upper=False).mT
-    return lower
+            add_product(part, lower[stop:size, start:stop].mT, solution[stop:], -1)
+        part.copy_(product(inverse.mT, part))
+    return solution.mT
+
+
+def _panels(tall: Tensor, layer: str, damping: float) -> tuple[Tensor, list[Tensor]]:
+    """For `tall` [n, k], LLᵀ with any rows R below it: L with R·L⁻ᵀ below it [n, k], and the inverses of L's diagonal blocks."""
+    size = tall.shape[1]
+    lower, inverses = torch.zeros_like(tall, memory_format=torch.contiguous_format), list[Tensor]()
+    for start in range(0, size, _PANEL):
+        stop = min(start + _PANEL, size)
+        panel = add_product(tall[start:, start:stop].clone(), lower[start:, :start], lower[start:stop, :start].mT, -1)
+        corner = _cholesky(panel[: stop - start], tall, start, layer, damping)
+        identity = torch.eye(stop - start, dtype=tall.dtype, device=tall.device)
+        inverses.append(torch.linalg.solve_triangular(corner, identity, upper=False))
+        lower[start:stop, start:stop] = corner
+        lower[stop:, start:stop] = product(panel[stop - start :], inverses[-1].mT)
+    return lower, inverses
 
 
 def _cholesky(corner: Tensor, matrix: Tensor, start: int, layer: str, damping: float) -> Tensor:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -41,6 +41,23 @@ class Step:
     pruned: Tensor
     weight: Tensor
     loss: Tensor | None
+
+
+class LaterStep(Step):
+    """A step whose `state`, (pruned, weight, loss), is computed when it is looked at: `solve` does not look, and pays nothing for it."""
+
+    _state: Callable[[], tuple[Tensor, Tensor, Tensor]]
+
+    def __init__(self, columns: tuple[int, int], state: Callable[[], tuple[Tensor, Tensor, Tensor]]) -> None:
+        object.__setattr__(self, "_state", state)
+        object.__setattr__(self, "columns", columns)
+
+    def __getattr__(self, name: str) -> Tensor:
+        if name not in ("pruned", "weight", "loss"):
+            raise AttributeError(name)
+        for field, value in zip(("pruned", "weight", "loss"), self._state(), strict=True):
+            object.__setattr__(self, field, value)
+        return getattr(self, name)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

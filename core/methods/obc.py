@@ -8,7 +8,7 @@ costs Σ_i w_iq²/[H_KK⁻¹]_qq, with one H_KK⁻¹ for all rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ from core.patterns import Columns, Entries, Groups, Target
 from core.problem import LayerProblem
 from core.products import add_product, product
 from core.rows import trace, trace_columns
-from core.solver import Outcome, Step
+from core.solver import LaterStep, Outcome, Step
 from core.waiting import look_up
 
 _TOLD = 1024  # up to so many removals each is a step: more than anybody looks at would cost a fifth of the time
@@ -42,28 +42,11 @@ def kernel(problem: LayerProblem, target: Target, method: Obc) -> Generator[Step
     else:
         removals = _entries(inverse, weight, problem.dead, target, method.granularity)
         for count in range(1, len(removals) if len(removals) <= _TOLD else 1):
-            yield _Removal(lambda count=count: refit(_mask(removals[:count], weight)))
+            yield LaterStep((0, 0), lambda count=count: refit(_mask(removals[:count], weight)))
         pruned = _mask(removals, weight)
     pruned, kept, loss = refit(pruned)
     yield Step(columns=(0, weight.shape[1]), pruned=pruned, weight=kept, loss=loss)
     return Outcome(weight=kept, pruned=pruned, damping=damping)
-
-
-class _Removal(Step):
-    """The state after so many removals, computed when it is looked at: `solve` does not look, and pays nothing for it."""
-
-    _state: Callable[[], tuple[Tensor, Tensor, Tensor]]
-
-    def __init__(self, state: Callable[[], tuple[Tensor, Tensor, Tensor]]) -> None:
-        object.__setattr__(self, "_state", state)
-        object.__setattr__(self, "columns", (0, 0))
-
-    def __getattr__(self, name: str) -> Tensor:
-        if name not in ("pruned", "weight", "loss"):
-            raise AttributeError(name)
-        for field, value in zip(("pruned", "weight", "loss"), self._state(), strict=True):
-            object.__setattr__(self, field, value)
-        return getattr(self, name)
 
 
 def _mask(removals: Tensor, weight: Tensor) -> Tensor:

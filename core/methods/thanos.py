@@ -17,7 +17,7 @@ from core.masks import smallest_columns, smallest_in_groups, smallest_norms
 from core.parameters import Thanos
 from core.patterns import Columns, Entries, Groups, Target, whole_groups
 from core.problem import LayerProblem
-from core.solver import Outcome, Step
+from core.solver import LaterStep, Outcome, Step
 
 
 def kernel(problem: LayerProblem, target: Target, method: Thanos) -> Generator[Step, None, Outcome]:
@@ -63,7 +63,7 @@ def _structured(problem: LayerProblem, count: int, method: Thanos) -> Generator[
     """The columns of least v_j = Σ_i W_ij²·G_jj, all at once: one Cholesky of H_KK, nothing else inverted."""
     losses = (problem.working_weight.square().sum(0) * problem.input_norm.square()).masked_fill_(problem.dead, -1)
     removed = smallest_columns(losses, count)
-    weight, loss, damping = remove_columns(problem, removed, method.damping, may_raise=method.raise_damping)
+    weight, cost, damping = remove_columns(problem, removed, method.damping, may_raise=method.raise_damping)
     pruned = removed.expand_as(weight).clone()
-    yield Step(columns=(0, weight.shape[1]), pruned=pruned, weight=weight, loss=loss)
+    yield LaterStep((0, weight.shape[1]), lambda: (pruned, weight, cost()))
     return Outcome(weight=weight, pruned=pruned, damping=damping)

@@ -189,3 +189,27 @@ def test_conjugate_gradients_stand_a_singular_matrix():
     assert float(least) == pytest.approx(oracles.least_error(weight, gram, mask), rel=1e-6)
     kept = ~mask[:, 4]
     assert np.array_equal(found.numpy()[kept, 4], weight[kept, 4])
+
+
+@pytest.mark.parametrize("rows_", [0, 1, 7, 300])
+@pytest.mark.parametrize("columns", [*SIZES, 128, 256, 257, 600])
+def test_a_solve_from_the_right_is_a_product_with_the_inverse(columns, rows_):
+    matrix, tensor = hessian(columns)
+    right = np.random.default_rng(0).standard_normal((rows_, columns))
+    before = tensor.clone()
+    found = linalg.solve_right(tensor, torch.tensor(right))
+    assert found.shape == (rows_, columns)
+    np.testing.assert_allclose(found.numpy(), right @ np.linalg.inv(matrix), rtol=1e-7, atol=1e-9)
+    assert torch.equal(tensor, before)
+
+
+@pytest.mark.parametrize("columns", [40, 300, 700])
+def test_a_matrix_that_is_not_definite_is_told_wherever_it_fails(columns):
+    """It says the pivot of the whole matrix, not of the block that it is in."""
+    for place in {columns // 5, columns - 1}:
+        matrix = torch.eye(columns, dtype=torch.float64)
+        matrix[place, place] = -1.0
+        for work in (lambda: linalg.cholesky(matrix, layer="q_proj"), lambda: linalg.solve_right(matrix, matrix[:3], layer="q_proj")):
+            with pytest.raises(IllConditioned, match="q_proj") as error:
+                work()
+            assert error.value.pivot == pytest.approx(-1.0)
