@@ -14,6 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from core.linalg import cholesky
 from core.products import add_product, product
 from core.waiting import look_up
 
@@ -66,6 +67,9 @@ def aim(coupling: Tensor, original: Tensor, weight: Tensor, rows: Tensor) -> Ten
     return add_product(weight[rows], coupling[rows], original - weight)
 
 
-def uncoupled(coupling: Tensor, weight: Tensor) -> Tensor:
-    """LᵀW with C = LLᵀ: tr(CΔHΔᵀ) is the sum of its rows' errors. For whole columns only: other zeros do not stay zeros."""
-    return product(torch.linalg.cholesky(coupling).T, weight)
+def uncoupled(coupling: Tensor, weight: Tensor, *, layer: str = "layer") -> Tensor:
+    """LᵀW with C = LLᵀ: tr(CΔHΔᵀ) is the sum of its rows' errors. For whole columns only: other zeros do not stay zeros.
+
+    Raises IllConditioned where C is not positive definite in this arithmetic.
+    """
+    return product(cholesky(coupling, layer=f"output weight of {layer}").T, weight)

@@ -106,7 +106,7 @@ def _columns(problem: LayerProblem, target: Columns, method: Frontier) -> Genera
     """
     hessian, coupling, layer = problem.hessian(method.damping), problem.output_weight, problem
     if coupling is not None:
-        problem = problem.with_weight(uncoupled(coupling, problem.working_weight))
+        problem = problem.with_weight(uncoupled(coupling, problem.working_weight, layer=problem.name))
     weight, inverse = problem.working_weight, torch.cholesky_inverse(cholesky(hessian, layer=problem.name, damping=method.damping))
     removed = torch.zeros(weight.shape[1], dtype=torch.bool, device=weight.device)
     for step in range(1, method.rounds + 1):

@@ -69,6 +69,20 @@ def test_it_says_what_only_the_run_does(visit, answers_here):
     assert "Only the run makes up for errors of earlier blocks" in said(visit(words={**WORDS, "propagation": "0.5"}))
 
 
+@pytest.mark.parametrize(("method", "fisher", "told"), [("frontier", "0.5", True), ("frontier", "0", False), ("obc", "0.5", False)])
+def test_an_estimate_of_coupled_outputs_says_that_it_takes_each_alone(method, fisher, told, visit, answers_here, monkeypatch):
+    monkeypatch.setattr("core.desk._AT_ONCE", 0.001)
+    at_hand = Answers.ask
+
+    def ask(self, question, **options):
+        return Asked(state="computing") if isinstance(question, PreviewQuestion) and not question.at_once else at_hand(self, question, **options)
+
+    monkeypatch.setattr(Answers, "ask", ask)
+    text = said(visit(words={**WORDS, "method": method, "fisher": fisher}))
+    assert "estimate from 4 rows of each layer" in text
+    assert ("the preview of all rows lets them make up for each other" in text) == told
+
+
 def test_a_share_of_a_link_is_a_whole_number_on_the_slider(visit, answers_here):
     assert visit(words={**WORDS, "pattern": "0.57"}).slider(key="sparsity").value == 57.0
 
