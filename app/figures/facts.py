@@ -29,7 +29,7 @@ def measured(result: RunResult) -> list[Fact]:
         found.append(("Error propagation", f"{result.spec.propagation:g}: W are the weights after each layer has made up for this share of "
                       "what the pruned blocks before it had lost"))
     if result.spec.fisher:
-        how = ("and outputs make up for each other, so that errors end above the best possible" if result.spec.method.couples
+        how = ("and outputs make up for each other, so that errors end above the best possible" if findings.coupled(result.spec)
                else "and what went was chosen so")
         found.append(("Fisher weighting", f"{result.spec.fisher:g}: errors count as their outputs do for the loss, {how}; the errors shown "
                       "count all outputs the same"))

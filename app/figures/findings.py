@@ -100,7 +100,13 @@ def _over_optimum(spec: RunSpec, gap: float) -> str:
         return f"{_method(spec)} reaches the best possible error for its mask: what is lost, the mask has lost."
     if not math.isfinite(gap):
         return f"{_method(spec)} makes an error where none was needed: other values of the kept weights would have lost nothing."
-    return f"{_method(spec)} leaves {numbers.over_optimum(gap)} the best possible error for its mask (median of the layers)."
+    told = f"{_method(spec)} leaves {numbers.over_optimum(gap)} the best possible error for its mask (median of the layers)"
+    return f"{told}: outputs make up for each other as the loss feels them." if coupled(spec) else f"{told}."
+
+
+def coupled(spec: RunSpec) -> bool:
+    """Whether weights give up some of their layers' error for the loss (core/coupling.py)."""
+    return bool(spec.fisher) and spec.method.couples and spec.update == "own" and not spec.refit
 
 
 def _worst(worst: LayerRecord) -> str:

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from app.figures import findings, numbers, style, tables
+from app.figures import facts, findings, numbers, style, tables
 from app.figures.layer_errors import layer_errors
 from app.figures.style import readable, share_axis
 from core.records import Environment, Evaluated, LayerRecord, PlannedLayer, Revisions, RunResult
@@ -147,6 +147,18 @@ def test_the_finding_is_computed():
 ])
 def test_findings_at_the_edges(found, more, told):
     assert told in findings.finding(result(tuple(found), **more))
+
+
+@pytest.mark.parametrize(("spec", "coupled"), [
+    ({"method": make_method("frontier"), "fisher": 0.5}, True), ({"method": make_method("frontier")}, False),
+    ({"method": make_method("frontier"), "fisher": 0.5, "refit": True}, False), ({"method": make_method("obc"), "fisher": 0.5}, False),
+])
+def test_an_error_that_was_given_up_for_the_loss_says_so(spec, coupled):
+    assert ("outputs make up for each other as the loss feels them" in findings.finding(result(**spec))) == coupled
+    told = dict(facts.measured(result(**spec)))
+    assert ("Fisher weighting" in told) == bool(spec.get("fisher"))
+    if "fisher" in spec:
+        assert ("outputs make up for each other" in told["Fisher weighting"]) == coupled
 
 
 @pytest.mark.parametrize(("spec", "text"), [

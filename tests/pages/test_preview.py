@@ -75,7 +75,8 @@ def test_an_estimate_of_coupled_outputs_says_that_it_takes_each_alone(method, fi
     at_hand = Answers.ask
 
     def ask(self, question, **options):
-        return Asked(state="computing") if isinstance(question, PreviewQuestion) and not question.at_once else at_hand(self, question, **options)
+        whole = isinstance(question, PreviewQuestion) and not question.at_once
+        return Asked(state="computing") if whole else at_hand(self, question, **options)
 
     monkeypatch.setattr(Answers, "ask", ask)
     text = said(visit(words={**WORDS, "method": method, "fisher": fisher}))
