@@ -9,7 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from core.linalg import cholesky, damp
+from core.factors import cholesky
+from core.linalg import damp
 from core.problem import LayerProblem
 from core.products import add_product
 

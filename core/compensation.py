@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from core.errors import IllConditioned
-from core.linalg import raising_damping, solve_right, solve_rows
+from core.factors import solve_right
+from core.linalg import damped, raising_damping, solve_rows
 from core.problem import LayerProblem
 from core.products import add_product, product
 
@@ -69,20 +70,30 @@ def remove_columns(problem: LayerProblem, removed: Tensor, damping: float, *,
     From the right or from the left, what is less work. Returns W [c, b], what counts its cost in tr(ΔHΔᵀ) when it is called (a scalar),
     and the λ it took. (b−s)³/6 + min(c, s)(b−s)² + cs(b−s); the cost cs² beyond that. Raises IllConditioned.
     """
-    weight = problem.working_weight.clone(memory_format=torch.contiguous_format)
-    gone, kept = removed.nonzero()[:, 0], (~removed).nonzero()[:, 0]
-    across = _part(problem.working_gram, gone, kept)  # λ is on the diagonal alone, so H_SK = G_SK
-    taken = weight.index_select(1, gone)
-    pull = across if len(gone) <= len(weight) else product(taken, across)
-    solved, damping = raising_damping(lambda value: solve_right(_part(problem.hessian(value), kept, kept), pull, layer=problem.name,
-                                                                damping=value), damping, may_raise=may_raise)
-    change = solved if pull is not across else product(taken, solved)
-    weight.index_add_(1, kept, change).index_fill_(1, gone, 0)
+    gram, gone, kept = problem.working_gram, removed.nonzero()[:, 0], (~removed).nonzero()[:, 0]
+    taken = problem.working_weight.index_select(1, gone)
+    from_right = len(gone) <= len(taken)
+
+    def attempt(value: float) -> Tensor:
+        below = gone if from_right else gone[:0]
+        tall = gram.index_select(1, kept).index_select(0, torch.cat([kept, below]))  # H_KK, and H_SK = G_SK: λ is on the diagonal alone
+        tall.diagonal().add_(damped(gram.diagonal(), value)[kept])
+        if not from_right:
+            tall = torch.cat([tall, product(taken, _part(gram, gone, kept))])
+        return solve_right(tall, layer=problem.name, damping=value)
+
+    solved, damping = raising_damping(attempt, damping, may_raise=may_raise)
+    change = product(taken, solved) if from_right else solved
+    weight = torch.zeros_like(problem.working_weight)
+    if len(kept):
+        place = (~removed).cumsum(0).sub_(1).clamp_(min=0)  # where the change of a column is; a removed one's is not counted
+        weight = change.index_select(1, place).add_(problem.working_weight).mul_((~removed).to(change.dtype))
 
     def cost() -> Tensor:
         """tr(W_S (H_SS − H_SK (H_KK)⁻¹ H_KS) W_Sᵀ)"""
         alive = taken.masked_fill(problem.dead[gone], 0)
-        return (product(alive, _part(problem.hessian(damping), gone, gone)) * alive).sum() - (product(change, across.T) * alive).sum()
+        within, pulled = _part(problem.hessian(damping), gone, gone), _part(gram, kept, gone)
+        return (product(alive, within) * alive).sum() - (product(change, pulled) * alive).sum()
 
     return weight, cost, damping
 

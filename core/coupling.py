@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from core.linalg import cholesky
+from core.factors import cholesky
 from core.products import add_product, product
 from core.waiting import look_up
 

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from core.column_kernel import exchange_columns_range
 from core.exchange_batched import Exchanged
-from core.linalg import cg_steps, cholesky
+from core.factors import cholesky
+from core.linalg import cg_steps
 from core.problem import LayerProblem
 from core.products import add_product, product
 from core.rows import exchange

@@ -17,7 +17,8 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import Tensor
 
-from core.linalg import cholesky, damp
+from core.factors import cholesky
+from core.linalg import damp
 from core.models import Linear
 from core.opened import batches
 from core.stream import Stream

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from core.errors import BadInput, IllConditioned
-from core.linalg import cholesky, damp, inverse_factor, masked_cg, raising_damping
+from core.factors import cholesky, inverse_factor
+from core.linalg import damp, masked_cg, raising_damping
 from core.products import product
 
 _ROWS_AT_ONCE = 1024

@@ -14,9 +14,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from core.factors import cholesky
 from core.lessons.matrix import FORMULAS, Formulas
 from core.lessons.removals import losses
-from core.linalg import cholesky
 from core.masks import smallest_columns
 from core.patterns import Structured
 from core.problem import LayerProblem

@@ -23,7 +23,8 @@ from torch import Tensor
 
 from core.coupling import aim, coupled_cg, turns, uncoupled
 from core.exchange import exchange_columns, exchange_entries
-from core.linalg import cg_steps, cholesky
+from core.factors import cholesky
+from core.linalg import cg_steps
 from core.masks import select_part
 from core.parameters import Frontier
 from core.patterns import Columns, Entries, Groups, Target

@@ -19,6 +19,8 @@ from core.patterns import Columns, Entries, Groups, Target, whole_groups
 from core.problem import LayerProblem
 from core.solver import LaterStep, Outcome, Step
 
+_ROWS = 256  # squared at once: they stay in the cache
+
 
 def kernel(problem: LayerProblem, target: Target, method: Thanos) -> Generator[Step, None, Outcome]:
     """Structured targets go all at once (Eq. 13, Alg. 2), others in blocks of B columns (Alg. 1, Alg. 8)."""
@@ -61,7 +63,9 @@ def _choose(weight: Tensor, norm: Tensor, dead: Tensor, target: Entries | Groups
 
 def _structured(problem: LayerProblem, count: int, method: Thanos) -> Generator[Step, None, Outcome]:
     """The columns of least v_j = Σ_i W_ij²·G_jj, all at once: one Cholesky of H_KK, nothing else inverted."""
-    losses = (problem.working_weight.square().sum(0) * problem.input_norm.square()).masked_fill_(problem.dead, -1)
+    weight = problem.working_weight
+    energy = torch.stack([weight[start : start + _ROWS].square().sum(0) for start in range(0, len(weight), _ROWS)]).sum(0)
+    losses = (energy * problem.input_norm.square()).masked_fill_(problem.dead, -1)
     removed = smallest_columns(losses, count)
     weight, cost, damping = remove_columns(problem, removed, method.damping, may_raise=method.raise_damping)
     pruned = removed.expand_as(weight).clone()
