@@ -57,7 +57,7 @@ class Desk:
     """Holds the model, its Gram matrices, and what was computed from these alone (factors).
 
     Any number of threads may ask about layers (problem, solve, record); of those that let the model compute (preview, perplexity,
-    sensitivity), one at a time. Each asks at a desk of its own, `desk.until(wanted)`.
+    sensitivity, and what asks for Fisher weighting), one at a time. Each asks at a desk of its own, `desk.until(wanted)`.
     """
 
     def __init__(self, opened: Opened, store: GramStore | None = None) -> None:
@@ -79,7 +79,7 @@ class Desk:
         self._outputs = OutputWeights(opened)
         self._sharing = Sharing(self._problems, self.linears, opened.calibration.tokens)
         self._solved: OrderedDict[tuple[object, ...], LayerSolution] = OrderedDict()
-        self._guard = Lock()
+        self._guard, self._weighing = Lock(), Lock()
 
     def until(self, wanted: Callable[[], bool]) -> Desk:
         """The same desk, all it holds shared, for somebody who may leave: `wanted` is looked at between the steps of a method, and
@@ -110,8 +110,7 @@ class Desk:
         patterns = self._patterns(spec)
         specs = {name: spec.model_copy(update={"pattern": pattern}) for name, pattern in patterns.items()}
         few = at_once and self._seconds(specs) > _AT_ONCE
-        if spec.fisher:
-            self._drain(self._outputs.measure(coupled=spec.method.couples and not few))
+        self.weigh(spec, coupled=spec.method.couples and not few)
         solved = self._sample(specs) if few else self.over_layers(lambda name: self._solved_and_recorded(name, specs[name]))
         layers = tuple(record for _, record in solved.values())
         zeros = sum(layer.counted_sparsity * layer.parameters for layer in layers)
@@ -119,12 +118,22 @@ class Desk:
                        calibration=self.opened.calibration.description, rows=ROWS if few else None,
                        counted_sparsity=zeros / sum(layer.parameters for layer in layers), seconds=time.perf_counter() - started)
 
-    def _output_weight(self, name: str, spec: RunSpec) -> Tensor | None:
-        """What the outputs of a layer count, from the dense model; nothing where all count the same."""
-        return self._outputs.of(name, spec.fisher, coupled=spec.method.couples) if spec.fisher else None
+    def weigh(self, spec: RunSpec, *, coupled: bool | None = None) -> None:
+        """Measure what the outputs of all layers count, where `spec` asks for it and it is not known. The model computes."""
+        if spec.fisher:
+            with self._weighing:
+                self._drain(self._outputs.measure(coupled=spec.method.couples if coupled is None else coupled))
+
+    def weighed(self, name: str, spec: RunSpec) -> LayerProblem:
+        """One layer with the weights of its outputs, as a run of `spec` would prune it."""
+        problem = self.problem(name)
+        if not spec.fisher:
+            return problem
+        self.weigh(spec)
+        return problem.with_weight(problem.weight, name, self._outputs.of(name, spec.fisher, coupled=spec.method.couples))
 
     def _solved_and_recorded(self, name: str, spec: RunSpec) -> tuple[Tensor, LayerRecord]:
-        solution = self.solve(name, spec, self._output_weight(name, spec))
+        solution = self.solve(name, spec)
         return solution.weight, self.record(name, solution)
 
     def _sample(self, specs: Mapping[str, RunSpec]) -> dict[str, tuple[Tensor, LayerRecord]]:
@@ -137,7 +146,7 @@ class Desk:
         def one(name: str) -> tuple[Tensor, LayerRecord]:
             spec, started = specs[name], time.perf_counter()
             all_rows = spec.model_copy(update=base_of)
-            base = self.solve(name, all_rows, self._output_weight(name, all_rows))
+            base = self.solve(name, all_rows)
             guess = sampled(self.problem(name), base, spec.method, spec.pattern, update=spec.update, refit=spec.refit)
             return guess.weight, self._record(name, base, guess.optimum_error).model_copy(update={
                 "relative_error": guess.relative_error, "counted_sparsity": guess.counted_sparsity, "damping": guess.damping,
@@ -160,21 +169,15 @@ class Desk:
         """κ of a layer, what a unit of its error costs the model [nats a token]: measured when it is first asked for."""
         return self._sharing.sensitivity(name, self._over_parts)
 
-    def solve(self, name: str, spec: RunSpec, output_weight: Tensor | None = None) -> LayerSolution:
-        """One layer, as a run of `spec` would solve it; the last solutions are remembered. Raises BadInput, IllConditioned.
-
-        Its outputs count the same but where `output_weight` [c] or [c, c] is given, which is that of the spec's `fisher`.
-        """
-        key = (name, spec.method, spec.pattern, spec.update, spec.refit, 0 if output_weight is None else spec.fisher)
+    def solve(self, name: str, spec: RunSpec) -> LayerSolution:
+        """One layer, as a run of `spec` would solve it; the last solutions are remembered. Raises BadInput, IllConditioned."""
+        key = (name, spec.method, spec.pattern, spec.update, spec.refit, spec.fisher)
         with self._guard:
             known = self._solved.get(key)
             if known is not None:
                 self._solved.move_to_end(key)
                 return known
-        problem = self.problem(name)
-        if output_weight is not None:
-            problem = problem.with_weight(problem.weight, name, output_weight)
-        solution = self._drain(steps(problem, spec.method, spec.pattern, update=spec.update, refit=spec.refit))
+        solution = self._drain(steps(self.weighed(name, spec), spec.method, spec.pattern, update=spec.update, refit=spec.refit))
         with self._guard:
             self._solved[key] = solution
             size = sum(map(_bytes, self._solved.values()))

@@ -32,10 +32,13 @@ def random_rows(rows: int, count: int, draw: int, place: int = 0) -> Tensor:
 
 
 def column_losses(problem: LayerProblem, dense: Tensor) -> Tensor:
-    """v_j = Σ_i W_ij²·G_jj [b] over the rows that are not kept `dense` (Ilin & Richtárik 2025, structured pruning)."""
-    active = torch.ones(len(problem.weight), dtype=torch.bool, device=problem.weight.device)
-    active[dense] = False
-    return problem.working_weight[active].square().sum(0) * problem.input_norm.square()
+    """v_j = Σ_i W_ij²·G_jj [b] over the rows that are not kept `dense` (Ilin & Richtárik 2025, structured pruning), each output as often as
+    it counts."""
+    weights = problem.output_weight
+    count = torch.ones_like(problem.working_weight[:, 0]) if weights is None else weights if weights.ndim == 1 else weights.diagonal()
+    count = count.to(problem.dtype).clone()
+    count[dense] = 0
+    return (problem.working_weight.square() * count[:, None]).sum(0) * problem.input_norm.square()
 
 
 def solve_keeping(problem: LayerProblem, spec: RunSpec, keep_rows: Tensor | None = None) -> LayerSolution:
@@ -57,7 +60,7 @@ def _share(desk: Desk, name: str, count: int) -> EnergyShare:
 
 def layer_rows(desk: Desk, name: str, spec: RunSpec) -> LayerRows:
     """One layer's rows by energy, and what the method does with them kept and without. Raises BadInput, IllConditioned."""
-    problem = desk.problem(name)
+    problem = desk.weighed(name, spec)
     shares, order = _shares(problem).sort(descending=True, stable=True)
     solution = solve_keeping(problem, spec)
     without = solution if not spec.pattern.outlier_rows else solve_keeping(problem, _at(spec, 0.0))
@@ -73,7 +76,7 @@ def layer_rows(desk: Desk, name: str, spec: RunSpec) -> LayerRows:
 
 def layer_point(desk: Desk, name: str, spec: RunSpec, draws: int) -> LayerPoint:
     """A layer's error at the spec's α with the rows of most energy kept, and for each draw with random ones."""
-    problem, place = desk.problem(name), list(desk.linears).index(name)
+    problem, place = desk.weighed(name, spec), list(desk.linears).index(name)
     count = outlier_count(len(problem.weight), spec.pattern.outlier_rows)
     solution = solve_keeping(problem, spec)
     random = [solve_keeping(problem, spec, random_rows(len(problem.weight), count, draw, place)).relative_error
@@ -90,8 +93,9 @@ def model_point(desk: Desk, spec: RunSpec, draw: int | None) -> ModelPoint:
     def one(name: str) -> LayerSolution:
         rows = desk.linears[name].rows
         kept = None if draw is None else random_rows(rows, outlier_count(rows, spec.pattern.outlier_rows), draw, places[name])
-        return solve_keeping(desk.problem(name), spec, kept)
+        return solve_keeping(desk.weighed(name, spec), spec, kept)
 
+    desk.weigh(spec)
     solutions = desk.over_layers(one)
     zeros = sum(solution.counted_sparsity * solution.weight.numel() for solution in solutions.values())
     entries = sum(solution.weight.numel() for solution in solutions.values())

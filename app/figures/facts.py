@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from app.figures import findings, numbers
 from app.figures.comparison import Compared
 from core.records import RunResult
+from core.spec import RunSpec
 
 Fact = tuple[str, str]
 
@@ -28,17 +29,23 @@ def measured(result: RunResult) -> list[Fact]:
     if result.spec.propagation:
         found.append(("Error propagation", f"{result.spec.propagation:g}: W are the weights after each layer has made up for this share of "
                       "what the pruned blocks before it had lost"))
-    if result.spec.fisher:
-        how = ("and outputs make up for each other, so that errors end above the best possible" if findings.coupled(result.spec)
-               else "and what went was chosen so")
-        found.append(("Fisher weighting", f"{result.spec.fisher:g}: errors count as their outputs do for the loss, {how}; the errors shown "
-                      "count all outputs the same"))
+    found += weighed(result.spec)
     if result.resumed_blocks:
         found.append(("Resumed", f"{numbers.plural(result.resumed_blocks, 'block')} taken over from an interrupted run"))
     if raised:
         words = [f"{findings.short_name(layer)} to λ = {layer.damping:g}" for layer in raised[:6]]
         found.append(("Damping raised", ", ".join(words) + (f" and {len(raised) - 6} more" if len(raised) > 6 else "")))
     return found
+
+
+def weighed(spec: RunSpec) -> list[Fact]:
+    """What Fisher weighting did, where it was asked for."""
+    if not spec.fisher:
+        return []
+    how = ("and outputs make up for each other, so that errors end above the best possible" if findings.coupled(spec)
+           else "and what went was chosen so")
+    return [("Fisher weighting", f"{spec.fisher:g}: errors count as their outputs do for the loss, {how}; the errors shown count all "
+             "outputs the same")]
 
 
 def measured_together(runs: Sequence[Compared]) -> list[Fact]:

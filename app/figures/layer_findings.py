@@ -9,11 +9,15 @@ from app.figures import numbers
 from app.figures.method_bars import Bar
 from core.records import LayerRecord
 
+WEIGHED = "Here an error counts all outputs the same; the methods went by what the loss feels."
 _AT_OPTIMUM = 0.005  # a gap below half a percent is none to speak of
 
 
-def layer_finding(bars: Sequence[Bar]) -> str:
-    """How much of the present method's error is its mask's, which method leaves most beyond its optimum, and who has the least error."""
+def layer_finding(bars: Sequence[Bar], *, weighed: bool = False) -> str:
+    """How much of the present method's error is its mask's, which method leaves most beyond its optimum, and who has the least error.
+
+    `weighed`: masks were chosen by errors that count as their outputs do for the loss.
+    """
     known = [(bar, bar.record) for bar in bars if bar.record is not None and not bar.stale]
     present = next(((bar, record) for bar, record in known if bar.present), None)
     if present is None:
@@ -21,7 +25,7 @@ def layer_finding(bars: Sequence[Bar]) -> str:
     bar, record = present
     if record.relative_error <= 0:
         return f"{bar.label} does not change this layer's output."
-    said = (_fault(bar.label, record), _most_left(bar, known), _least(bar, known))
+    said = (_fault(bar.label, record), _most_left(bar, known), _least(bar, known), WEIGHED if weighed else "")
     return f"In {record.block}.{record.module} {' '.join(filter(None, said))}"
 
 

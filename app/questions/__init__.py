@@ -19,12 +19,17 @@ if TYPE_CHECKING:
 class Question(Noun):
     """`spec` says which model, texts, device and arithmetic; method and pattern where the question is about them.
 
-    `quick`: about one layer, from its weight and Gram matrix alone. It is answered beside a question about the whole model, whose
-    weights another thread may just be exchanging: a quick answer never lets the model compute.
+    `about_a_layer`: from its weight and Gram matrix alone, unless its outputs have to be weighed.
     """
 
-    quick: ClassVar[bool] = False
+    about_a_layer: ClassVar[bool] = False
     spec: RunSpec
+
+    @property
+    def quick(self) -> bool:
+        """Whether it is answered beside a question about the whole model, whose weights another thread may just be exchanging: a quick
+        answer never lets the model compute."""
+        return self.about_a_layer and not self.spec.fisher
 
     def answer(self, desk: Desk) -> object:
         """The answer, on the worker. What a person caused is raised as PruneError."""

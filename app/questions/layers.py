@@ -28,7 +28,7 @@ def with_method(spec: RunSpec, name: str) -> RunSpec:
 class LayerQuestion(Question):
     """What `spec` leaves in one layer."""
 
-    quick: ClassVar[bool] = True
+    about_a_layer: ClassVar[bool] = True
     layer: str
 
     def answer(self, desk: Desk) -> LayerRecord:
@@ -94,7 +94,7 @@ class Parts:
 class PartsQuestion(Question):
     """Where in a layer the error is."""
 
-    quick: ClassVar[bool] = True
+    about_a_layer: ClassVar[bool] = True
     layer: str
 
     def answer(self, desk: Desk) -> Parts:
@@ -123,7 +123,7 @@ class Weights:
 class WeightsQuestion(Question):
     """A layer's weights before and after."""
 
-    quick: ClassVar[bool] = True
+    about_a_layer: ClassVar[bool] = True
     layer: str
 
     def answer(self, desk: Desk) -> Weights:
@@ -149,7 +149,7 @@ class Bins:
 class HistogramQuestion(Question):
     """How large the weights are that stay, before and after, and those that go."""
 
-    quick: ClassVar[bool] = True
+    about_a_layer: ClassVar[bool] = True
     layer: str
 
     def answer(self, desk: Desk) -> Bins:

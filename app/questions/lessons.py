@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class MatrixQuestion(Question):
     """Something about a small matrix."""
 
-    quick: ClassVar[bool] = True
+    about_a_layer: ClassVar[bool] = True
     matrix: Matrix = Matrix()
 
     def problem(self, desk: Desk) -> LayerProblem:
@@ -103,7 +103,7 @@ class StrongRowQuestion(MatrixQuestion):
 class ConvergenceQuestion(Question):
     """How fast descents near the optimum of Wanda's mask on a real layer."""
 
-    quick: ClassVar[bool] = True
+    about_a_layer: ClassVar[bool] = True
     layer: str
     sparsity: float = Field(default=0.5, gt=0, lt=1)
     iterations: int = Field(default=40, ge=1, le=500)

@@ -40,7 +40,7 @@ class Mask:
 class MaskQuestion(Question):
     """The mask of `spec` in one layer."""
 
-    quick: ClassVar[bool] = True
+    about_a_layer: ClassVar[bool] = True
     layer: str
 
     def answer(self, desk: Desk) -> Mask:
@@ -77,7 +77,7 @@ class Pair:
 class PairQuestion(Question):
     """The mask of `spec`, A, against that of `other`, B: another method or pattern on the same layer and texts."""
 
-    quick: ClassVar[bool] = True
+    about_a_layer: ClassVar[bool] = True
     layer: str
     other: RunSpec
 
@@ -110,7 +110,7 @@ class Window:
 class WindowQuestion(Question):
     """A window of the mask of `spec`, or, with `other`, of both masks."""
 
-    quick: ClassVar[bool] = True
+    about_a_layer: ClassVar[bool] = True
     layer: str
     row: int
     column: int
@@ -137,7 +137,7 @@ class WindowQuestion(Question):
 class MaskFileQuestion(Question):
     """The whole mask as a PNG, one pixel a weight."""
 
-    quick: ClassVar[bool] = True
+    about_a_layer: ClassVar[bool] = True
     layer: str
 
     def answer(self, desk: Desk) -> bytes:

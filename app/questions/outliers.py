@@ -25,7 +25,7 @@ class EnergySharesQuestion(Question):
 class LayerRowsQuestion(Question):
     """One layer's rows by energy, and what goes and stays."""
 
-    quick: ClassVar[bool] = True
+    about_a_layer: ClassVar[bool] = True
     layer: str
 
     def answer(self, desk: Desk) -> LayerRows:

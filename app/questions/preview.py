@@ -23,6 +23,6 @@ class PreviewQuestion(Question):
 class LayersQuestion(Question):
     """The layers of the model."""
 
-    quick: ClassVar[bool] = True
+    about_a_layer: ClassVar[bool] = True
     def answer(self, desk: Desk) -> tuple[LayerInfo, ...]:
         return desk.layers

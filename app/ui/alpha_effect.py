@@ -10,6 +10,7 @@ import streamlit as st
 
 from app import alpha_sweep
 from app.alpha_sweep import SEEDS, Kept, Reading
+from app.figures import facts as figure_facts
 from app.figures import numbers, outlier_findings
 from app.figures.alpha_effect import alpha_effect, reading_rows
 from app.figures.style import chart_config
@@ -49,6 +50,7 @@ def facts(spec: RunSpec) -> list[tuple[str, str]]:
          f"{alpha_sweep.MODEL_DRAWS} for perplexity; line: mean, band: least to greatest"),
         ("Equal sparsity", "whole columns: ⌈p·b/(1−α)⌉ go, so the total stays p. Otherwise the other rows are pruned at p (less in "
          "total), or harder, so that the total stays p: both are drawn"),
+        *figure_facts.weighed(spec),
     ]
 
 

@@ -8,7 +8,7 @@ from functools import partial
 import plotly.graph_objects as go
 import streamlit as st
 
-from app.figures import findings, layer_parts
+from app.figures import facts, findings, layer_parts
 from app.figures.style import chart_config, method_mark
 from app.questions import Question
 from app.questions.layers import Bins, HistogramQuestion, Parts, PartsQuestion, Weights, WeightsQuestion
@@ -42,7 +42,7 @@ def draw(spec: RunSpec, layer: str, record: LayerRecord | None, known: Map | Non
                   layer_parts.histogram_finding, _bins_rows, told)
     if measured.open:
         with measured:
-            layout.facts(_facts(layer, record, known))
+            layout.facts(_facts(spec, layer, record, known))
 
 
 def _view(question: Question, place: str, figure: Callable[..., go.Figure], finding: Callable[..., str], rows: Callable[..., Rows],
@@ -85,18 +85,19 @@ def _bins_rows(bins: Bins) -> Rows:
     return [dict(zip(columns, row, strict=True)) for row in zip(*(column.tolist() for column in columns.values()), strict=True)]
 
 
-def _facts(layer: str, record: LayerRecord | None, known: Map | None) -> list[tuple[str, str]]:
-    facts = [("Map", f"{known.origin}; {known.calibration}")] if known else []
-    facts += [
+def _facts(spec: RunSpec, layer: str, record: LayerRecord | None, known: Map | None) -> list[tuple[str, str]]:
+    found = [("Map", f"{known.origin}; {known.calibration}")] if known else []
+    found += [
         ("Layer", f"{layer}, solved alone from the dense model's Gram matrices. A run solves it behind the blocks that it has pruned, "
          "so its errors differ a little."),
         ("Methods", "each with its default parameters and own update, but for the method of the controls, which is as they say"),
         ("Error", "tr(ΔGΔᵀ) / tr(WGWᵀ) on the calibration tokens"),
         ("Best possible", "least squares over the kept weights, by conjugate gradients until a step gains less than 1 %"),
         ("Rows, columns", "row i has Σⱼ Δᵢⱼ(ΔG)ᵢⱼ of the error, column j Σᵢ Δᵢⱼ(ΔG)ᵢⱼ; both sum to the whole"),
+        *facts.weighed(spec),
     ]
     if record is not None:
         used = f", damping λ = {record.damping:g}" if record.damping is not None else ""
-        facts.append((findings.short_name(record), f"{record.shape[0]} × {record.shape[1]}, {record.tokens} tokens{used}, "
+        found.append((findings.short_name(record), f"{record.shape[0]} × {record.shape[1]}, {record.tokens} tokens{used}, "
                       f"{record.dense_rows} rows and {record.dense_columns} columns left dense"))
-    return facts
+    return found

@@ -52,7 +52,7 @@ def draw(spec: RunSpec) -> None:
         for place in () if settled else ("quick", *_SLOWER, "preview"):
             asking.before(place)  # what these compute leaves its cores to the layer's own answer
         present = asking.ask(LayerQuestion(spec=spec, layer=layer), "layer", wait=_WAIT) if layer else None
-    base = layer_choice.same_layers(spec).model_copy(update={"pattern": spec.pattern})
+    base = layer_choice.same_layers(spec).model_copy(update={"pattern": spec.pattern, "fisher": spec.fisher})
     with asked:
         others = _ask({**(_others(base, layer) if layer else {}), **({} if known else {"preview": preview})}, settled)
         seen = None if known else previews.best(spec, others.pop("preview"))
@@ -72,7 +72,8 @@ def draw(spec: RunSpec) -> None:
     shown = list(others.values())
     bars = _bars(spec, layer, record, present, shown)
     layout.heading(findings.describe(spec), findings.describe_rest(spec), known.origin if known else "")
-    said = " ".join(filter(None, (map_finding(known.layers) if known and known.fits else "", layer_finding(bars))))
+    of_layer = layer_finding(bars, weighed=bool(spec.fisher))
+    said = " ".join(filter(None, (map_finding(known.layers) if known and known.fits else "", of_layer)))
     if said:
         layout.sentence(said)
     trouble = next((item for item in (present, *shown) if item.lost or (item is present and item.problem)), None)

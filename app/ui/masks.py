@@ -9,6 +9,7 @@ import streamlit as st
 
 from app.answers import Answers
 from app.figures import findings, numbers
+from app.figures.layer_findings import WEIGHED
 from app.figures.mask_findings import mask_finding, pair_finding
 from app.figures.masks import loupe, mask_overview, pair_overview, window_rows
 from app.figures.style import chart_config
@@ -96,7 +97,7 @@ def _draw_words(a: RunSpec, b: RunSpec, answer: Mask | Pair) -> None:
         Figure(label="Jaccard index", value=f"{counted.jaccard:.3f}", note=f"{counted.jaccard_by_chance:.3f} by chance",
                hover="Removed by both over removed by either"),
     ))
-    layout.sentence(pair_finding(findings.describe(a), findings.describe(b), answer))
+    layout.sentence(pair_finding(findings.describe(a), findings.describe(b), answer) + (f" {WEIGHED}" if a.fisher else ""))
 
 
 def _draw_overview(answer: Mask | Pair, start: tuple[int, int], spec: RunSpec, other: RunSpec | None, layer: str) -> None:

@@ -195,4 +195,5 @@ def _draw_columns(view: LayerRows | None) -> None:
     layout.sentence(outlier_findings.column_finding(view))
     st.plotly_chart(outliers.column_losses(view, theme=layout.theme()), theme=None, key="column-losses",
                     config=chart_config("columns-by-loss"), alt=outlier_findings.column_finding(view))
-    take_away("outlier-columns", partial(outliers.column_rows, view), (view.name, "v_j = Σ W_ij²·G_jj over the rows that are pruned"))
+    take_away("outlier-columns", partial(outliers.column_rows, view),
+              (view.name, "v_j = Σ W_ij²·G_jj over the rows that are pruned, each as often as it counts"))

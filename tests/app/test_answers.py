@@ -97,6 +97,16 @@ def test_a_quick_question_does_not_wait_for_a_slow_one(answers):
     assert quick.relative_error == pytest.approx(next(item.relative_error for item in alone.layers if item.name == layer), rel=1e-4)
 
 
+def test_a_layer_whose_outputs_are_weighed_is_answered_after_what_lets_the_model_compute(answers):
+    layer, spec = "model.layers.1.mlp.up_proj", SMALL.model_copy(update={"method": make_method("thanos"), "fisher": 0.5})
+    question = LayerQuestion(spec=spec, layer=layer)
+    assert not question.quick
+    assert LayerQuestion(spec=SMALL, layer=layer).quick
+    found = answered(answers, question, place="layer").answer
+    whole = answered(answers, PreviewQuestion(spec=spec)).answer
+    assert found.relative_error == pytest.approx(next(item.relative_error for item in whole.layers if item.name == layer), rel=1e-4)
+
+
 def begun(answers, question):
     """Asked at the wheel, and the worker is at it."""
     answers.ask(question, place="wheel")

@@ -120,6 +120,8 @@ def test_the_sentence_says_whose_fault_it_is():
     assert "No other method has less error here than Thanos's 0.0200." in layer_finding(bars(wanda=(0.04, 0.01), thanos=(0.02, 0.015)))
     assert "reaches the best possible error" in layer_finding(bars(thanos=(0.02, 0.02)))
     assert "makes an error where its mask needs none" in layer_finding(bars(thanos=(0.02, 0.0)))
+    assert layer_finding(bars(thanos=(0.02, 0.02)), weighed=True).endswith(
+        " Here an error counts all outputs the same; the methods went by what the loss feels.")
     assert layer_finding(bars(thanos=(0.0, 0.0))) == "Thanos does not change this layer's output."
 
 

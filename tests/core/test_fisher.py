@@ -1,5 +1,7 @@
 """Fisher weighting: against autograd through the whole model, and against a layer whose rows are scaled by hand."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
@@ -139,7 +141,7 @@ def test_a_run_weighs_outputs_and_goes_on_after_a_stop(small):
 
 
 def test_a_preview_weighs_outputs_as_a_run_would(small):
-    """Each layer as with the weights of `output_weights`, measured once; without, and for one layer alone, nothing changes."""
+    """Each layer as with the weights of `output_weights`, measured once, alone too; without, nothing changes."""
     spec = small[0](allocation="even", pattern=parse_pattern("0.6"))
     opened = open_spec(spec, torch.device("cpu"))
     weights = output_weights(opened, 0.5)
@@ -152,7 +154,8 @@ def test_a_preview_weighs_outputs_as_a_run_would(small):
         problem = desk.problem(record.name)
         expected = solve(problem.with_weight(problem.weight, record.name, weights[record.name]), spec.method, spec.pattern)
         assert record.relative_error == pytest.approx(expected.relative_error, rel=1e-6)
-        assert torch.equal(desk.solve(record.name, weighed).weight, desk.solve(record.name, spec).weight)
+        assert desk.solve(record.name, weighed).relative_error == record.relative_error
+        assert not torch.equal(desk.solve(record.name, weighed).weight, desk.solve(record.name, spec).weight)
     measured = desk._outputs._fisher[False]
     assert desk.preview(weighed.model_copy(update={"fisher": 1.0})).pruned.perplexity != preview.pruned.perplexity
     assert list(desk._outputs._fisher) == [False]
@@ -160,6 +163,16 @@ def test_a_preview_weighs_outputs_as_a_run_would(small):
     assert desk.preview(spec).pruned.perplexity == usual.pruned.perplexity
     quick = desk.preview(weighed.model_copy(update={"method": make_method("frontier")}), at_once=True)
     assert quick.counted_sparsity == pytest.approx(0.6, abs=1e-2)
+
+
+def test_one_layer_alone_weighs_its_outputs(small):
+    """Without a preview before it, and many threads at once: F is measured once."""
+    spec = small[0](allocation="even", fisher=0.5)
+    desk = Desk(open_spec(spec, torch.device("cpu")))
+    names = [layer.name for layer in desk.layers]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda name: desk.solve(name, spec).relative_error, names[:4]))
+    assert found == [layer.relative_error for layer in desk.preview(spec).layers[:4]]
 
 
 def test_who_no_longer_waits_is_not_measured_for(small):

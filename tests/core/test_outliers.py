@@ -147,13 +147,13 @@ def test_a_strong_row_decides_which_columns_go():
     weight[4] = 100 * torch.arange(1, 9)
     problem = LayerProblem(weight=weight, gram=torch.eye(8, dtype=torch.float64), tokens=8, name="layer")
     spec = RunSpec(method=make_method("thanos"), pattern=parse_pattern("columns:0.225", alpha=0.1))
-    info = SimpleNamespace(problem=lambda name: problem)
+    info = SimpleNamespace(weighed=lambda name, spec: problem)
     view = layer_rows(info, "layer", spec)
     assert view.dense_rows == (4,) == tuple(view.rows[:1])
     assert view.columns.gone.tolist() == [True, True] + [False] * 6
     assert view.columns.gone_without.tolist() == [True, True] + [False] * 6
     weight[4] = 100 * torch.arange(8, 0, -1)
-    view = layer_rows(SimpleNamespace(problem=lambda name: problem.with_weight(weight)), "layer", spec)
+    view = layer_rows(SimpleNamespace(weighed=lambda name, spec: problem.with_weight(weight)), "layer", spec)
     assert view.columns.gone.tolist() == [True, True] + [False] * 6
     assert view.columns.gone_without.tolist() == [False] * 6 + [True, True]
     assert view.columns.spared == 2
@@ -194,7 +194,7 @@ def test_a_layer_s_rows_are_the_solution_s(desk, word):
 
 def test_of_a_tall_layer_some_rows_are_told(layer):
     problem = layer(5000, 4)
-    view = layer_rows(SimpleNamespace(problem=lambda name: problem), "layer", RunSpec(method=make_method("magnitude")))
+    view = layer_rows(SimpleNamespace(weighed=lambda name, spec: problem), "layer", RunSpec(method=make_method("magnitude")))
     assert 2048 <= len(view.ranks) <= 3100
     assert view.ranks[:1024].tolist() == list(range(1024))
     assert view.ranks[-1] == 4999
@@ -214,6 +214,24 @@ def test_points_are_solutions(desk):
     drawn = model_point(desk, spec, 1)
     assert drawn.pruned.perplexity != whole.pruned.perplexity
     assert drawn.counted_sparsity == pytest.approx(whole.counted_sparsity)
+
+
+@pytest.mark.parametrize("method", ["thanos", "frontier"])
+def test_points_weigh_outputs_as_a_preview_does(desk, method):
+    spec = RunSpec(**SMALL, method=make_method(method), pattern=parse_pattern("columns:0.3", alpha=0.1), fisher=1.0)
+    name = desk.layers[0].name
+    problem = desk.weighed(name, spec)
+    point = layer_point(desk, name, spec, draws=2)
+    assert point.error == pytest.approx(solve(problem, spec.method, spec.pattern).relative_error, rel=1e-6)
+    assert point.error != layer_point(desk, name, spec.model_copy(update={"fisher": 0.0}), draws=0).error
+    view = layer_rows(desk, name, spec)
+    assert view.error == pytest.approx(point.error, rel=1e-6)
+    assert model_point(desk, spec, None).pruned.perplexity == pytest.approx(desk.preview(spec).pruned.perplexity, rel=1e-6)
+    if method == "thanos":  # the columns that go are those of least loss as the loss counts outputs, and not by the plain ones
+        losses, gone = view.columns.losses, view.columns.gone
+        assert losses[gone].max() <= losses[~gone].min()
+        plain = column_losses(desk.problem(name), torch.tensor(view.dense_rows, dtype=torch.int64))
+        assert float(plain[torch.tensor(gone)].max()) > float(plain[torch.tensor(~gone)].min())
 
 
 def test_without_outlier_rows_there_is_nothing_to_draw(desk):

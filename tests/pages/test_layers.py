@@ -65,6 +65,17 @@ def test_the_worst_layer_is_shown_beside_the_map(page, answers_here):
     assert preview.spec.method.name == "wanda"
 
 
+def test_every_method_is_asked_with_the_weighting_of_the_link(page, answers_here):
+    session = page(fisher="0.5", layer=DOWN)
+    asked = [question for question in answers_here if isinstance(question, LayerQuestion | MethodsQuestion)]
+    assert {question.spec.fisher for question in asked} == {0.5}
+    assert {type(question) for question in asked} == {LayerQuestion, MethodsQuestion}
+    assert "Here an error counts all outputs the same" in said(session)
+    session.session_state["layers-tabs"] = "How it was measured"
+    session.run()
+    assert "errors count as their outputs do for the loss" in said(session)
+
+
 def test_a_link_opens_a_layer_and_the_list_another(page, answers_here):
     session = page(layer=DOWN, measure="gap")
     assert session.selectbox(key="layers_layer").value == DOWN

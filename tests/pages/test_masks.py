@@ -78,6 +78,14 @@ def test_two_masks_are_compared_and_counted(page, answers_here):
     assert "Agreement" not in said(session)
 
 
+def test_both_masks_weigh_outputs_where_the_link_does(page, answers_here):
+    text = said(page(b_method="thanos", fisher="0.5"))
+    (pair,) = [question for question in answers_here if isinstance(question, PairQuestion)]
+    assert pair.spec.fisher == pair.other.fisher == 0.5
+    assert "Here an error counts all outputs the same" in text
+    assert "Here an error counts all outputs the same" not in said(page(b_method="thanos"))
+
+
 def test_the_same_method_with_another_block_size(page, answers_here):
     session = page(method="thanos", b_block_size="8", pattern="columns:0.3")
     (pair,) = [question for question in answers_here if isinstance(question, PairQuestion)]
