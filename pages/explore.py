@@ -26,7 +26,7 @@ replaced = False  # whether something newer stands in the place of the last answ
 if seen.problem:
     planned.draw_problem(form.spec, seen)
 elif form.spec and seen.record and seen.active:
-    activity.draw_activity(seen.record.key)
+    activity.draw_activity(seen.record)
 elif form.spec and seen.record and seen.record.state in ("failed", "cancelled"):
     activity.draw_ended(seen.record)
 elif form.spec and not (seen.answer and seen.answer.fits):

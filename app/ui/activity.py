@@ -23,9 +23,9 @@ STAGES = {"load": "Loading the model", "calibrate": "Reading the calibration tex
           "solve": "Solving", "push": "Passing the text on to the next block", "evaluate": "Measuring perplexity"}
 
 
-def draw_activity(key: str) -> None:
-    """Watch a run each second until it has ended; then the page is drawn anew."""
-    st.fragment(_draw, run_every=1.0)(key)
+def draw_activity(drawn: RunRecord) -> None:
+    """Watch a run each second until it has begun or ended; then the page is drawn anew."""
+    st.fragment(_draw, run_every=1.0)(drawn.key, drawn.state)
 
 
 def draw_ended(record: RunRecord) -> None:
@@ -56,9 +56,9 @@ def draw_problem(progress: RunProgress) -> None:
         layout.note(f"{progress.problem} What waits keeps its place, and goes on when they are there.", tone="bad")
 
 
-def _draw(key: str) -> None:
+def _draw(key: str, drawn: str) -> None:
     jobs, record = resources.jobs(), resources.store().record(key)
-    if record is None or not record.active:
+    if record is None or record.state != drawn:
         st.rerun()
     progress = jobs.progress(key)
     share, words = bar(record, progress, jobs.position(key))

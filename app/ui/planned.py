@@ -21,9 +21,11 @@ _FORMATS = {
 def draw_button(spec: RunSpec | None, view: View) -> None:
     """The page's one primary button. It says why when it cannot be pressed."""
     done = view.record is not None and view.record.state == "finished" and not view.outdated
-    label = "Running…" if view.active else "Computed" if done else "Run again" if view.record and not view.outdated else "Run"
+    queued = view.record is not None and view.record.state == "queued"
+    label = ("Waiting…" if queued else "Running…" if view.active else "Computed" if done
+             else "Run again" if view.record and not view.outdated else "Run")
     reason = ("What is said on the right must be changed first." if spec is None or view.problem else "The answer on the right is this run."
-              if done else "It is being computed." if view.active else None)
+              if done else "It is in the queue." if queued else "It is being computed." if view.active else None)
     st.button(label, key="run_button", type="primary", width="stretch", disabled=reason is not None, help=reason,
               on_click=start, args=(spec,))
 

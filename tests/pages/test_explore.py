@@ -268,7 +268,11 @@ def test_pressing_run_asks_for_the_run_even_before_there_are_workers(visit, stor
     (record,) = store.runs()
     assert (record.spec, record.state) == (SMALL, "queued")
     assert link(page)["run"] == record.key
+    assert page.button(key="run_button").label == "Waiting…"
+    store.put_record(record.model_copy(update={"state": "running"}))
+    page.run()
     assert page.button(key="run_button").label == "Running…"
+    assert page.button(key="run_button").disabled
 
 
 def test_a_full_disk_is_told_and_nothing_is_asked_for(visit, store, monkeypatch):
