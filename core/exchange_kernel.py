@@ -7,7 +7,7 @@ For xAx − 2gx, x zero on the pruned entries P, a row keeps one symmetric table
     between             A_PK A_KK⁻¹
 
 One symmetric sweep (a pivot) lets an entry in or out. Letting j in gains r_j²/S_jj; then i goes at x_i²/[A_KK⁻¹]_ii, both as they are
-by then, so every exchange is judged exactly in O(1) and made by two pivots.
+by then, so every exchange is judged exactly in O(1) and made by two pivots, in one pass.
 """
 
 from __future__ import annotations
@@ -19,78 +19,125 @@ import numpy as np
 from core.row_kernel import FAST
 
 _PENDING = 8
+_LINE = 64  # bytes
+_SLACK = 0.9999  # by which rounding can make a pair look worse than it is where it is not divided, and more
 TENURE = 15  # moves at most for which what was exchanged stays as it is
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def _pivot(table, k, sign, column):
-    """Entry k enters (sign 1) or leaves (sign −1) the kept set: one symmetric sweep of the lower triangle, B²/2 multiply-adds."""
-    size = table.shape[0]
-    column[:k] = table[k, :k]
-    column[k:] = table[k:, k]
-    inverse = 1 / column[k]
-    column[k] = 0
-    for i in range(size):
-        share, mine = column[i] * inverse, table[i]
+def _table(rows, columns, like):
+    """[rows, columns or a few more] like `like`, each row at the begin of a cache line: vectors that lie across two take twice the time."""
+    item = like.itemsize
+    wide = -(-columns * item // _LINE) * _LINE // item
+    room = np.empty(rows * wide + _LINE // item, like.dtype)
+    begin = (-room.ctypes.data // item) % (_LINE // item)
+    return room[begin : begin + rows * wide].reshape(rows, wide)
+
+
+@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _column(table, k, out):
+    """Entry k's column of the symmetric table."""
+    rows = len(table)
+    out[:k], out[k:rows] = table[k, :k], table[k:, k]
+
+
+@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _swap(table, into, out, u, mine, v, theirs):
+    """`into` enters the kept set, `out` leaves it: u uᵀ/u_into, then v vᵀ/v_out go from the lower triangle, in one pass: B² multiply-adds.
+
+    u, v and their shares u/u_into, v/v_out, each [B + 1], are for scratch.
+    """
+    rows = len(table)
+    _column(table, into, u)
+    _column(table, out, v)
+    inverse = 1 / u[into]
+    for j in range(rows):
+        mine[j] = u[j] * inverse
+    moved = mine[out]
+    for j in range(rows):
+        v[j] -= moved * u[j]
+    v[into] = moved
+    turned = 1 / v[out]
+    for j in range(rows):
+        theirs[j] = v[j] * turned
+    for i in range(rows):
+        line, first, second = table[i], mine[i], theirs[i]
         for j in range(i + 1):
-            mine[j] -= share * column[j]
-    for j in range(size):
-        table[max(j, k), min(j, k)] = sign * inverse * column[j]
-    table[k, k] = -inverse
+            line[j] -= first * u[j] + second * v[j]
+    for j in range(rows):
+        mine[j] -= moved * theirs[j]
+        theirs[j] = -theirs[j]
+    mine[into], theirs[out] = moved * theirs[into] - inverse, -turned
+    table[into, : into + 1], table[into:, into] = mine[: into + 1], mine[into:rows]
+    table[out, : out + 1], table[out:, out] = theirs[: out + 1], theirs[out:rows]
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
 def _let_in(table, mine, floor, pivots, shares, places):
-    """All entries that are kept enter, as by `_pivot` one after the other; whether every pivot was above its floor. B³/4 at half of them.
+    """All entries that are kept enter, as one after the other; whether every pivot was above its floor. B³/4 at half of them.
 
-    A pivot needs one column of the table only, so the table itself is swept for `_PENDING` of them at a time (as in core/trace_kernel.py).
+    A pivot needs one column of the table only, so the table itself is swept for `_PENDING` of them at a time, as in core/trace_kernel.py.
     pivots and shares [_PENDING, B + 1] and places [_PENDING] are for scratch: u, u/u_k and k of what is pending.
     """
-    sound, pending = True, 0
-    for k in range(len(mine)):
-        if mine[k]:
-            continue
-        pivot = pivots[pending]
-        pivot[:k], pivot[k:] = table[k, :k], table[k:, k]
+    rows, sound, at = len(table), True, 0
+    while at < rows - 1:
+        pending = 0
+        while at < rows - 1 and pending < _PENDING:
+            if not mine[at]:
+                places[pending] = at
+                pending += 1
+            at += 1
         for p in range(pending):
-            known, times = pivots[p], shares[p, k]
-            for j in range(len(pivot)):
-                pivot[j] -= times * known[j]
-            pivot[places[p]] = times
-        sound = sound and pivot[k] > floor[k]
-        shares[pending] = pivot / pivot[k]
-        places[pending] = k
-        pending += 1
-        if pending == _PENDING:
-            _sweep(table, pivots, shares, places, pending)
-            pending = 0
-    pivots[pending:], shares[pending:] = 0, 0
-    _sweep(table, pivots, shares, places, pending)
+            pivot, k = pivots[p], places[p]
+            _column(table, k, pivot)
+            for before in range(p):
+                known, times = pivots[before], shares[before, k]
+                for j in range(rows):
+                    pivot[j] -= times * known[j]
+                pivot[places[before]] = times
+            sound = sound and pivot[k] > floor[k]
+            inverse = 1 / pivot[k]
+            for j in range(rows):
+                shares[p, j] = pivot[j] * inverse
+        pivots[pending:], shares[pending:] = 0, 0
+        _sweep(table, pivots, shares)
+        for p in range(pending):  # each one's own row and column, as those after it leave it
+            line, k = shares[p], places[p]
+            line[k] = -1 / pivots[p, k]
+            for after in range(p + 1, pending):
+                known, times = pivots[after], shares[after, k]
+                for j in range(rows):
+                    line[j] -= times * known[j]
+        _scatter(table, shares, places, pending)
     return sound
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def _sweep(table, pivots, shares, places, pending):
-    """The lower triangle with all that is pending let in; in the end their own rows and columns, each as those after it left it."""
-    for i in range(len(table)):
-        target = table[i]
-        for j in range(i + 1):
-            taken = table.dtype.type(0)
-            for p in range(_PENDING):
-                taken += shares[p, i] * pivots[p, j]
-            target[j] -= taken
+def _scatter(table, lines, places, pending):
+    """The rows and columns of `places` become `lines`; where two cross, the later one's."""
+    for i in range(places[0] if pending else 0, len(table)):
+        for p in range(pending):
+            if places[p] <= i:
+                table[i, places[p]] = lines[p, i]
     for p in range(pending):
         k = places[p]
-        line = shares[p].copy()
-        line[k] = -1 / pivots[p, k]
-        for after in range(p + 1, pending):
-            line -= shares[after, k] * pivots[after]
-        table[k, : k + 1], table[k:, k] = line[: k + 1], line[k:]
+        table[k, : k + 1] = lines[p, : k + 1]
+
+
+@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _sweep(table, pivots, shares):
+    """The lower triangle less all that is pending."""
+    a, b, c, d, e, f, g, h = pivots[0], pivots[1], pivots[2], pivots[3], pivots[4], pivots[5], pivots[6], pivots[7]
+    for i in range(len(table)):
+        line, s, t, u, v = table[i], shares[0, i], shares[1, i], shares[2, i], shares[3, i]
+        w, x, y, z = shares[4, i], shares[5, i], shares[6, i], shares[7, i]
+        for j in range(i + 1):  # written out: a loop over what is pending would not be compiled for vector registers
+            line[j] -= s * a[j] + t * b[j] + u * c[j] + v * d[j] + w * e[j] + x * f[j] + y * g[j] + z * h[j]
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
 def _prepare(table, pruned, barred, floor, terms):
-    """In the rows of `terms` [7, B]: g_j, r_j/S_jj and 1/S_jj of what may enter, x_i and a_i of what may leave.
+    """In the rows of `terms` [6, B + 1]: g_j, r_j/S_jj and 1/S_jj of what may enter, x_i and a_i of what may leave.
 
     What cannot enter gains −∞, and what cannot leave costs ∞: so no loop over pairs needs a branch.
     """
@@ -106,75 +153,66 @@ def _prepare(table, pruned, barred, floor, terms):
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def _best_exchange(table, pruned, barred, m, floor, until, move, above, terms, partners):
+def _best_exchange(table, pruned, barred, m, floor, until, move, above, terms):
     """(gain, in, out) of the best exchange; one that touches an entry with until > move must gain more than `above`.
 
     Letting j in gains g_j = r_j²/S_jj; then i goes at (x_i − t_ij·r_j/S_jj)²/(a_i + t_ij²/S_jj), a_i = [A_KK⁻¹]_ii. The pairs are gone
-    through as they lie in memory, a row of the lower triangle at a time, and each column keeps its best. `terms` [7, B] and
-    `partners` int32 [B] are for scratch.
+    through as they lie in memory, a row of the lower triangle at a time, without a division: whether one of them is better than the
+    best so far is seen without, and few rows have such a pair. `terms` [6, B + 1] is for scratch.
     """
-    size = len(pruned)
+    size, number = len(pruned), table.dtype.type
     gains, moved, inverses, weights = terms[0], terms[1], terms[2], terms[3]  # not unpacked: that would hide that they are contiguous
-    owns, best, net = terms[4], terms[5], terms[6]
+    owns, least = terms[4], terms[5]
     _prepare(table, pruned, barred, floor, terms)
     for j in range(size):
-        best[j], partners[j] = above if until[j] > move else -np.inf, -1
+        least[j] = above if until[j] > move else -np.inf
+    best, into, out = number(-np.inf), -1, -1
     for i in range(1, size):
         gain, step, inverse, weight, own = gains[i], moved[i], inverses[i], weights[i], owns[i]
-        if pruned[i] and gain == -np.inf:
+        bar = max(best, number(above) if until[i] > move else best)
+        if pruned[i] and gain <= bar:  # whatever goes for it
             continue
-        first, last, line, row = np.uint64(i // m * m if m else 0), np.uint64(i), table[i], np.int32(i)  # unsigned: never from the end
-        least = line.dtype.type(above if until[i] > move else -np.inf)
+        first, last, line = np.uint64(i // m * m if m else 0), np.uint64(i), table[i]  # unsigned: never from the end
+        better = number(0)
         if pruned[i]:
             for j in range(first, last):
-                left = weights[j] - line[j] * step
-                net[j] = gain - left * left / (line[j] * line[j] * inverse + owns[j])
+                left, room = weights[j] - line[j] * step, gain - max(least[j], bar)
+                better += number(room * (line[j] * line[j] * inverse + owns[j]) > number(_SLACK) * left * left)
         else:
             for j in range(first, last):
+                left, room = weight - line[j] * moved[j], gains[j] - max(least[j], bar)
+                better += number(room * (line[j] * line[j] * inverses[j] + own) > number(_SLACK) * left * left)
+        if not better:
+            continue
+        for j in range(first, last):
+            if pruned[i]:
+                left = weights[j] - line[j] * step
+                net = gain - left * left / (line[j] * line[j] * inverse + owns[j])
+            else:
                 left = weight - line[j] * moved[j]
-                net[j] = gains[j] - left * left / (line[j] * line[j] * inverses[j] + own)
-        for j in range(first, last):  # three loops, for what does all of it at once is not compiled for vector registers
-            net[j] = net[j] if net[j] > least else -np.inf
-        for j in range(first, last):
-            partners[j] = row if net[j] > best[j] else partners[j]
-        for j in range(first, last):
-            best[j] = max(net[j], best[j])
-    return _best_of(best, partners, pruned)
+                net = gains[j] - left * left / (line[j] * line[j] * inverses[j] + own)
+            if net > max(least[j], bar):
+                bar = best = net
+                into, out = (i, np.int64(j)) if pruned[i] else (np.int64(j), i)
+    return best, into, out
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def _best_of(best, partners, pruned):
-    """(gain, in, out) where every column says its best and with whom; −1 for nobody."""
-    found = -1
-    for j in range(len(best)):
-        if partners[j] >= 0 and (found < 0 or best[j] > best[found]):
-            found = j
-    if found < 0:
-        return -np.inf, -1, -1
-    other = partners[found]
-    return (best[found], other, found) if pruned[other] else (best[found], found, other)
-
-
-@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def _exchange(table, mine, barred, m, floor, least, patience, column, terms, partners, until, trail):
+def _exchange(table, mine, barred, m, floor, least, patience, terms, until, trail, pivots, shares):
     """Tabu search (Glover 1989): the best exchange each time, even one that loses; ends at the best mask seen.
 
     What was exchanged stays as it is for some moves, unless moving it again leads to a new best. Ends `patience` moves after the last
     best; a new best must gain more than `least`.
     """
     size = len(mine)
-    gone = 0
-    for k in range(size):
-        until[k] = 0
-        gone += mine[k]
+    until[:], gone = 0, np.count_nonzero(mine)
     tenure = 1 + min(TENURE, gone // 3, (size - gone) // 3)
     gained, best, since, move = 0.0, 0.0, 0, 0
     while move < 8 * size:
-        gain, into, out = _best_exchange(table, mine, barred, m, floor, until, move, best - gained + least, terms, partners)
+        gain, into, out = _best_exchange(table, mine, barred, m, floor, until, move, best - gained + least, terms)
         if into < 0 or (patience == 0 and gain <= least):
             break
-        _pivot(table, into, 1, column)
-        _pivot(table, out, -1, column)
+        _swap(table, into, out, pivots[0], shares[0], pivots[1], shares[1])
         mine[into], mine[out] = False, True
         move += 1
         until[into] = until[out] = move + tenure
@@ -187,31 +225,45 @@ def _exchange(table, mine, barred, m, floor, least, patience, column, terms, par
             break
     for back in range(since - 1, -1, -1):
         into, out = trail[back]
-        _pivot(table, out, 1, column)
-        _pivot(table, into, -1, column)
+        _swap(table, out, into, pivots[0], shares[0], pivots[1], shares[1])
         mine[into], mine[out] = True, False
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def _next_ones(table, mine, barred, floor, coming, values, entries, column):
-    """What the row's next entries gain when they come in, one after the other, or cost when they go; `entries` says which."""
+def _next_ones(table, mine, barred, floor, coming, values, entries, terms, pivots, shares):
+    """What the row's next entries gain when they come in, one after the other, or cost when they go; `entries` says which.
+
+    The table stays: each needs only its diagonal, its last row and one column, and these follow what was chosen before.
+    """
     size = len(mine)
+    diagonal, weights = terms[0], terms[1]
+    for k in range(size):
+        diagonal[k], weights[k] = table[k, k], table[size, k]
     for place in range(len(values)):
         best, at = -np.inf, -1
         for k in range(size):
-            if mine[k] == coming and (not coming or (table[k, k] > floor[k] and not barred[k])):
-                value = table[size, k] * table[size, k] / table[k, k]  # a cost is negative: the pivot of a kept entry is
+            if mine[k] == coming and (not coming or (diagonal[k] > floor[k] and not barred[k])):
+                value = weights[k] * weights[k] / diagonal[k]  # a cost is negative: the pivot of a kept entry is
                 if value > best:
                     best, at = value, k
         values[place], entries[place] = abs(best) if at >= 0 else 0.0 if coming else np.inf, at
         if at < 0:
             continue
-        _pivot(table, at, 1 if coming else -1, column)
+        pivot, share = pivots[place], shares[place]
+        _column(table, at, pivot)
+        for p in range(place):
+            known, times = pivots[p], shares[p, at]
+            for j in range(size + 1):
+                pivot[j] -= times * known[j]
+        inverse, moved = 1 / pivot[at], pivot[size]
+        for j in range(size):
+            share[j] = pivot[j] * inverse
+            diagonal[j] -= share[j] * pivot[j]
+            weights[j] -= share[j] * moved
         mine[at] = not coming
-    for back in range(len(values) - 1, -1, -1):
-        if entries[back] >= 0:
-            _pivot(table, entries[back], -1 if coming else 1, column)
-            mine[entries[back]] = coming
+    for at in entries:
+        if at >= 0:
+            mine[at] = coming
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
@@ -225,14 +277,14 @@ def exchange_range(system, linear, pruned, barred, m, least, patience, floor, so
     entries, 5/4·B² a move.
     """
     size = system.shape[0]
-    table, column = np.empty((size + 1, size + 1), system.dtype), np.empty(size + 1, system.dtype)
-    terms, partners = np.empty((7, size), system.dtype), np.empty(size, np.int32)
+    table, terms = _table(size + 1, size + 1, system), _table(6, size + 1, system)
     until, trail = np.empty(size, np.int64), np.empty((max(patience, 1), 2), np.int64)
-    pivots, shares = np.empty((_PENDING, size + 1), system.dtype), np.empty((_PENDING, size + 1), system.dtype)
-    places = np.empty(_PENDING, np.int64)
+    most, places = max(_PENDING, costs.shape[1]), np.empty(_PENDING, np.int64)
+    pivots, shares = _table(most, size + 1, system), _table(most, size + 1, system)
     for row in range(first, last):
         mine = pruned[row]
-        table[:size, :size] = system
+        for i in range(size):
+            table[i, : i + 1] = system[i, : i + 1]
         table[size, :size] = linear[row]
         table[size, size] = 0
         sound = _let_in(table, mine, floor, pivots, shares, places)
@@ -240,8 +292,8 @@ def exchange_range(system, linear, pruned, barred, m, least, patience, floor, so
         if not sound:
             solution[row] = np.nan
             continue
-        _exchange(table, mine, barred, m, floor, least, patience, column, terms, partners, until, trail)
+        _exchange(table, mine, barred, m, floor, least, patience, terms, until, trail, pivots, shares)
         for k in range(size):
             solution[row, k] = 0.0 if mine[k] else table[size, k]
-        _next_ones(table, mine, barred, floor, False, costs[row], going[row], column)
-        _next_ones(table, mine, barred, floor, True, gains[row], coming[row], column)
+        _next_ones(table, mine, barred, floor, False, costs[row], going[row], terms, pivots, shares)
+        _next_ones(table, mine, barred, floor, True, gains[row], coming[row], terms, pivots, shares)
