@@ -16,22 +16,11 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from core.row_kernel import FAST
+from core.row_kernel import FAST, on_lines
 
 _PENDING = 8
-_LINE = 64  # bytes
 _SLACK = 0.9999  # by which rounding can make a pair look worse than it is where it is not divided, and more
 TENURE = 15  # moves at most for which what was exchanged stays as it is
-
-
-@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def _table(rows, columns, like):
-    """[rows, columns or a few more] like `like`, each row at the begin of a cache line: vectors that lie across two take twice the time."""
-    item = like.itemsize
-    wide = -(-columns * item // _LINE) * _LINE // item
-    room = np.empty(rows * wide + _LINE // item, like.dtype)
-    begin = (-room.ctypes.data // item) % (_LINE // item)
-    return room[begin : begin + rows * wide].reshape(rows, wide)
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
@@ -277,10 +266,10 @@ def exchange_range(system, linear, pruned, barred, m, least, patience, floor, so
     entries, 5/4·B² a move.
     """
     size = system.shape[0]
-    table, terms = _table(size + 1, size + 1, system), _table(6, size + 1, system)
+    table, terms = on_lines(size + 1, size + 1, system), on_lines(6, size + 1, system)
     until, trail = np.empty(size, np.int64), np.empty((max(patience, 1), 2), np.int64)
     most, places = max(_PENDING, costs.shape[1]), np.empty(_PENDING, np.int64)
-    pivots, shares = _table(most, size + 1, system), _table(most, size + 1, system)
+    pivots, shares = on_lines(most, size + 1, system), on_lines(most, size + 1, system)
     for row in range(first, last):
         mine = pruned[row]
         for i in range(size):

@@ -11,6 +11,18 @@ import numpy as np
 
 # Sums may be reordered into vector registers; the order is fixed once compiled, so reruns on a machine give the same bits.
 FAST = {"reassoc", "contract", "nsz", "arcp"}
+_LINE = 64  # bytes
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def on_lines(rows, columns, like):
+    """[rows, columns or some more] like `like`: each row begins with a cache line, as vectors across two of them take twice the time, and
+    is an odd number of them long, so that a column has room in the cache."""
+    item = like.itemsize
+    wide = (-(-columns * item // _LINE) | 1) * _LINE // item
+    room = np.empty(rows * wide + _LINE // item, like.dtype)
+    begin = (-room.ctypes.data // item) % (_LINE // item)
+    return room[begin : begin + rows * wide].reshape(rows, wide)
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from core.row_kernel import FAST
+from core.row_kernel import FAST, on_lines
 
 _PENDING = 8
 
@@ -25,9 +25,11 @@ def trace_range(inverse, weight, dead, n, m, order, costs, first, last):
     """
     columns = inverse.shape[0]
     grouped = columns - columns % m if m > 0 else columns
-    pivots, shares = np.empty((_PENDING, columns)), np.empty((_PENDING, columns))
+    pivots, shares, left = on_lines(_PENDING, columns, inverse), on_lines(_PENDING, columns, inverse), on_lines(columns, columns, inverse)
     for row in range(first, last):
-        left, diagonal, mine = inverse.copy(), np.diag(inverse).copy(), weight[row].copy()
+        for k in range(columns):
+            left[k, : k + 1] = inverse[k, : k + 1]
+        diagonal, mine = np.diag(inverse).copy(), weight[row].copy()
         index = np.arange(columns)  # the column at each place; −1 once it is gone
         taken = np.zeros(columns, np.int64)
         size, pending = columns, 0
@@ -72,14 +74,13 @@ def _remove(left, q, size, pivots, shares, pending, diagonal, mine):
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
 def _downdate(left, size, pivots, shares, index):
     """The lower half of H_KK⁻¹ less the pending u uᵀ/u_q."""
+    a, b, c, d, e, f, g, h = pivots[0], pivots[1], pivots[2], pivots[3], pivots[4], pivots[5], pivots[6], pivots[7]
     for i in range(size):
         if index[i] >= 0:
-            target = left[i]
-            for k in range(i + 1):
-                taken = 0.0
-                for p in range(_PENDING):
-                    taken += shares[p, i] * pivots[p, k]
-                target[k] -= taken
+            line, s, t, u, v = left[i], shares[0, i], shares[1, i], shares[2, i], shares[3, i]
+            w, x, y, z = shares[4, i], shares[5, i], shares[6, i], shares[7, i]
+            for k in range(i + 1):  # written out: a loop over what is pending would not be compiled for vector registers
+                line[k] -= s * a[k] + t * b[k] + u * c[k] + v * d[k] + w * e[k] + x * f[k] + y * g[k] + z * h[k]
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
