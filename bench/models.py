@@ -2,8 +2,9 @@
 
     python -m bench.models [--threads 4] [--method thanos] [--pattern 0.5] [--only demo,stories260K,opt-125m,llama-1b] [--blocks 2]
 
-The demo is the run of the issue's budget. stories260K is looked for in ../shared/data. The other two have the shapes of OPT-125M and of a
-LLaMA with 1.2 thousand million parameters, cut to a few blocks, and random weights: their time is real, their perplexity says nothing.
+The demo is the run of the issue's budget. stories260K is looked for in ../shared/data, and its stories. The other two have the shapes of
+OPT-125M and of a LLaMA with 1.2 thousand million parameters, cut to a few blocks, and random weights and texts: their time is real, their
+perplexity says nothing.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from core import Calibration, Evaluation, RunSpec, parse_pattern, plan, prune
+from bench.protocol import Texts, run_spec
+from core import Calibration, Evaluation, RunSpec, Unstructured, parse_pattern, plan, prune
 from core.estimate import count_work, matrix_rate
 from core.models import load_skeleton, map_blocks
 from core.planning import choose_device, model_shape
 from core.sources import describe_model
-from core.spec import make_method
+from core.spec import Magnitude, make_method
 
-STORIES = Path(__file__).resolve().parents[2] / "shared" / "data" / "models" / "stories260K"
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 NAMES = ("demo", "stories260K", "opt-125m", "llama-1b")
 
 
@@ -50,11 +52,12 @@ def specs(folder: Path, names: list[str], blocks: int) -> Iterator[RunSpec]:
         if name == "demo":
             yield RunSpec(calibration=Calibration(windows=128, length=256), evaluation=Evaluation(windows=128, length=256))
         elif name == "stories260K":
-            if not STORIES.is_dir():
-                print(f"stories260K left out: {STORIES} is not there\n")
+            if not (DATA / "models" / name).is_dir():
+                print(f"{name} left out: {DATA / 'models' / name} is not there\n")
                 continue
-            _copy(STORIES, folder / name)
-            yield _on_random_tokens(folder, name, vocabulary=512, length=256, windows=128)
+            _copy(DATA / "models" / name, folder / name)
+            spec = run_spec(name, Texts(DATA, folder), Magnitude(), Unstructured(), 0)
+            yield spec.model_copy(update={"evaluation": spec.evaluation.model_copy(update={"windows": 128})})
         elif name in ("opt-125m", "llama-1b"):
             vocabulary = _random_model(folder / name, name, blocks)
             yield _on_random_tokens(folder, name, vocabulary=vocabulary, length=512, windows=32)
