@@ -84,10 +84,9 @@ def remove_columns(problem: LayerProblem, removed: Tensor, damping: float, *,
 
     solved, damping = raising_damping(attempt, damping, may_raise=may_raise)
     change = product(taken, solved) if from_right else solved
-    weight = torch.zeros_like(problem.working_weight)
-    if len(kept):
-        place = (~removed).cumsum(0).sub_(1).clamp_(min=0)  # where the change of a column is; a removed one's is not counted
-        weight = change.index_select(1, place).add_(problem.working_weight).mul_((~removed).to(change.dtype))
+    place = (~removed).cumsum(0).sub_(1).clamp_(min=0)  # where the change of a column is; a removed one's is not counted
+    weight = (change.index_select(1, place).add_(problem.working_weight).mul_((~removed).to(change.dtype)) if len(kept)
+              else torch.zeros_like(problem.working_weight))
 
     def cost() -> Tensor:
         """tr(W_S (H_SS − H_SK (H_KK)⁻¹ H_KS) W_Sᵀ)"""
