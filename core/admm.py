@@ -11,6 +11,7 @@ from torch import Tensor
 
 from core.factors import cholesky
 from core.linalg import damp
+from core.masks import clear
 from core.problem import LayerProblem
 from core.products import add_product
 
@@ -44,7 +45,7 @@ class Admm:
 
     def solution(self, pruned: Tensor) -> Tensor:
         """Z/n [c, b]."""
-        return (self._problem.working_weight + self._moved / self._norm).masked_fill_(pruned, 0)
+        return clear(self._problem.working_weight + self._moved / self._norm, pruned)
 
 
 def _normalised(problem: LayerProblem, damping: float) -> tuple[Tensor, Tensor]:

@@ -68,9 +68,9 @@ def solve_rows(system: Tensor, weight: Tensor, pruned: Tensor, *, layer: str = "
     solution = torch.empty_like(weight, memory_format=torch.contiguous_format)
     solution[few] = solve_subsets(system, weight[few], pruned[few])
     inverse, removed = torch.cholesky_inverse(cholesky(system, layer=layer, damping=damping)), pruned[rest]
-    spread = product(weight[rest].masked_fill_(~removed, 0), inverse)
+    spread = product(weight[rest] * removed, inverse)
     correction = solve_subsets(inverse, spread, ~removed)
-    solution[rest] = add_product(spread, correction, inverse, -1).masked_fill_(~removed, 0)
+    solution[rest] = add_product(spread, correction, inverse, -1).mul_(removed)
     return solution
 
 

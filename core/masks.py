@@ -120,6 +120,14 @@ def select_part(scores: Tensor, target: Target, step: int, steps: int, *, granul
             return smallest(scores, _grown(count, step, steps))
 
 
+def clear(weight: Tensor, pruned: Tensor) -> Tensor:
+    """`weight` [c, b], finite, in place: 0 where `pruned`.
+
+    By a product: where a random mask is True cannot be predicted, and filling takes four times as long. 0 is added as −1·0 is −0.
+    """
+    return weight.mul_(~pruned).add_(0)
+
+
 def _grown(count: int, step: int, steps: int) -> int:
     """⌊count·(1 − (1 − step/steps)³)⌋ in integers (Zhu & Gupta 2017)."""
     return count * (steps**3 - (steps - step) ** 3) // steps**3

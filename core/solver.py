@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from core.errors import BadInput, IllConditioned
+from core.masks import clear
 from core.meter import now
 from core.parameters import Method, Obc, SparseGPT, Thanos, Update, check_update, make_method
 from core.patterns import Columns, Groups, SemiStructured, Structured, Target, Unstructured, outlier_count, whole_groups
@@ -126,7 +127,7 @@ def steps(problem: LayerProblem, method: Method, pattern: Unstructured | SemiStr
             weight[active], pruned[active] = found, outcome.pruned
         else:
             weight, pruned = found, outcome.pruned
-    result = _cast(problem, weight, damping, copy=inner is None).masked_fill_(pruned, 0)
+    result = clear(_cast(problem, weight, damping, copy=inner is None), pruned)
     result[dense] = problem.weight[dense]
     seconds = now(result.device) - started
     return LayerSolution(

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from core.linalg import solve_rows
-from core.masks import smallest
+from core.masks import clear, smallest
 from core.parameters import Obc
 from core.patterns import Columns, Entries, Groups, Target
 from core.problem import LayerProblem
@@ -35,7 +35,7 @@ def kernel(problem: LayerProblem, target: Target, method: Obc) -> Generator[Step
         """The mask, the best kept weights for it, and their loss."""
         solution = solve_rows(inverse, weight, pruned, layer=problem.name, damping=damping)
         loss = (solution * weight).masked_fill_(problem.dead, 0).sum()
-        return pruned, add_product(weight.clone(), solution, inverse, -1).masked_fill_(pruned, 0), loss
+        return pruned, clear(add_product(weight.clone(), solution, inverse, -1), pruned), loss
 
     if isinstance(target, Columns):
         pruned = _columns(inverse.double(), weight.double(), problem.dead, target.count).expand_as(weight).clone()

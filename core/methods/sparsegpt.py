@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from core.compensation import sweep_blocks
-from core.masks import share, smallest, smallest_columns, smallest_in_groups
+from core.masks import clear, share, smallest, smallest_columns, smallest_in_groups
 from core.parameters import SparseGPT
 from core.patterns import Columns, Groups, Target, whole_groups
 from core.problem import LayerProblem
@@ -48,8 +48,7 @@ def kernel(problem: LayerProblem, target: Target, method: SparseGPT) -> Generato
     for start, stop, errors in sweep_blocks(weight, upper, remove, size=size):
         loss = loss + errors.square_().masked_fill_(dead[start:stop], 0).sum()
         yield Step(columns=(start, stop), pruned=pruned, weight=weight, loss=loss)
-    weight.masked_fill_(pruned, 0)
-    return Outcome(weight=weight, pruned=pruned, damping=damping)
+    return Outcome(weight=clear(weight, pruned), pruned=pruned, damping=damping)
 
 
 def _choose(scores: Tensor, target: Target, start: int, stop: int, columns: int) -> Tensor:

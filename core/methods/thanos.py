@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from core.compensation import joint_blocks, remove_columns
-from core.masks import smallest_columns, smallest_in_groups, smallest_norms
+from core.masks import clear, smallest_columns, smallest_in_groups, smallest_norms
 from core.parameters import Thanos
 from core.patterns import Columns, Entries, Groups, Target, whole_groups
 from core.problem import LayerProblem
@@ -49,8 +49,7 @@ def _blocks(problem: LayerProblem, target: Entries | Groups, method: Thanos) -> 
     for start, stop, cost in joint_blocks(problem, weight, upper, choose, size=size, damping=damping):
         loss = loss + cost
         yield Step(columns=(start, stop), pruned=pruned, weight=weight, loss=loss)
-    weight.masked_fill_(pruned, 0)
-    return Outcome(weight=weight, pruned=pruned, damping=damping)
+    return Outcome(weight=clear(weight, pruned), pruned=pruned, damping=damping)
 
 
 def _choose(weight: Tensor, norm: Tensor, dead: Tensor, target: Entries | Groups, left: Tensor, start: int, stop: int) -> Tensor:
