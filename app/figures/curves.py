@@ -24,6 +24,7 @@ from core.records import Evaluated
 from core.spec import METHOD_LABELS, RunSpec
 
 BROKEN = 10.0  # times the dense perplexity
+_BEYOND, _BELOW = "arrow-up", 0.15  # the mark of what lies above the axis, and by how much one is below another of the same place
 _LOG_FROM = 1.5  # beyond this ratio a linear axis hides what happens near the dense model
 _DODGE = 0.6  # how much of a pattern's width its methods share
 _PAPER = "hollow: published"
@@ -146,9 +147,12 @@ def add_series(figure: go.Figure, series: Series, edge: float, *, place: Place, 
         customdata=[opens(spot.middle(measure)) for spot in whole], text=[hover(spot) for spot in whole],
         hovertemplate="%{text}<extra></extra>", selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 1}}, **common))
     if broken:
+        before: Any = figure["data"]
+        there = [x for trace in before if trace["marker"]["symbol"] == _BEYOND for x in trace["x"]]  # each further one below those
+        columns = [place(series, spot) for spot in broken]
         figure.add_trace(go.Scatter(
-            x=[place(series, spot) for spot in broken], y=[edge] * len(broken), mode="markers+text", showlegend=legend and not whole,
-            marker={"symbol": "arrow-up", "size": 13, "color": mark.color}, cliponaxis=False, textposition="middle left",
+            x=columns, y=[edge * (1 - _BELOW * there.count(x)) for x in columns], mode="markers+text", showlegend=legend and not whole,
+            marker={"symbol": _BEYOND, "size": 13, "color": mark.color}, cliponaxis=False, textposition="middle left",
             text=[f"{numbers.perplexity(spot.value(measure))} " for spot in broken], textfont={"size": 12},
             customdata=[opens(spot.middle(measure)) for spot in broken], hovertext=[hover(spot) for spot in broken],
             hovertemplate="%{hovertext}<extra></extra>", selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 1}},

@@ -46,7 +46,8 @@ def _draw(spec: RunSpec) -> None:
         return
     layer = _chosen(shares)
     rows = asking.ask(LayerRowsQuestion(spec=spec, layer=layer), "outlier-layer")
-    layout.sentence(_finding(shares, alpha, rows))
+    weighed = f" Outputs are weighed as the loss feels them (Fisher weighting {spec.fisher:g})." if spec.fisher else ""
+    layout.sentence(_finding(shares, alpha, rows) + weighed)
     left, right = st.columns([0.42, 0.58], gap="medium")
     with left:
         _draw_map(spec, shares, layer, alpha)

@@ -50,6 +50,16 @@ def test_a_destroyed_model_does_not_flatten_the_others(theme):
     assert figure.layout.annotations[0].y == pytest.approx(math.log10(29.0)), "annotations take the exponent"
 
 
+def test_two_that_are_beyond_the_axis_at_one_place_do_not_hide_each_other():
+    points = [point(name, "0.7", value) for name, value in (("magnitude", 12_000.0), ("wanda", 9_000.0))] + [
+        point("thanos", "0.5", 30.0), point("wanda", "0.8", 9_999.0)]
+    figure = curves.sparsity_curves(series_of(points, counted), DENSE)
+    edge = curves.BROKEN * DENSE.perplexity
+    found = [marks(figure, name) for name in ("Magnitude", "Wanda")]
+    assert sorted(y for x, y in found[0] | found[1] if x == 0.7) == pytest.approx([0.85 * edge, edge])
+    assert (0.8, edge) in found[1]
+
+
 def test_small_differences_are_on_a_linear_axis():
     figure = curves.block_curves(series_of([point(perplexity=30.0 + at, parameters={"block_size": 8 * 2**at}) for at in range(3)],
                                            lambda point: point.spec.method.block_size), DENSE)

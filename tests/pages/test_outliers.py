@@ -57,6 +57,14 @@ def test_the_page_shows_the_map_the_layer_and_both_curves(look, answers_here):
     assert link(page) == {"method": "magnitude", "pattern": "columns:0.3", "alpha": "0.1", "layer": LAYER, **SMALL_WORDS}
 
 
+def test_weighed_outputs_are_told_and_asked_for(look, answers_here):
+    text = said(look(method="thanos", pattern="columns:0.3", alpha="0.1", layer=LAYER, fisher="0.5"))
+    assert "Outputs are weighed as the loss feels them (Fisher weighting 0.5)." in text
+    asked = [question for question in answers_here if isinstance(question, LayerRowsQuestion | LayerPointQuestion | ModelPointQuestion)]
+    assert {question.spec.fisher for question in asked} == {0.5}
+    assert "Outputs are weighed" not in said(look(method="thanos", pattern="columns:0.3", alpha="0.1", layer=LAYER))
+
+
 def test_the_slider_is_alpha_in_whole_rows(look):
     page = look(method="magnitude", pattern="columns:0.3", alpha="0.1", layer=LAYER)
     cut = page.slider(key="outlier-cut")
