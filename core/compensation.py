@@ -13,6 +13,7 @@ from torch import Tensor
 from core.errors import IllConditioned
 from core.factors import solve_right
 from core.linalg import damped, raising_damping, solve_rows
+from core.parts import part, spread
 from core.problem import LayerProblem
 from core.products import add_product, product
 
@@ -76,26 +77,20 @@ def remove_columns(problem: LayerProblem, removed: Tensor, damping: float, *,
 
     def attempt(value: float) -> Tensor:
         below = gone if from_right else gone[:0]
-        tall = gram.index_select(1, kept).index_select(0, torch.cat([kept, below]))  # H_KK, and H_SK = G_SK: λ is on the diagonal alone
+        tall = part(gram, torch.cat([kept, below]), kept)  # H_KK, and H_SK = G_SK: λ is on the diagonal alone
         tall.diagonal().add_(damped(gram.diagonal(), value)[kept])
         if not from_right:
-            tall = torch.cat([tall, product(taken, _part(gram, gone, kept))])
+            tall = torch.cat([tall, product(taken, part(gram, gone, kept))])
         return solve_right(tall, layer=problem.name, damping=value)
 
     solved, damping = raising_damping(attempt, damping, may_raise=may_raise)
     change = product(taken, solved) if from_right else solved
-    place = (~removed).cumsum(0).sub_(1).clamp_(min=0)  # where the change of a column is; a removed one's is not counted
-    weight = (change.index_select(1, place).add_(problem.working_weight).mul_((~removed).to(change.dtype)) if len(kept)
-              else torch.zeros_like(problem.working_weight))
+    weight = spread(problem.working_weight, change, removed)
 
     def cost() -> Tensor:
         """tr(W_S (H_SS − H_SK (H_KK)⁻¹ H_KS) W_Sᵀ)"""
         alive = taken.masked_fill(problem.dead[gone], 0)
-        within, pulled = _part(problem.hessian(damping), gone, gone), _part(gram, kept, gone)
+        within, pulled = part(problem.hessian(damping), gone, gone), part(gram, kept, gone)
         return (product(alive, within) * alive).sum() - (product(change, pulled) * alive).sum()
 
     return weight, cost, damping
-
-
-def _part(matrix: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    return matrix.index_select(0, rows).index_select(1, columns)

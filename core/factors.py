@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from core.errors import IllConditioned
+from core.inverse_kernel import invert_lower
 from core.products import add_product, product
+from core.ranges import array
 
 _BLOCK = 256  # columns up to which a matrix is factored and inverted by LAPACK alone
 _LEAF = 192  # columns up to which LAPACK takes what is left of a larger one
@@ -40,9 +42,8 @@ def _invert_lower(lower: Tensor, inverse: Tensor) -> None:
 
     Solving for the identity would be k³/2, and at half the speed of a product.
     """
-    if len(lower) <= _BLOCK:
-        columns = torch.eye(len(lower), dtype=lower.dtype, device=lower.device).mT  # column-major: solved in place
-        inverse.copy_(torch.linalg.solve_triangular(lower, columns, upper=False, out=columns))
+    if len(lower) <= (_BLOCK if lower.is_cuda else _LEAF):
+        inverse.copy_(_inverse(lower))
         return
     size, half = len(lower), len(lower) // 2
     _invert_lower(lower[:half, :half], inverse[:half, :half])
@@ -88,7 +89,7 @@ def _by_halves(tall: Tensor, layer: str, damping: float) -> list[Tensor]:
     size = tall.shape[1]
     if size <= _LEAF:
         corner = _corner(tall[:size], layer, damping)
-        inverse = torch.linalg.solve_triangular(corner, torch.eye(size, dtype=tall.dtype).mT, upper=False)
+        inverse = _inverse(corner)
         tall[:size] = corner
         tall[size:] = product(tall[size:], inverse.mT)
         return [inverse]
@@ -123,6 +124,15 @@ def _corner(matrix: Tensor, layer: str, damping: float) -> Tensor:
     if failed:
         raise IllConditioned(layer, _failed_pivot(matrix, failed - 1), damping)
     return lower
+
+
+def _inverse(lower: Tensor) -> Tensor:
+    """L⁻¹ [k, k] of a matrix of a few columns."""
+    if lower.is_cuda:
+        return torch.linalg.solve_triangular(lower, torch.eye(len(lower), dtype=lower.dtype, device=lower.device), upper=False)
+    inverse = torch.empty_like(lower, memory_format=torch.contiguous_format)
+    invert_lower(array(lower), inverse.numpy())
+    return inverse
 
 
 def _failed_pivot(matrix: Tensor, index: int) -> float:

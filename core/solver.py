@@ -19,7 +19,6 @@ import torch
 from torch import Tensor
 
 from core.errors import BadInput, IllConditioned
-from core.masks import clear
 from core.meter import now
 from core.parameters import Method, Obc, SparseGPT, Thanos, Update, check_update, make_method
 from core.patterns import Columns, Groups, SemiStructured, Structured, Target, Unstructured, outlier_count, whole_groups
@@ -63,7 +62,7 @@ class LaterStep(Step):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outcome:
-    """What a kernel returns: new weights and mask [c, b], and the damping it used (None: it has none)."""
+    """What a kernel returns: new weights [c, b], exactly 0 on the mask, that mask, and the damping it used (None: it has none)."""
 
     weight: Tensor
     pruned: Tensor
@@ -127,7 +126,7 @@ def steps(problem: LayerProblem, method: Method, pattern: Unstructured | SemiStr
             weight[active], pruned[active] = found, outcome.pruned
         else:
             weight, pruned = found, outcome.pruned
-    result = clear(_cast(problem, weight, damping, copy=inner is None), pruned)
+    result = _cast(problem, weight, damping, copy=inner is None)
     result[dense] = problem.weight[dense]
     seconds = now(result.device) - started
     return LayerSolution(

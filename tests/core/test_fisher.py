@@ -82,6 +82,7 @@ def test_a_method_sees_the_rows_scaled(name):
     scaled = layer().with_weight(layer().weight * weights.sqrt()[:, None])
     expected = solve(scaled, name, parse_pattern("0.5"))
     assert torch.equal(found.pruned, expected.pruned)
+    assert not found.weight[found.pruned].any()
     torch.testing.assert_close(found.weight, expected.weight / weights.sqrt()[:, None])
     assert found.relative_error == pytest.approx(layer().relative(layer().error(found.weight)), rel=1e-6), "the error told is unweighted"
 
