@@ -15,7 +15,7 @@ The lower convex hull of a curve has rising slopes, so one threshold on slopes (
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -36,6 +36,7 @@ from core.stream import Stream
 SAMPLE_TOKENS = 2048  # of the calibration windows, on which divergences are measured
 POINTS = (-1, -0.5, 0, 0.5, 1)  # of a curve, 0 at p (core.patterns.nearby)
 Even = Unstructured | Structured
+Weigher = Callable[[str], Tensor | None]  # a layer's name -> its output weights [c] or [c, c] (core/fisher.py), or None: all count the same
 
 
 def measured_by(spec: RunSpec, rows: int, columns: int) -> dict[str, Any]:
@@ -58,8 +59,11 @@ class Curve:
 
 
 @torch.no_grad()
-def allocate(opened: Opened, block_map: BlockMap, spec: RunSpec, store: GramStore | None = None) -> Generator[int, None, dict[str, Even]]:
+def allocate(opened: Opened, block_map: BlockMap, spec: RunSpec, store: GramStore | None = None,
+             weigh: Weigher = lambda _: None) -> Generator[int, None, dict[str, Even]]:
     """Yields each block before its turn; returns every layer's own pattern, the same each time on the same device.
+
+    `weigh` gives each layer's output weights, of which its masks and its curve take account as they do in the run.
 
     Five solves a layer, and half a forward pass of SAMPLE_TOKENS for each; memory: their hidden states, SAMPLE_TOKENS·d a layer.
     """
@@ -75,7 +79,7 @@ def allocate(opened: Opened, block_map: BlockMap, spec: RunSpec, store: GramStor
             inputs = next(collected)
             with stream.on_device(block):
                 alone = {name: stream.forward(block, hidden) for name, hidden in alone.items()}
-                for linear, problem in _problems(inputs, linears, opened.device):
+                for linear, problem in _problems(inputs, linears, opened.device, weigh):
                     curves[linear.name], pruned = error_curve(problem, spec, pattern)
                     with linear.replaced(pruned):
                         alone[linear.name] = stream.forward(block, dense)
@@ -92,18 +96,20 @@ def layer_pattern(pattern: Even, curve: Curve, count: int) -> Even:
     return pattern.with_count(count * (curve.each if isinstance(pattern, Unstructured) else 1), *curve.shape)
 
 
-def _problems(inputs: Sequence[InputStatistics], linears: Sequence[Linear], device: torch.device) -> Generator[tuple[Linear, LayerProblem]]:
+def _problems(inputs: Sequence[InputStatistics], linears: Sequence[Linear], device: torch.device,
+              weigh: Weigher) -> Generator[tuple[Linear, LayerProblem]]:
     for item in inputs:
         problem: LayerProblem | None = None
         for linear in (linear for linear in linears if linear.name in item.layers):
             weight = linear.weight.to(device, copy=True)
-            problem = problem.with_weight(weight, linear.name) if problem else LayerProblem(
-                weight=weight, gram=item.gram.to(device), tokens=item.tokens, name=linear.name)
+            problem = problem.with_weight(weight, linear.name, weigh(linear.name)) if problem else LayerProblem(
+                weight=weight, gram=item.gram.to(device), tokens=item.tokens, name=linear.name, output_weight=weigh(linear.name))
             yield linear, problem
 
 
 def error_curve(problem: LayerProblem, spec: RunSpec, pattern: Even, points: Sequence[float] = POINTS) -> tuple[Curve, Tensor]:
-    """Errors as costs, and the weight pruned at p. Fewer points where the layer is too small to tell them apart.
+    """Errors as costs, weighted where the problem weighs outputs, and the weight pruned at p. Fewer points where the layer is too small
+    to tell them apart.
 
     A method that takes as many entries from every row changes its count by a row's height at a time.
     """
@@ -115,7 +121,7 @@ def error_curve(problem: LayerProblem, spec: RunSpec, pattern: Even, points: Seq
     for point in points:
         there = pattern if point == 0 else pattern.model_copy(update={"sparsity": nearby(pattern, point)})
         solution = solve(problem, pattern=there, **measured_by(spec, rows, columns))
-        found[units(there, rows, columns, each)] = solution.relative_error * float(problem.energy())
+        found[units(there, rows, columns, each)] = float(problem.weighted_error(solution.weight))
         pruned = solution.weight if point == 0 else pruned
     counts = sorted(found)
     return Curve(counts=tuple(counts), costs=tuple(found[count] for count in counts), even=units(pattern, rows, columns, each), each=each,

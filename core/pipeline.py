@@ -114,11 +114,12 @@ class _Pass:
         done = next((block for block, state in enumerate(states) if state is None), self.blocks)
         self.resumed = done
         yield Started(blocks=self.blocks, layers=self.total, resumed_blocks=done)
-        if self.spec.allocation != "even" and done < self.blocks:
-            self.patterns = yield from self._ahead(allocate(opened, self.block_map, self.spec), "allocate", self.work.allocate)
         if self.spec.fisher and done < self.blocks:
             turns = fisher(opened, self.block_map, coupled=self.spec.method.couples)
             self.fisher = yield from self._ahead(turns, "weigh outputs", self.work.weigh)
+        if self.spec.allocation != "even" and done < self.blocks:
+            turns = allocate(opened, self.block_map, self.spec, weigh=self._output_weight)
+            self.patterns = yield from self._ahead(turns, "allocate", self.work.allocate)
         with (Stream(opened.model, self.block_map, opened.device, opened.calibration.tokens[:1]) as calibrator,
               Stream(opened.model, self.block_map, opened.device, opened.evaluation.tokens[:1]) as evaluator):
             with meter.stage("forward"):
@@ -195,7 +196,7 @@ class _Pass:
                     weight = linear.weight.to(calibrator.device)
                     if correct is not None:
                         weight = (weight + product(weight.float(), correct)).to(weight.dtype)
-                    counts = self._output_weight(linear)
+                    counts = self._output_weight(linear.name)
                     problem = problem.with_weight(weight, linear.name, counts) if problem else LayerProblem(
                         weight=weight, gram=read.gram, mean=read.mean, tokens=read.tokens, name=linear.name, output_weight=counts)
                     record, pruned = self._solve_layer(problem, linear)
@@ -209,11 +210,11 @@ class _Pass:
             with self.meter.stage("journal"):
                 self.journal.write(block, BlockState(layers=tuple(records), weights=weights))
 
-    def _output_weight(self, linear: Linear) -> Tensor | None:
+    def _output_weight(self, name: str) -> Tensor | None:
         if not self.fisher:
             return None
         with self.meter.stage("weigh outputs"):
-            return weigh(self.fisher[linear.name], self.spec.fisher)
+            return weigh(self.fisher[name], self.spec.fisher)
 
     def _collect(self, calibrator: Stream, block: int, groups: list[int], *, last: bool) -> dict[int, InputStatistics]:
         """Of groups of a block; with the dense model's inputs beside them, which leave the block with its last groups."""

@@ -113,6 +113,15 @@ class LayerProblem:
         """f(Ŵ) = tr((Ŵ−W) G (Ŵ−W)ᵀ), a float64 scalar."""
         return self._energies(weight.to(self.dtype), self.working_weight).sum(dtype=torch.float64).clamp(min=0)
 
+    def weighted_error(self, weight: Tensor) -> Tensor:
+        """tr(V(Ŵ−W)G(Ŵ−W)ᵀ), V the output weights or, where they are a vector, diag of it: a float64 scalar; f(Ŵ) where there are none."""
+        if self.output_weight is None:
+            return self.error(weight)
+        change = weight.to(self.dtype) - self.working_weight
+        counts = self.output_weight.to(self.dtype)
+        counted = product(counts, change) if counts.ndim == 2 else counts[:, None] * change
+        return (product(change, self.working_gram) * counted).sum(dtype=torch.float64).clamp(min=0)
+
     def energy(self) -> Tensor:
         """tr(W G Wᵀ), the error of removing everything: a float64 scalar."""
         if "energy" not in self._own:

@@ -15,5 +15,9 @@ def revisions(spec: RunSpec) -> Revisions:
     return Revisions(model=model_revision(spec.model, spec.revision),
                      calibration=text_revision(spec.calibration.source, "calibration"),
                      evaluation=text_revision(spec.evaluation.source, "evaluation"),
-                     method=spec.method.version + bool(spec.fisher and spec.method.couples),  # version 3 did not couple yet
-                     core=CORE_VERSION)
+                     method=spec.method.version + _weighed_since(spec), core=CORE_VERSION)
+
+
+def _weighed_since(spec: RunSpec) -> int:
+    """What came to Fisher weighting later: outputs coupled, curves of shared-out sparsity weighted. All other keys stay."""
+    return (spec.method.couples + (spec.allocation != "even")) if spec.fisher else 0

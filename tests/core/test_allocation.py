@@ -85,6 +85,34 @@ def test_a_curve_is_the_errors_of_the_method(layer):
     assert torch.equal(pruned, solve(problem, "wanda", Unstructured()).weight)
 
 
+@pytest.mark.parametrize("coupled", [False, True])
+def test_a_curve_counts_errors_as_the_run_weighs_them(layer, coupled):
+    plain = layer(8, 40)
+    half = torch.randn(8, 8, generator=torch.Generator().manual_seed(0)).double()
+    weights = (half @ half.T + torch.eye(8)) if coupled else torch.arange(1, 9, dtype=torch.float64)
+    problem = plain.with_weight(plain.weight, output_weight=weights.to(plain.weight.dtype))
+    found, pruned = error_curve(problem, RunSpec(method=make_method("thanos")), Unstructured())
+    change = (pruned - plain.weight).double().numpy()
+    counted = weights.numpy() if coupled else np.diag(weights.numpy())
+    cost = dict(zip(found.counts, found.costs, strict=True))[found.even]
+    assert cost == pytest.approx(np.trace(counted @ change @ plain.gram.double().numpy() @ change.T), rel=1e-5)
+    assert not torch.equal(pruned, error_curve(plain, RunSpec(method=make_method("thanos")), Unstructured())[1])
+
+
+def test_a_run_shares_out_with_the_weights_it_prunes_with(small, monkeypatch):
+    spec, _ = small
+    seen = {}
+    monkeypatch.setattr(allocation, "error_curve", lambda problem, *rest: (
+        seen.update({problem.name: problem.output_weight}), error_curve(problem, *rest))[1])
+    options = {"allocation": "marginal", "method": make_method("wanda")}
+    result = result_of(spec(fisher=0.5, **options))
+    assert seen.keys() == {record.name for record in result.layers}
+    assert all(weights.shape == (record.shape[0],) for record in result.layers if (weights := seen[record.name]) is not None)
+    assert None not in seen.values()
+    result_of(spec(**options))
+    assert set(seen.values()) == {None}
+
+
 def test_a_layers_divergence_is_what_the_whole_model_shows(small, monkeypatch):
     spec, folder = small
     seen = []

@@ -223,6 +223,8 @@ def test_a_run_and_a_preview_of_frontier_couple_outputs(small):
     spec = small[0](allocation="even", fisher=0.5, method=make_method("frontier", rounds=3, steps=2, patience=2))
     plain = spec.model_copy(update={"fisher": 0.0})
     assert revisions(spec).method == revisions(plain).method + 1, "what version 3 stored with a diagonal is another run"
+    uneven = {strength: revisions(spec.model_copy(update={"fisher": strength, "allocation": "marginal"})).method for strength in (0.0, 0.5)}
+    assert uneven == {0.0: revisions(plain).method, 0.5: revisions(spec).method + 1}, "as curves that counted all outputs the same are"
     journal = MemoryJournal()
     *_, last = prune(spec, journal=journal)
     kept = MemoryJournal()
