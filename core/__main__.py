@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import inspect
 import itertools
-import json
 import os
-import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,8 +18,9 @@ from rich.table import Table
 
 from core.errors import BadInput, PruneError
 from core.records import Evaluated, RunResult
-from core.spec import METHOD_LABELS, METHODS, RunSpec
+from core.spec import METHODS, RunSpec
 from core.words import WORDS, check_words, describe_word
+from core.written import require_writable, show, stored_runs, table, write_csv, write_json
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
                   help="One-shot pruning of language models. Pattern words: 0.5 or 50% (unstructured), 2:4 (n zeros in every m), "
@@ -68,8 +66,12 @@ def complaining() -> Generator[None]:
     try:
         yield
     except PruneError as error:
-        notes.print(f"Error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        complain(str(error))
         raise typer.Exit(2) from error
+
+
+def complain(text: str) -> None:
+    notes.print(f"Error: {text}", style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def spec_of(words: dict[str, str]) -> RunSpec:
@@ -102,18 +104,18 @@ def prune(words: dict[str, str], json_file: JsonOption = None,
           save: Annotated[Path | None, typer.Option(help="Write the pruned model to this empty folder.")] = None) -> None:
     """Prune a model and measure its perplexity before and after."""
     spec = spec_of(words)
-    if save is not None:
-        from core.export import MemoryJournal, require_empty, save_checkpoint
+    require_writable(json_file, "json")
+    from core.export import MemoryJournal, require_empty, save_checkpoint
 
+    if save is not None:
         require_empty(save)
-        journal = MemoryJournal()
-        result = run(spec, journal=journal)
-        save_checkpoint(result, journal.weights, save)
-    else:
-        result = run(spec)
-    write_json(result.model_dump(mode="json"), json_file)
+    journal = MemoryJournal() if save is not None else None
+    result = run(spec, journal=journal)
     if json_file is None or str(json_file) != "-":
         show(result)
+    write_json(result.model_dump(mode="json"), json_file)
+    if journal is not None and save is not None:
+        save_checkpoint(result, journal.weights, save)
 
 
 @app.command()
@@ -125,22 +127,35 @@ def sweep(words: dict[str, str], json_file: JsonOption = None,
           block_sizes: Annotated[str, typer.Option(help="Values of B, with commas; 'auto' is the method's own.")] = "auto",
           alphas: Annotated[str, typer.Option(help="Values of α, with commas.")] = "0",
           seeds: Annotated[str, typer.Option(help="Seeds of the calibration windows, with commas.")] = "0") -> None:
-    """A grid of runs: methods × patterns × B × α × seeds. With --json FILE an interrupted sweep continues where it stopped."""
+    """A grid of runs: methods × patterns × B × α × seeds. A combination without a meaning is left out, with the reason, and where a run
+    fails the others go on. With --json FILE an interrupted sweep continues where it stopped."""
     specs = grid(words, methods=methods, patterns=patterns, block_sizes=block_sizes, alphas=alphas, seeds=seeds)
+    require_writable(json_file, "json")
+    require_writable(csv_file, "csv")
     done = stored_runs(json_file)
-    results: list[RunResult] = []
+    results, failed = list[RunResult](), 0
     from core.revisions import revisions
 
-    for index, spec in enumerate(specs):
-        now = revisions(spec)
-        found = next((result for result in done if result.spec == spec and result.revisions == now), None)
-        dense = next((result.dense for result in results if same_dense(result, spec, now.model, now.evaluation)), None)
-        results.append(found or run(spec, dense=dense, title=f"{index + 1} of {len(specs)}: {spec.title}"))
-        write_json({"runs": [result.model_dump(mode="json") for result in results]}, json_file)
-        if csv_file is not None:
-            write_csv(results, csv_file)
-    if json_file is None or str(json_file) != "-":
-        Console().print(table(results))
+    try:
+        for index, spec in enumerate(specs):
+            now = revisions(spec)
+            found = next((result for result in done if result.spec == spec and result.revisions == now), None)
+            dense = next((result.dense for result in results if same_dense(result, spec, now.model, now.evaluation)), None)
+            try:
+                results.append(found or run(spec, dense=dense, title=f"{index + 1} of {len(specs)}: {spec.title}"))
+            except PruneError as error:
+                failed += 1
+                complain(f"{spec.title}: {error}")
+                continue
+            others = [result for result in done if all(result.spec != mine.spec for mine in results)]  # never lost, whatever the grid
+            write_json({"runs": [result.model_dump(mode="json") for result in [*results, *others]]}, json_file)
+            if csv_file is not None:
+                write_csv(results, csv_file)
+    finally:
+        if results and (json_file is None or str(json_file) != "-"):
+            Console().print(table(results))
+    if failed:
+        raise PruneError(f"{failed} of {len(specs)} runs failed, for the reasons above.")
 
 
 @app.command()
@@ -150,10 +165,12 @@ def evaluate(words: dict[str, str], json_file: JsonOption = None) -> None:
     """The perplexity of a model as it is."""
     from core.pipeline import evaluate as measure
 
-    found = measure(spec_of(words))
-    write_json(found.model_dump(mode="json"), json_file)
+    spec = spec_of(words)
+    require_writable(json_file, "json")
+    found = measure(spec)
     if json_file is None or str(json_file) != "-":
         Console().print(f"perplexity {found.perplexity:.2f}  ({found.protocol})", highlight=False)
+    write_json(found.model_dump(mode="json"), json_file)
 
 
 @app.command()
@@ -181,19 +198,36 @@ def models() -> None:
 
 
 def grid(words: dict[str, str], **lists: str) -> list[RunSpec]:
-    """Every combination, methods outermost; a B for a method without blocks is left out, and no run is there twice."""
-    named = [lists["methods"], lists["patterns"], lists["block_sizes"], lists["alphas"], lists["seeds"]]
-    values = [[part.strip() for part in text.split(",") if part.strip()] for text in named]
-    found: list[RunSpec] = []
-    for method, pattern, block, alpha, seed in itertools.product(*values):
+    """Every combination, methods outermost; a B for a method without blocks is left out, and no run is there twice.
+
+    A combination that has no meaning is left out too, and said. Raises PruneError where a value is in none that has one.
+    """
+    lists = {name: lists[name] for name in ("methods", "patterns", "block_sizes", "alphas", "seeds")}
+    values = [[part.strip() for part in text.split(",") if part.strip()] for text in lists.values()]
+    for name, given in zip(lists, values, strict=True):
+        if not given:
+            raise BadInput(name, lists[name], "one value or several, with commas", "Leave it out for the usual one.")
+    found, used, refused = list[RunSpec](), set[tuple[int, str]](), dict[tuple[str, ...], str]()
+    for combination in itertools.product(*values):
+        method, pattern, block, alpha, seed = combination
         parameters = METHODS[method].model_fields if method in METHODS else {}
         both = {**words, "method": method, "pattern": pattern, "alpha": alpha, "seed": seed}
         if block != "auto" and "block_size" in parameters:
             both["block_size"] = block
         both = {word: text for word, text in both.items() if word not in ("damping", "raise_damping", "granularity") or word in parameters}
-        spec = spec_of(both)
+        try:
+            spec = spec_of(both)
+        except PruneError as error:
+            refused[combination] = str(error)
+            continue
+        used.update(enumerate(combination))
         if spec not in found:
             found.append(spec)
+    useless = [reason for combination, reason in refused.items() if not used.issuperset(enumerate(combination))]
+    if useless:
+        raise PruneError("\n       ".join(dict.fromkeys(useless)))
+    for reason in dict.fromkeys(refused.values()):
+        notes.print(f"Left out: {reason}", markup=False, highlight=False, soft_wrap=True)
     return found
 
 
@@ -202,73 +236,6 @@ def same_dense(result: RunResult, spec: RunSpec, model: str, evaluation: str) ->
     other = result.spec
     return ((other.evaluation, other.device, other.dtype) == (spec.evaluation, spec.device, spec.dtype)
             and (result.revisions.model, result.revisions.evaluation) == (model, evaluation))
-
-
-def stored_runs(file: Path | None) -> list[RunResult]:
-    """The runs of an earlier sweep. Raises BadInput for a file that is something else, so that it is not overwritten."""
-    if file is None or str(file) == "-" or not file.exists():
-        return []
-    try:
-        return [RunResult.model_validate(entry) for entry in json.loads(file.read_text())["runs"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadInput("json", str(file), "a new file, or one that a sweep of this version wrote", "Choose another file.") from error
-
-
-def write_json(content: dict[str, Any], file: Path | None) -> None:
-    """One JSON object; a file appears whole or not at all."""
-    if file is None:
-        return
-    text = json.dumps(content, indent=1, ensure_ascii=False)
-    if str(file) == "-":
-        sys.stdout.write(text + "\n")
-        return
-    part = file.with_name(file.name + ".part")
-    try:
-        part.write_text(text)
-        part.replace(file)
-    except OSError as error:
-        raise BadInput("json", str(file), "a file that can be written", f"{error.strerror}.") from error
-
-
-def write_csv(results: list[RunResult], file: Path) -> None:
-    """One line a run."""
-    with file.open("w", newline="") as stream:
-        rows = csv.writer(stream)
-        rows.writerow(["model", "method", "pattern", "block_size", "alpha", "counted_sparsity", "dense_perplexity",
-                       "pruned_perplexity", "median_gap", "seconds", "peak_memory_bytes"])
-        rows.writerows(_row(result) for result in results)
-
-
-def _row(result: RunResult) -> list[object]:
-    from core.patterns import pattern_word
-
-    spec = result.spec
-    return [spec.model, spec.method.name, pattern_word(spec.pattern), getattr(spec.method, "block_size", ""), spec.pattern.outlier_rows,
-            result.counted_sparsity, result.dense.perplexity, result.pruned.perplexity, result.median_gap, result.seconds,
-            result.peak_memory_bytes]
-
-
-def table(results: list[RunResult]) -> Table:
-    """The runs of a sweep, side by side."""
-    listing = Table("method", "pattern", "B", "α", "counted", "dense", "pruned", "gap", "seconds", box=None)
-    for result in results:
-        _, method, pattern, block, alpha, counted, dense, pruned, gap, seconds, _ = _row(result)
-        listing.add_row(METHOD_LABELS[str(method)], str(pattern), str(block), f"{alpha:g}", f"{100 * float(str(counted)):.1f} %",
-                        f"{dense:.2f}", f"{pruned:.2f}", f"{1 + float(str(gap)):.2f}×", f"{seconds:.1f}")
-    return listing
-
-
-def show(result: RunResult) -> None:
-    """A finished run in five lines."""
-    out = Console(highlight=False)
-    out.print(f"perplexity        {result.dense.perplexity:.2f} → {result.pruned.perplexity:.2f}   ({result.pruned.protocol})",
-              soft_wrap=True)
-    out.print(f"counted sparsity  {100 * result.counted_sparsity:.1f} % of {sum(layer.parameters for layer in result.layers):,} weights "
-              f"in {len(result.layers)} layers")
-    out.print(f"error             median {1 + result.median_gap:.2f}× the least possible for the mask; worst layer {result.worst.name} "
-              f"({result.worst.relative_error:.3g})", soft_wrap=True)
-    out.print(f"calibration       {result.calibration}", soft_wrap=True)
-    out.print(f"time, memory      {result.seconds:.1f} s, {result.peak_memory_bytes / 1e9:.2f} GB, {result.environment.device}")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,9 +40,12 @@ class MemoryJournal:
 
 
 def require_empty(folder: Path) -> None:
-    """Raises BadInput for a folder that holds something already."""
+    """Raises BadInput for a folder that holds something already, or that cannot be made."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BadInput("save", str(folder), "a folder that is empty or does not exist yet", "Choose another, or empty it.")
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise BadInput("save", str(folder), "a folder that can be made and written", f"{there} cannot be written. Choose another.")
 
 
 def save_checkpoint(result: RunResult, weights: Mapping[str, Tensor], folder: Path) -> None:

@@ -1,7 +1,6 @@
 """The pass over a whole model: `prune(spec)` yields events, block by block.
 
-    (allocation: one pass through the dense model ─► each layer's own share, core/allocation.py)
-    (Fisher weighting: one forward and back ─► what errors of outputs cost, core/fisher.py)
+    (where asked: the dense model looked at first ─► what errors of outputs cost, each layer's share of the zeros, core/ahead.py)
     for each decoder block
         dense evaluation activations ─► through the dense block
         calibration activations      ─► through the dense block, its distinct inputs summed into Gram matrices
@@ -18,24 +17,22 @@ journal has a finished block, its weights are written instead of solved for, and
 from __future__ import annotations
 
 import platform
-from collections.abc import Generator, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 import transformers
 from torch import Tensor
 
-from core.allocation import allocate
+from core.ahead import Ahead
 from core.calibration import evaluation_windows
 from core.estimate import Work, count_work
-from core.fisher import fisher, weigh
 from core.grams import InputStatistics, input_statistics
 from core.inherited import DenseInputs, correction
 from core.journal import BlockState, Journal
 from core.meter import Meter
 from core.models import Linear, load_model, map_blocks
 from core.opened import Opened, batches, embed, open_spec, reader_of
-from core.patterns import Pattern
 from core.perplexity import evaluated, next_token_loss
 from core.planning import choose_device, choose_dtype, device_name, model_shape, planned_layers
 from core.problem import LayerProblem, optimum_error
@@ -57,8 +54,6 @@ from core.solver import solve
 from core.sources import resolve_model
 from core.spec import RunSpec
 from core.stream import Stream
-
-Made = TypeVar("Made")
 
 
 def prune(spec: RunSpec, *, journal: Journal | None = None, dense: Evaluated | None = None) -> Iterator[Event]:
@@ -104,8 +99,7 @@ class _Pass:
         self.work = self._work()
         meter.expected = self.work.total
         self.resumed = 0
-        self.patterns: Mapping[str, Pattern] = {}  # where layers differ
-        self.fisher: Mapping[str, Tensor] = {}  # of each layer's outputs, where these differ
+        self.ahead = Ahead(spec, meter)
         self.inherited: DenseInputs | None = None  # where errors are propagated
 
     def run(self) -> Iterator[Event]:
@@ -114,12 +108,9 @@ class _Pass:
         done = next((block for block, state in enumerate(states) if state is None), self.blocks)
         self.resumed = done
         yield Started(blocks=self.blocks, layers=self.total, resumed_blocks=done)
-        if self.spec.fisher and done < self.blocks:
-            turns = fisher(opened, self.block_map, coupled=self.spec.method.couples)
-            self.fisher = yield from self._ahead(turns, "weigh outputs", self.work.weigh)
-        if self.spec.allocation != "even" and done < self.blocks:
-            turns = allocate(opened, self.block_map, self.spec, weigh=self._output_weight)
-            self.patterns = yield from self._ahead(turns, "allocate", self.work.allocate)
+        if done < self.blocks:
+            for block in self.ahead.look(opened, self.block_map, self.work):
+                yield self._progress("calibrate", block)
         with (Stream(opened.model, self.block_map, opened.device, opened.calibration.tokens[:1]) as calibrator,
               Stream(opened.model, self.block_map, opened.device, opened.evaluation.tokens[:1]) as evaluator):
             with meter.stage("forward"):
@@ -141,17 +132,6 @@ class _Pass:
                     _loss(evaluator, self.reference, opened.evaluation.tokens), opened.evaluation, dtype)
         assert dense is not None
         yield Finished(result=self._result(dense, pruned))
-
-    def _ahead(self, turns: Generator[int, None, Made], stage: str, work: float) -> Generator[Event, None, Made]:
-        """What is found from the dense model before anything is pruned: made again, the same, when a run is resumed."""
-        while True:
-            try:
-                with self.meter.stage(stage):
-                    block = next(turns)
-            except StopIteration as stop:
-                return stop.value
-            self.meter.advance(work / self.blocks)
-            yield self._progress("calibrate", block)
 
     def _block(self, block: int, calibrator: Stream, evaluator: Stream, state: BlockState | None) -> Iterator[Event]:
         share = 1 / self.blocks
@@ -196,7 +176,7 @@ class _Pass:
                     weight = linear.weight.to(calibrator.device)
                     if correct is not None:
                         weight = (weight + product(weight.float(), correct)).to(weight.dtype)
-                    counts = self._output_weight(linear.name)
+                    counts = self.ahead.take_weights(linear.name)
                     problem = problem.with_weight(weight, linear.name, counts) if problem else LayerProblem(
                         weight=weight, gram=read.gram, mean=read.mean, tokens=read.tokens, name=linear.name, output_weight=counts)
                     record, pruned = self._solve_layer(problem, linear)
@@ -210,12 +190,6 @@ class _Pass:
             with self.meter.stage("journal"):
                 self.journal.write(block, BlockState(layers=tuple(records), weights=weights))
 
-    def _output_weight(self, name: str) -> Tensor | None:
-        if not self.fisher:
-            return None
-        with self.meter.stage("weigh outputs"):
-            return weigh(self.fisher[name], self.spec.fisher)
-
     def _collect(self, calibrator: Stream, block: int, groups: list[int], *, last: bool) -> dict[int, InputStatistics]:
         """Of groups of a block; with the dense model's inputs beside them, which leave the block with its last groups."""
         nothing_pruned = block == 0 and 0 in groups
@@ -228,8 +202,7 @@ class _Pass:
 
     def _solve_layer(self, problem: LayerProblem, linear: Linear) -> tuple[LayerRecord, Tensor]:
         with self.meter.stage("solve"):
-            pattern = self.patterns.get(linear.name, self.spec.pattern)
-            solution = solve(problem, self.spec.method, pattern, update=self.spec.update, refit=self.spec.refit)
+            solution = solve(problem, self.spec.method, self.ahead.pattern(linear.name), update=self.spec.update, refit=self.spec.refit)
         with self.meter.stage("optimum"):
             best = optimum_error(problem, solution)
         record = LayerRecord(

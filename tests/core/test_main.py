@@ -6,6 +6,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from core import __main__ as main
 from core.__main__ import app
 from core.records import RunResult
 from core.spec import METHODS
@@ -62,11 +63,79 @@ def test_sweep_is_a_grid_that_continues(tmp_path, monkeypatch):
     assert len(list(csv.reader((tmp_path / "s.csv").open()))) == 7
 
 
+@pytest.fixture
+def family(tmp_path, monkeypatch):
+    """The words of a small model and its text."""
+    monkeypatch.setenv("PRUNESCOPE_MODELS", str(tmp_path))
+    text = f"windows:{save_family('llama', tmp_path) / 'windows.npy'}"
+    return ["--model", "llama", "--calibration", text, "--evaluation", text]
+
+
+def names(file) -> list[str]:
+    return [run["spec"]["method"]["name"] for run in json.loads(file.read_text())["runs"]]
+
+
+def test_a_run_that_fails_does_not_end_a_sweep(family, tmp_path):
+    """One window of 16 tokens for 32 inputs: without damping Thanos has nothing to factor."""
+    done = call("sweep", *family, "--windows", "1", "--damping", "0", "--methods", "wanda,thanos,magnitude",
+                "--json", str(tmp_path / "s.json"))
+    assert done.exit_code == 2
+    assert names(tmp_path / "s.json") == ["wanda", "magnitude"]
+    assert "Thanos" in done.output
+    assert "positive definite" in done.output
+    assert "1 of 3 runs failed" in done.output
+    assert "Magnitude" in done.stdout, "the table of what is done"
+
+
+def test_a_sweep_loses_no_run_of_its_file(family, tmp_path, monkeypatch):
+    """Another grid, which is stopped before its second run."""
+    words = ["sweep", *family, "--windows", "8", "--json", str(tmp_path / "s.json")]
+    assert call(*words, "--methods", "wanda,magnitude").exit_code == 0
+    real = main.run
+    monkeypatch.setattr(main, "run", lambda spec, **rest: stopped() if spec.method.name == "sparsegpt" else real(spec, **rest))
+    done = call(*words, "--methods", "dsnot,sparsegpt,wanda")
+    assert done.exit_code != 0
+    assert sorted(names(tmp_path / "s.json")) == ["dsnot", "magnitude", "wanda"]
+    assert "DSnoT" in done.stdout
+
+
+def stopped():
+    raise KeyboardInterrupt
+
+
+def test_a_combination_without_a_meaning_is_left_out_and_a_word_without_one_refused(family):
+    few = [*family, "--windows", "8"]
+    done = call("sweep", *few, "--methods", "wanda,dsnot", "--patterns", "0.5,columns:0.25")
+    assert done.exit_code == 0, done.output
+    assert [line.split()[:2] for line in done.stdout.splitlines()[1:] if line.strip()] == [
+        ["Wanda", "0.5"], ["Wanda", "columns:0.25"], ["DSnoT", "0.5"]]
+    assert "Left out: pattern: 'columns:0.25' cannot be used" in done.output
+    for words, field in ((["--methods", "wanda,wandaa"], "method"), (["--methods", "dsnot", "--patterns", "columns:0.25"], "pattern"),
+                         (["--methods", ""], "methods"), (["--alphas", ","], "alphas"), (["--patterns", "0.5,0.5:"], "pattern")):
+        done = call("sweep", *few, *words)
+        assert done.exit_code == 2, words
+        assert f"Error: {field}: " in done.output
+
+
 def test_sweep_does_not_overwrite_another_file(tmp_path):
     (tmp_path / "other.json").write_text('{"mine": 1}')
     done = call("sweep", "--json", str(tmp_path / "other.json"), *SMALL)
     assert done.exit_code == 2
     assert (tmp_path / "other.json").read_text() == '{"mine": 1}'
+
+
+@pytest.mark.parametrize("words", [
+    ("prune", "--json", "{}/none/run.json"), ("prune", "--json", "{}"), ("evaluate", "--json", "{}/none/run.json"),
+    ("prune", "--save", "{}/file/model"), ("sweep", "--json", "{}/none/s.json"), ("sweep", "--csv", "{}/none/s.csv"),
+    ("sweep", "--csv", "-")])
+def test_what_could_not_be_written_is_said_before_anything_is_computed(words, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("core.pipeline.open_spec", None)
+    monkeypatch.setattr("core.pipeline.load_model", None)
+    command, flag, file = words
+    done = call(command, flag, file.format(tmp_path), *SMALL[4 if command == "evaluate" else 0 :])
+    assert done.exit_code == 2, done.exception
+    assert f"Error: {flag.removeprefix('--')}: " in done.output
 
 
 def test_listings():
