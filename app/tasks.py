@@ -201,15 +201,26 @@ def use_all_cores() -> None:
 
 
 def _warm(what_ifs: bool) -> None:
-    if what_ifs and not os.environ.get("PRUNESCOPE_COLD"):
-        from app.desks import open_first
-
-        open_first(RunSpec())
-        return
     try:
-        _import_core()
+        if what_ifs and not os.environ.get("PRUNESCOPE_COLD"):
+            from app.desks import open_first
+
+            open_first(RunSpec())
+            see_rate(open_store())
+        else:
+            _import_core()
     except Exception:
-        log.exception("importing the pruning core failed")
+        log.exception("a worker could not be made ready")
+
+
+def see_rate(store: Store) -> None:
+    """What the device can do, now that little else is computed: plans asked for at the start were made while all cores were busy."""
+    use_all_cores()
+    from core.estimate import matrix_rate
+    from core.planning import choose_device, device_name
+
+    device = choose_device("auto")
+    store.put_rate(device_name(device), matrix_rate(device))
 
 
 def _import_core() -> None:

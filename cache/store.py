@@ -12,6 +12,7 @@ import errno
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Collection, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -25,9 +26,10 @@ from cache.journal import BlockJournal
 from cache.keys import is_key
 from cache.records import RunRecord
 from core.errors import BadInput
-from core.records import Evaluated, Plan, RunResult
+from core.records import Evaluated, Plan, RunResult, SeenRate
 
 _Model = TypeVar("_Model", bound=BaseModel)
+_RATE_SECONDS = 24 * 3600  # a home may be taken to another machine
 _RESERVE = 256 * 2**20  # left free for the database and everybody else
 
 
@@ -111,10 +113,24 @@ class Store:
         self._write(f"result-{key}", result)
 
     def plan(self, key: str) -> Plan | None:
-        return self._read(f"plan-{key}", Plan)
+        """Its time for the best rate its device has shown lately, not for that of the moment when it was made."""
+        plan = self._read(f"plan-{key}", Plan)
+        return plan and plan.at_rate(self.rate(plan.device))
 
     def put_plan(self, key: str, plan: Plan) -> None:
         self._write(f"plan-{key}", plan)
+        if plan.matrix_rate is not None:
+            self.put_rate(plan.device, plan.matrix_rate)
+
+    def rate(self, device: str) -> float:
+        """Multiply-adds a second, the best seen within a day; 0 where none is known."""
+        seen = self._read(f"rate-{device}", SeenRate)
+        return seen.rate if seen is not None and time.time() < seen.when + _RATE_SECONDS else 0.0
+
+    def put_rate(self, device: str, rate: float) -> None:
+        """What was seen now; kept where it is the best."""
+        if rate >= self.rate(device):
+            self._write(f"rate-{device}", SeenRate(rate=rate, when=time.time()))
 
     def dense(self, key: str) -> Evaluated | None:
         return self._read(f"dense-{key}", Evaluated)

@@ -37,13 +37,14 @@ def plan(spec: RunSpec) -> Plan:
     largest = max(((layer.rows, layer.columns) for layer in layers), key=lambda size: size[0] * size[1])
     dtype = choose_dtype(spec, source, device)
     kept = calibration_tokens * (2 if spec.propagation else 1) + 2 * evaluation_tokens  # hidden states of so many tokens at a time
+    rate = matrix_rate(device)
     if spec.fisher:
         kept = max(kept, len(block_map.blocks) * min(calibration_tokens, FISHER_TOKENS))  # before the run: those before every block
     return Plan(
         layers=layers, parameters=parameters, blocks=len(block_map.blocks), context=source.context, family=source.family,
         device=device_name(device), calibration=_windows(spec.calibration.windows, calibration),
         evaluation=_windows(asked, evaluation),
-        seconds=0.5 + work.total / matrix_rate(device),
+        seconds=0.5 + work.total / rate, matrix_rate=rate,
         memory_bytes=memory_bytes(shape, parameters=parameters, tokens=kept, dtype_bytes=dtype.itemsize, largest=largest,
                                   batch_tokens=BATCH_TOKENS) + 4 * pairs(shape, spec),
         disk_bytes=sum(layer.parameters for layer in layers) * dtype.itemsize, note=_note(spec))

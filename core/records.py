@@ -43,6 +43,13 @@ class Plan(Noun):
     memory_bytes: int
     disk_bytes: int
     note: str | None = None  # what cannot be known before the run
+    matrix_rate: float | None = None  # multiply-adds a second of that device, by which the seconds were estimated
+
+    def at_rate(self, rate: float) -> Plan:
+        """The same where the device has been seen to do more: whoever estimated may not have had it alone."""
+        if self.matrix_rate is None or rate <= self.matrix_rate:
+            return self
+        return self.model_copy(update={"seconds": self.seconds * self.matrix_rate / rate, "matrix_rate": rate})
 
     @property
     def prunable(self) -> int:
@@ -56,6 +63,13 @@ class Plan(Noun):
     def sparsity(self) -> float:
         """What `counted_sparsity` will be: pruned entries of the planned layers over all their entries."""
         return self.pruned / max(1, self.prunable)
+
+
+class SeenRate(Noun):
+    """The best rate of a device, in multiply-adds a second, and when it was seen (seconds since 1970)."""
+
+    rate: float
+    when: float
 
 
 class LayerRecord(Noun):

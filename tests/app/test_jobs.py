@@ -16,6 +16,7 @@ from app import cluster, tasks
 from app.jobs import Jobs, Planning
 from cache import RunRecord, Store, dense_key
 from core.errors import BadInput
+from core.planning import plan
 from core.records import RunResult
 from core.spec import Calibration, Evaluation, RunSpec, SemiStructured, make_method
 from tests.app.processes import wait_for
@@ -362,3 +363,14 @@ def test_a_run_that_waits_for_lost_workers_says_why(tmp_path, monkeypatch):
     assert waiting.position(key) == 1
     waiting.close()
     store.close()
+
+
+def test_what_an_idle_device_can_do_counts_for_the_plans_of_that_device(tmp_path):
+    store = Store(tmp_path)
+    tasks.see_rate(store)
+    made = plan(RunSpec())
+    assert made.matrix_rate is not None
+    assert store.rate(made.device) > 0
+    slow = made.model_copy(update={"matrix_rate": store.rate(made.device) / 4})
+    store.put_plan("0" * 64, slow)
+    assert store.plan("0" * 64).seconds == pytest.approx(slow.seconds / 4)

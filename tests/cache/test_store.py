@@ -36,6 +36,27 @@ def test_everything_comes_back_equal_in_another_process_s_store(store, tmp_path)
     assert other.record(key_of("none")) is other.result(key_of("none")) is other.plan(key_of("none")) is None
 
 
+def test_a_plan_is_for_the_best_rate_its_device_has_shown_in_a_day(store, monkeypatch):
+    """One made on a busy machine is not believed for ever."""
+    slow = plan_of().model_copy(update={"device": "CPU, 4 threads", "seconds": 90.0, "matrix_rate": 1e11})
+    store.put_plan(key_of("plan"), slow)
+    assert store.plan(key_of("plan")) == slow
+    store.put_rate("CPU, 2 threads", 8e11)
+    store.put_rate("CPU, 4 threads", 3e11)
+    store.put_rate("CPU, 4 threads", 2e11)
+    assert store.rate("CPU, 4 threads") == 3e11
+    assert store.plan(key_of("plan")) == slow.model_copy(update={"seconds": 30.0, "matrix_rate": 3e11})
+    store.put_plan(key_of("better"), slow.model_copy(update={"matrix_rate": 6e11, "seconds": 15.0}))
+    assert store.plan(key_of("plan")).seconds == 15
+    tomorrow = time.time() + 25 * 3600
+    monkeypatch.setattr(time, "time", lambda: tomorrow)
+    assert store.plan(key_of("plan")) == slow
+    store.put_rate("CPU, 4 threads", 2e11)
+    assert store.plan(key_of("plan")).seconds == 45
+    store.put_plan(key_of("old"), slow.model_copy(update={"matrix_rate": None}))  # as earlier versions wrote it
+    assert store.plan(key_of("old")).seconds == 90
+
+
 def test_a_large_result_comes_back_and_goes_away_whole(store, tmp_path):
     result = result_of(layers=tuple(layer_record(block) for block in range(600)))
     store.put_record(record_of())
