@@ -12,7 +12,7 @@ from core.previews import Preview
 from core.records import LayerRecord, RunResult
 from core.spec import METHOD_LABELS, UPDATES, RunSpec
 
-_TOLD = ("model", "method", "pattern", "alpha", "alpha_budget", "block_size", "update", "refit", "propagation", "fisher")
+_TOLD = ("model", "method", "pattern", "alpha", "alpha_budget", "block_size", "update", "refit", "allocation", "propagation", "fisher")
 _SAMPLES = ("calibration", "windows", "length", "seed", "evaluation", "evaluation_windows", "evaluation_length")
 _AT_OPTIMUM = 0.005  # a gap below half a percent is none to speak of
 
@@ -30,6 +30,8 @@ def describe(spec: RunSpec) -> str:
         parts.append(f"update: {UPDATES[spec.update]}")
     if spec.refit:
         parts.append("exact refit")
+    if spec.allocation != "even":
+        parts.append("shared out between layers")
     if spec.propagation:
         parts.append(f"error propagation {spec.propagation:g}")
     if spec.fisher:
