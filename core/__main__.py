@@ -111,7 +111,7 @@ def prune(words: dict[str, str], json_file: JsonOption = None,
         require_empty(save)
     journal = MemoryJournal() if save is not None else None
     result = run(spec, journal=journal)
-    if json_file is None or str(json_file) != "-":
+    if str(json_file) != "-":
         show(result)
     write_json(result.model_dump(mode="json"), json_file)
     if journal is not None and save is not None:
@@ -133,7 +133,7 @@ def sweep(words: dict[str, str], json_file: JsonOption = None,
     require_writable(json_file, "json")
     require_writable(csv_file, "csv")
     done = stored_runs(json_file)
-    results, failed = list[RunResult](), 0
+    results, failed, on_screen = list[RunResult](), 0, str(json_file) == "-"
     from core.revisions import revisions
 
     try:
@@ -147,12 +147,15 @@ def sweep(words: dict[str, str], json_file: JsonOption = None,
                 failed += 1
                 complain(f"{spec.title}: {error}")
                 continue
-            others = [result for result in done if all(result.spec != mine.spec for mine in results)]  # never lost, whatever the grid
-            write_json({"runs": [result.model_dump(mode="json") for result in [*results, *others]]}, json_file)
+            if not on_screen:
+                others = [result for result in done if all(result.spec != mine.spec for mine in results)]  # never lost, whatever the grid
+                write_json({"runs": [result.model_dump(mode="json") for result in [*results, *others]]}, json_file)
             if csv_file is not None:
                 write_csv(results, csv_file)
     finally:
-        if results and (json_file is None or str(json_file) != "-"):
+        if on_screen:
+            write_json({"runs": [result.model_dump(mode="json") for result in results]}, json_file)
+        elif results:
             Console().print(table(results))
     if failed:
         raise PruneError(f"{failed} of {len(specs)} runs failed, for the reasons above.")
@@ -168,7 +171,7 @@ def evaluate(words: dict[str, str], json_file: JsonOption = None) -> None:
     spec = spec_of(words)
     require_writable(json_file, "json")
     found = measure(spec)
-    if json_file is None or str(json_file) != "-":
+    if str(json_file) != "-":
         Console().print(f"perplexity {found.perplexity:.2f}  ({found.protocol})", highlight=False)
     write_json(found.model_dump(mode="json"), json_file)
 

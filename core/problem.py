@@ -114,9 +114,8 @@ class LayerProblem:
         return self._energies(weight.to(self.dtype), self.working_weight).sum(dtype=torch.float64).clamp(min=0)
 
     def weighted_error(self, weight: Tensor) -> Tensor:
-        """tr(V(Ŵ−W)G(Ŵ−W)ᵀ), V the output weights or, where they are a vector, diag of it: a float64 scalar; f(Ŵ) where there are none."""
-        if self.output_weight is None:
-            return self.error(weight)
+        """tr(V(Ŵ−W)G(Ŵ−W)ᵀ), V the output weights, which there must be (diag of them where they are a vector): a float64 scalar."""
+        assert self.output_weight is not None
         change = weight.to(self.dtype) - self.working_weight
         counts = self.output_weight.to(self.dtype)
         counted = product(counts, change) if counts.ndim == 2 else counts[:, None] * change

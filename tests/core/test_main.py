@@ -103,6 +103,12 @@ def stopped():
     raise KeyboardInterrupt
 
 
+def test_a_sweep_on_standard_output_is_one_json_object(family):
+    done = call("sweep", *family, "--windows", "8", "--methods", "wanda,magnitude", "--json", "-")
+    assert done.exit_code == 0, done.output
+    assert [run["spec"]["method"]["name"] for run in json.loads(done.stdout)["runs"]] == ["wanda", "magnitude"]
+
+
 def test_a_combination_without_a_meaning_is_left_out_and_a_word_without_one_refused(family):
     few = [*family, "--windows", "8"]
     done = call("sweep", *few, "--methods", "wanda,dsnot", "--patterns", "0.5,columns:0.25")
