@@ -121,8 +121,8 @@ def error_curve(problem: LayerProblem, spec: RunSpec, pattern: Even, points: Seq
     for point in points:
         there = pattern if point == 0 else pattern.model_copy(update={"sparsity": nearby(pattern, point)})
         solution = solve(problem, pattern=there, **measured_by(spec, rows, columns))
-        plain = solution.relative_error * float(problem.energy())
-        found[units(there, rows, columns, each)] = plain if problem.output_weight is None else float(problem.weighted_error(solution.weight))
+        found[units(there, rows, columns, each)] = (solution.relative_error * float(problem.energy()) if problem.output_weight is None
+                                                    else float(problem.weighted_error(solution.weight)))
         pruned = solution.weight if point == 0 else pruned
     counts = sorted(found)
     return Curve(counts=tuple(counts), costs=tuple(found[count] for count in counts), even=units(pattern, rows, columns, each), each=each,
