@@ -13,10 +13,10 @@ WEIGHED = "Here an error counts all outputs the same; the methods went by what t
 _AT_OPTIMUM = 0.005  # a gap below half a percent is none to speak of
 
 
-def layer_finding(bars: Sequence[Bar], *, weighed: bool = False) -> str:
+def layer_finding(bars: Sequence[Bar], *, weighed: bool = False, shared: bool = False) -> str:
     """How much of the present method's error is its mask's, which method leaves most beyond its optimum, and who has the least error.
 
-    `weighed`: masks were chosen by errors that count as their outputs do for the loss.
+    `weighed`: masks were chosen by errors that count as their outputs do for the loss. `shared`: layers lose unequal shares.
     """
     known = [(bar, bar.record) for bar in bars if bar.record is not None and not bar.stale]
     present = next(((bar, record) for bar, record in known if bar.present), None)
@@ -25,7 +25,8 @@ def layer_finding(bars: Sequence[Bar], *, weighed: bool = False) -> str:
     bar, record = present
     if record.relative_error <= 0:
         return f"{bar.label} does not change this layer's output."
-    said = (_fault(bar.label, record), _most_left(bar, known), _least(bar, known), WEIGHED if weighed else "")
+    own = f"Every method removes the layer's own share, {numbers.percent(record.counted_sparsity)}." if shared else ""
+    said = (_fault(bar.label, record), _most_left(bar, known), _least(bar, known), own, WEIGHED if weighed else "")
     return f"In {record.block}.{record.module} {' '.join(filter(None, said))}"
 
 

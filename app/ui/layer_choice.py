@@ -11,7 +11,7 @@ from app.link import shortened
 from app.questions.preview import LayersQuestion
 from app.ui import address, asking, previews, state, view
 from core.records import LayerRecord
-from core.spec import Magnitude, RunSpec, Unstructured
+from core.spec import Magnitude, RunSpec, SemiStructured, Structured, Unstructured
 
 DIFFERENCE = "preview from the dense model's Gram matrices"
 _WORD = "layer"
@@ -31,6 +31,22 @@ def same_layers(spec: RunSpec) -> RunSpec:
     """The same model and texts with nothing said about pruning: questions about the layers alone are asked with this."""
     return RunSpec.model_validate({**dict(spec), "method": Magnitude(), "pattern": Unstructured(), "update": "own", "refit": False,
                                    "true_sequential": False, "allocation": "even", "propagation": 0.0, "fisher": 0.0})
+
+
+def with_own_share(spec: RunSpec, known: Map | None, layer: str) -> RunSpec:
+    """What one layer alone is asked with: where a run shares its zeros out, the share that the layer has in the map, else the even one."""
+    record = next((item for item in known.layers if item.name == layer), None) if known is not None and known.fits else None
+    if spec.allocation == "even" or isinstance(spec.pattern, SemiStructured) or record is None:
+        return spec
+    rows, columns = record.shape
+    zeros = round(record.counted_sparsity * record.parameters)
+    count = zeros // max(1, rows - record.dense_rows) if isinstance(spec.pattern, Structured) else zeros
+    exact = spec.pattern.with_count(count, rows, columns)
+    for digits in range(3, 8):  # the shortest number that says it
+        pattern = exact.model_copy(update={"sparsity": round(exact.sparsity, digits)})
+        if pattern.target(rows, columns) == exact.target(rows, columns):
+            return spec.model_copy(update={"pattern": pattern, "allocation": "even"})
+    return spec.model_copy(update={"pattern": exact, "allocation": "even"})
 
 
 def finished(spec: RunSpec) -> Map | None:

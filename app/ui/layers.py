@@ -51,28 +51,29 @@ def draw(spec: RunSpec) -> None:
         settled = _settled(spec)
         for place in () if settled else ("quick", *_SLOWER, "preview"):
             asking.before(place)  # what these compute leaves its cores to the layer's own answer
-        present = asking.ask(LayerQuestion(spec=spec, layer=layer), "layer", wait=_WAIT) if layer else None
-    base = layer_choice.same_layers(spec).model_copy(update={"pattern": spec.pattern, "fisher": spec.fisher})
-    with asked:
-        others = _ask({**(_others(base, layer) if layer else {}), **({} if known else {"preview": preview})}, settled)
+        one = layer_choice.with_own_share(spec, known or _map_before(spec), layer)
+        present = asking.ask(LayerQuestion(spec=one, layer=layer), "layer", wait=_WAIT) if layer else None
+        others = _ask({**(_others(_base(one), layer) if layer else {}), **({} if known else {"preview": preview})}, settled)
         seen = None if known else previews.best(spec, others.pop("preview"))
-    known = _map(seen, settled=settled) if seen else known
+    known = _map(spec, seen, settled=settled) if seen else known
     worst = layer_choice.worst_of(known)
     if not layer:
         if not worst:
             layout.sentence(_PROMISE)
             return
         layer = worst
+    own = layer_choice.with_own_share(spec, known if known and known.fits else _map_before(spec), layer)
+    if present is None or own != one:
+        one = own
         with asked:
-            present = asking.ask(LayerQuestion(spec=spec, layer=layer), "layer", wait=_WAIT)
-            others = _ask(_others(base, layer), settled)
-    assert present is not None
+            present = asking.ask(LayerQuestion(spec=one, layer=layer), "layer", wait=_WAIT)
+            others = _ask(_others(_base(one), layer), settled)
     layer_choice.settle(layer, worst if known and known.fits else "")
     record: LayerRecord | None = present.answer if present.answer is not None and present.answer.name == layer else None
     shown = list(others.values())
     bars = _bars(spec, layer, record, present, shown)
     layout.heading(findings.describe(spec), findings.describe_rest(spec), known.origin if known else "")
-    of_layer = layer_finding(bars, weighed=bool(spec.fisher))
+    of_layer = layer_finding(bars, weighed=bool(spec.fisher), shared=one != spec)
     said = " ".join(filter(None, (map_finding(known.layers) if known and known.fits else "", of_layer)))
     if said:
         layout.sentence(said)
@@ -86,8 +87,8 @@ def draw(spec: RunSpec) -> None:
             else:
                 _draw_map(known, layer, measure)
         with st.container(key="side-bars"):
-            _draw_layer(base, bars, layer, shown, found)
-    layer_tabs.draw(spec, layer, record, known, told=trouble.problem if trouble else None)
+            _draw_layer(_base(one), bars, layer, shown, found)
+    layer_tabs.draw(one, layer, record, known, told=trouble.problem if trouble else None)
 
 
 def _measure() -> Measure:
@@ -103,6 +104,11 @@ def _ask(questions: Mapping[str, Question], settled: bool) -> dict[str, asking.S
     """What each place has to show; nothing is asked anew before the controls settle. A page that shows something waits for more."""
     wait = 0.1 if state.recall("layers-map", None) is None else _TOGETHER
     return asking.together(questions, wait=wait) if settled else {place: asking.before(place) for place in questions}
+
+
+def _base(spec: RunSpec) -> RunSpec:
+    """What the other methods are asked with: the same zeros, and what outputs count."""
+    return layer_choice.same_layers(spec).model_copy(update={"pattern": spec.pattern, "fisher": spec.fisher})
 
 
 def _others(base: RunSpec, layer: str) -> dict[str, Question]:
@@ -126,13 +132,19 @@ def _settled(spec: RunSpec) -> bool:
     return False
 
 
-def _map(shown: asking.Shown, *, settled: bool) -> Map | None:
+def _map_before(spec: RunSpec) -> Map | None:
+    """The map that was drawn last, if it is this spec's."""
+    return state.recall("layers-map", None) if state.recall("layers-map-of", None) == spec else None
+
+
+def _map(spec: RunSpec, shown: asking.Shown, *, settled: bool) -> Map | None:
     """The map of the preview once the controls have settled; until then the one before, a finished run's perhaps."""
     old: Map | None = state.recall("layers-map", None)
     if old is not None and not settled:
         return Map(layers=old.layers, origin=old.origin, calibration=old.calibration, fits=False)
     known = layer_choice.previewed(shown)
     state.remember("layers-map", known)
+    state.remember("layers-map-of", spec if known and known.fits else None)
     return known
 
 

@@ -37,7 +37,7 @@ def draw(spec: RunSpec) -> None:
         layout.sentence(_PROMISE)
         return
     layer = layer_choice.wanted(shapes)
-    known = known or (None if layer else layer_choice.preview(spec))
+    known = known or (None if layer and spec.allocation == "even" else layer_choice.preview(spec))
     layer = layer or layer_choice.worst_of(known)
     if not layer:
         layout.sentence(_PROMISE)
@@ -47,25 +47,28 @@ def draw(spec: RunSpec) -> None:
     start = _start(shapes[layer])
     about = f"A: {findings.describe(spec)}" if other else findings.describe(spec)
     layout.heading(about, f"against B: {findings.describe(other)}" if other else "", "from the dense model's Gram matrices")
+    one, compared = layer_choice.with_own_share(spec, known, layer), other
+    if other and (other.pattern, other.allocation) == (spec.pattern, spec.allocation):
+        other = other.model_copy(update={"pattern": one.pattern, "allocation": one.allocation})
     if other is None:
-        shown = asking.ask(MaskQuestion(spec=spec, layer=layer), "mask")
+        shown = asking.ask(MaskQuestion(spec=one, layer=layer), "mask")
     else:
-        shown = asking.ask(PairQuestion(spec=spec, other=other, layer=layer), "pair")
-    window = asking.ask(WindowQuestion(spec=spec, layer=layer, row=start[0], column=start[1], other=other), "window")
+        shown = asking.ask(PairQuestion(spec=one, other=other, layer=layer), "pair")
+    window = asking.ask(WindowQuestion(spec=one, layer=layer, row=start[0], column=start[1], other=other), "window")
     asking.tell(shown, "Solving this layer")
     answer: Mask | Pair | None = shown.answer
     if answer is None:
         return
     with st.container(key="masks" if shown.fits else "old-answer-masks", gap="small"):
-        _draw_words(spec, other or spec, answer)
+        _draw_words(spec, compared or spec, answer)
         if first_paint():
             st.container(height=_HEIGHT, border=False)
             return
         with st.container(horizontal=True, gap="medium"):
             with st.container(key="side-whole"):
-                _draw_overview(answer, start, spec, other, layer)
+                _draw_overview(answer, start, one, other, layer)
             with st.container(key="side-window"), st.container(key="window" if window.fits else "old-answer-window"):
-                _draw_loupe(window, spec, other, layer, shapes[layer])
+                _draw_loupe(window, one, other, layer, shapes[layer])
 
 
 def _start(shape: tuple[int, int]) -> tuple[int, int]:

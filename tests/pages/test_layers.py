@@ -1,6 +1,7 @@
 """Layers without a browser, on the real demo model: the map, the chosen layer, the link, what is not there."""
 
 import json
+import re
 
 import pytest
 
@@ -74,6 +75,25 @@ def test_every_method_is_asked_with_the_weighting_of_the_link(page, answers_here
     session.session_state["layers-tabs"] = "How it was measured"
     session.run()
     assert "errors count as their outputs do for the loss" in said(session)
+
+
+@pytest.mark.parametrize("pattern", ["0.5", "columns:0.3"])
+@pytest.mark.parametrize("named", [False, True])
+def test_a_layer_whose_share_is_its_own_is_asked_with_it(page, answers_here, pattern, named):
+    """Bar and map say the same of the same layer and method; the other methods take as much."""
+    session = page(allocation="marginal", method="thanos", pattern=pattern, **({"layer": DOWN} if named else {}))
+    layer = session.selectbox(key="layers_layer").value
+    one, others = ([question.spec for question in answers_here if isinstance(question, kind)][-1]
+                   for kind in (LayerQuestion, MethodsQuestion))
+    assert (one.allocation, others.allocation, others.pattern) == ("even", "even", one.pattern)
+    (cell,) = (text for text in chart(session, 0)["data"][1]["text"] if f"<b>{layer}</b>" in text)
+    bar = next(item["text"] for item in chart(session, 1)["layout"]["annotations"] if "<b>" in item["text"])
+    error = re.search(r"error ([\d.]+) of", cell)
+    assert error is not None
+    assert error[1] in bar
+    share = re.search(r"Every method removes the layer's own share, ([\d.]+) %", said(session))
+    assert share is not None
+    assert abs(float(share[1]) - 100 * float(pattern.split(":")[-1])) > 1, "not the even one"
 
 
 def test_a_link_opens_a_layer_and_the_list_another(page, answers_here):

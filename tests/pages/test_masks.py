@@ -42,6 +42,16 @@ def loupe(session):
     return json.loads(charts(session)[1])
 
 
+def test_the_mask_of_a_layer_whose_share_is_its_own_takes_that_share(page, answers_here):
+    page(allocation="marginal", b_method="magnitude")
+    asked = [question for question in answers_here if isinstance(question, PairQuestion)][-1]
+    assert asked.spec.allocation == asked.other.allocation == "even"
+    assert asked.spec.pattern == asked.other.pattern != RunSpec().pattern
+    page(allocation="marginal", b_method="magnitude", b_pattern="0.6")
+    asked = [question for question in answers_here if isinstance(question, PairQuestion)][-1]
+    assert asked.other.pattern.sparsity == 0.6
+
+
 def test_a_link_restores_layer_and_loupe(page, answers_here):
     session = page(pattern="3:7", alpha="0.1", row="64", column="650")
     text = said(session)
