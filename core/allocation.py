@@ -103,7 +103,8 @@ def _problems(inputs: Sequence[InputStatistics], linears: Sequence[Linear], devi
         for linear in (linear for linear in linears if linear.name in item.layers):
             weight = linear.weight.to(device, copy=True)
             problem = problem.with_weight(weight, linear.name, weigh(linear.name)) if problem else LayerProblem(
-                weight=weight, gram=item.gram.to(device), tokens=item.tokens, name=linear.name, output_weight=weigh(linear.name))
+                weight=weight, gram=item.gram.to(device), mean=item.mean.to(device), tokens=item.tokens, name=linear.name,
+                output_weight=weigh(linear.name))
             yield linear, problem
 
 
@@ -114,9 +115,8 @@ def error_curve(problem: LayerProblem, spec: RunSpec, pattern: Even, points: Seq
     A method that takes as many entries from every row changes its count by a row's height at a time.
     """
     rows, columns = problem.weight.shape
-    by_row = getattr(spec.method, "granularity", "layer") == "row"
     active = rows - outlier_count(rows, pattern.outlier_rows)
-    each = active if isinstance(pattern, Structured) or by_row else 1
+    each = active if isinstance(pattern, Structured) or spec.method.by_row else 1
     found, pruned = dict[int, float](), problem.weight
     for point in points:
         there = pattern if point == 0 else pattern.model_copy(update={"sparsity": nearby(pattern, point)})

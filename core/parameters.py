@@ -23,6 +23,11 @@ class _Method(Noun):
     couples: ClassVar[bool] = False  # whether rows make up for each other where Fisher weighting says what that is worth
     refuses: ClassVar[dict[str, str]] = {}  # kind of pattern -> why this method has no meaning for it
 
+    @property
+    def by_row(self) -> bool:
+        """Whether single entries go in equal numbers from every row, each row's share rounded down."""
+        return getattr(self, "granularity", "layer") == "row"
+
     def check(self, pattern: Pattern) -> None:
         """Raises BadInput for a pattern that has no meaning for this method."""
         reason = self.refuses.get(pattern.kind)
@@ -195,6 +200,10 @@ class Dsnot(_Method):
     cycles: int = Field(default=50, ge=0, le=10_000, title="Cycles", description="Swaps in a row, at most.")
     threshold: float = Field(default=0.1, ge=0, le=1, title="Threshold", description="ε: a row is done when its mean output is off "
                              "by no more than this share of its root mean square.", json_schema_extra={"symbol": "ε"})
+
+    @property
+    def by_row(self) -> bool:
+        return METHODS[self.mask]().by_row
 
     def shared_work(self, columns: int, pattern: Pattern) -> float:
         return METHODS[self.mask]().shared_work(columns, pattern)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.parameters import Dsnot, Method, Update
+from core.parameters import Method, Update
 from core.patterns import Columns, Groups, Pattern, SemiStructured, Structured, Unstructured, outlier_count
 from core.previews import BASE, ROWS
 from core.problem import LayerProblem, LayerSolution, optimum_error
@@ -51,8 +51,7 @@ def sampled(problem: LayerProblem, base: LayerSolution, method: Method, pattern:
     error = ratio * base.relative_error
     best = optimum_error(part, found, tolerance=0.01, iterations=20) / found.relative_error if found.relative_error > 0 else 1.0
     weight = torch.lerp(problem.working_weight, base.weight.to(problem.dtype), math.sqrt(ratio)).to(problem.weight.dtype)
-    by_row = getattr(method, "granularity", "") == "row" or isinstance(method, Dsnot)  # then each row's share is rounded down alone
-    counted = found.counted_sparsity * (1 - len(base.dense_rows) / len(problem.weight)) if by_row else base.counted_sparsity
+    counted = found.counted_sparsity * (1 - len(base.dense_rows) / len(problem.weight)) if method.by_row else base.counted_sparsity
     return Sampled(weight=weight, relative_error=error, optimum_error=error * best, counted_sparsity=counted, damping=found.damping)
 
 

@@ -104,7 +104,7 @@ def shared(curves: Mapping[str, Curve], sensitivities: Mapping[str, float], spec
     """Every layer's own pattern from `wanda_curve`s, the total that of `spec.pattern`."""
     pattern = spec.pattern
     assert not isinstance(pattern, SemiStructured), "refused by the spec"
-    whole_rows = isinstance(pattern, Structured) or getattr(spec.method, "granularity", "layer") == "row"
+    whole_rows = isinstance(pattern, Structured) or spec.method.by_row
     costs = {name: _scaled(carried_over(curve, pattern, whole_rows=whole_rows), sensitivities[name]) for name, curve in curves.items()}
     counts = shared_out(list(costs.values()))
     return {name: layer_pattern(pattern, curve, count) for (name, curve), count in zip(costs.items(), counts, strict=True)}

@@ -21,7 +21,7 @@ from core.spec import METHOD_LABELS, RunSpec
 
 def stored_runs(file: Path | None) -> list[RunResult]:
     """The runs of an earlier sweep. Raises BadInput for a file that is something else, so that it is not overwritten."""
-    if file is None or str(file) == "-" or not file.exists():
+    if file is None or str(file) == "-" or not file.is_file():
         return []
     try:
         return [RunResult.model_validate(entry) for entry in json.loads(file.read_text())["runs"]]
@@ -33,7 +33,7 @@ def require_writable(file: Path | None, field: str) -> None:
     """Raises BadInput for a file that could not be written in the end: asked before anything is computed."""
     if file is None or (field == "json" and str(file) == "-"):
         return
-    if str(file) == "-" or file.is_dir() or not os.access(file.parent, os.W_OK):
+    if str(file) == "-" or file.is_dir() or not os.access(file if _is_device(file) else file.resolve().parent, os.W_OK):
         raise BadInput(field, str(file), "a file in a folder that is there and can be written",
                        f"There is no such folder as {file.parent}: make it, or choose another." if not file.parent.is_dir()
                        else "Choose another file.")
@@ -65,12 +65,20 @@ def write_csv(results: list[RunResult], file: Path) -> None:
 
 
 def _replace(file: Path, text: str, field: str) -> None:
-    part = file.with_name(file.name + ".part")
+    target = file.resolve()  # what a link leads to, not the link
+    part = target.with_name(target.name + ".part")
     try:
-        part.write_text(text, newline="")
-        part.replace(file)
+        if _is_device(file):  # /dev/stdout is written, not put aside
+            file.write_text(text, newline="")
+        else:
+            part.write_text(text, newline="")
+            part.replace(target)
     except OSError as error:
         raise BadInput(field, str(file), "a file that can be written", f"{error.strerror}.") from error
+
+
+def _is_device(file: Path) -> bool:
+    return file.exists() and not file.is_file() and not file.is_dir()
 
 
 def _block(spec: RunSpec) -> object:

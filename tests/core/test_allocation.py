@@ -16,7 +16,7 @@ from core.opened import open_spec
 from core.pipeline import prune
 from core.planning import plan
 from core.solver import solve
-from core.spec import RunSpec, Structured, Unstructured, make_method, parse_pattern
+from core.spec import METHODS, RunSpec, Structured, Unstructured, make_method, parse_pattern
 
 
 def curve(costs: list[float], *, even: int, first: int = 0, each: int = 1) -> Curve:
@@ -158,6 +158,13 @@ def drained(generator):
 def result_of(spec, **options):
     *_, last = prune(spec, **options)
     return last.result
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_can_share_out(small, name):
+    """DSnoT needs the means of the inputs for its curves too."""
+    even, uneven = (result_of(small[0](method=make_method(name), allocation=how)) for how in ("even", "marginal"))
+    assert uneven.counted_sparsity == pytest.approx(even.counted_sparsity, abs=0.003)
 
 
 @pytest.mark.parametrize("word", ["0.5", "columns:0.3"])

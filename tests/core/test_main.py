@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 
 import pytest
 from typer.testing import CliRunner
@@ -107,6 +108,22 @@ def test_a_sweep_on_standard_output_is_one_json_object(family):
     done = call("sweep", *family, "--windows", "8", "--methods", "wanda,magnitude", "--json", "-")
     assert done.exit_code == 0, done.output
     assert [run["spec"]["method"]["name"] for run in json.loads(done.stdout)["runs"]] == ["wanda", "magnitude"]
+
+
+def test_a_device_is_written_to_and_a_link_stays_a_link(family, tmp_path):
+    """A renamed file in their place would take /dev/null from the whole machine."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link.csv").symlink_to(tmp_path / "there" / "real.csv")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    done = call("sweep", *family, "--windows", "8", "--methods", "wanda",
+                "--json", str(tmp_path / "pipe"), "--csv", str(tmp_path / "link.csv"))
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "pipe").is_fifo()
+    assert os.read(reader, 9).startswith(b'{\n "runs"')
+    os.close(reader)
+    assert (tmp_path / "link.csv").is_symlink()
+    assert len((tmp_path / "there" / "real.csv").read_text().splitlines()) == 2
 
 
 def test_a_combination_without_a_meaning_is_left_out_and_a_word_without_one_refused(family):
