@@ -12,10 +12,10 @@ from statistics import fmean
 from typing import Literal
 
 from app.questions.outliers import LayerPointQuestion, ModelPointQuestion
-from core.alphas import sweep_alphas, with_alpha
-from core.outlier_records import LayerPoint, ModelPoint
-from core.patterns import Structured
+from core.records.outlier_rows import LayerPoint, ModelPoint
 from core.spec import RunSpec
+from core.spec.alphas import sweep_alphas, with_alpha
+from core.spec.patterns import Structured
 
 Kept = Literal["chosen", "random", "other"]
 LAYER_DRAWS, MODEL_DRAWS = 5, 3

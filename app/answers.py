@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Literal
 from app import desks, tasks
 from app.questions import Question
 from cache.keys import content_key
-from core.errors import PruneError
-from core.revisions import revisions
+from core.run.revisions import revisions
+from core.spec.errors import PruneError
 
 if TYPE_CHECKING:
     from distributed import Client, Future

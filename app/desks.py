@@ -20,17 +20,17 @@ from app import tasks
 from app.questions import Question, StoreQuestion
 from cache.keys import content_key, grams_key
 from cache.store import Store
-from core.errors import BadInput, GivenUp
-from core.revisions import revisions
+from core.run.revisions import revisions
 from core.spec import RunSpec
+from core.spec.errors import BadInput, Cancelled
 
 if TYPE_CHECKING:
-    from core.desk import Desk
+    from core.whatif.session import Session
 
 log = logging.getLogger("distributed.prunescope")
 _MOST = 2  # desks kept open
 _SHARE = 0.6  # of the memory that is free, for one desk
-_desks: OrderedDict[str, Desk] = OrderedDict()
+_desks: OrderedDict[str, Session] = OrderedDict()
 _opening = threading.Lock()
 # What is not quick computes on this thread and those that it starts: they step back where a quick answer or a page wants their core.
 _aside = ThreadPoolExecutor(1, thread_name_prefix="aside", initializer=os.nice, initargs=(10,))
@@ -47,7 +47,7 @@ def answer(question: Question) -> object:
     """The answer to a question, or a Failure. Ends early when nobody waits for it any more."""
     try:
         return _answer(question, _waited_for()) if question.quick else _aside.submit(_answer, question, _waited_for()).result()
-    except GivenUp:
+    except Cancelled:
         log.info("given up: %s", type(question).__name__)
         return Failure(words="This answer was given up. Ask again.")
     except Exception as error:
@@ -79,7 +79,7 @@ def _waited_for() -> Callable[[], bool]:
     return waited_for
 
 
-def desk_for(spec: RunSpec, store: Store | None = None) -> Desk:
+def desk_for(spec: RunSpec, store: Store | None = None) -> Session:
     """The desk of a spec's model and texts, opened if need be; its Gram matrices are kept in the store. Raises PruneError."""
     with _opening:
         tasks.use_all_cores()
@@ -104,13 +104,14 @@ def open_first(spec: RunSpec) -> None:
         log.exception("the demo's desk could not be opened")
 
 
-def _open(spec: RunSpec, kept: object) -> Desk:
-    from core.desk import Desk
-    from core.opened import open_spec
-    from core.planning import choose_device, desk_bytes
+def _open(spec: RunSpec, kept: object) -> Session:
+    from core.models.device import choose_device
+    from core.models.open_model import open_model
+    from core.run.planning import session_bytes
+    from core.whatif.session import Session
 
-    needed, free = desk_bytes(spec), psutil.virtual_memory().available
+    needed, free = session_bytes(spec), psutil.virtual_memory().available
     if needed > _SHARE * free:
         raise BadInput("model", spec.model, f"models whose Gram matrices fit into memory ({_SHARE * free / 1e9:.1f} GB here)",
                        f"This one's take {needed / 1e9:.1f} GB. Run it instead: a run holds one block at a time.")
-    return Desk(open_spec(spec, choose_device(spec.device)), kept)  # type: ignore[arg-type]
+    return Session(open_model(spec, choose_device(spec.device)), kept)  # type: ignore[arg-type]

@@ -22,11 +22,11 @@ from app.answers import Answers
 from app.connection import Connection
 from cache import RunRecord, Store, plan_key, run_key
 from cache.records import ACTIVE
-from core.errors import PruneError
-from core.noun import Noun
 from core.records import EVENT, Event, LayerPruned, LayerRecord, Plan, Progress, Started
-from core.revisions import revisions
+from core.run.revisions import revisions
 from core.spec import RunSpec
+from core.spec.base import FrozenModel
+from core.spec.errors import PruneError
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -36,7 +36,7 @@ _PLANS = 64  # as many plans are asked for at once; those that fell behind are g
 _ALL = 1_000_000
 
 
-class RunProgress(Noun):
+class RunProgress(FrozenModel):
     """Where a run is, as far as the scheduler has heard. Empty when it was lost or has not heard anything yet."""
 
     latest: Progress | None = None
@@ -46,7 +46,7 @@ class RunProgress(Noun):
     problem: str | None = None  # why the scheduler cannot be asked
 
 
-class Planning(Noun):
+class Planning(FrozenModel):
     """A plan, or that it is being made, or why there is none."""
 
     state: Literal["computing", "ready", "failed"]

@@ -1,6 +1,6 @@
 """The link of a page: RunSpec <-> URL words. What a stranger's link says is never trusted and never a crash.
 
-The words are those of the command line (core/words.py).
+The words are those of the command line (core/spec/flags.py).
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from core.spec import RunSpec
-from core.words import METHOD_WORDS, WORDS, check_words, command_line, nearest, read_words, to_words
+from core.spec.flags import METHOD_WORDS, WORDS, check_words, command_line, nearest, read_words, to_words
 
 __all__ = ["METHOD_WORDS", "WORDS", "check_words", "command_line", "from_words", "nearest", "read_words", "shortened", "to_words"]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.ui import layout, resources
-from core.errors import BadInput
+from core.spec.errors import BadInput
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from core.noun import Noun
 from core.records import Environment, Evaluated, Revisions, RunResult
 from core.spec import METHODS, RunSpec
+from core.spec.base import FrozenModel
 
 
-class Point(Noun):
+class Point(FrozenModel):
     """A finished run. Times are wall seconds: `seconds` of the whole run, `solve_seconds` of the method alone, all layers."""
 
     spec: RunSpec

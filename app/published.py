@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from app.points import Point
-from core.patterns import Pattern, Structured, outlier_count
 from core.spec import RunSpec, parse_pattern
+from core.spec.patterns import Pattern, Structured, outlier_count
 
 SOURCE = "Ilin & Richtárik 2025, arXiv:2504.05346"
 _ROWS = 4096  # ⌈αc⌉/c of a layer of this many rows: α within 0.0002

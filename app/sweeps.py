@@ -14,11 +14,11 @@ from functools import lru_cache
 from pydantic import ValidationError
 
 from app.points import ground
-from core.errors import BadInput, complaints
-from core.noun import Noun
-from core.patterns import AlphaBudget, Structured
 from core.spec import METHOD_LABELS, METHODS, RunSpec, make_method, parse_pattern
-from core.words import to_words
+from core.spec.base import FrozenModel
+from core.spec.errors import BadInput, input_errors
+from core.spec.flags import to_words
+from core.spec.patterns import AlphaBudget, Structured
 
 SHOWN_METHODS = ("magnitude", "wanda", "sparsegpt", "thanos", "admm-grad", "frontier")
 SHOWN_PATTERNS = {"unstructured": ("0.3", "0.4", "0.5", "0.6", "0.7"), "semi-structured": ("2:4", "4:8"),
@@ -37,7 +37,7 @@ class Grid:
     refused: tuple[str, ...]
 
 
-class Sweep(Noun):
+class Sweep(FrozenModel):
     """What to vary around a base. A block size of None is the method's own."""
 
     base: RunSpec = RunSpec()
@@ -110,7 +110,7 @@ def spec_at(base: RunSpec, method: str, pattern: str, block: int | None, alpha: 
         calibration = base.calibration.model_copy(update={"seed": seed})
         return RunSpec.model_validate({**dict(base), "method": made, "pattern": chosen, "calibration": calibration})
     except ValidationError as error:
-        raise complaints(error)[0] from error
+        raise input_errors(error)[0] from error
 
 
 def _budget(spec: RunSpec) -> str | None:

@@ -20,10 +20,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
 from cache import RunRecord, Store, dense_key, plan_key, run_key
-from core.errors import PruneError
 from core.records import Event, Finished, LayerPruned, Progress, RunResult, Started
-from core.revisions import revisions
+from core.run.revisions import revisions
 from core.spec import RunSpec
+from core.spec.errors import PruneError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -111,7 +111,7 @@ def plan(spec_json: str) -> str | None:
     """Put the plan of a spec into the store; returns None, or why there is none."""
     try:
         use_all_cores()
-        from core.planning import plan as make_plan
+        from core.run.planning import plan as make_plan
 
         spec = RunSpec.model_validate_json(spec_json)
         open_store().put_plan(plan_key(spec, revisions(spec)), make_plan(spec))
@@ -144,7 +144,7 @@ def dask_setup(worker: Worker) -> None:
 def _follow(store: Store, record: RunRecord) -> RunResult | None:
     """The result, or None if the run is not wanted any more."""
     use_all_cores()
-    from core.pipeline import prune
+    from core.run.pipeline import prune
 
     spec = record.spec
     found = revisions(spec)
@@ -216,8 +216,8 @@ def _warm(what_ifs: bool) -> None:
 def see_rate(store: Store) -> None:
     """What the device can do, now that little else is computed: plans asked for at the start were made while all cores were busy."""
     use_all_cores()
-    from core.estimate import matrix_rate
-    from core.planning import choose_device, device_name
+    from core.models.cost import matrix_rate
+    from core.models.device import choose_device, device_name
 
     device = choose_device("auto")
     store.put_rate(device_name(device), matrix_rate(device))
@@ -226,8 +226,8 @@ def see_rate(store: Store) -> None:
 def _import_core() -> None:
     """Import what computes, once. transformers fills its names in while it is imported: a second thread would miss some."""
     with _importing:
-        import core.pipeline
-        import core.planning  # noqa: F401
+        import core.run.pipeline
+        import core.run.planning  # noqa: F401
 
 
 def _free_memory() -> None:

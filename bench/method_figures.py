@@ -15,10 +15,10 @@ from plotly.offline import get_plotlyjs
 
 from app.figures.method_bars import Bar, method_bars
 from app.figures.style import INKS
-from core.desk import Desk
-from core.opened import open_spec
+from core.models.open_model import open_model
 from core.records import LayerRecord
 from core.spec import METHOD_LABELS, METHODS, Calibration, Evaluation, RunSpec, Unstructured, make_method
+from core.whatif.session import Session
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "methods"
 LAYERS = {"model.layers.2.self_attn.o_proj": "2.self_attn.o_proj", "model.layers.3.mlp.gate_proj": "3.mlp.gate_proj"}
@@ -31,8 +31,8 @@ def records(threads: int) -> tuple[dict[str, dict[str, LayerRecord]], str]:
     """layer -> method -> record, from the Gram matrices of the dense model; and which calibration."""
     torch.set_num_threads(threads)
     asked = RunSpec(calibration=Calibration(windows=128, length=256), evaluation=Evaluation(windows=1))
-    opened = open_spec(asked, torch.device("cpu"))
-    desk = Desk(opened)
+    opened = open_model(asked, torch.device("cpu"))
+    desk = Session(opened)
     found: dict[str, dict[str, LayerRecord]] = {}
     for layer in LAYERS:
         found[layer] = {}

@@ -20,10 +20,12 @@ import torch
 
 from bench.protocol import Texts, run_spec
 from core import Calibration, Evaluation, RunSpec, Unstructured, parse_pattern, plan, prune
-from core.estimate import count_work, matrix_rate
-from core.models import load_skeleton, map_blocks
-from core.planning import choose_device, model_shape
-from core.sources import describe_model
+from core.models.blocks import map_blocks
+from core.models.cost import count_work, matrix_rate
+from core.models.device import choose_device
+from core.models.loading import load_skeleton
+from core.models.sources import describe_model
+from core.run.planning import model_shape
 from core.spec import Magnitude, make_method
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

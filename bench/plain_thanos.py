@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from core.masks import smallest, smallest_columns, smallest_in_groups
-from core.patterns import Columns, Entries, Groups, Pattern
+from core.layer.masks import smallest, smallest_columns, smallest_in_groups
+from core.spec.patterns import Columns, Entries, Groups, Pattern
 
 
 @torch.no_grad()

@@ -15,10 +15,10 @@ import torch
 from bench.layers import layer
 from cache.keys import run_key
 from core import Calibration, Evaluation, LayerProblem, RunSpec, prune
-from core.grams import collect
-from core.opened import open_spec
+from core.models.grams import collect
+from core.models.open_model import open_model
 from core.records import Evaluated, Finished, RunResult
-from core.revisions import revisions
+from core.run.revisions import revisions
 from core.spec import Magnitude, Method, Pattern, Unstructured
 
 LAYERS = (  # (model, layer, rows); a model's layers with the Gram matrix of the dense model
@@ -58,7 +58,7 @@ def run_spec(model: str, texts: Texts, method: Method, pattern: Pattern, seed: i
 @cache
 def dense_layers(model: str, texts: Texts) -> dict[str, LayerProblem]:
     """Every layer of a model with its Gram matrix, seed 0."""
-    opened = open_spec(run_spec(model, texts, Magnitude(), Unstructured(), 0), torch.device("cpu"))
+    opened = open_model(run_spec(model, texts, Magnitude(), Unstructured(), 0), torch.device("cpu"))
     weights = dict(opened.model.named_parameters())
     found: dict[str, LayerProblem] = {}
     for inputs in (item for block in collect(opened) for item in block):

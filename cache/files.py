@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from core.noun import Noun
+from core.spec.base import FrozenModel
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Record = TypeVar("Record", bound=Noun)
+Record = TypeVar("Record", bound=FrozenModel)
 
 
 class TensorFiles(Generic[Record]):

@@ -8,32 +8,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cache.files import TensorFiles
-from core.noun import Noun
+from core.spec.base import FrozenModel
 
 if TYPE_CHECKING:
-    from core.grams import InputStatistics
+    from core.models.grams import InputStatistics
 
 
-class _Input(Noun):
+class _Input(FrozenModel):
     layers: tuple[str, ...]
     tokens: int
 
 
-class _Inputs(Noun):
+class _Inputs(FrozenModel):
     """Written last: a block without it does not exist."""
 
     inputs: tuple[_Input, ...]
 
 
 class GramFolder:
-    """core.grams.GramStore. A block that is missing, cut off or damaged reads as None."""
+    """core.models.grams.GramStore. A block that is missing, cut off or damaged reads as None."""
 
     def __init__(self, folder: Path) -> None:
         self._files = TensorFiles(folder, _Inputs)
 
     def read(self, block: int) -> tuple[InputStatistics, ...] | None:
         """The inputs of a block, on the CPU."""
-        from core.grams import InputStatistics
+        from core.models.grams import InputStatistics
 
         found = self._files.read(block)
         if found is None:

@@ -6,20 +6,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cache.files import TensorFiles
-from core.journal import BlockState
-from core.noun import Noun
 from core.records import LayerRecord
+from core.run.journal import BlockState
+from core.spec.base import FrozenModel
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class _Layers(Noun):
+class _Layers(FrozenModel):
     layers: tuple[LayerRecord, ...]
 
 
 class BlockJournal:
-    """core.journal.Journal in a folder of its own. A block that is missing, cut off or damaged reads as None."""
+    """core.run.journal.Journal in a folder of its own. A block that is missing, cut off or damaged reads as None."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

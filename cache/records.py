@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from typing import Literal
 
-from core.noun import Noun
 from core.records import RunResult
 from core.spec import RunSpec
+from core.spec.base import FrozenModel
 
 RunState = Literal["queued", "running", "finished", "failed", "cancelled"]
 ACTIVE: frozenset[RunState] = frozenset({"queued", "running"})
 
 
-class RunRecord(Noun):
+class RunRecord(FrozenModel):
     """A run that was asked for. Times are seconds since 1970, UTC; `submitted` also tells one attempt from the next."""
 
     key: str

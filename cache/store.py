@@ -25,8 +25,8 @@ from cache.grams import GramFolder
 from cache.journal import BlockJournal
 from cache.keys import is_key
 from cache.records import RunRecord
-from core.errors import BadInput
 from core.records import Evaluated, Plan, RunResult, SeenRate
+from core.spec.errors import BadInput
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _RATE_SECONDS = 24 * 3600  # a home may be taken to another machine

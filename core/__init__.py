@@ -5,14 +5,15 @@ from __future__ import annotations
 import importlib
 
 _HOMES = {
-    "core.errors": ("BadInput", "IllConditioned", "PruneError"),
+    "core.spec.errors": ("BadInput", "IllConditioned", "PruneError"),
     "core.spec": ("Calibration", "Evaluation", "Magnitude", "RunSpec", "SemiStructured", "SparseGPT", "Structured", "Thanos",
                   "Unstructured", "Wanda", "parse_pattern"),
-    "core.problem": ("LayerProblem", "LayerSolution", "optimum"),
-    "core.solver": ("Step", "solve", "steps"),
-    "core.updates": ("update",),
-    "core.pipeline": ("prune",),
-    "core.planning": ("plan",),
+    "core.layer.problem": ("LayerProblem", "LayerSolution", "optimum"),
+    "core.layer.steps": ("Step",),
+    "core.methods.solve": ("solve", "steps"),
+    "core.layer.updates": ("update",),
+    "core.run.pipeline": ("prune",),
+    "core.run.planning": ("plan",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = sorted(_HOME)  # noqa: PLE0605  # pyright: ignore[reportUnsupportedDunderAll]

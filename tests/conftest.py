@@ -20,10 +20,11 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
 LONGEST = tuple(f"tests/{name}.py" for name in (
-    "browser/test_explore", "core/test_methods", "app/test_gallery", "browser/test_compare", "core/test_pipeline", "app/test_jobs",
-    "browser/test_learn", "pages/test_explore", "app/test_answers", "browser/test_outliers", "core/test_numerics", "pages/test_layers",
-    "browser/test_layers", "core/test_models", "app/test_cluster", "browser/test_curves", "core/test_updates", "core/test_stream",
-    "pages/test_curves", "pages/test_learn", "pages/test_outliers", "core/test_desk",
+    "browser/test_explore", "core/methods/test_methods", "app/test_gallery", "browser/test_compare", "core/run/test_pipeline",
+    "app/test_jobs", "browser/test_learn", "pages/test_explore", "app/test_answers", "browser/test_outliers",
+    "core/methods/test_numerics", "pages/test_layers", "browser/test_layers", "core/models/test_blocks", "app/test_cluster",
+    "browser/test_curves", "core/layer/test_updates", "core/models/test_streaming", "pages/test_curves", "pages/test_learn",
+    "pages/test_outliers", "core/whatif/test_session",
 ))
 
 # Before anything imports numpy or torch, so that neither they nor the tests' subprocesses start one thread a core.

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from app.figures.findings import describe_pattern
 from app.figures.style import Mark, run_marks
-from core.noun import Noun
 from core.records import LayerRecord, RunResult
 from core.spec import METHOD_LABELS
+from core.spec.base import FrozenModel
 
 OWN = "Its own parameters"
 _MACHINE = "Computed on"
@@ -104,7 +104,7 @@ def _settings(result: RunResult) -> dict[str, str]:
                     _MACHINE: result.environment.device}
 
 
-def _fields(noun: Noun, *, skip: Sequence[str] | set[str] = (), length: str = "") -> dict[str, str]:
+def _fields(noun: FrozenModel, *, skip: Sequence[str] | set[str] = (), length: str = "") -> dict[str, str]:
     found: dict[str, str] = {}
     for name, field in type(noun).model_fields.items():
         if name not in skip:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from app.figures import numbers
 from app.figures.findings import describe_pattern
 from app.figures.series import Measure, Series, Spot, counted, falls, median_error, pareto, perplexity
-from core.patterns import Pattern, SemiStructured
 from core.records import Evaluated
 from core.spec import METHOD_LABELS
+from core.spec.patterns import Pattern, SemiStructured
 
 BEARABLE = 1.1  # times the dense perplexity: what "how far" is answered for
 _SAME = 0.0005  # relative difference that no table would print

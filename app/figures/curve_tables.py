@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.points import Point
-from core.patterns import pattern_word
+from core.spec.patterns import pattern_word
 
 
 def point_rows(points: Sequence[Point]) -> list[dict[str, object]]:

@@ -19,9 +19,9 @@ from app.figures.series import Series, Spot, opens, patterns_in_order, perplexit
 from app.figures.style import INKS, Theme, dense_mark, log_axis, method_mark, share_axis, template
 from app.points import Point
 from app.published import SOURCE, Published
-from core.patterns import SemiStructured, pattern_word
 from core.records import Evaluated
 from core.spec import METHOD_LABELS, RunSpec
+from core.spec.patterns import SemiStructured, pattern_word
 
 BROKEN = 10.0  # times the dense perplexity
 _BEYOND, _BELOW = "arrow-up", 0.15  # the mark of what lies above the axis, and by how much one is below another of the same place

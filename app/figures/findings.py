@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from app.figures import numbers
 from app.link import to_words
-from core.patterns import Pattern, SemiStructured, Structured
-from core.previews import Preview
 from core.records import LayerRecord, RunResult
+from core.records.previews import Preview
 from core.spec import METHOD_LABELS, UPDATES, RunSpec
+from core.spec.patterns import Pattern, SemiStructured, Structured
 
 _TOLD = ("model", "method", "pattern", "alpha", "alpha_budget", "block_size", "update", "refit", "allocation", "propagation", "fisher")
 _SAMPLES = ("calibration", "windows", "length", "seed", "evaluation", "evaluation_windows", "evaluation_length")
@@ -107,7 +107,7 @@ def _over_optimum(spec: RunSpec, gap: float) -> str:
 
 
 def coupled(spec: RunSpec) -> bool:
-    """Whether weights give up some of their layers' error for the loss (core/coupling.py)."""
+    """Whether weights give up some of their layers' error for the loss (core/layer/coupled_rows.py)."""
     return bool(spec.fisher) and spec.method.couples and spec.update == "own" and not spec.refit
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from app.figures import numbers
 from app.figures.lesson_masks import mask_names, shares
 from app.figures.lesson_removals import interaction, order
-from core.lessons.matrix import COMPARED, STEPPED, STRENGTHS, Formulas, Masks, OneWeight, Recording, Stepped, StrongRow, TwoWeights, label
 from core.records import DESCENTS, Convergence, Trace
+from core.records.lessons import COMPARED, STEPPED, STRENGTHS, Formulas, Masks, OneWeight, Recording, Stepped, StrongRow, TwoWeights, label
 
 Exercise = tuple[str, str]  # question, answer
 _TIE = 1e-9  # two losses that differ by less came out equal

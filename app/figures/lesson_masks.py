@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 from app.figures import numbers
 from app.figures.lessons import GONE, KEPT, PICKED, bare, cells, matrix_axes, panel_title, removed, ring
 from app.figures.style import INKS, Theme, log_axis, method_mark, share_axis
-from core.lessons.matrix import COMPARED, REPAIRS, Formulas, Masks, label
-from core.parameters import UPDATES
+from core.records.lessons import COMPARED, REPAIRS, Formulas, Masks, label
+from core.spec.updates import UPDATES
 
 # What no mask avoids, what is the mask's, what is the update's.
 PARTS = {"light": ("#B9B4A6", "#D55E00", "#0072B2"), "dark": ("#5C6570", "#E58A4E", "#5AA9DA")}

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from app.figures import numbers
 from app.figures.lessons import PICKED, bare, cells, matrix_axes, panel_title, pressable, removed, ring
 from app.figures.style import INKS, Mark, Theme, method_mark
-from core.lessons.matrix import OneWeight, TwoWeights
+from core.records.lessons import OneWeight, TwoWeights
 
 DIAGONAL = Mark(color="#009E73", symbol="diamond")  # OBD; no method's
 SCORES = {"diagonal": "diagonal only, w²·H<sub>qq</sub> (OBD)", "magnitude": "magnitude, |w|"}

@@ -11,7 +11,7 @@ from app.alpha_sweep import Reading
 from app.figures import numbers
 from app.figures.lessons import bare, cells, matrix_axes, panel_title, removed
 from app.figures.style import INKS, OUTLIER_ROWS, Theme
-from core.lessons.matrix import StrongRow
+from core.records.lessons import StrongRow
 
 _SIDES = (0.0, 0.54)  # where the two halves begin
 _WIDE = 0.46

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from app.figures import numbers
 from app.figures.lessons import PICKED, bare, cells, matrix_axes, panel_title, removed
 from app.figures.style import INKS, Theme, method_mark, share_axis
-from core.lessons.matrix import Recording, Stepped, label
+from core.records.lessons import Recording, Stepped, label
 
 
 def places(found: Stepped, focus: str, step: int) -> dict[str, int]:

@@ -10,7 +10,7 @@ from app.figures import numbers
 from app.questions.masks import Array, Mask, Pair
 
 if TYPE_CHECKING:
-    from core.overlaps import Overlap
+    from core.records.overlaps import Overlap
 
 
 def mask_finding(mask: Mask) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from app.alpha_sweep import Kept, Reading, Spot, curve
 from app.figures import numbers
-from core.outlier_records import EnergyShare, LayerRows
+from core.records.outlier_rows import EnergyShare, LayerRows
 
 _NOTHING = 5e-4  # a change by less than 0.05 % is none to speak of
 

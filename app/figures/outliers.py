@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from app.figures import numbers
 from app.figures.style import CIVIDIS, INKS, OUTLIER_ROWS, Theme, bare_axis, log_axis, readable, share_axis, template
-from core.outlier_records import EnergyShare, LayerRows
+from core.records.outlier_rows import EnergyShare, LayerRows
 
 LEFT = 62  # pixels left of the axis of rows: the slider below begins where the axis does
 RIGHT = 14

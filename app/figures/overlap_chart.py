@@ -12,7 +12,7 @@ from app.figures.comparison import Compared
 from app.figures.mask_findings import shared_finding
 from app.figures.module_axis import ModuleAxis
 from app.figures.style import INKS, Theme, template
-from core.overlaps import Overlap, Overlaps
+from core.records.overlaps import Overlap, Overlaps
 
 _COMMON = "#4477AA"
 

@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 from app.figures import numbers
 from app.link import to_words
 from app.points import Point
-from core.patterns import SemiStructured, pattern_word
 from core.spec import METHOD_LABELS, METHODS, RunSpec
+from core.spec.patterns import SemiStructured, pattern_word
 
 Measure = Callable[[Point], float]
 _EQUAL = 0.005  # counted sparsities that differ less are equal: entries are whole

@@ -20,7 +20,7 @@ from app.gallery.compute import compute
 from app.points import point_of, read_points, write_points
 from app.sweeps import shipped
 from core.records import Evaluated, RunResult
-from core.revisions import revisions
+from core.run.revisions import revisions
 from core.spec import METHODS, RunSpec, make_method, parse_pattern, pattern_word
 
 FOLDER = Path(__file__).parent
@@ -75,7 +75,7 @@ def main(words: Iterable[str] | None = None) -> None:
     if not specs:
         return
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["core.pipeline"])
+    context.set_forkserver_preload(["core.run.pipeline"])
     dense: Evaluated | None = None
     with context.Pool(1, maxtasksperchild=1) as pool:
         for number, spec in enumerate(specs, 1):

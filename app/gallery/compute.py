@@ -12,7 +12,7 @@ def compute(spec: RunSpec, dense: Evaluated | None) -> RunResult:
     """The result of a run; `dense` where it is known. PRUNESCOPE_THREADS says how many threads."""
     import torch
 
-    from core.pipeline import prune
+    from core.run.pipeline import prune
 
     torch.set_num_threads(int(os.environ.get("PRUNESCOPE_THREADS") or torch.get_num_threads()))
     *_, last = prune(spec, dense=dense)

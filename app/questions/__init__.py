@@ -1,22 +1,23 @@
 """What the interactive worker can be asked while a page waits. A question names all that its answer depends on; no torch here.
 
-A new question is one class: its fields, and `answer`, which runs on the worker with the dense model and its Gram matrices lying open
-(core/desk.py) and returns a frozen record; numpy arrays in it are fine. Import torch, numpy and the core's mathematics inside `answer`.
+A new question is one class: its fields, and `answer`, which runs on the worker with the dense model and its Gram matrices
+(core/whatif/session.py) and returns a frozen record; numpy arrays in it are fine. Import torch, numpy and the core's
+mathematics inside `answer`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from core.noun import Noun
 from core.spec import RunSpec
+from core.spec.base import FrozenModel
 
 if TYPE_CHECKING:
     from cache.store import Store
-    from core.desk import Desk
+    from core.whatif.session import Session
 
 
-class Question(Noun):
+class Question(FrozenModel):
     """`spec` says which model, texts, device and arithmetic; method and pattern where the question is about them.
 
     `about_a_layer`: from its weight and Gram matrix alone, unless its outputs have to be weighed.
@@ -31,7 +32,7 @@ class Question(Noun):
         answer never lets the model compute."""
         return self.about_a_layer and not self.spec.fisher
 
-    def answer(self, desk: Desk) -> object:
+    def answer(self, desk: Session) -> object:
         """The answer, on the worker. What a person caused is raised as PruneError."""
         raise NotImplementedError
 

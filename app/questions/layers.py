@@ -12,7 +12,7 @@ from core.records import LayerRecord
 from core.spec import RunSpec, make_method
 
 if TYPE_CHECKING:
-    from core.desk import Desk
+    from core.whatif.session import Session
 
 CELLS = 256  # of a heatmap, either way
 AT_ONCE = 2.0  # seconds by estimate: what takes longer waits to be asked for
@@ -31,7 +31,7 @@ class LayerQuestion(Question):
     about_a_layer: ClassVar[bool] = True
     layer: str
 
-    def answer(self, desk: Desk) -> LayerRecord:
+    def answer(self, desk: Session) -> LayerRecord:
         return desk.record(self.layer, desk.solve(self.layer, self.spec))
 
 
@@ -51,11 +51,11 @@ class MethodsQuestion(Question):
     methods: tuple[str, ...]
     seconds: float = AT_ONCE
 
-    def answer(self, desk: Desk) -> Methods:
+    def answer(self, desk: Session) -> Methods:
         from pydantic import ValidationError
 
-        from core.errors import PruneError, complaints
-        from core.estimate import layer_seconds, matrix_rate
+        from core.models.cost import layer_seconds, matrix_rate
+        from core.spec.errors import PruneError, input_errors
 
         records: dict[str, LayerRecord] = {}
         slow: dict[str, float] = {}
@@ -72,7 +72,7 @@ class MethodsQuestion(Question):
                 else:
                     records[name] = desk.record(self.layer, desk.solve(self.layer, spec))
             except ValidationError as error:
-                failed[name] = complaints(error)[0].remedy
+                failed[name] = input_errors(error)[0].remedy
             except PruneError as error:
                 failed[name] = str(error)
         return Methods(records=records, slow=slow, failed=failed)
@@ -97,8 +97,8 @@ class PartsQuestion(Question):
     about_a_layer: ClassVar[bool] = True
     layer: str
 
-    def answer(self, desk: Desk) -> Parts:
-        from core.views import error_parts
+    def answer(self, desk: Session) -> Parts:
+        from core.layer.summaries import error_parts
 
         problem, solution = desk.problem(self.layer), desk.solve(self.layer, self.spec)
         rows, columns = error_parts(problem, solution.weight)
@@ -126,8 +126,8 @@ class WeightsQuestion(Question):
     about_a_layer: ClassVar[bool] = True
     layer: str
 
-    def answer(self, desk: Desk) -> Weights:
-        from core.views import cell_shape, reduce_blocks
+    def answer(self, desk: Session) -> Weights:
+        from core.layer.summaries import cell_shape, reduce_blocks
 
         before, after = desk.problem(self.layer).weight.float(), desk.solve(self.layer, self.spec).weight.float()
         shape = (int(before.shape[0]), int(before.shape[1]))
@@ -152,8 +152,8 @@ class HistogramQuestion(Question):
     about_a_layer: ClassVar[bool] = True
     layer: str
 
-    def answer(self, desk: Desk) -> Bins:
-        from core.views import weight_histogram
+    def answer(self, desk: Session) -> Bins:
+        from core.layer.summaries import weight_histogram
 
         found = weight_histogram(desk.problem(self.layer).weight, desk.solve(self.layer, self.spec))
         return Bins(edges=found.edges.numpy(), kept_before=found.kept_before.numpy(), kept_after=found.kept_after.numpy(),

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from app.questions import Question
-from core.lessons.matrix import MOST_COLUMNS, Formulas, Masks, Matrix, OneWeight, Stepped, StrongRow, TwoWeights
 from core.records import Convergence
+from core.records.lessons import MOST_COLUMNS, Formulas, Masks, Matrix, OneWeight, Stepped, StrongRow, TwoWeights
 
 if TYPE_CHECKING:
-    from core.desk import Desk
-    from core.problem import LayerProblem
+    from core.layer.problem import LayerProblem
+    from core.whatif.session import Session
 
 
 class MatrixQuestion(Question):
@@ -21,9 +21,9 @@ class MatrixQuestion(Question):
     about_a_layer: ClassVar[bool] = True
     matrix: Matrix = Matrix()
 
-    def problem(self, desk: Desk) -> LayerProblem:
+    def problem(self, desk: Session) -> LayerProblem:
         """The matrix itself."""
-        from core.lessons.making import small_problem
+        from core.lessons.problems import small_problem
 
         return small_problem(self.matrix, desk.problem)
 
@@ -31,7 +31,7 @@ class MatrixQuestion(Question):
 class OneWeightQuestion(MatrixQuestion):
     """What each weight costs alone."""
 
-    def answer(self, desk: Desk) -> OneWeight:
+    def answer(self, desk: Session) -> OneWeight:
         from core.lessons.removals import one_weight
 
         return one_weight(self.problem(desk))
@@ -40,7 +40,7 @@ class OneWeightQuestion(MatrixQuestion):
 class TwoWeightsQuestion(MatrixQuestion):
     """What each pair of a row's weights costs."""
 
-    def answer(self, desk: Desk) -> TwoWeights:
+    def answer(self, desk: Session) -> TwoWeights:
         from core.lessons.removals import two_weights
 
         return two_weights(self.problem(desk))
@@ -52,7 +52,7 @@ class SteppedQuestion(MatrixQuestion):
     sparsity: float = Field(default=0.5, gt=0, lt=1)
     block_size: int = Field(default=4, ge=1, le=MOST_COLUMNS)
 
-    def answer(self, desk: Desk) -> Stepped:
+    def answer(self, desk: Session) -> Stepped:
         from core.lessons.stepping import stepped
 
         return stepped(self.problem(desk), sparsity=self.sparsity, block_size=self.block_size)
@@ -65,8 +65,8 @@ class MasksQuestion(MatrixQuestion):
     sparsity: float = Field(default=0.5, gt=0, lt=1)
     block_size: int = Field(default=4, ge=1, le=MOST_COLUMNS)
 
-    def answer(self, desk: Desk) -> Masks:
-        from core.lessons.choosing import every_mask
+    def answer(self, desk: Session) -> Masks:
+        from core.lessons.mask_choice import every_mask
 
         return every_mask(self.problem(desk), self.row, sparsity=self.sparsity, block_size=self.block_size)
 
@@ -76,9 +76,9 @@ class FormulasQuestion(MatrixQuestion):
 
     sparsity: float = Field(default=0.3, gt=0, lt=1)
 
-    def answer(self, desk: Desk) -> tuple[Formulas, Formulas | None]:
+    def answer(self, desk: Session) -> tuple[Formulas, Formulas | None]:
         from core.lessons.formulas import formulas
-        from core.lessons.making import whole_problem
+        from core.lessons.problems import whole_problem
 
         small = formulas(self.problem(desk), sparsity=self.sparsity)
         if self.matrix.source == "drawn":
@@ -94,7 +94,7 @@ class StrongRowQuestion(MatrixQuestion):
     factor: float = Field(default=4.0, gt=0, le=100)
     sparsity: float = Field(default=0.3, gt=0, lt=1)
 
-    def answer(self, desk: Desk) -> StrongRow:
+    def answer(self, desk: Session) -> StrongRow:
         from core.lessons.strong_row import strong_row
 
         return strong_row(self.problem(desk), self.row, factor=self.factor, sparsity=self.sparsity)
@@ -108,10 +108,10 @@ class ConvergenceQuestion(Question):
     sparsity: float = Field(default=0.5, gt=0, lt=1)
     iterations: int = Field(default=40, ge=1, le=500)
 
-    def answer(self, desk: Desk) -> Convergence:
-        from core.convergence import convergence
-        from core.patterns import Unstructured
-        from core.solver import solve
+    def answer(self, desk: Session) -> Convergence:
+        from core.layer.convergence import convergence
+        from core.methods.solve import solve
+        from core.spec.patterns import Unstructured
 
         problem = desk.problem(self.layer)
         mask = solve(problem, "wanda", Unstructured(sparsity=self.sparsity)).pruned

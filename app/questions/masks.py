@@ -12,8 +12,8 @@ from core.records import LayerRecord
 from core.spec import RunSpec
 
 if TYPE_CHECKING:
-    from core.desk import Desk
-    from core.overlaps import Overlap
+    from core.records.overlaps import Overlap
+    from core.whatif.session import Session
 
 CELLS = 256  # of an overview, either way: a screen has few more points for them
 POINTS = 64  # of its points that can be pressed, either way
@@ -43,8 +43,8 @@ class MaskQuestion(Question):
     about_a_layer: ClassVar[bool] = True
     layer: str
 
-    def answer(self, desk: Desk) -> Mask:
-        from core.views import reduce_blocks
+    def answer(self, desk: Session) -> Mask:
+        from core.layer.summaries import reduce_blocks
 
         solution = desk.solve(self.layer, self.spec)
         gone = solution.pruned
@@ -81,9 +81,9 @@ class PairQuestion(Question):
     layer: str
     other: RunSpec
 
-    def answer(self, desk: Desk) -> Pair:
-        from core.overlaps import count_masks
-        from core.views import reduce_blocks
+    def answer(self, desk: Session) -> Pair:
+        from core.layer.summaries import reduce_blocks
+        from core.records.overlaps import count_masks
 
         a, b = desk.solve(self.layer, self.spec), desk.solve(self.layer, self.other)
         first, second = a.pruned & ~b.pruned, b.pruned & ~a.pruned
@@ -116,7 +116,7 @@ class WindowQuestion(Question):
     column: int
     other: RunSpec | None = None
 
-    def answer(self, desk: Desk) -> Window:
+    def answer(self, desk: Session) -> Window:
         solution = desk.solve(self.layer, self.spec)
         rows, columns = solution.pruned.shape
         row, column = (max(0, min(start, size - WINDOW)) for start, size in ((self.row, rows), (self.column, columns)))
@@ -140,8 +140,8 @@ class MaskFileQuestion(Question):
     about_a_layer: ClassVar[bool] = True
     layer: str
 
-    def answer(self, desk: Desk) -> bytes:
-        from core.views import mask_png
+    def answer(self, desk: Session) -> bytes:
+        from core.layer.summaries import mask_png
 
         return mask_png(desk.solve(self.layer, self.spec).pruned)
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 from app.questions import Question
 
 if TYPE_CHECKING:
-    from core.desk import Desk
-    from core.outlier_records import EnergyShare, LayerPoint, LayerRows, ModelPoint
+    from core.records.outlier_rows import EnergyShare, LayerPoint, LayerRows, ModelPoint
+    from core.whatif.session import Session
 
 
 class EnergySharesQuestion(Question):
@@ -16,8 +16,8 @@ class EnergySharesQuestion(Question):
 
     alpha: float
 
-    def answer(self, desk: Desk) -> tuple[EnergyShare, ...]:
-        from core.outliers import energy_shares
+    def answer(self, desk: Session) -> tuple[EnergyShare, ...]:
+        from core.whatif.outlier_rows import energy_shares
 
         return energy_shares(desk, self.alpha)
 
@@ -28,8 +28,8 @@ class LayerRowsQuestion(Question):
     about_a_layer: ClassVar[bool] = True
     layer: str
 
-    def answer(self, desk: Desk) -> LayerRows:
-        from core.outliers import layer_rows
+    def answer(self, desk: Session) -> LayerRows:
+        from core.whatif.outlier_rows import layer_rows
 
         return layer_rows(desk, self.layer, self.spec)
 
@@ -40,8 +40,8 @@ class LayerPointQuestion(Question):
     layer: str
     draws: int = 0
 
-    def answer(self, desk: Desk) -> LayerPoint:
-        from core.outliers import layer_point
+    def answer(self, desk: Session) -> LayerPoint:
+        from core.whatif.outlier_rows import layer_point
 
         return layer_point(desk, self.layer, self.spec, self.draws)
 
@@ -51,7 +51,7 @@ class ModelPointQuestion(Question):
 
     draw: int | None = None
 
-    def answer(self, desk: Desk) -> ModelPoint:
-        from core.outliers import model_point
+    def answer(self, desk: Session) -> ModelPoint:
+        from core.whatif.outlier_rows import model_point
 
         return model_point(desk, self.spec, self.draw)

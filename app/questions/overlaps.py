@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from app.questions import StoreQuestion
 from cache.keys import run_key
-from core.errors import BadInput
-from core.overlaps import Overlap, Overlaps, count_masks
 from core.records import RunResult
+from core.records.overlaps import Overlap, Overlaps, count_masks
+from core.spec.errors import BadInput
 
 if TYPE_CHECKING:
     from cache.journal import BlockJournal
     from cache.store import Store
-    from core.journal import BlockState
+    from core.run.journal import BlockState
 
 NOT_KEPT = ("No pruned weights are kept of {}: shipped runs come without them, and so does a run that was made by another program. "
             "Run the same on the Explore page to compare its mask.")

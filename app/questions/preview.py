@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from app.questions import Question
-from core.previews import LayerInfo, Preview
+from core.records.previews import LayerInfo, Preview
 
 if TYPE_CHECKING:
-    from core.desk import Desk
+    from core.whatif.session import Session
 
 
 class PreviewQuestion(Question):
@@ -16,7 +16,7 @@ class PreviewQuestion(Question):
 
     at_once: bool = False
 
-    def answer(self, desk: Desk) -> Preview:
+    def answer(self, desk: Session) -> Preview:
         return desk.preview(self.spec, at_once=self.at_once)
 
 
@@ -24,5 +24,5 @@ class LayersQuestion(Question):
     """The layers of the model."""
 
     about_a_layer: ClassVar[bool] = True
-    def answer(self, desk: Desk) -> tuple[LayerInfo, ...]:
+    def answer(self, desk: Session) -> tuple[LayerInfo, ...]:
         return desk.layers

@@ -29,8 +29,8 @@ from app.figures.verdict import cautions, verdict
 from app.link import command_line
 from app.report.cells import table
 from app.report.masks import overlap_charts, overlap_section
-from core.overlaps import Overlaps
 from core.records import RunResult
+from core.records.overlaps import Overlaps
 
 _HERE = Path(__file__).parent
 _MANY_LAYERS = 60  # longer tables are folded

@@ -14,9 +14,9 @@ from app.report import file_name, report
 from app.report.masks import overlap_questions
 from cache.keys import is_key
 from cache.store import Store
-from core.errors import BadInput, PruneError
-from core.overlaps import Overlaps
 from core.records import RunResult
+from core.records.overlaps import Overlaps
+from core.spec.errors import BadInput, PruneError
 
 _ALLOWED = "a key (64 digits and letters a to f), gallery:NAME, or a JSON file of `core prune --json` or `core sweep --json`"
 

@@ -14,8 +14,8 @@ from app.figures.overlap_chart import overlap_chart, overlap_finding, overlap_ro
 from app.figures.style import Theme
 from app.questions.overlaps import NOT_KEPT, OverlapsQuestion, kept_key
 from app.report.cells import table
-from core.overlaps import Overlaps
 from core.records import RunResult
+from core.records.overlaps import Overlaps
 
 if TYPE_CHECKING:
     from cache.store import Store

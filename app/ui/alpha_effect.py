@@ -17,7 +17,7 @@ from app.figures.style import chart_config
 from app.ui import asking, layout, state
 from app.ui.asking import Gathered
 from app.ui.takeaway import take_away
-from core.outlier_records import ModelPoint
+from core.records.outlier_rows import ModelPoint
 from core.spec import RunSpec
 
 _HEIGHT = 262

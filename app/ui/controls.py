@@ -1,4 +1,4 @@
-"""The controls of a run, drawn from `core/spec.py`; what they say becomes words, and the words become a spec (app/link.py)."""
+"""The controls of a run, drawn from `core/spec/`; what they say becomes words, and the words become a spec (app/link.py)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import streamlit as st
 from app import link
 from app.ui import resources, state
 from app.ui.fields import Field, draw, fields_of
-from core.patterns import SemiStructured, Structured, Unstructured
 from core.spec import METHOD_LABELS, METHODS, Calibration, Evaluation, RunSpec
-from core.words import CALIBRATION_WORDS, EVALUATION_WORDS, RUN_WORDS
+from core.spec.flags import CALIBRATION_WORDS, EVALUATION_WORDS, RUN_WORDS
+from core.spec.patterns import SemiStructured, Structured, Unstructured
 
 KINDS = {"unstructured": "any weights", "semi-structured": "n:m", "structured": "columns"}
 _NOUNS = {"unstructured": Unstructured, "semi-structured": SemiStructured, "structured": Structured}

@@ -17,10 +17,10 @@ from app.ui import curve_words, resources, state
 from app.ui.controls import KINDS
 from app.ui.curve_words import BUDGETS, FIRST, TABS, Asked
 from app.ui.fields import Field, draw, fields_of
-from core.errors import BadInput
-from core.patterns import AlphaBudget
 from core.spec import METHOD_LABELS, Calibration, Evaluation, RunSpec, parse_pattern
-from core.words import CALIBRATION_WORDS, EVALUATION_WORDS, RUN_WORDS
+from core.spec.errors import BadInput
+from core.spec.flags import CALIBRATION_WORDS, EVALUATION_WORDS, RUN_WORDS
+from core.spec.patterns import AlphaBudget
 
 _PRE = "curves_"  # its widgets are its own: what is set here changes nothing on Explore
 _OFFERED = {

@@ -18,10 +18,10 @@ from app.sweeps import Grid, Sweep
 from app.ui import activity, layout, resources, state
 from cache.keys import run_key
 from cache.records import RunRecord
-from core.errors import PruneError
 from core.records import Revisions
-from core.revisions import revisions
+from core.run.revisions import revisions
 from core.spec import RunSpec
+from core.spec.errors import PruneError
 
 _ALL = 1_000_000
 _SHOWN = 6  # failures told in full

@@ -11,10 +11,10 @@ from pydantic import ValidationError
 from app import link
 from app.figures.curves import SCALES, Scale
 from app.sweeps import BLOCK_METHODS, SHOWN_ALPHAS, SHOWN_BLOCKS, SHOWN_METHODS, SHOWN_PATTERNS
-from core.errors import BadInput
-from core.patterns import pattern_word
 from core.spec import METHODS, RunSpec, parse_pattern
-from core.words import CALIBRATION_WORDS, EVALUATION_WORDS, RUN_WORDS
+from core.spec.errors import BadInput
+from core.spec.flags import CALIBRATION_WORDS, EVALUATION_WORDS, RUN_WORDS
+from core.spec.patterns import pattern_word
 
 MOST = 40  # values of a list: a link must not ask for thousands of runs
 MOST_SEEDS = 20

@@ -24,8 +24,8 @@ from app.ui.curve_runs import State
 from app.ui.curve_words import BUDGETS
 from app.ui.paint import first_paint
 from app.ui.takeaway import take_away
-from core.patterns import Structured, pattern_word
 from core.spec import make_method, parse_pattern
+from core.spec.patterns import Structured, pattern_word
 
 EXPLORE = Path(__file__).resolve().parents[2] / "pages" / "explore.py"
 _HEIGHT = {"alpha": 460}

@@ -1,4 +1,4 @@
-"""Widgets made from the fields of a noun of `core/spec.py`: title, help, limits and choices are said there and nowhere else."""
+"""Widgets made from the fields of a noun of `core/spec/`: title, help, limits and choices are said there and nowhere else."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 
 import streamlit as st
 
-from core.noun import Noun
+from core.spec.base import FrozenModel
 
 Kind = Literal["choice", "switch", "whole", "number", "text"]
 _KINDS: dict[str, Kind] = {"boolean": "switch", "integer": "whole", "number": "number", "string": "text"}
@@ -43,7 +43,7 @@ class Field:
         return str(value).lower() if self.kind == "switch" else str(value)
 
 
-def fields_of(noun: type[Noun], names: Mapping[str, str]) -> tuple[Field, ...]:
+def fields_of(noun: type[FrozenModel], names: Mapping[str, str]) -> tuple[Field, ...]:
     """The fields of a noun, in the order of `names` (word -> field)."""
     properties = cast("dict[str, dict[str, Any]]", noun.model_json_schema()["properties"])
     return tuple(_field(word, properties[name]) for word, name in names.items())

@@ -21,7 +21,7 @@ from app.ui.asking import Shown
 from app.ui.fields import draw, fields_of
 from app.ui.lesson_words import PRE, STOPS, TEACHER, Lesson
 from app.ui.paint import first_paint
-from core.lessons.matrix import Matrix
+from core.records.lessons import Matrix
 from core.spec import RunSpec
 
 if TYPE_CHECKING:

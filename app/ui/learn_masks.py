@@ -13,7 +13,7 @@ from app.figures.lesson_masks import FORMULA_NAMES, all_masks, formula_losses, f
 from app.ui import layout, learn, lesson_questions, lesson_words
 from app.ui.lesson_words import PRE, Lesson
 from app.ui.takeaway import take_away
-from core.lessons.matrix import COMPARED, FORMULAS, Formulas, Masks
+from core.records.lessons import COMPARED, FORMULAS, Formulas, Masks
 
 _LOWER = {"masks": "Every mask", "updates": "Every update"}
 _MASKS = r"""

@@ -15,7 +15,7 @@ from app.figures.lesson_removals import interaction, one_weight_matrix, pairs, r
 from app.ui import layout, learn, lesson_questions, lesson_words
 from app.ui.lesson_words import Lesson
 from app.ui.takeaway import take_away
-from core.lessons.matrix import OneWeight, TwoWeights
+from core.records.lessons import OneWeight, TwoWeights
 
 _OBS = r"""
 Take one weight $w_q$ out of a row and let the others of that row move, so that the output changes as little as possible. That is a

@@ -16,8 +16,8 @@ from app.ui import alpha_effect as whole
 from app.ui import layout, learn, lesson_questions
 from app.ui.lesson_words import PRE, Lesson
 from app.ui.takeaway import take_away
-from core.lessons.matrix import STRENGTHS, StrongRow
-from core.patterns import Structured
+from core.records.lessons import STRENGTHS, StrongRow
+from core.spec.patterns import Structured
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "outliers.py"
 _SCALES = {"matrix": "This matrix", "model": "Layer and model"}

@@ -14,7 +14,7 @@ from app.figures.lesson_steps import block_curve, block_panel, loss_curves, plac
 from app.ui import layout, learn, lesson_questions, lesson_words, state
 from app.ui.lesson_words import PRE, Lesson
 from app.ui.takeaway import take_away
-from core.lessons.matrix import STEPPED, Stepped, label
+from core.records.lessons import STEPPED, Stepped, label
 
 _PACE = 0.8  # seconds a step while it plays
 _VIEWS = {"steps": "Step by step", "blocks": "From B = 1 to B = b"}

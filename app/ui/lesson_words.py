@@ -11,8 +11,8 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app import link
 from app.ui import state
-from core.errors import complaints
-from core.lessons.matrix import MOST_COLUMNS, MOST_ROWS, STRENGTHS, Matrix
+from core.records.lessons import MOST_COLUMNS, MOST_ROWS, STRENGTHS, Matrix
+from core.spec.errors import input_errors
 
 PRE = "learn_"  # its widgets are its own
 STOPS = {0: "Start", 1: "1 One weight", 2: "2 Two weights", 3: "3 Step by step", 4: "4 Mask or update?", 5: "5 Which formula?",
@@ -64,7 +64,7 @@ def parse(words: Mapping[str, Any]) -> tuple[Lesson, tuple[str, ...]]:
     try:
         return _within(Lesson.model_validate(kept)), tuple(notes)
     except ValidationError as error:
-        for item in complaints(error):
+        for item in input_errors(error):
             kept.pop(item.field, None)
             used = Lesson.model_fields[item.field].default
             notes.append(f"{item.field}: {link.shortened(item.value)} cannot be used. Allowed: {item.allowed}. Used instead: {used}.")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from app import link
-from core.errors import BadInput
 from core.spec import RunSpec
-from core.words import METHOD_WORDS
+from core.spec.errors import BadInput
+from core.spec.flags import METHOD_WORDS
 
 WINDOW_WORDS = ("row", "column")
 OTHER_WORDS = ("b_method", "b_pattern", "b_block_size", "b_alpha")

@@ -20,9 +20,9 @@ from app.ui.layout import Figure
 from app.ui.mask_words import WINDOW_WORDS, read_place
 from app.ui.paint import first_paint
 from app.ui.takeaway import Rows, take_away
-from core.errors import BadInput
-from core.patterns import SemiStructured, pattern_word
 from core.spec import RunSpec
+from core.spec.errors import BadInput
+from core.spec.patterns import SemiStructured, pattern_word
 
 _PROMISE = ("Here you will see which weights of a layer go: the whole matrix as densities, a window of it weight by weight, "
             "and how two masks differ.")

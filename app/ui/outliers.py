@@ -14,11 +14,11 @@ from app.questions.outliers import EnergySharesQuestion, LayerRowsQuestion
 from app.ui import address, alpha_effect, asking, layer_choice, layout, state
 from app.ui.takeaway import take_away
 from cache.keys import PRUNING
-from core.alphas import alpha_for, row_choices, with_alpha
-from core.errors import complaints
-from core.outlier_records import EnergyShare, LayerRows
-from core.patterns import outlier_count
+from core.records.outlier_rows import EnergyShare, LayerRows
 from core.spec import RunSpec
+from core.spec.alphas import alpha_for, row_choices, with_alpha
+from core.spec.errors import input_errors
+from core.spec.patterns import outlier_count
 
 _SHOWN = 0.1  # the share of rows that the map is about while α is 0
 _CHART = 236
@@ -164,7 +164,7 @@ def _why(spec: RunSpec, rows: int, wanted: int) -> str:
     try:
         with_alpha(spec.pattern, min(wanted / rows, 0.9999))
     except ValidationError as error:
-        return str(complaints(error)[0])
+        return str(input_errors(error)[0])
     return ""
 
 

@@ -20,8 +20,8 @@ from app.ui import asking, layout, resources, shares
 from app.ui.compared import SHIPPED, Choice, Chosen
 from app.ui.downloads import NoAnswer, fetch
 from app.ui.takeaway import take_away
-from core.overlaps import Overlaps
 from core.records import RunResult
+from core.records.overlaps import Overlaps
 
 _INDICES = {"Jaccard index": "removed by both over removed by either", "by chance": "the same of masks that know nothing of each other"}
 

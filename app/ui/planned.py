@@ -8,9 +8,9 @@ from app.figures import findings, numbers, tables
 from app.ui import controls, layout, resources, shares, state
 from app.ui.layout import Figure
 from app.ui.view import View
-from core.errors import PruneError
 from core.records import Plan
 from core.spec import RunSpec
+from core.spec.errors import PruneError
 
 _FORMATS = {
     "weights": st.column_config.NumberColumn("weights", format="localized"),

@@ -13,8 +13,8 @@ from app.ui import asking, beside, layout, opening, planned, previews, resources
 from app.ui.asking import Shown
 from app.ui.layout import Figure
 from app.ui.takeaway import take_away
-from core.previews import BASE, Preview
 from core.records import Evaluated, RunResult
+from core.records.previews import BASE, Preview
 from core.spec import METHOD_LABELS, RunSpec
 
 _CHART_HEIGHT = 380

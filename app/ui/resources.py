@@ -14,11 +14,11 @@ from app.jobs import Jobs
 from cache.keys import dense_key
 from cache.records import RunRecord
 from cache.store import Store, default_home
-from core.errors import PruneError
+from core.models.sources import ModelSource, list_models
 from core.records import Evaluated, RunResult
-from core.revisions import revisions
-from core.sources import ModelSource, list_models
+from core.run.revisions import revisions
 from core.spec import RunSpec
+from core.spec.errors import PruneError
 
 GALLERY = Path(__file__).parents[1] / "gallery"
 _ALL = 1024  # runs of a page between two collections that look through everything

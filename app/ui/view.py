@@ -8,9 +8,9 @@ from typing import Literal
 from app.ui import resources, state
 from cache.keys import run_key
 from cache.records import RunRecord
-from core.errors import PruneError
 from core.records import RunResult
 from core.spec import RunSpec
+from core.spec.errors import PruneError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """What the demo model reads: documentation that every install of PruneScope already holds.
 
-The calibration split of the standard library (core/corpus.py) and the docstrings of the packages
+The calibration split of the standard library (core/data/corpus.py) and the docstrings of the packages
 that PruneScope needs anyway. Two texts are kept from training: the evaluation split of the standard
 library and a share of the packages' modules. Docstrings repeat each other, so held out means more
 than another file: a training paragraph that shares a run of ten words with either text is dropped.
@@ -14,15 +14,7 @@ from importlib import metadata
 from itertools import chain
 from pathlib import Path
 
-from core.corpus import (
-    Document,
-    docstring_documents,
-    join_documents,
-    shingles_of,
-    split_documents,
-    without_overlap,
-    without_repeats,
-)
+from core.data.corpus import Document, docstring_documents, join_documents, shingles_of, split_documents, without_overlap, without_repeats
 
 # Folder to import -> distribution that holds it: permissive licences only (no text is shipped).
 PACKAGES = {

@@ -7,7 +7,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from core.corpus import Document
+from core.data.corpus import Document
 
 BOS, EOS = "<s>", "</s>"
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from core.corpus import embedded_text
+from core.data.corpus import embedded_text
 from core.demo import MODEL
 from core.demo.card import perplexity, save_model
 from core.demo.text import demo_text

@@ -14,13 +14,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from core.factors import cholesky
-from core.lessons.matrix import FORMULAS, Formulas
+from core.layer.masks import smallest_columns
+from core.layer.problem import LayerProblem
+from core.layer.updates import update
 from core.lessons.removals import losses
-from core.masks import smallest_columns
-from core.patterns import Structured
-from core.problem import LayerProblem
-from core.updates import update
+from core.linalg.cholesky import cholesky
+from core.records.lessons import FORMULAS, Formulas
+from core.spec.patterns import Structured
 
 
 @torch.no_grad()

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.lessons.matrix import Floats, OneWeight, TwoWeights
-from core.problem import LayerProblem
-from core.updates import update
+from core.layer.problem import LayerProblem
+from core.layer.updates import update
+from core.records.lessons import Floats, OneWeight, TwoWeights
 
 
 def without(problem: LayerProblem, rows: Tensor, pruned: Tensor) -> Tensor:

@@ -6,13 +6,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from core.lessons.matrix import STEPPED, Recording, Stepped
+from core.layer.problem import LayerProblem, LayerSolution
+from core.layer.updates import update
 from core.lessons.removals import losses, without
-from core.patterns import Unstructured
-from core.problem import LayerProblem, LayerSolution
-from core.solver import solve, steps
+from core.methods.solve import solve, steps
+from core.records.lessons import STEPPED, Recording, Stepped
 from core.spec import Method, make_method
-from core.updates import update
+from core.spec.patterns import Unstructured
 
 _LEFT_TO_RIGHT = ("sparsegpt", "thanos")  # what lies left of the block stays as it is
 

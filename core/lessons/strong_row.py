@@ -9,13 +9,13 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from core.lessons.matrix import STRENGTHS, RowChoices, StrongRow
+from core.layer.masks import smallest_columns
+from core.layer.outlier_rows import random_rows
+from core.layer.problem import LayerProblem, LayerSolution
 from core.lessons.removals import losses, without
-from core.masks import smallest_columns
-from core.outliers import random_rows
-from core.patterns import Structured
-from core.problem import LayerProblem, LayerSolution
-from core.solver import solve
+from core.methods.solve import solve
+from core.records.lessons import STRENGTHS, RowChoices, StrongRow
+from core.spec.patterns import Structured
 
 _CHOICES = 100  # choices of rows tried beside the strongest: all of them where there are no more
 

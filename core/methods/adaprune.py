@@ -1,6 +1,6 @@
 """AdaPrune: a mask from scores, the kept weights by gradient descent (Hubara et al. 2021, Eq. 3; METHODS.md §6).
 
-Minimises f(Ŵ) = tr((Ŵ−W)G(Ŵ−W)ᵀ) with Ŵ zero on the mask, by core/descent.py. The paper draws batches of inputs; G holds all of
+Minimises f(Ŵ) = tr((Ŵ−W)G(Ŵ−W)ᵀ) with Ŵ zero on the mask, by core/layer/descent.py. The paper draws batches of inputs; G holds all of
 them, so the gradient (Ŵ−W)G on the kept entries is that of the whole calibration text, and nothing is random.
 """
 
@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from core.descent import Adam, Sgd
-from core.masks import select
-from core.parameters import AdaPrune
-from core.patterns import Target
-from core.problem import LayerProblem
-from core.solver import Outcome, Step
+from core.layer.descent import Adam, Sgd
+from core.layer.masks import select
+from core.layer.problem import LayerProblem
+from core.layer.steps import Outcome, Step
+from core.spec.parameters import AdaPrune
+from core.spec.patterns import Target
 
 
 def kernel(problem: LayerProblem, target: Target, method: AdaPrune) -> Generator[Step, None, Outcome]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from core.admm import Admm
-from core.masks import select
-from core.parameters import Admm1
-from core.patterns import Target
-from core.problem import LayerProblem
-from core.solver import Outcome, Step
+from core.layer.admm import Admm
+from core.layer.masks import select
+from core.layer.problem import LayerProblem
+from core.layer.steps import Outcome, Step
+from core.spec.parameters import Admm1
+from core.spec.patterns import Target
 
 
 def kernel(problem: LayerProblem, target: Target, method: Admm1) -> Generator[Step, None, Outcome]:

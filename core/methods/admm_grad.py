@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from core.admm import Admm
-from core.masks import select_part
-from core.parameters import AdmmGrad
-from core.patterns import Target
-from core.problem import LayerProblem
-from core.solver import Outcome, Step
+from core.layer.admm import Admm
+from core.layer.masks import select_part
+from core.layer.problem import LayerProblem
+from core.layer.steps import Outcome, Step
+from core.spec.parameters import AdmmGrad
+from core.spec.patterns import Target
 
 
 def kernel(problem: LayerProblem, target: Target, method: AdmmGrad) -> Generator[Step, None, Outcome]:

@@ -20,11 +20,12 @@ from collections.abc import Generator
 import torch
 from torch import Tensor
 
-from core.errors import BadInput
-from core.parameters import Dsnot, make_method
-from core.patterns import Groups, Target
-from core.problem import LayerProblem
-from core.solver import Outcome, Step, drain, kernel_of
+from core.layer.problem import LayerProblem
+from core.layer.steps import Outcome, Step
+from core.methods.solve import drain, kernel_of
+from core.spec.errors import BadInput
+from core.spec.parameters import Dsnot, make_method
+from core.spec.patterns import Groups, Target
 
 _BOUT = 8  # cycles between two looks at which rows still have something to swap, on a GPU
 

@@ -8,10 +8,10 @@ While the mask grows no row can afford its own Schur complements. With kept frac
 average over random masks, and q = 1/diag(H_d⁻¹): OBS at d = 1, Wanda at d → 0. For whole columns all rows keep the same, and q
 is exact; a column does not come back by its score: of columns that stand for each other each would gain what only one can.
 
-Of such entries the rounds often keep the wrong ones, and no single entry can mend that: exchanges of two can (core/exchange.py).
+Of such entries the rounds often keep the wrong ones, and no single entry can mend that: exchanges of two can (core/layer/swap_search.py).
 
-With Fisher weighting rows are coupled (core/coupling.py): tr(CΔHΔᵀ), and C·R takes the place of R. Each row is then searched with what it
-can make up for the others as its aim, some rows at a time.
+With Fisher weighting rows are coupled (core/layer/coupled_rows.py): tr(CΔHΔᵀ), and C·R takes the place of R. Each row is then
+searched with what it can compensate for the others as its aim, some rows at a time.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from collections.abc import Generator
 import torch
 from torch import Tensor
 
-from core.coupling import aim, coupled_cg, turns, uncoupled
-from core.exchange import exchange_columns, exchange_entries
-from core.factors import cholesky
-from core.linalg import cg_steps
-from core.masks import select_part
-from core.parameters import Frontier
-from core.patterns import Columns, Entries, Groups, Target
-from core.problem import LayerProblem
-from core.products import add_product, product
-from core.solver import Outcome, Step
+from core.layer.coupled_rows import aim, coupled_cg, turns, uncoupled
+from core.layer.masks import select_part
+from core.layer.problem import LayerProblem
+from core.layer.steps import Outcome, Step
+from core.layer.swap_search import exchange_columns, exchange_entries
+from core.linalg.cholesky import cholesky
+from core.linalg.conjugate_gradients import cg_steps
+from core.linalg.products import add_product, product
+from core.spec.parameters import Frontier
+from core.spec.patterns import Columns, Entries, Groups, Target
 
 
 def kernel(problem: LayerProblem, target: Target, method: Frontier) -> Generator[Step, None, Outcome]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from core.masks import select
-from core.parameters import Magnitude
-from core.patterns import Target
-from core.problem import LayerProblem
-from core.solver import Outcome, Step
+from core.layer.masks import select
+from core.layer.problem import LayerProblem
+from core.layer.steps import Outcome, Step
+from core.spec.parameters import Magnitude
+from core.spec.patterns import Target
 
 
 def kernel(problem: LayerProblem, target: Target, method: Magnitude) -> Generator[Step, None, Outcome]:

@@ -13,15 +13,15 @@ from collections.abc import Generator
 import torch
 from torch import Tensor
 
-from core.linalg import solve_rows
-from core.masks import clear, smallest
-from core.parameters import Obc
-from core.patterns import Columns, Entries, Groups, Target
-from core.problem import LayerProblem
-from core.products import add_product, product
-from core.rows import trace, trace_columns
-from core.solver import LaterStep, Outcome, Step
-from core.waiting import look_up
+from core.layer.masks import clear, smallest
+from core.layer.problem import LayerProblem
+from core.layer.steps import LazyStep, Outcome, Step
+from core.linalg.cancellation import check_cancelled
+from core.linalg.products import add_product, product
+from core.linalg.row_systems import solve_rows
+from core.linalg.rows import trace, trace_columns
+from core.spec.parameters import Obc
+from core.spec.patterns import Columns, Entries, Groups, Target
 
 _TOLD = 1024  # up to so many removals each is a step: more than anybody looks at would cost a fifth of the time
 
@@ -42,7 +42,7 @@ def kernel(problem: LayerProblem, target: Target, method: Obc) -> Generator[Step
     else:
         removals = _entries(inverse, weight, problem.dead, target, method.granularity)
         for count in range(1, len(removals) if len(removals) <= _TOLD else 1):
-            yield LaterStep((0, 0), lambda count=count: refit(_mask(removals[:count], weight)))
+            yield LazyStep((0, 0), lambda count=count: refit(_mask(removals[:count], weight)))
         pruned = _mask(removals, weight)
     pruned, kept, loss = refit(pruned)
     yield Step(columns=(0, weight.shape[1]), pruned=pruned, weight=kept, loss=loss)
@@ -85,7 +85,7 @@ def _columns_batched(inverse: Tensor, weight: Tensor, dead: Tensor, count: int) 
     inverse, weight = inverse.clone(), weight.clone()
     removed = torch.zeros_like(dead)
     for _ in range(count):
-        look_up()
+        check_cancelled()
         losses = (weight.square().sum(0) / inverse.diagonal()).masked_fill_(dead, -1).masked_fill_(removed, torch.inf)
         at = losses.argmin().view(1)  # a place on the device: as an index it would be read
         column = inverse.index_select(0, at)[0]

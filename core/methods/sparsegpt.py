@@ -11,17 +11,17 @@ from collections.abc import Generator
 import torch
 from torch import Tensor
 
-from core.compensation import sweep_blocks
-from core.masks import clear, share, smallest, smallest_columns, smallest_in_groups
-from core.parameters import SparseGPT
-from core.patterns import Columns, Groups, Target, whole_groups
-from core.problem import LayerProblem
-from core.rows import sweep, sweep_groups
-from core.solver import Outcome, Step
+from core.layer.joint_update import sweep_blocks
+from core.layer.masks import clear, share, smallest, smallest_columns, smallest_in_groups
+from core.layer.problem import LayerProblem
+from core.layer.steps import Outcome, Step
+from core.linalg.rows import sweep, sweep_groups
+from core.spec.parameters import SparseGPT
+from core.spec.patterns import Columns, Groups, Target, whole_groups
 
 
 def kernel(problem: LayerProblem, target: Target, method: SparseGPT) -> Generator[Step, None, Outcome]:
-    """Blocks of B columns: the mask at block entry (n:m: at each group), then the column sweep of core/compensation.py.
+    """Blocks of B columns: the mask at block entry (n:m: at each group), then the column sweep of core/layer/joint_update.py.
 
     O(b³) for U and O(cb²) for the sweep. Raises IllConditioned.
     """

@@ -12,12 +12,12 @@ from collections.abc import Generator
 import torch
 from torch import Tensor
 
-from core.compensation import joint_blocks, remove_columns
-from core.masks import clear, smallest_columns, smallest_in_groups, smallest_norms
-from core.parameters import Thanos
-from core.patterns import Columns, Entries, Groups, Target, whole_groups
-from core.problem import LayerProblem
-from core.solver import LaterStep, Outcome, Step
+from core.layer.joint_update import joint_blocks, remove_columns
+from core.layer.masks import clear, smallest_columns, smallest_in_groups, smallest_norms
+from core.layer.problem import LayerProblem
+from core.layer.steps import LazyStep, Outcome, Step
+from core.spec.parameters import Thanos
+from core.spec.patterns import Columns, Entries, Groups, Target, whole_groups
 
 _ROWS = 256  # squared at once: they stay in the cache
 
@@ -68,5 +68,5 @@ def _structured(problem: LayerProblem, count: int, method: Thanos) -> Generator[
     removed = smallest_columns(losses, count)
     weight, cost, damping = remove_columns(problem, removed, method.damping, may_raise=method.raise_damping)
     pruned = removed.expand_as(weight).clone()
-    yield LaterStep((0, weight.shape[1]), lambda: (pruned, weight, cost()))
+    yield LazyStep((0, weight.shape[1]), lambda: (pruned, weight, cost()))
     return Outcome(weight=weight, pruned=pruned, damping=damping)

@@ -13,7 +13,7 @@ from app.jobs import Jobs
 from app.questions.layers import LayerQuestion
 from app.questions.preview import LayersQuestion, PreviewQuestion
 from cache import Store
-from core.previews import Preview
+from core.records.previews import Preview
 from core.spec import Calibration, Evaluation, RunSpec, make_method, parse_pattern
 
 SMALL = RunSpec(calibration=Calibration(windows=16, length=64), evaluation=Evaluation(windows=2, length=64), method=make_method("wanda"))

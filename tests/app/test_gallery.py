@@ -7,7 +7,7 @@ from app.gallery.__main__ import FOLDER, FULL, file_name, known, main, wanted
 from app.gallery.compute import compute
 from app.points import Point, point_of, read_points
 from app.ui import resources
-from core.revisions import revisions
+from core.run.revisions import revisions
 from core.spec import METHODS, RunSpec, make_method, parse_pattern
 
 # Other processors and other threads sum in another order: masks differ in a few entries, and all that follows a little.

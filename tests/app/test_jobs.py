@@ -15,10 +15,10 @@ import torch
 from app import cluster, tasks
 from app.jobs import Jobs, Planning
 from cache import RunRecord, Store, dense_key
-from core.errors import BadInput
-from core.planning import plan
 from core.records import RunResult
+from core.run.planning import plan
 from core.spec import Calibration, Evaluation, RunSpec, SemiStructured, make_method
+from core.spec.errors import BadInput
 from tests.app.processes import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.link import METHOD_WORDS, WORDS, check_words, command_line, from_words, to_words
-from core.errors import BadInput
-from core.patterns import SemiStructured, Structured, Unstructured
 from core.spec import METHODS, UPDATES, Calibration, Evaluation, RunSpec, make_method
+from core.spec.errors import BadInput
+from core.spec.patterns import SemiStructured, Structured, Unstructured
 
 SHARES = st.one_of(st.integers(0, 99).map(lambda k: k / 100), st.floats(0, 1, exclude_max=True))
 COUNTS = st.integers(1, 100_000)

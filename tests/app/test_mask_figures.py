@@ -10,10 +10,10 @@ from app.figures.masks import loupe, mask_overview, pair_overview, window_rows
 from app.figures.style import ONLY_A, ONLY_B, OUTLIER_ROWS
 from app.questions.masks import KEPT, OUTLIER, REMOVED, Mask, Pair, Window
 from app.ui.mask_words import other_spec, read_place
-from core.errors import BadInput
-from core.overlaps import Overlap
 from core.records import LayerRecord
+from core.records.overlaps import Overlap
 from core.spec import RunSpec, make_method, parse_pattern
+from core.spec.errors import BadInput
 
 
 def record(shape=(8, 12), **more):

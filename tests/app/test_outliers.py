@@ -9,8 +9,8 @@ from app.figures import numbers
 from app.figures.alpha_effect import alpha_effect, reading_rows
 from app.figures.outlier_findings import column_finding, effect_finding, layer_finding, map_finding, sparsity_warning
 from app.figures.outliers import column_losses, column_rows, energy_map, row_rows, share_rows, sorted_rows
-from core.outlier_records import ColumnFates, EnergyShare, LayerPoint, LayerRows, ModelPoint
 from core.records import Evaluated
+from core.records.outlier_rows import ColumnFates, EnergyShare, LayerPoint, LayerRows, ModelPoint
 from core.spec import Calibration, RunSpec, make_method, parse_pattern
 
 COLUMNS = RunSpec(method=make_method("thanos"), pattern=parse_pattern("columns:0.3", alpha=0.12))

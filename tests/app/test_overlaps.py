@@ -9,10 +9,10 @@ from app.figures.comparison import compare
 from app.figures.overlap_chart import overlap_chart, overlap_finding, overlap_rows
 from app.questions.overlaps import OverlapsQuestion
 from cache.store import Store
-from core.errors import BadInput
-from core.journal import BlockState
-from core.overlaps import Overlaps
+from core.records.overlaps import Overlaps
+from core.run.journal import BlockState
 from core.spec import RunSpec, make_method
+from core.spec.errors import BadInput
 from tests.app.test_figures import layers, result
 
 A, B = "ab" * 32, "cd" * 32

@@ -10,10 +10,10 @@ import torch
 
 from app import questions
 from app.questions import Question, StoreQuestion
-from core.desk import Desk
-from core.noun import Noun
-from core.opened import open_spec
+from core.models.open_model import open_model
 from core.spec import Calibration, Evaluation, RunSpec, make_method, parse_pattern
+from core.spec.base import FrozenModel
+from core.whatif.session import Session
 
 SPEC = RunSpec(calibration=Calibration(windows=16, length=64), evaluation=Evaluation(windows=2, length=64), method=make_method("wanda"),
                pattern=parse_pattern("0.5", alpha=0.1))
@@ -34,8 +34,8 @@ def every_question() -> list[type[Question]]:
 def same(here: object, there: object, path: str) -> None:
     """Counts and words exactly, what is computed as rounding allows, times not at all."""
     assert type(here) is type(there), path
-    if isinstance(here, Noun) or dataclasses.is_dataclass(here):
-        fields = type(here).model_fields if isinstance(here, Noun) else [field.name for field in dataclasses.fields(here)]
+    if isinstance(here, FrozenModel) or dataclasses.is_dataclass(here):
+        fields = type(here).model_fields if isinstance(here, FrozenModel) else [field.name for field in dataclasses.fields(here)]
         for name in fields:
             if name not in TIMES:
                 same(getattr(here, name), getattr(there, name), f"{path}.{name}")
@@ -59,11 +59,11 @@ def same(here: object, there: object, path: str) -> None:
 
 @pytest.fixture(scope="module")
 def here():
-    return Desk(open_spec(SPEC, torch.device("cpu")))
+    return Session(open_model(SPEC, torch.device("cpu")))
 
 
 @pytest.mark.parametrize("kind", every_question(), ids=lambda kind: kind.__name__)
 def test_a_question_is_answered_there_as_here(kind, here, gpu):
     question = kind(**{name: ASKED[name] for name in kind.model_fields if name in ASKED})
-    there = Desk(open_spec(SPEC, gpu.device))
+    there = Session(open_model(SPEC, gpu.device))
     same(question.answer(here), question.answer(there), kind.__name__)

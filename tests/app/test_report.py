@@ -20,8 +20,8 @@ from app.report import report, runs_json
 from app.report.__main__ import main
 from cache.records import RunRecord
 from cache.store import Store
-from core.journal import BlockState
 from core.records import RunResult
+from core.run.journal import BlockState
 from core.spec import make_method
 from tests.app.test_figures import layer, layers, result
 

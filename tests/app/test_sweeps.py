@@ -9,11 +9,11 @@ from typer.testing import CliRunner
 
 from app.points import ground, matching, point_of, read_points, write_points
 from app.sweeps import SHOWN_METHODS, Sweep, shipped
-from core import __main__ as main
-from core.__main__ import grid
-from core.errors import PruneError
+from core.cli import commands as main
+from core.cli.sweeps import grid
 from core.records import Revisions
 from core.spec import METHODS, Calibration, Evaluation, RunSpec
+from core.spec.errors import PruneError
 from tests.app.examples import point
 from tests.app.test_figures import result
 

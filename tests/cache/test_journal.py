@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from cache.journal import BlockJournal
-from core.journal import BlockState
+from core.run.journal import BlockState
 from tests.cache.examples import layer_record
 
 ROOT = Path(__file__).resolve().parents[2]

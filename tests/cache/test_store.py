@@ -10,8 +10,8 @@ import pytest
 
 from cache import RunRecord, Store
 from cache.disk import open_rows
-from core.errors import BadInput
 from core.spec import RunSpec
+from core.spec.errors import BadInput
 from tests.cache.examples import evaluated, key_of, layer_record, plan_of, record_of, result_of
 
 ROOT = Path(__file__).resolve().parents[2]

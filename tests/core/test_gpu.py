@@ -6,15 +6,16 @@ On the pretended GPU (tests/pretended_gpu.py) everywhere; on a real one too, whe
 import pytest
 import torch
 
-from core import IllConditioned, LayerProblem, optimum, pipeline, prune, solve, update
-from core.convergence import DESCENTS, convergence
-from core.desk import Desk
-from core.masks import smallest
-from core.opened import open_spec
-from core.outliers import energy_shares, layer_point, layer_rows, model_point
-from core.overlaps import count_masks
+from core import IllConditioned, LayerProblem, optimum, prune, solve, update
+from core.layer.convergence import DESCENTS, convergence
+from core.layer.masks import smallest
+from core.layer.summaries import error_parts, mask_png, reduce_blocks, weight_histogram
+from core.models.open_model import open_model
+from core.records.overlaps import count_masks
+from core.run import pipeline
 from core.spec import METHODS, UPDATES, make_method, parse_pattern
-from core.views import error_parts, mask_png, reduce_blocks, weight_histogram
+from core.whatif.outlier_rows import energy_shares, layer_point, layer_rows, model_point
+from core.whatif.session import Session
 
 PATTERNS = ("0.5", "2:4", "columns:0.3")
 CASES = [(name, word) for name in METHODS for word in PATTERNS if parse_pattern(word).kind not in METHODS[name].refuses]
@@ -132,7 +133,7 @@ def test_a_run_there_is_a_run_here(changes, small, gpu, monkeypatch):
 @pytest.mark.parametrize("changes", [{}, {"allocation": "even"}])
 def test_a_desk_there_answers_as_one_here(changes, small, gpu):
     spec = small[0](**changes)
-    desks = [Desk(open_spec(spec, device)) for device in (torch.device("cpu"), gpu.device)]
+    desks = [Session(open_model(spec, device)) for device in (torch.device("cpu"), gpu.device)]
     here, there = (desk.preview(spec) for desk in desks)
     assert there.dense.perplexity == pytest.approx(here.dense.perplexity, rel=1e-5)
     assert there.pruned.perplexity == pytest.approx(here.pruned.perplexity, rel=1e-2)
@@ -143,7 +144,7 @@ def test_a_desk_there_answers_as_one_here(changes, small, gpu):
 
 def test_what_a_layer_shows_is_the_same_there(small, gpu):
     spec = small[0](allocation="even", pattern=parse_pattern("0.5", alpha=0.1))
-    desks = [Desk(open_spec(spec, device)) for device in (torch.device("cpu"), gpu.device)]
+    desks = [Session(open_model(spec, device)) for device in (torch.device("cpu"), gpu.device)]
     name = desks[0].layers[0].name
     solutions = [desk.solve(name, spec) for desk in desks]
     assert mask_png(solutions[0].pruned) == mask_png(solutions[1].pruned)

@@ -11,7 +11,7 @@ from app.points import point_of, write_points
 from app.ui import curve_runs, resources
 from cache.records import RunRecord
 from core.records import Finished
-from core.revisions import revisions
+from core.run.revisions import revisions
 from core.spec import Calibration, Evaluation, RunSpec, make_method, parse_pattern
 from tests.pages.conftest import SMALL, charts, link, said
 

@@ -11,8 +11,8 @@ from app.figures import numbers
 from app.ui import resources
 from cache.keys import plan_key
 from cache.store import Store
-from core.planning import plan
-from core.revisions import revisions
+from core.run.planning import plan
+from core.run.revisions import revisions
 from core.spec import METHODS, RunSpec, make_method, parse_pattern
 from tests.pages.conftest import SMALL, charts, link, said
 

@@ -22,7 +22,7 @@ def quick(monkeypatch, tmp_path):
     monkeypatch.setattr(layers, "_SLOWER", ("obc",))
     monkeypatch.setattr(layers, "_QUICK", ("magnitude", "wanda", "thanos", "dsnot"))
     monkeypatch.setattr(layers, "_ORDER", ("magnitude", "wanda", "thanos", "dsnot", "obc"))
-    monkeypatch.setattr("core.estimate._SOLVE", 1e3)
+    monkeypatch.setattr("core.models.cost._SOLVE", 1e3)
     monkeypatch.setattr(layers, "_QUICK_SECONDS", 1e9)
     monkeypatch.setattr(layers, "_AT_MOST", 1e9)
     monkeypatch.setattr(layers, "_SETTLED", 0.0)

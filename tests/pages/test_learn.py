@@ -10,8 +10,8 @@ from app.figures import lesson_findings
 from app.questions.lessons import FormulasQuestion, OneWeightQuestion, SteppedQuestion, TwoWeightsQuestion
 from app.questions.outliers import ModelPointQuestion
 from app.ui import asking, learn, lesson_words
-from core.errors import PruneError
-from core.lessons.matrix import Matrix
+from core.records.lessons import Matrix
+from core.spec.errors import PruneError
 from tests.pages.conftest import SMALL, charts, link, said
 
 pytestmark = pytest.mark.usefixtures("without_workers")

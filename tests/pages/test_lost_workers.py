@@ -6,8 +6,8 @@ import pytest
 
 from app.ui import resources
 from cache.store import Store
-from core.errors import BadInput
 from core.spec import make_method
+from core.spec.errors import BadInput
 from tests.pages.conftest import SMALL, charts, said
 
 WORDS = {"windows": "16", "length": "64", "evaluation_windows": "4", "evaluation_length": "64"}

@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 from app import alpha_sweep
 from app.questions.outliers import EnergySharesQuestion, LayerPointQuestion, LayerRowsQuestion, ModelPointQuestion
 from app.ui import resources
-from core import alphas
+from core.spec import alphas
 from tests.pages.conftest import charts, link, said
 
 pytestmark = pytest.mark.usefixtures("without_workers")

@@ -1,0 +1,149 @@
+"""The command line: `python -m core prune | sweep | evaluate | methods | models`. The flags are the words of core/spec/flags.py."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from core.cli.options import JsonOption, complain, notes, spec_flags, spec_of
+from core.cli.output import require_writable, show, stored_runs, table, write_csv, write_json
+from core.cli.sweeps import grid, same_dense
+from core.records import Evaluated, RunResult
+from core.spec import METHODS, RunSpec
+from core.spec.errors import PruneError
+from core.spec.flags import WORDS
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+                  help="One-shot pruning of language models. Pattern words: 0.5 or 50% (unstructured), 2:4 (n zeros in every m), "
+                  "columns:0.3 (whole input columns).")
+
+
+def run(spec: RunSpec, *, journal: Any = None, dense: Evaluated | None = None, title: str = "") -> RunResult:
+    """Drain `prune` with a progress bar on a terminal."""
+    from core.run.pipeline import prune
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn())
+    with Bar(*columns, console=notes, transient=True, disable=not notes.is_terminal) as bar:
+        task = bar.add_task(title or spec.title, total=1.0)
+        for event in prune(spec, journal=journal, dense=dense):
+            if event.kind == "progress":
+                where = f" · block {event.block + 1} of {event.blocks} · {event.stage}" if event.blocks else " · loading"
+                bar.update(task, completed=event.fraction, description=(title or spec.title) + where)
+            elif event.kind == "finished":
+                return event.result
+    raise AssertionError("a run ends with its result")
+
+
+@app.command()
+@spec_flags()
+def prune(words: dict[str, str], json_file: JsonOption = None,
+          save: Annotated[Path | None, typer.Option(help="Write the pruned model to this empty folder.")] = None) -> None:
+    """Prune a model and measure its perplexity before and after."""
+    spec = spec_of(words)
+    require_writable(json_file, "json")
+    from core.export.folder import MemoryJournal, require_empty, save_checkpoint
+
+    if save is not None:
+        require_empty(save)
+    journal = MemoryJournal() if save is not None else None
+    result = run(spec, journal=journal)
+    if str(json_file) != "-":
+        show(result)
+    write_json(result.model_dump(mode="json"), json_file)
+    if journal is not None and save is not None:
+        save_checkpoint(result, journal.weights, save)
+
+
+@app.command()
+@spec_flags("method", "pattern", "block_size", "alpha", "seed")
+def sweep(words: dict[str, str], json_file: JsonOption = None,
+          csv_file: Annotated[Path | None, typer.Option("--csv", help="Write one line a run to FILE.")] = None,
+          methods: Annotated[str, typer.Option(help="Methods, with commas.")] = "magnitude,wanda,sparsegpt,thanos",
+          patterns: Annotated[str, typer.Option(help="Pattern words, with commas.")] = "0.5",
+          block_sizes: Annotated[str, typer.Option(help="Values of B, with commas; 'auto' is the method's own.")] = "auto",
+          alphas: Annotated[str, typer.Option(help="Values of α, with commas.")] = "0",
+          seeds: Annotated[str, typer.Option(help="Seeds of the calibration windows, with commas.")] = "0") -> None:
+    """A grid of runs: methods × patterns × B × α × seeds. A combination without a meaning is left out, with the reason, and where a run
+    fails the others go on. With --json FILE an interrupted sweep continues where it stopped."""
+    specs = grid(words, methods=methods, patterns=patterns, block_sizes=block_sizes, alphas=alphas, seeds=seeds)
+    require_writable(json_file, "json")
+    require_writable(csv_file, "csv")
+    done = stored_runs(json_file)
+    results, failed, on_screen = list[RunResult](), 0, str(json_file) == "-"
+    from core.run.revisions import revisions
+
+    try:
+        for index, spec in enumerate(specs):
+            now = revisions(spec)
+            found = next((result for result in done if result.spec == spec and result.revisions == now), None)
+            dense = next((result.dense for result in results if same_dense(result, spec, now.model, now.evaluation)), None)
+            try:
+                results.append(found or run(spec, dense=dense, title=f"{index + 1} of {len(specs)}: {spec.title}"))
+            except PruneError as error:
+                failed += 1
+                complain(f"{spec.title}: {error}")
+                continue
+            if not on_screen:
+                others = [result for result in done if all(result.spec != mine.spec for mine in results)]  # never lost, whatever the grid
+                write_json({"runs": [result.model_dump(mode="json") for result in [*results, *others]]}, json_file)
+            if csv_file is not None:
+                write_csv(results, csv_file)
+    finally:
+        if on_screen:
+            write_json({"runs": [result.model_dump(mode="json") for result in results]}, json_file)
+        elif results:
+            Console().print(table(results))
+    if failed:
+        raise PruneError(f"{failed} of {len(specs)} runs failed, for the reasons above.")
+
+
+@app.command()
+@spec_flags(*(word for word in WORDS if word not in ("model", "revision", "evaluation", "evaluation_windows", "evaluation_length",
+                                                     "device", "dtype")))
+def evaluate(words: dict[str, str], json_file: JsonOption = None) -> None:
+    """The perplexity of a model as it is."""
+    from core.run.pipeline import evaluate as measure
+
+    spec = spec_of(words)
+    require_writable(json_file, "json")
+    found = measure(spec)
+    if str(json_file) != "-":
+        Console().print(f"perplexity {found.perplexity:.2f}  ({found.protocol})", highlight=False)
+    write_json(found.model_dump(mode="json"), json_file)
+
+
+@app.command()
+def methods() -> None:
+    """The methods and their parameters."""
+    listing = Table("method", "what it does", "parameters (default)", box=None)
+    for name, method in METHODS.items():
+        fields = [f"--{field.replace('_', '-')} ({'automatic' if about.default is None else about.default})"
+                  for field, about in method.model_fields.items() if field != "name"]
+        listing.add_row(name, (method.__doc__ or "").strip(), "\n".join(fields) or "none")
+    Console().print(listing)
+
+
+@app.command()
+def models() -> None:
+    """The models at hand: the demo, the folders below PRUNESCOPE_MODELS, the hub's cache on this machine."""
+    from core.models.sources import list_models, unusable_models
+
+    listing = Table("model", "family", "blocks", "parameters", "context", "revision", box=None)
+    for model in list_models():
+        listing.add_row(model.name, model.family, str(model.blocks), f"{model.parameters:,}", str(model.context), model.revision[:12])
+    Console().print(listing)
+    for model in unusable_models():
+        Console().print(f"{model.name}: cannot be used. {model.reason}", markup=False)
+
+
+def main() -> None:
+    """Run the command line."""
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # before torch: threads that spin on take each other's cores
+    app(prog_name="python -m core")

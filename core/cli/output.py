@@ -1,0 +1,114 @@
+"""What the command line writes: one JSON object, lines of CSV, tables and short reports on a terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from core.records import RunResult
+from core.spec import METHOD_LABELS, RunSpec
+from core.spec.errors import BadInput
+from core.spec.patterns import pattern_word
+
+
+def stored_runs(file: Path | None) -> list[RunResult]:
+    """The runs of an earlier sweep. Raises BadInput for a file that is something else, so that it is not overwritten."""
+    if file is None or str(file) == "-" or not file.is_file():
+        return []
+    try:
+        return [RunResult.model_validate(entry) for entry in json.loads(file.read_text())["runs"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput("json", str(file), "a new file, or one that a sweep of this version wrote", "Choose another file.") from error
+
+
+def require_writable(file: Path | None, field: str) -> None:
+    """Raises BadInput for a file that could not be written in the end: asked before anything is computed."""
+    if file is None or (field == "json" and str(file) == "-"):
+        return
+    if str(file) == "-" or file.is_dir() or not os.access(file if _is_device(file) else file.resolve().parent, os.W_OK):
+        raise BadInput(field, str(file), "a file in a folder that is there and can be written",
+                       f"There is no such folder as {file.parent}: make it, or choose another." if not file.parent.is_dir()
+                       else "Choose another file.")
+
+
+def write_json(content: dict[str, Any], file: Path | None) -> None:
+    """One JSON object; a file appears whole or not at all."""
+    if file is None:
+        return
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    if str(file) == "-":
+        sys.stdout.write(text + "\n")
+    else:
+        _replace(file, text, "json")
+
+
+def write_csv(results: list[RunResult], file: Path) -> None:
+    """One line a run; the file appears whole or not at all."""
+    text = io.StringIO()
+    rows = csv.writer(text)
+    rows.writerow(["model", "method", "pattern", "block_size", "alpha", "counted_sparsity", "dense_perplexity",
+                   "pruned_perplexity", "median_gap", "seconds", "peak_memory_bytes"])
+    for result in results:
+        spec = result.spec
+        rows.writerow([spec.model, spec.method.name, pattern_word(spec.pattern), _block(spec), spec.pattern.outlier_rows,
+                       result.counted_sparsity, result.dense.perplexity, result.pruned.perplexity, result.median_gap, result.seconds,
+                       result.peak_memory_bytes])
+    _replace(file, text.getvalue(), "csv")
+
+
+def _replace(file: Path, text: str, field: str) -> None:
+    target = file.resolve()  # what a link leads to, not the link
+    part = target.with_name(target.name + ".part")
+    try:
+        if _is_device(file):  # /dev/stdout is written, not put aside
+            file.write_text(text, newline="")
+        else:
+            part.write_text(text, newline="")
+            part.replace(target)
+    except OSError as error:
+        raise BadInput(field, str(file), "a file that can be written", f"{error.strerror}.") from error
+
+
+def _is_device(file: Path) -> bool:
+    return file.exists() and not file.is_file() and not file.is_dir()
+
+
+def _block(spec: RunSpec) -> object:
+    return getattr(spec.method, "block_size", "")
+
+
+def _over_optimum(result: RunResult) -> str:
+    times = 1 + result.median_gap
+    return f"{times:.2f}×" if times < 1000 else "over 1000×"  # with fewer tokens than inputs the least possible error is about zero
+
+
+def table(results: list[RunResult]) -> Table:
+    """The runs of a sweep, side by side."""
+    listing = Table("method", "pattern", "B", "α", "counted", "dense", "pruned", "gap", "seconds", box=None)
+    for result in results:
+        spec = result.spec
+        listing.add_row(METHOD_LABELS[spec.method.name], pattern_word(spec.pattern), str(_block(spec)), f"{spec.pattern.outlier_rows:g}",
+                        f"{100 * result.counted_sparsity:.1f} %", f"{result.dense.perplexity:.2f}", f"{result.pruned.perplexity:.2f}",
+                        _over_optimum(result), f"{result.seconds:.1f}")
+    return listing
+
+
+def show(result: RunResult) -> None:
+    """A finished run in five lines."""
+    out = Console(highlight=False)
+    out.print(f"perplexity        {result.dense.perplexity:.2f} → {result.pruned.perplexity:.2f}   ({result.pruned.protocol})",
+              soft_wrap=True)
+    out.print(f"counted sparsity  {100 * result.counted_sparsity:.1f} % of {sum(layer.parameters for layer in result.layers):,} weights "
+              f"in {len(result.layers)} layers")
+    out.print(f"error             median {_over_optimum(result)} the least possible for the mask; worst layer {result.worst.name} "
+              f"({result.worst.relative_error:.3g})", soft_wrap=True)
+    out.print(f"calibration       {result.calibration}", soft_wrap=True)
+    out.print(f"time, memory      {result.seconds:.1f} s, {result.peak_memory_bytes / 1e9:.2f} GB, {result.environment.device}")

@@ -1,0 +1,143 @@
+"""What a text source means: embedded, text:FILE, hub:NAME, windows:FILE.npy. No torch, no tokenizer.
+
+A text is a list of documents. Evaluation joins them with a blank line and reads on; calibration draws windows from inside
+documents (core/data/windows.py).
+"""
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false, reportMissingTypeStubs=false
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from core.data.corpus import embedded_text
+from core.spec.errors import BadInput
+
+Split = Literal["calibration", "evaluation"]
+MAX_BYTES = 1 << 30
+_HUB = {  # the literature's texts by a short name: repository, configuration, files, splits
+    "c4": ("allenai/c4", None, {"train": "en/c4-train.00000-of-01024.json.gz",
+                                "validation": "en/c4-validation.00000-of-00008.json.gz"}, ("train", "validation")),
+    "wikitext2": ("Salesforce/wikitext", "wikitext-2-raw-v1", None, ("train", "test")),
+}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Text:
+    """Documents with their content address; `windows` is the file of ready token windows instead, where that was asked."""
+
+    documents: Sequence[str]
+    description: str
+    sha256: str
+    windows: Path | None = None
+
+
+def read_text(source: str, split: Split) -> Text:
+    """The text behind a source; a hub's is downloaded.
+
+    Raises BadInput, field = split, when it is missing, unreadable, empty or out of reach.
+    """
+    kind, _, rest = source.partition(":")
+    if kind == "embedded":
+        text = embedded_text(split)
+        return Text(documents=[text.text], description=text.description, sha256=text.sha256)
+    if kind == "hub":
+        return _from_hub(rest, split)
+    stat = _regular_file(rest, split)
+    return _from_file(str(Path(rest).resolve()), kind, split, stat)
+
+
+def _regular_file(name: str, split: Split) -> tuple[int, int]:
+    path = Path(name)
+    if not path.is_file():
+        raise BadInput(split, name, "a file that exists", "Look at the path; a relative one starts at the folder of this server.")
+    stat = path.stat()
+    if not 0 < stat.st_size <= MAX_BYTES:
+        raise BadInput(split, name, f"a file of 1 byte to {MAX_BYTES >> 30} GiB", "Cut the file, or fill it.")
+    return stat.st_size, stat.st_mtime_ns
+
+
+@lru_cache(maxsize=8)
+def _from_file(name: str, kind: str, split: Split, stat: tuple[int, int]) -> Text:
+    """`stat` (size, mtime) is part of the cache's key: a file that changes is read again."""
+    path = Path(name)
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    if kind == "windows":
+        return Text(documents=(), description=f"windows of {path.name}", sha256=digest, windows=path)
+    try:
+        documents = _documents(path, content.decode())
+    except (UnicodeDecodeError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(split, name, "UTF-8 text; .jsonl with a field 'text' a line; .json with a list of strings",
+                       f"It cannot be read so: {error}.") from error
+    if not any(document.strip() for document in documents):
+        raise BadInput(split, name, "a file with text in it", "This one is empty.")
+    return Text(documents=documents, description=path.name, sha256=digest)
+
+
+def _documents(path: Path, content: str) -> list[str]:
+    if path.suffix == ".jsonl":
+        return [str(json.loads(line)["text"]) for line in content.splitlines() if line.strip()]
+    if path.suffix == ".json":
+        found = json.loads(content)
+        if not isinstance(found, list):
+            raise ValueError("the JSON is no list")
+        return [document if isinstance(document, str) else str(document["text"]) for document in found]
+    return [content]
+
+
+def text_revision(source: str, split: Split) -> str:
+    """The content address of a text, without reading a hub's data set: there it is the repository's commit."""
+    kind, _, name = source.partition(":")
+    if kind != "hub":
+        return read_text(source, split).sha256
+    repository, configuration, part, _ = _hub_parts(name, split)
+    return f"{repository}:{configuration}:{part}@{_hub_commit(repository, name, split)}"
+
+
+def _hub_commit(repository: str, name: str, split: Split) -> str:
+    """The commit the hub names now; out of reach, the one the local cache holds."""
+    from huggingface_hub import HfApi, constants
+
+    try:
+        return str(HfApi().dataset_info(repository, timeout=5).sha)
+    except Exception as error:  # network, authentication, unknown name: all mean 'not from the hub'
+        reference = Path(constants.HF_HUB_CACHE) / f"datasets--{repository.replace('/', '--')}" / "refs" / "main"
+        if reference.is_file():
+            return reference.read_text().strip()
+        raise _out_of_reach(split, name, error) from error
+
+
+def _hub_parts(name: str, split: Split) -> tuple[str, str, str, dict[str, str] | None]:
+    """`c4`, `wikitext2` or `owner/name[:configuration[:split]]` as (repository, configuration, split, files)."""
+    repository, _, rest = name.partition(":")
+    configuration, _, part = rest.partition(":")
+    if repository in _HUB:
+        repository, preset, files, splits = _HUB[repository]
+        part = splits[split == "evaluation"]
+        return repository, preset or "", part, {part: files[part]} if files else None
+    return repository, configuration, part or ("train" if split == "calibration" else "test"), None
+
+
+def _from_hub(name: str, split: Split) -> Text:
+    """Through the datasets library, which keeps a copy on disk; it imports torch, so only a worker comes here."""
+    repository, configuration, part, files = _hub_parts(name, split)
+    try:
+        from datasets import load_dataset
+
+        data: Any = load_dataset(repository, configuration or None, data_files=files, split=part)
+        documents = data["text"]
+    except Exception as error:  # the library raises many kinds, its own and the network's
+        raise _out_of_reach(split, name, error) from error
+    return Text(documents=documents, description=" ".join(filter(None, (repository, configuration, part))),
+                sha256=hashlib.sha256(f"{repository}:{configuration}:{part}:{data._fingerprint}".encode()).hexdigest())
+
+
+def _out_of_reach(split: Split, name: str, error: Exception) -> BadInput:
+    return BadInput(split, f"hub:{name}", "a data set that the hub (or its cache on this machine) has, with a column 'text'",
+                    f"{type(error).__name__}: {str(error)[:200]}. Offline, use embedded or text:FILE.")

@@ -1,0 +1,1 @@
+"""One layer: the problem, its masks, updates and searches."""

@@ -1,0 +1,1 @@
+"""Linear algebra of the methods: products, Cholesky, conjugate gradients, row systems, order statistics."""

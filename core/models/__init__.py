@@ -1,0 +1,1 @@
+"""Models: decoder blocks and their linear layers, loading, streaming, Gram matrices, cost."""

@@ -1,0 +1,136 @@
+"""Work, time and memory of a run, counted before it starts: multiply-adds by stage, over a rate measured on the device."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+
+from core.linalg.products import available, product
+from core.spec import RunSpec
+from core.spec.updates import update_work
+
+_SOLVE = 1.5  # time over (multiply-adds / matrix rate), measured on the demo model
+_BESIDE_FAST = 5 / 3  # times that, where products alone are faster (core/linalg/products.py): measured on two blocks of a LLaMA
+_ELEMENT = 400.0  # multiply-adds in the time that one output takes besides its product (activations, norms, the loss); measured there too
+FISHER_TOKENS = 8192  # of the calibration text that core/run/fisher.py reads, in whole windows: more move the weights of outputs by little
+COUPLED_OUTPUTS = 2048  # of a layer at most, where all pairs of them are kept for every layer: c² numbers
+_rates: dict[str, float] = {}
+_ERROR_PRODUCTS = 2 + 18  # the error of the solution, and the conjugate gradients of the optimum for its mask (measured: 14 to 27)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """Multiply-adds of a whole run by stage."""
+
+    collect: float  # calibration forward with Gram matrices
+    solve: float
+    push: float  # calibration forward through the pruned blocks
+    evaluate: float
+    allocate: float = 0.0  # a pass of its own before all others, where layers differ
+    weigh: float = 0.0  # forward and back before all others, where outputs differ
+
+    @property
+    def total(self) -> float:
+        return self.collect + self.solve + self.push + self.evaluate + self.allocate + self.weigh
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """What the counts need to know of a model: groups of layers that share an input, as (columns, rows of each)."""
+
+    groups: tuple[tuple[int, tuple[int, ...]], ...]
+    hidden: int
+    vocabulary: int
+
+    @property
+    def prunable(self) -> int:
+        return sum(columns * sum(rows) for columns, rows in self.groups)
+
+
+def count_work(shape: Shape, spec: RunSpec, *, calibration_tokens: int, evaluation_tokens: int, window: int,
+               dense_known: bool = False) -> Work:
+    """Counted from shapes alone. A matrix product of c×b by b×T counts c·b·T."""
+    attention = len(shape.groups) * window * shape.hidden / 2
+    forward = shape.prunable + attention + _ELEMENT * sum(sum(rows) for _, rows in shape.groups)
+    gram = sum(columns * columns for columns, _ in shape.groups)
+    head = (shape.hidden + _ELEMENT) * shape.vocabulary
+    streams = 1 if dense_known else 2
+    passes = 2 if spec.propagation else 1  # through the dense model as well, and its inputs times these
+    collect = calibration_tokens * passes * (forward + gram)
+    return Work(collect=collect, push=calibration_tokens * forward, solve=_slower() * _solve_work(shape, spec),
+                evaluate=streams * evaluation_tokens * (forward + head),
+                allocate=0.0 if spec.allocation == "even" else collect + _slower() * _allocation_work(shape, forward, head),
+                weigh=min(calibration_tokens, FISHER_TOKENS) * (4 * (forward + head) + pairs(shape, spec)) if spec.fisher else 0.0)
+
+
+def pairs(shape: Shape, spec: RunSpec) -> int:
+    """All pairs of outputs of the layers whose rows are coupled, c² a layer."""
+    return sum(count * count for _, rows in shape.groups for count in rows if _coupled(spec, count))
+
+
+def _coupled(spec: RunSpec, rows: int) -> bool:
+    """Whether a layer of so many outputs has its rows coupled (core/layer/coupled_rows.py)."""
+    return bool(spec.fisher) and spec.method.couples and rows <= COUPLED_OUTPUTS
+
+
+def _slower() -> float:
+    """Time over (multiply-adds / matrix rate) of what is done to layers; a model's forward goes at the rate."""
+    return _SOLVE * (_BESIDE_FAST if available() else 1.0)
+
+
+def _allocation_work(shape: Shape, forward: float, head: float) -> float:
+    """Five curves of 20 iterations, and each layer alone through half the model: see core/run/allocation.py."""
+    curves = sum(5 * (columns**3 + 20 * sum(rows) * columns**2) for columns, rows in shape.groups)
+    return curves + sum(len(rows) for _, rows in shape.groups) * 2048 * (forward / 2 + head)
+
+
+def _solve_work(shape: Shape, spec: RunSpec) -> float:
+    total = 0.0
+    for columns, rows in shape.groups:
+        total += spec.method.shared_work(columns, spec.pattern)
+        for count in rows:
+            total += spec.method.layer_work(count, columns, spec.pattern)
+            total += spec.method.coupling_work(count, columns, spec.pattern) if _coupled(spec, count) else 0.0
+            total += _ERROR_PRODUCTS * count * columns**2 + update_work(spec.update, count, columns, refit=spec.refit)
+    return total
+
+
+def solve_seconds(spec: RunSpec, rows: int, columns: int, rate: float) -> float:
+    """One layer alone, at a rate in multiply-adds a second."""
+    method, pattern = spec.method, spec.pattern
+    work = method.shared_work(columns, pattern) + method.layer_work(rows, columns, pattern)
+    return _slower() * (work + update_work(spec.update, rows, columns, refit=spec.refit)) / rate
+
+
+def layer_seconds(spec: RunSpec, rows: int, columns: int, rate: float) -> float:
+    """The same with the layer's error and its optimum."""
+    return solve_seconds(spec, rows, columns, rate) + _slower() * _ERROR_PRODUCTS * rows * columns**2 / rate
+
+
+def matrix_rate(device: torch.device) -> float:
+    """Multiply-adds a second of a float32 matrix product here: the best this process has seen, as the machine does other work at times.
+
+    Each call looks again, some 5 ms.
+    """
+    size = 4096 if device.type == "cuda" else 512
+    one = torch.ones(size, size, device=device)
+    best = float("inf")
+    for _ in range(4):
+        start = time.perf_counter()
+        float(product(one, one)[0, 0])
+        best = min(best, time.perf_counter() - start)
+    _rates[device.type] = max(_rates.get(device.type, 0.0), size**3 / best)
+    return _rates[device.type]
+
+
+def memory_bytes(shape: Shape, *, parameters: int, tokens: int, dtype_bytes: int, largest: tuple[int, int], batch_tokens: int) -> int:
+    """Peak: the model, all hidden states of calibration and two evaluation streams, one block's Gram matrices, one solve
+    (three times W and G), one batch's activations and logits."""
+    grams = max((columns for columns, _ in shape.groups), default=0)
+    rows, columns = largest
+    solve = 4 * 4 * (rows * columns + columns * columns)
+    batch = 4 * batch_tokens * (shape.vocabulary + 8 * grams)
+    base = 600 << 20  # Python, torch and transformers themselves
+    return base + parameters * dtype_bytes + tokens * shape.hidden * dtype_bytes + 4 * 4 * grams * grams + solve + batch

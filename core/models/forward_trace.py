@@ -1,0 +1,95 @@
+"""What one real forward of a model shows of its blocks: how each is called, and which of its linear layers read the same input."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import TreeSpec
+
+from core.models.blocks import Linear, NotStreamable
+from core.models.hooks import watched_inputs
+
+Groups = tuple[tuple[Linear, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerWindow:
+    """A recorded tensor whose first dimension grows with the number of windows."""
+
+    tensor: Tensor
+
+    def of(self, windows: int) -> Tensor:
+        if self.tensor.shape[0] == 1:
+            return self.tensor.expand(windows, *self.tensor.shape[1:])
+        return self.tensor.repeat(windows, *[1] * (self.tensor.ndim - 1))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Call:
+    """How a block is called: the leaves of (args, kwargs), which of them is the hidden states, and what comes back."""
+
+    leaves: list[Any]
+    form: TreeSpec
+    slot: int
+    extras: int | None  # None: the block returns a tensor; else how many values follow it in a tuple
+    groups: Groups
+
+    def output(self, hidden: Tensor) -> Any:
+        return hidden if self.extras is None else (hidden, *[None] * self.extras)
+
+
+@contextmanager
+def grouping(linears: Sequence[Linear]) -> Generator[Callable[[], Groups]]:
+    """Watch one run of a block; the value given tells afterwards which layers read the same memory, unchanged in between."""
+    inputs: list[tuple[Linear, Tensor, int]] = []  # the tensors are held, so that no address is used twice
+
+    def note(linear: Linear) -> Callable[[Tensor], None]:
+        return lambda tensor: inputs.append((linear, tensor, tensor._version))
+
+    def groups() -> Groups:
+        ran = Counter(linear.name for linear, _, _ in inputs)
+        odd = next((linear.name for linear in linears if ran[linear.name] != 1), None)
+        if odd is not None:
+            raise NotStreamable(f"{odd} ran {ran[odd]} times in a forward of one window, not once.")
+        shared: dict[tuple[int, ...], list[Linear]] = {}
+        for linear, tensor, version in inputs:
+            place = (tensor.data_ptr(), tensor.numel(), tensor.shape[-1], tensor.stride(-1), version)
+            shared.setdefault(place, []).append(linear)
+        return tuple(tuple(group) for group in shared.values())
+
+    with watched_inputs((linear.layer, note(linear)) for linear in linears):
+        yield groups
+
+
+def ending_of(logits: Tensor) -> Tensor:
+    """[1, L, vocabulary] -> the last 8 tokens', copied, so that the rest can go."""
+    return logits[:, -8:].clone()
+
+
+def hidden_slot(block: int, leaves: list[Any], previous: Tensor | None, output: Tensor) -> int:
+    """Which argument is the hidden states: what the block before returned; for the first block, a tensor like its output."""
+    for slot, leaf in enumerate(leaves):
+        if isinstance(leaf, Tensor) and leaf.shape == output.shape and leaf.dtype == output.dtype and (
+                previous is None or leaf is previous or torch.equal(leaf, previous)):
+            return slot
+    where = "before the first block" if previous is None else f"between blocks {block - 1} and {block}"
+    raise NotStreamable(f"something that cannot be replayed happens to the hidden states {where}.")
+
+
+def marked_for_windows(one: Any, two: Any, where: str) -> Any:
+    """The argument `one` of a one-window call, marked where `two`, of a two-window call, shows that it grows with the batch."""
+    if isinstance(one, Tensor) and isinstance(two, Tensor):
+        if one.dtype == two.dtype and torch.equal(one, two):
+            return one
+        if one.ndim and two.shape == (2 * one.shape[0], *one.shape[1:]) and torch.equal(torch.cat([one, one]), two):
+            return PerWindow(tensor=one)
+        raise NotStreamable(f"{where} takes a tensor {tuple(two.shape)} that depends on the text.")
+    if one is two or (isinstance(one, bool | int | float | str) and one == two):
+        return one
+    raise NotStreamable(f"{where} takes a {type(one).__name__} that differs from call to call.")

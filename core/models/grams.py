@@ -1,0 +1,117 @@
+"""What the layers of a model read: G = XXᵀ and the mean of each distinct input, which is all that a method needs beside W."""
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import repeat
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from core.linalg.products import add_product
+from core.models.blocks import map_blocks
+from core.models.open_model import OpenModel, batches, embed
+from core.models.streaming import Stream
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class InputStatistics:
+    """One input of a block, over `tokens` calibration tokens: `gram` G = XXᵀ [b, b] and `mean` [b], float32.
+
+    `layers` are the names of the linear layers that read it: q, k and v share one, gate and up another. `cross` [b, b] is the dense
+    model's inputs times these, transposed, where both were collected (core/run/propagation.py).
+    """
+
+    layers: tuple[str, ...]
+    gram: Tensor
+    mean: Tensor
+    tokens: int
+    cross: Tensor | None = None
+
+
+class GramStore(Protocol):
+    """Where the statistics of a dense model are kept, block by block."""
+
+    def read(self, block: int) -> tuple[InputStatistics, ...] | None:
+        """The inputs of a block, or None if they are not there."""
+        ...
+
+    def write(self, block: int, inputs: tuple[InputStatistics, ...]) -> None:
+        """Keep the inputs of a block; all of them or nothing."""
+        ...
+
+
+@torch.no_grad()
+def input_statistics(stream: Stream, block: int, hidden: Tensor, groups: Collection[int], *,
+                     push: bool = False, beside: Iterable[Mapping[int, Tensor]] | None = None) -> dict[int, InputStatistics]:
+    """The chosen groups of a block, with calibration activations `hidden` [n, L, d] passed through it; `push`: in place.
+
+    `beside` gives the dense model's inputs of the same batches, and the products with these are summed up as well.
+    """
+    sums: dict[int, tuple[Tensor, Tensor, int]] = {}
+    crosses: dict[int, Tensor] = {}
+    dense: Mapping[int, Tensor] = {}
+
+    def observe(group: int, inputs: Tensor) -> None:
+        if group not in groups:
+            return
+        wide = inputs.float()
+        if group not in sums:
+            size = wide.shape[1]
+            sums[group] = torch.zeros(size, size, device=wide.device), torch.zeros(size, device=wide.device), 0
+        gram, total, tokens = sums[group]
+        _add_lower(gram, wide)
+        sums[group] = gram, total.add_(wide.sum(0)), tokens + len(wide)
+        if group in dense:
+            add_product(crosses.setdefault(group, torch.zeros_like(gram)), dense[group].T, wide)
+
+    last = None if push else max(groups, default=None)
+    for batch, read in zip(batches(hidden), repeat({}) if beside is None else beside, strict=beside is not None):
+        dense = read
+        output = stream.observe(block, batch, observe, last=last)
+        if push and output is not None:
+            batch.copy_(output)
+    names = [tuple(linear.name for linear in group) for group in stream.groups(block)]
+    return {group: InputStatistics(layers=names[group], gram=gram.tril_().add_(gram.tril(-1).T), mean=total / tokens, tokens=tokens,
+                                   cross=crosses.get(group))
+            for group, (gram, total, tokens) in sums.items()}
+
+
+def _add_lower(gram: Tensor, inputs: Tensor) -> None:
+    """G += XᵀX for inputs X [tokens, b], the lower triangle in four panels of columns: 5/8 of the products of all of it."""
+    width = -(-len(gram) // 4)
+    turned = inputs.T.contiguous()
+    for start in range(0, len(gram), width):
+        add_product(gram[start:, start : start + width], turned[start:], turned[start : start + width].T)
+
+
+@torch.no_grad()
+def collect(opened: OpenModel, store: GramStore | None = None) -> Iterator[tuple[InputStatistics, ...]]:
+    """The statistics of the dense model's inputs, block by block, on the CPU; from `store` what it has, into it what it lacks.
+
+    One forward pass of the calibration windows, from the first missing block's predecessors on.
+    """
+    block_map = map_blocks(opened.model)
+    blocks = len(block_map.blocks)
+    kept = [store.read(block) if store else None for block in range(blocks)]
+    if all(inputs is not None for inputs in kept):
+        yield from (inputs for inputs in kept if inputs is not None)
+        return
+    last = max(block for block, inputs in enumerate(kept) if inputs is None)
+    with Stream(opened.model, block_map, opened.device, opened.calibration.tokens[:1]) as stream:
+        hidden = embed(stream, opened.calibration.tokens)
+        for block, known in enumerate(kept):
+            wanted = () if known is not None else range(len(stream.groups(block)))
+            with stream.on_device(block):
+                found = input_statistics(stream, block, hidden, wanted, push=True) if block <= last else {}
+            inputs = known or tuple(_on_cpu(item) for _, item in sorted(found.items()))
+            if known is None and store:
+                store.write(block, inputs)
+            yield inputs
+
+
+def _on_cpu(inputs: InputStatistics) -> InputStatistics:
+    return replace(inputs, gram=inputs.gram.cpu(), mean=inputs.mean.cpu())

@@ -1,0 +1,64 @@
+"""Loading of a causal language model from safetensors, or of its structure alone."""
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers.utils import logging as transformers_logging
+
+from core.models.sources import ModelSource
+from core.spec.errors import BadInput
+
+
+def load_model(source: ModelSource, *, dtype: torch.dtype | None = None) -> PreTrainedModel:
+    """The model on the CPU, in eval mode, frozen. Never runs code from the model's folder, reads safetensors only.
+
+    `dtype` None means float32 whatever the checkpoint holds, so that half-precision weights are widened before pruning.
+    Attention is transformers' choice for the family: sdpa, or eager where scores are soft-capped (Gemma 2), which sdpa cannot do.
+    Raises BadInput when transformers cannot build the model, or when weights are missing, left over or of another shape.
+    """
+    bar = transformers_logging.is_progress_bar_enabled()
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()  # what its report would warn of is an error below
+    try:
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            source.path, dtype=dtype or torch.float32, local_files_only=True, use_safetensors=True, trust_remote_code=False,
+            output_loading_info=True, ignore_mismatched_sizes=True)  # to name them below
+    except MemoryError:
+        raise
+    except Exception as error:  # configurations and checkpoints fail in as many ways as there are families
+        raise _unloadable(source, f"transformers says: {str(error).strip()[:600]}") from error
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if bar:
+            transformers_logging.enable_progress_bar()
+    model, loading = loaded
+    for kind, words in (("missing_keys", "has no weights for"), ("unexpected_keys", "has weights the model lacks:"),
+                        ("mismatched_keys", "has other shapes for"), ("error_msgs", "does not load:")):
+        if loading[kind]:
+            names = sorted(str(key) for key in loading[kind])
+            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+            raise _unloadable(source, f"The checkpoint {words} {', '.join(names[:5])}{more}.")
+    return model.eval().requires_grad_(False)
+
+
+def load_skeleton(source: ModelSource) -> PreTrainedModel:
+    """The model's structure on the meta device: shapes and names without memory. Raises BadInput as `load_model` does."""
+    try:
+        config = AutoConfig.from_pretrained(source.path, local_files_only=True, trust_remote_code=False)
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(config, dtype=torch.float32, trust_remote_code=False)
+    except MemoryError:
+        raise
+    except Exception as error:  # configurations and checkpoints fail in as many ways as there are families
+        raise _unloadable(source, f"transformers says: {str(error).strip()[:600]}") from error
+    return model.eval().requires_grad_(False)
+
+
+def _unloadable(source: ModelSource, why: str) -> BadInput:
+    return BadInput("model", source.name, "a checkpoint whose safetensors hold exactly the weights that config.json describes",
+                    f"{why} Look at {source.path}, or save the model again with transformers' save_pretrained.")

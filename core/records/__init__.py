@@ -1,0 +1,11 @@
+"""Records: runs, plans, events, previews, outlier rows, mask overlap. Frozen, JSON both ways. No torch."""
+
+from core.records.convergence import DESCENTS, Convergence, DescentName, Trace
+from core.records.events import EVENT, BlockFinished, Event, Finished, LayerPruned, Progress, Started
+from core.records.plans import Plan, PlannedLayer, SeenRate
+from core.records.runs import Environment, Evaluated, LayerRecord, Revisions, RunResult
+
+__all__ = [
+    "DESCENTS", "EVENT", "BlockFinished", "Convergence", "DescentName", "Environment", "Evaluated", "Event", "Finished", "LayerPruned",
+    "LayerRecord", "Plan", "PlannedLayer", "Progress", "Revisions", "RunResult", "SeenRate", "Started", "Trace",
+]

@@ -1,0 +1,51 @@
+"""What a desk of what-ifs says: small frozen records, as in core/records/. No torch."""
+
+from __future__ import annotations
+
+import statistics
+
+from core.records.runs import Evaluated, LayerRecord
+from core.spec import RunSpec, SparseGPT
+from core.spec.base import FrozenModel
+
+ROWS = 4  # of each layer that a slow method prunes at once
+BASE = SparseGPT()  # prunes these and all others (core/whatif/row_sampling.py)
+
+
+class LayerInfo(FrozenModel):
+    """A linear layer that can be pruned: c rows out, b columns in."""
+
+    name: str
+    block: int
+    module: str
+    rows: int
+    columns: int
+
+
+class Preview(FrozenModel):
+    """An estimate of a run, from the Gram matrices of the dense model. Perplexities are of the first windows only.
+
+    The optimum of a layer is sought to within a few percent here; a run seeks it to 1e-4.
+    """
+
+    spec: RunSpec
+    layers: tuple[LayerRecord, ...]
+    dense: Evaluated
+    pruned: Evaluated
+    calibration: str
+    counted_sparsity: float
+    seconds: float
+    rows: int | None = None  # of each layer that the method itself has pruned, where the errors are estimated from those; None: all
+
+    @property
+    def ratio(self) -> float:
+        """Pruned over dense perplexity, both on the preview's windows."""
+        return self.pruned.perplexity / self.dense.perplexity
+
+    @property
+    def median_gap(self) -> float:
+        return statistics.median(layer.gap for layer in self.layers)
+
+    @property
+    def worst(self) -> LayerRecord:
+        return max(self.layers, key=lambda layer: layer.relative_error)

@@ -1,0 +1,98 @@
+"""What a run says while it goes on and when it ends: small frozen records, JSON both ways. No torch."""
+
+from __future__ import annotations
+
+import statistics
+
+from core.spec import RunSpec
+from core.spec.base import FrozenModel
+
+
+class LayerRecord(FrozenModel):
+    """One pruned layer. Errors are relative: tr(ΔGΔᵀ)/tr(WGWᵀ); `optimum_error` is the least possible for this mask."""
+
+    name: str
+    block: int
+    module: str
+    shape: tuple[int, int]
+    counted_sparsity: float
+    relative_error: float
+    optimum_error: float
+    seconds: float
+    damping: float | None = None  # the λ really used; None where the method has none
+    dense_rows: int = 0
+    dense_columns: int = 0
+    tokens: int = 0
+
+    @property
+    def parameters(self) -> int:
+        return self.shape[0] * self.shape[1]
+
+    @property
+    def gap(self) -> float:
+        """f/f* − 1: what the method left on the table for its own mask. 0 when both are 0, infinite when only f* is."""
+        if self.optimum_error > 0:
+            return max(0.0, self.relative_error / self.optimum_error - 1)
+        return 0.0 if self.relative_error <= 0 else float("inf")
+
+
+class Evaluated(FrozenModel):
+    """A perplexity with its protocol: consecutive windows of `length` tokens, tail dropped, exp of the mean next-token loss."""
+
+    perplexity: float
+    tokens: int  # predicted tokens: windows · (length − 1)
+    windows: int
+    length: int
+    text: str  # which text, in words
+    text_sha256: str
+    dtype: str
+
+    @property
+    def protocol(self) -> str:
+        return f"{self.text}, {self.windows} window{'' if self.windows == 1 else 's'} of {self.length} tokens, no overlap, {self.dtype}"
+
+
+class Environment(FrozenModel):
+    """Where the numbers were computed."""
+
+    python: str
+    torch: str
+    transformers: str
+    device: str
+    threads: int
+    started: float  # seconds since 1970, UTC
+
+
+class Revisions(FrozenModel):
+    """The exact inputs behind the names of a spec; with the spec they make a run's key."""
+
+    model: str
+    calibration: str
+    evaluation: str
+    method: int
+    core: int
+
+
+class RunResult(FrozenModel):
+    """A finished run."""
+
+    spec: RunSpec
+    revisions: Revisions
+    dense: Evaluated
+    pruned: Evaluated
+    counted_sparsity: float
+    layers: tuple[LayerRecord, ...]
+    calibration: str  # which windows, in words
+    seconds: float
+    stages: dict[str, float]  # seconds by stage: load, forward, solve, evaluate, ...
+    peak_memory_bytes: int
+    environment: Environment
+    resumed_blocks: int = 0  # blocks taken over from an interrupted run
+
+    @property
+    def median_gap(self) -> float:
+        return statistics.median(layer.gap for layer in self.layers)
+
+    @property
+    def worst(self) -> LayerRecord:
+        return max(self.layers, key=lambda layer: layer.relative_error)

@@ -1,0 +1,1 @@
+"""The pass over a whole model: plan, sensitivity, pruning, resume."""

@@ -1,0 +1,249 @@
+"""The pass over a whole model: `prune(spec)` yields events, block by block.
+
+    (where asked: the dense model looked at first ─► what errors of outputs cost, each layer's share of the zeros, core/run/sensitivity.py)
+    for each decoder block
+        dense evaluation activations ─► through the dense block
+        calibration activations      ─► through the dense block, its distinct inputs summed into Gram matrices
+                                        (error propagation: the dense model's beside them, core/run/propagation.py)
+        every layer solved, written  ─► one Gram and one factorisation for all layers that share an input
+        calibration and pruned evaluation activations ─► through the pruned block
+    final norm and head ─► dense and pruned perplexity
+
+Nothing is kept but the activations [windows, L, d]; a block's weights, Gram matrices and factors go when it is done. Where a
+journal has a finished block, its weights are written instead of solved for, and the result has the same bits.
+"""
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import transformers
+from torch import Tensor
+
+from core.data.windows import evaluation_windows
+from core.evaluate.perplexity import evaluated, next_token_loss
+from core.layer.problem import LayerProblem, optimum_error
+from core.linalg.products import product
+from core.methods.solve import solve
+from core.models.blocks import Linear, map_blocks
+from core.models.cost import Work, count_work
+from core.models.device import choose_device, choose_dtype, device_name
+from core.models.grams import InputStatistics, input_statistics
+from core.models.loading import load_model
+from core.models.open_model import OpenModel, batches, embed, open_model, text_reader
+from core.models.sources import resolve_model
+from core.models.streaming import Stream
+from core.records import (
+    BlockFinished,
+    Environment,
+    Evaluated,
+    Event,
+    Finished,
+    LayerPruned,
+    LayerRecord,
+    Progress,
+    RunResult,
+    Started,
+)
+from core.run.journal import BlockState, Journal
+from core.run.planning import model_shape, planned_layers
+from core.run.progress import Meter
+from core.run.propagation import DenseActivations, correction
+from core.run.revisions import revisions
+from core.run.sensitivity import SensitivityPass
+from core.spec import RunSpec
+
+
+def prune(spec: RunSpec, *, journal: Journal | None = None, dense: Evaluated | None = None) -> Iterator[Event]:
+    """Prune a model and measure it; the last event is `Finished`. Close the iterator to stop: nothing is left behind.
+
+    `journal` keeps finished blocks and makes a rerun continue at the next one. `dense` is the unpruned model's perplexity
+    under the same protocol where it is known already. Raises PruneError for what a person can mend.
+    """
+    device = choose_device(spec.device)
+    meter = Meter(device)
+    yield Progress(stage="load", block=0, blocks=0, fraction=0.0, seconds=meter.seconds)
+    with meter.stage("load"):
+        opened = open_model(spec, device)
+    yield from _Pass(spec, opened, meter, journal, dense).run()
+
+
+def evaluate(spec: RunSpec) -> Evaluated:
+    """The unpruned model's perplexity: the model, evaluation, device and dtype of the spec; the rest is ignored."""
+    device = choose_device(spec.device)
+    source = resolve_model(spec.model, spec.revision, download=True)
+    model: Any = load_model(source, dtype=choose_dtype(spec, source, device))
+    windows = evaluation_windows(spec.evaluation, *text_reader(source, model))
+    with Stream(model, map_blocks(model), device, windows.tokens[:1]) as stream:
+        losses: list[Tensor] = []
+        for batch in batches(windows.tokens):
+            hidden = stream.embed(batch)
+            for block in range(stream.blocks):
+                hidden = stream.forward(block, hidden)
+            losses.append(next_token_loss(stream.logits(hidden), batch))
+    return evaluated(float(torch.stack(losses).sum()), windows, next(model.parameters()).dtype)
+
+
+class _Pass:
+    """One pass over the blocks. Holds the activations; everything else is local to a block."""
+
+    def __init__(self, spec: RunSpec, opened: OpenModel, meter: Meter, journal: Journal | None, dense: Evaluated | None) -> None:
+        self.spec, self.opened, self.meter, self.journal, self.dense = spec, opened, meter, journal, dense
+        self.block_map = map_blocks(opened.model)
+        planned_layers(self.block_map, spec.pattern)  # refuses a pattern that does not fit before anything is computed
+        self.blocks = len(self.block_map.blocks)
+        self.total = sum(len(linears) for linears in self.block_map.linears)
+        self.records: list[LayerRecord] = []
+        self.work = self._work()
+        meter.expected = self.work.total
+        self.resumed = 0
+        self.ahead = SensitivityPass(spec, meter)
+        self.inherited: DenseActivations | None = None  # where errors are propagated
+
+    def run(self) -> Iterator[Event]:
+        opened, meter = self.opened, self.meter
+        states = [self.journal.read(block) if self.journal else None for block in range(self.blocks)]
+        done = next((block for block, state in enumerate(states) if state is None), self.blocks)
+        self.resumed = done
+        yield Started(blocks=self.blocks, layers=self.total, resumed_blocks=done)
+        if done < self.blocks:
+            for block in self.ahead.look(opened, self.block_map, self.work):
+                yield self._progress("calibrate", block)
+        with (Stream(opened.model, self.block_map, opened.device, opened.calibration.tokens[:1]) as calibrator,
+              Stream(opened.model, self.block_map, opened.device, opened.evaluation.tokens[:1]) as evaluator):
+            with meter.stage("forward"):
+                self.calibration = embed(calibrator, opened.calibration.tokens)
+                self.evaluation = embed(evaluator, opened.evaluation.tokens)
+                self.reference = None if self.dense else self.evaluation.clone()
+                if self.spec.propagation and done < self.blocks:
+                    self.inherited = DenseActivations(calibrator, self.calibration)
+            for block in range(self.blocks):
+                with calibrator.on_device(block):
+                    yield from self._block(block, calibrator, evaluator, states[block] if block < done else None)
+                states[block] = None
+                yield BlockFinished(block=block, blocks=self.blocks)
+            yield self._progress("evaluate", self.blocks - 1)
+            with meter.stage("evaluate"):
+                dtype = next(opened.model.parameters()).dtype
+                pruned = evaluated(_loss(evaluator, self.evaluation, opened.evaluation.tokens), opened.evaluation, dtype)
+                dense = self.dense if self.reference is None else evaluated(
+                    _loss(evaluator, self.reference, opened.evaluation.tokens), opened.evaluation, dtype)
+        assert dense is not None
+        yield Finished(result=self._result(dense, pruned))
+
+    def _block(self, block: int, calibrator: Stream, evaluator: Stream, state: BlockState | None) -> Iterator[Event]:
+        share = 1 / self.blocks
+        if self.reference is not None:
+            yield self._progress("evaluate", block)
+            self._push(evaluator, block, self.reference, "evaluate", self.work.evaluate * share / 2)
+        if self.inherited:
+            self.inherited.enter(self.block_map.linears[block])
+        if state is None:
+            yield from self._solve_block(block, calibrator)
+        else:
+            if self.inherited:
+                with self.meter.stage("forward"):
+                    self.inherited.leave(block)
+            for linear in self.block_map.linears[block]:
+                linear.write(state.weights[linear.name])
+            self.records.extend(state.layers)
+            self.meter.advance((self.work.collect + self.work.solve) * share, skipped=True)
+        yield self._progress("push", block)
+        self._push(calibrator, block, self.calibration, "forward", self.work.push * share)
+        yield self._progress("evaluate", block)
+        self._push(evaluator, block, self.evaluation, "evaluate", self.work.evaluate * share / (1 if self.dense else 2))
+
+    def _solve_block(self, block: int, calibrator: Stream) -> Iterator[Event]:
+        """Collect and solve; with `true_sequential`, one group of layers at a time, each seeing the pruned ones before it."""
+        groups = calibrator.groups(block)
+        chunks = [[index] for index in range(len(groups))] if self.spec.true_sequential else [list(range(len(groups)))]
+        weights: dict[str, Tensor] = {}
+        records: list[LayerRecord] = []
+        for chunk in chunks:
+            yield self._progress("collect", block)
+            with self.meter.stage("collect"):
+                inputs = self._collect(calibrator, block, chunk, last=chunk is chunks[-1])
+            self.meter.advance(self.work.collect / self.blocks / len(chunks))
+            for index in chunk:
+                read = inputs.pop(index)
+                problem: LayerProblem | None = None
+                correct = None if read.cross is None else correction(read.gram, read.cross, self.spec.propagation,
+                                                                     layer=groups[index][0].name)
+                for linear in groups[index]:
+                    yield self._progress("solve", block, linear)
+                    weight = linear.weight.to(calibrator.device)
+                    if correct is not None:
+                        weight = (weight + product(weight.float(), correct)).to(weight.dtype)
+                    counts = self.ahead.take_weights(linear.name)
+                    problem = problem.with_weight(weight, linear.name, counts) if problem else LayerProblem(
+                        weight=weight, gram=read.gram, mean=read.mean, tokens=read.tokens, name=linear.name, output_weight=counts)
+                    record, pruned = self._solve_layer(problem, linear)
+                    linear.write(pruned)
+                    records.append(record)
+                    weights[linear.name] = pruned
+                    self.meter.advance(self.work.solve / self.total)
+                    yield LayerPruned(layer=record, done=len(self.records) + len(records), layers=self.total)
+        self.records.extend(records)
+        if self.journal:
+            with self.meter.stage("journal"):
+                self.journal.write(block, BlockState(layers=tuple(records), weights=weights))
+
+    def _collect(self, calibrator: Stream, block: int, groups: list[int], *, last: bool) -> dict[int, InputStatistics]:
+        """Of groups of a block; with the dense model's inputs beside them, which leave the block with its last groups."""
+        nothing_pruned = block == 0 and 0 in groups
+        if self.inherited and not nothing_pruned:
+            beside = self.inherited.batches(block, groups, push=last)
+            return input_statistics(calibrator, block, self.calibration, groups, beside=beside)
+        if self.inherited and last:
+            self.inherited.leave(block)
+        return input_statistics(calibrator, block, self.calibration, groups)
+
+    def _solve_layer(self, problem: LayerProblem, linear: Linear) -> tuple[LayerRecord, Tensor]:
+        with self.meter.stage("solve"):
+            solution = solve(problem, self.spec.method, self.ahead.pattern(linear.name), update=self.spec.update, refit=self.spec.refit)
+        with self.meter.stage("optimum"):
+            best = optimum_error(problem, solution)
+        record = LayerRecord(
+            name=linear.name, block=linear.block, module=linear.module, shape=(linear.rows, linear.columns),
+            counted_sparsity=solution.counted_sparsity, relative_error=solution.relative_error, optimum_error=best,
+            seconds=solution.seconds, damping=solution.damping, dense_rows=len(solution.dense_rows),
+            dense_columns=solution.dense_columns, tokens=problem.tokens)
+        return record, solution.weight
+
+    def _push(self, stream: Stream, block: int, hidden: Tensor, stage: str, work: float) -> None:
+        """All windows through the block, in place."""
+        with self.meter.stage(stage), stream.on_device(block):
+            for batch in batches(hidden):
+                batch.copy_(stream.forward(block, batch))
+        self.meter.advance(work)
+
+    def _progress(self, stage: Any, block: int, linear: Linear | None = None) -> Progress:
+        return Progress(stage=stage, block=block, blocks=self.blocks, layer=linear.name if linear else None,
+                        fraction=self.meter.fraction, seconds=self.meter.seconds, seconds_left=self.meter.seconds_left)
+
+    def _work(self) -> Work:
+        opened = self.opened
+        return count_work(model_shape(opened.model, self.block_map), self.spec, dense_known=self.dense is not None,
+                          calibration_tokens=opened.calibration.tokens.numel(), evaluation_tokens=opened.evaluation.tokens.numel(),
+                          window=opened.evaluation.tokens.shape[1])
+
+    def _result(self, dense: Evaluated, pruned: Evaluated) -> RunResult:
+        weights = sum(record.parameters for record in self.records)
+        zeros = sum(round(record.counted_sparsity * record.parameters) for record in self.records)
+        device, calibration = self.opened.device, self.opened.calibration
+        return RunResult(
+            spec=self.spec, revisions=revisions(self.spec), dense=dense, pruned=pruned, counted_sparsity=zeros / weights,
+            layers=tuple(self.records), calibration=calibration.description, seconds=self.meter.seconds,
+            stages=dict(self.meter.stages), peak_memory_bytes=self.meter.peak_memory_bytes(), resumed_blocks=self.resumed,
+            environment=Environment(python=platform.python_version(), torch=str(torch.__version__),
+                                    transformers=transformers.__version__, device=device_name(device),
+                                    threads=torch.get_num_threads(), started=self.meter.started))
+
+
+def _loss(stream: Stream, hidden: Tensor, tokens: Tensor) -> float:
+    losses = [next_token_loss(stream.logits(part), target) for part, target in zip(batches(hidden), batches(tokens), strict=True)]
+    return float(torch.stack(losses).sum())

@@ -1,0 +1,106 @@
+"""What a run would do: the layers it matches, how many entries go, an estimate of time and memory. Loads no weights."""
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
+from __future__ import annotations
+
+from torch import nn
+
+from core.data.windows import EMBEDDED_WINDOWS, window_length
+from core.models.blocks import BlockMap, Linear, map_blocks, parameter_count
+from core.models.cost import FISHER_TOKENS, Shape, count_work, matrix_rate, memory_bytes, pairs
+from core.models.device import BATCH_TOKENS, choose_device, choose_dtype, device_name
+from core.models.loading import load_skeleton
+from core.models.sources import describe_model
+from core.records import Plan, PlannedLayer
+from core.spec import RunSpec
+from core.spec.errors import BadInput
+from core.spec.patterns import Columns, Entries, Groups, Pattern, SemiStructured, nearby, outlier_count
+
+
+def plan(spec: RunSpec) -> Plan:
+    """Raises PruneError for a model or layer that the spec cannot be applied to."""
+    source = describe_model(spec.model, spec.revision)
+    model = load_skeleton(source)
+    block_map = map_blocks(model)
+    layers = planned_layers(block_map, spec.pattern)
+    device = choose_device(spec.device)
+    shape = model_shape(model, block_map)
+    calibration = window_length(spec.calibration.length, source.context, "calibration")
+    evaluation = window_length(spec.evaluation.length, source.context, "evaluation")
+    calibration_tokens = spec.calibration.windows * calibration
+    asked = spec.evaluation.windows or (EMBEDDED_WINDOWS if spec.evaluation.source == "embedded" else None)
+    evaluation_tokens = (asked or 150) * evaluation  # the literature's texts have some 150 windows
+    work = count_work(shape, spec, calibration_tokens=calibration_tokens, evaluation_tokens=evaluation_tokens,
+                      window=max(calibration, evaluation))
+    parameters = parameter_count(model)
+    largest = max(((layer.rows, layer.columns) for layer in layers), key=lambda size: size[0] * size[1])
+    dtype = choose_dtype(spec, source, device)
+    kept = calibration_tokens * (2 if spec.propagation else 1) + 2 * evaluation_tokens  # hidden states of so many tokens at a time
+    rate = matrix_rate(device)
+    if spec.fisher:
+        kept = max(kept, len(block_map.blocks) * min(calibration_tokens, FISHER_TOKENS))  # before the run: those before every block
+    return Plan(
+        layers=layers, parameters=parameters, blocks=len(block_map.blocks), context=source.context, family=source.family,
+        device=device_name(device), calibration=_windows(spec.calibration.windows, calibration),
+        evaluation=_windows(asked, evaluation),
+        seconds=0.5 + work.total / rate, matrix_rate=rate,
+        memory_bytes=memory_bytes(shape, parameters=parameters, tokens=kept, dtype_bytes=dtype.itemsize, largest=largest,
+                                  batch_tokens=BATCH_TOKENS) + 4 * pairs(shape, spec),
+        disk_bytes=sum(layer.parameters for layer in layers) * dtype.itemsize, note=_note(spec))
+
+
+def _windows(count: int | None, length: int) -> str:
+    return f"{count or 'all'} window{'' if count == 1 else 's'} of {length} tokens"
+
+
+def _note(spec: RunSpec) -> str | None:
+    if spec.allocation == "even" or isinstance(spec.pattern, SemiStructured):
+        return None
+    low, high = nearby(spec.pattern, -1), nearby(spec.pattern, 1)
+    return (f"Layers are listed with the even share. The run first looks at what zeros cost in each layer, then gives each its own share, "
+            f"between {100 * low:.4g} % and {100 * high:.4g} %; the total stays.")
+
+
+def session_bytes(spec: RunSpec) -> int:
+    """What a desk holds at most (core/whatif/session.py): the model in float32, and one Gram matrix a layer. Loads no weights."""
+    model = load_skeleton(describe_model(spec.model, spec.revision))
+    grams = sum(linear.columns**2 for linears in map_blocks(model).linears for linear in linears)
+    return 4 * (parameter_count(model) + grams)
+
+
+def planned_layers(block_map: BlockMap, pattern: Pattern) -> tuple[PlannedLayer, ...]:
+    """Every linear layer of every block, with what the pattern takes. Raises BadInput naming the first layer it does not fit."""
+    return tuple(_planned(linear, pattern) for linears in block_map.linears for linear in linears)
+
+
+def _planned(linear: Linear, pattern: Pattern) -> PlannedLayer:
+    try:
+        target = pattern.target(linear.rows, linear.columns)
+    except BadInput as error:
+        raise BadInput(error.field, error.value, f"{error.allowed} ({linear.name}, {linear.rows}×{linear.columns})",
+                       error.remedy) from error
+    dense = outlier_count(linear.rows, pattern.outlier_rows)
+    short = 0
+    match target:
+        case Entries(count=count):
+            pruned = count
+        case Columns(count=count):
+            pruned = count * (linear.rows - dense)
+        case Groups(n=n, m=m):
+            short = linear.columns % m
+            pruned = (linear.rows - dense) * (linear.columns // m) * n
+    return PlannedLayer(name=linear.name, block=linear.block, module=linear.module, rows=linear.rows, columns=linear.columns,
+                        pruned=pruned, dense_rows=dense, dense_columns=short)
+
+
+def model_shape(model: nn.Module, block_map: BlockMap) -> Shape:
+    """Layers of one block with the same number of inputs are counted as one group: at least as many as really share."""
+    groups: list[tuple[int, tuple[int, ...]]] = []
+    for linears in block_map.linears:
+        by_columns: dict[int, list[int]] = {}
+        for linear in linears:
+            by_columns.setdefault(linear.columns, []).append(linear.rows)
+        groups.extend((columns, tuple(rows)) for columns, rows in by_columns.items())
+    embeddings = model.get_input_embeddings()  # type: ignore[operator]
+    vocabulary, hidden = embeddings.weight.shape
+    return Shape(groups=tuple(groups), hidden=int(hidden), vocabulary=int(vocabulary))

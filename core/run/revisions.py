@@ -1,0 +1,23 @@
+"""The exact inputs behind a spec's names, as content addresses: with the spec they make a run's key. No torch."""
+
+from __future__ import annotations
+
+from core.data.texts import text_revision
+from core.models.sources import model_revision
+from core.records import Revisions
+from core.spec import RunSpec
+
+CORE_VERSION = 1  # goes up when a change outside the methods (streaming, perplexity, ...) moves numbers: CHANGELOG says which
+
+
+def revisions(spec: RunSpec) -> Revisions:
+    """Raises BadInput when the model or a text is not there."""
+    return Revisions(model=model_revision(spec.model, spec.revision),
+                     calibration=text_revision(spec.calibration.source, "calibration"),
+                     evaluation=text_revision(spec.evaluation.source, "evaluation"),
+                     method=spec.method.version + _weighed_since(spec), core=CORE_VERSION)
+
+
+def _weighed_since(spec: RunSpec) -> int:
+    """What came to Fisher weighting later: outputs coupled, curves of shared-out sparsity weighted. All other keys stay."""
+    return (spec.method.couples + (spec.allocation != "even")) if spec.fisher else 0

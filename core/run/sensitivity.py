@@ -1,0 +1,68 @@
+"""What a run finds out about the dense model before it prunes anything: what outputs count, and each layer's own share of the zeros.
+
+Made again, the same, when a run is resumed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from typing import TypeVar
+
+from torch import Tensor
+
+from core.models.blocks import BlockMap
+from core.models.cost import Work
+from core.models.open_model import OpenModel
+from core.run.allocation import allocate
+from core.run.fisher import fisher, weigh
+from core.run.progress import Meter
+from core.spec import RunSpec
+from core.spec.patterns import Pattern
+
+Made = TypeVar("Made")
+
+
+class SensitivityPass:
+    """Holds what was found; nothing until `look`, and nothing for a spec that asks for neither."""
+
+    def __init__(self, spec: RunSpec, meter: Meter) -> None:
+        self._spec, self._meter = spec, meter
+        self._fisher: dict[str, Tensor] = {}  # of each layer's outputs, until it is made their weights
+        self._weighed: dict[str, Tensor] = {}
+        self._patterns: Mapping[str, Pattern] = {}
+
+    def look(self, opened: OpenModel, block_map: BlockMap, work: Work) -> Generator[int]:
+        """Yields each block that is about to be looked at. Shares of zeros go by weighted errors, so weights come first."""
+        if self._spec.fisher:
+            turns = fisher(opened, block_map, coupled=self._spec.method.couples)
+            self._fisher = yield from self._timed(turns, "weigh outputs", work.weigh / len(block_map.blocks))
+        if self._spec.allocation != "even":
+            turns = allocate(opened, block_map, self._spec, weigh=self._weigh)
+            self._patterns = yield from self._timed(turns, "allocate", work.allocate / len(block_map.blocks))
+
+    def pattern(self, name: str) -> Pattern:
+        """A layer's own."""
+        return self._patterns.get(name, self._spec.pattern)
+
+    def take_weights(self, name: str) -> Tensor | None:
+        """What the outputs of a layer count, [c] or [c, c], or None: all the same. Asked for once, when the layer is pruned."""
+        if not self._spec.fisher:
+            return None
+        with self._meter.stage("weigh outputs"):
+            self._weigh(name)
+            return self._weighed.pop(name, None)
+
+    def _weigh(self, name: str) -> Tensor | None:
+        if name in self._fisher:
+            self._weighed[name] = weigh(self._fisher.pop(name), self._spec.fisher)
+        return self._weighed.get(name)
+
+    def _timed(self, turns: Generator[int, None, Made], stage: str, work: float) -> Generator[int, None, Made]:
+        while True:
+            try:
+                with self._meter.stage(stage):
+                    block = next(turns)
+            except StopIteration as stop:
+                return stop.value
+            self._meter.advance(work)
+            yield block

@@ -1,0 +1,12 @@
+"""Requests: patterns, methods' parameters, texts, runs, and their words. No torch."""
+
+from core.spec.parameters import METHOD_LABELS, METHODS, Magnitude, Method, SparseGPT, Thanos, Wanda, make_method
+from core.spec.patterns import Pattern, SemiStructured, Structured, Unstructured, parse_pattern, pattern_word
+from core.spec.run import RunSpec
+from core.spec.texts import Calibration, Evaluation
+from core.spec.updates import UPDATES, Update
+
+__all__ = [
+    "METHODS", "METHOD_LABELS", "UPDATES", "Calibration", "Evaluation", "Magnitude", "Method", "Pattern", "RunSpec", "SemiStructured",
+    "SparseGPT", "Structured", "Thanos", "Unstructured", "Update", "Wanda", "make_method", "parse_pattern", "pattern_word",
+]

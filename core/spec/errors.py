@@ -1,0 +1,81 @@
+"""What can go wrong, said so that a person can act on it. No torch.
+
+Every error that a person can cause is a `PruneError`: the browser and the command line show its text unchanged.
+`BadInput` names the field, the value given, what is allowed and what to do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+
+class PruneError(Exception):
+    """An error whose text is meant for the person who asked."""
+
+
+class BadInput(PruneError, ValueError):
+    """A value that cannot be used. A ValueError too, so that pydantic validators may raise it."""
+
+    def __init__(self, field: str, value: object, allowed: str, remedy: str) -> None:
+        super().__init__(f"{field}: {_short(value)} cannot be used. Allowed: {allowed}. {remedy}")
+        self.field, self.value, self.allowed, self.remedy = field, value, allowed, remedy
+
+    def __reduce__(self) -> tuple[type[BadInput], tuple[str, object, str, str]]:
+        return BadInput, (self.field, self.value, self.allowed, self.remedy)
+
+
+class IllConditioned(PruneError):
+    """The damped Gram matrix of a layer has no Cholesky factor in the arithmetic used."""
+
+    def __init__(self, layer: str, pivot: float, damping: float) -> None:
+        super().__init__(
+            f"{layer}: the Hessian is numerically not positive definite (smallest pivot {pivot:.3g} at damping λ = {damping:g}). "
+            f"Raise the damping (try {max(10 * damping, 0.01):g}), allow it to be raised (May raise damping), "
+            "or use more calibration tokens than the layer has inputs."
+        )
+        self.layer, self.pivot, self.damping = layer, pivot, damping
+
+    def __reduce__(self) -> tuple[type[IllConditioned], tuple[str, float, float]]:
+        return IllConditioned, (self.layer, self.pivot, self.damping)
+
+
+class Cancelled(Exception):
+    """Nobody waits for the answer any more: what was being computed has ended early."""
+
+
+def input_errors(error: ValidationError) -> tuple[BadInput, ...]:
+    """A pydantic error as our own, one for each field, in the order of the fields."""
+    found: list[BadInput] = []
+    for item in error.errors():
+        cause = item.get("ctx", {}).get("error")
+        if isinstance(cause, BadInput):
+            found.append(cause)
+            continue
+        field = next((str(part) for part in reversed(item["loc"]) if isinstance(part, str)), "input")
+        allowed = _WRITTEN.get(item["type"]) or _allowed(item.get("ctx", {}), item["msg"])
+        found.append(BadInput(field, item["input"], allowed, "Change it and try again."))
+    return tuple(found)
+
+
+_WRITTEN = {"float_parsing": "a number", "int_parsing": "a whole number", "int_from_float": "a whole number",
+            "bool_parsing": "true or false", "finite_number": "a finite number"}
+_COMPARISONS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+
+
+def _allowed(context: dict[str, Any], message: str) -> str:
+    limits = [f"{word} {_plain(context[name])}" for name, word in _COMPARISONS.items() if name in context]
+    if limits:
+        return " and ".join(limits)
+    expected = context.get("expected") or context.get("expected_tags")
+    return str(expected) if expected else message.lower()
+
+
+def _plain(limit: object) -> str:
+    return f"{limit:g}" if isinstance(limit, float) else str(limit)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

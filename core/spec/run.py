@@ -1,0 +1,77 @@
+"""Request of a run. No torch.
+
+Forms, links, the command line and cache keys are derived from the fields of `RunSpec` and of the models it holds.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from core.spec.base import FrozenModel
+from core.spec.errors import BadInput
+from core.spec.parameters import METHOD_LABELS, Method, Thanos
+from core.spec.patterns import Pattern, Unstructured, check_allocation, pattern_word
+from core.spec.texts import Calibration, Evaluation
+from core.spec.updates import Update, check_update
+
+
+class RunSpec(FrozenModel):
+    """One run: this method and pattern on this model, calibrated and evaluated so."""
+
+    model: str = Field(default="demo", min_length=1, max_length=256, title="Model",
+                       description="demo, a folder below PRUNESCOPE_MODELS, or a hub id")
+    revision: str | None = Field(default=None, max_length=64, title="Revision", description="Branch, tag or commit of a hub model.")
+    method: Method = Thanos()
+    pattern: Pattern = Unstructured()
+    update: Update = Field(default="own", title="Update", description="What the kept weights become once the mask is chosen: the method's "
+                           "own, or another's on the same mask.")
+    refit: bool = Field(default=False, title="Exact refit", description="Solve for the best kept weights after the method.")
+    true_sequential: bool = Field(default=False, title="True sequential",
+                                  description="Collect inputs again inside a block, after each group of layers.")
+    allocation: Literal["even", "marginal"] = Field(
+        default="even", title="Allocation", description="even: every layer loses the same share. marginal: the same total, but up to 0.15 "
+        "more or less in a layer, by what the next zero costs the model there; measured in one more pass before.")
+    propagation: float = Field(default=0.0, ge=0, le=1, title="Error propagation", description="θ: how much of what the pruned blocks "
+                               "before it have lost each layer makes up for. 0: nothing, as is usual; 1: all of it.")
+    fisher: float = Field(
+        default=0.0, ge=0, le=1, title="Fisher weighting", description="φ: errors count more at outputs that matter more to the "
+        "loss (its mean squared gradient there, to the power φ); Frontier also lets outputs make up for each other. 0: all outputs "
+        "count the same, as is usual.")
+    calibration: Calibration = Calibration()
+    evaluation: Evaluation = Evaluation()
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", title="Device", description="auto: a GPU where there is one.")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto", title="Arithmetic of the model", description="auto: float32; on a GPU, a checkpoint of over a billion parameters "
+        "keeps its own. Gram matrices and solves are float32 always.")
+
+    @field_validator("model")
+    @classmethod
+    def _model(cls, value: str) -> str:
+        return check_model_name(value)
+
+    @model_validator(mode="after")
+    def _resolve(self) -> RunSpec:
+        self.method.check(self.pattern)
+        check_update(self.update, self.refit)
+        check_allocation(self.allocation, self.pattern)
+        object.__setattr__(self, "method", self.method.resolved(self.pattern))
+        return self
+
+    @property
+    def title(self) -> str:
+        """A line for lists: what was done to what."""
+        block = getattr(self.method, "block_size", None)
+        return f"{self.model} · {METHOD_LABELS[self.method.name]} · {pattern_word(self.pattern)}" + (
+            f" · B={block}" if block else "")
+
+
+def check_model_name(name: str) -> str:
+    """A hub id (`owner/name`) or a relative folder; nothing that could leave PRUNESCOPE_MODELS."""
+    parts = name.split("/")
+    safe = all(part and part not in (".", "..") and not part.startswith("~") for part in parts)
+    if not safe or "\\" in name or any(not letter.isprintable() for letter in name):
+        raise BadInput("model", name, "demo, a folder below PRUNESCOPE_MODELS, or a hub id such as owner/name",
+                       "Absolute paths, '..' and control characters are refused; put the folder below PRUNESCOPE_MODELS.")
+    return name

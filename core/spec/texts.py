@@ -1,0 +1,49 @@
+"""Calibration and evaluation texts, as they are asked for. No torch."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from core.spec.base import FrozenModel
+from core.spec.errors import BadInput
+
+SOURCES = "embedded, text:FILE, hub:NAME or windows:FILE.npy"
+
+
+def check_source(source: str, field: str) -> str:
+    """A text source's form (its existence is checked where it is read)."""
+    kind, _, rest = source.partition(":")
+    fits = source == "embedded" or (kind in ("text", "hub") and rest) or (kind == "windows" and rest.endswith(".npy"))
+    if not fits or any(ord(letter) < 32 for letter in source):
+        raise BadInput(field, source, SOURCES, "The embedded text is always at hand.")
+    return source
+
+
+class Calibration(FrozenModel):
+    """The text whose activations make the Gram matrices."""
+
+    source: str = Field(default="embedded", title="Calibration text", description=SOURCES)
+    windows: int = Field(default=128, ge=1, le=100_000, title="Calibration windows", description="How many windows of tokens.")
+    length: int | None = Field(default=None, ge=2, le=131_072, title="Window length",
+                               description="Tokens a window. Automatic: 2048 or the model's context, whichever is less.")
+    seed: int = Field(default=0, ge=0, le=2**31 - 1, title="Seed", description="Which windows are drawn.")
+
+    @field_validator("source")
+    @classmethod
+    def _source(cls, value: str) -> str:
+        return check_source(value, "calibration")
+
+
+class Evaluation(FrozenModel):
+    """The held-out text on which perplexity is measured: consecutive windows, tail dropped."""
+
+    source: str = Field(default="embedded", title="Evaluation text", description=SOURCES)
+    windows: int | None = Field(default=None, ge=1, le=100_000, title="Evaluation windows",
+                                description="At most this many windows from the start. Automatic: all, of the embedded text 64.")
+    length: int | None = Field(default=None, ge=2, le=131_072, title="Window length",
+                               description="Tokens a window. Automatic: 2048 or the model's context, whichever is less.")
+
+    @field_validator("source")
+    @classmethod
+    def _source(cls, value: str) -> str:
+        return check_source(value, "evaluation")

@@ -1,0 +1,1 @@
+"""What-if sessions: a dense model with its Gram matrices."""

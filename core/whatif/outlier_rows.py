@@ -1,0 +1,120 @@
+"""Which rows carry a layer, and what keeping them does: to the columns that may go, to the layer's error, to perplexity.
+
+The control of every claim about outlier rows: as many rows drawn at random. A draw is one order of all rows of a layer, and α keeps
+the first ⌈αc⌉ of it, so that the rows kept at a smaller α are among those kept at a greater one, as they are by energy.
+"""
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import statistics
+import time
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.layer.outlier_rows import column_losses, random_rows
+from core.layer.problem import LayerProblem, LayerSolution
+from core.methods.solve import solve
+from core.records.outlier_rows import ColumnFates, EnergyShare, LayerPoint, LayerRows, ModelPoint
+from core.spec import RunSpec
+from core.spec.alphas import with_alpha
+from core.spec.patterns import Structured, outlier_count
+from core.whatif.session import Session
+
+_RANKS = 1024  # rows of a layer that are told one by one, and as many evenly spaced ones after them
+
+
+def solve_keeping(problem: LayerProblem, spec: RunSpec, keep_rows: Tensor | None = None) -> LayerSolution:
+    """The layer as a run of `spec` would solve it, with these rows dense in place of those of most energy."""
+    return solve(problem, spec.method, spec.pattern, update=spec.update, refit=spec.refit, keep_rows=keep_rows)
+
+
+def energy_shares(desk: Session, alpha: float) -> tuple[EnergyShare, ...]:
+    """For every layer, the share of its energy in the ⌈αc⌉ rows of most energy. c·b² a layer, the first time."""
+    return tuple(_share(desk, info.name, outlier_count(info.rows, alpha)) for info in desk.layers)
+
+
+def _share(desk: Session, name: str, count: int) -> EnergyShare:
+    linear = desk.linears[name]
+    ordered = _shares(desk.problem(name)).sort(descending=True).values
+    return EnergyShare(name=name, block=linear.block, module=linear.module, rows=linear.rows, count=count,
+                       share=float(ordered[:count].sum()))
+
+
+def layer_rows(desk: Session, name: str, spec: RunSpec) -> LayerRows:
+    """One layer's rows by energy, and what the method does with them kept and without. Raises BadInput, IllConditioned."""
+    problem = desk.weighed(name, spec)
+    shares, order = _shares(problem).sort(descending=True, stable=True)
+    solution = solve_keeping(problem, spec)
+    without = solution if not spec.pattern.outlier_rows else solve_keeping(problem, _at(spec, 0.0))
+    ranks = _told(len(order))
+    return LayerRows(
+        name=name, shape=(len(order), problem.weight.shape[1]), tokens=problem.tokens, ranks=ranks, rows=order.cpu().numpy()[ranks],
+        shares=shares.cpu().numpy()[ranks], cumulative=shares.cumsum(0).cpu().numpy()[ranks],
+        dense_rows=tuple(map(int, solution.dense_rows.cpu().numpy())),
+        held=float(shares[: len(solution.dense_rows)].sum()), error=solution.relative_error, counted_sparsity=solution.counted_sparsity,
+        error_without=without.relative_error, counted_without=without.counted_sparsity,
+        columns=_fates(problem, solution, without) if isinstance(spec.pattern, Structured) else None)
+
+
+def layer_point(desk: Session, name: str, spec: RunSpec, draws: int) -> LayerPoint:
+    """A layer's error at the spec's α with the rows of most energy kept, and for each draw with random ones."""
+    problem, place = desk.weighed(name, spec), list(desk.linears).index(name)
+    count = outlier_count(len(problem.weight), spec.pattern.outlier_rows)
+    solution = solve_keeping(problem, spec)
+    random = [solve_keeping(problem, spec, random_rows(len(problem.weight), count, draw, place)).relative_error
+              for draw in range(draws if count else 0)]
+    return LayerPoint(alpha=spec.pattern.outlier_rows, count=count, counted_sparsity=solution.counted_sparsity,
+                      error=solution.relative_error, random=tuple(random))
+
+
+def model_point(desk: Session, spec: RunSpec, draw: int | None) -> ModelPoint:
+    """All layers with the spec's α from the dense model's Gram matrices, and the perplexity of the preview's windows."""
+    started = time.perf_counter()
+    places = {name: place for place, name in enumerate(desk.linears)}
+
+    def one(name: str) -> LayerSolution:
+        rows = desk.linears[name].rows
+        kept = None if draw is None else random_rows(rows, outlier_count(rows, spec.pattern.outlier_rows), draw, places[name])
+        return solve_keeping(desk.weighed(name, spec), spec, kept)
+
+    desk.weigh(spec)
+    solutions = desk.over_layers(one)
+    zeros = sum(solution.counted_sparsity * solution.weight.numel() for solution in solutions.values())
+    entries = sum(solution.weight.numel() for solution in solutions.values())
+    pruned = desk.perplexity({name: solution.weight for name, solution in solutions.items()})
+    return ModelPoint(
+        alpha=spec.pattern.outlier_rows, draw=draw, pruned=pruned, counted_sparsity=zeros / entries,
+        median_error=statistics.median(solution.relative_error for solution in solutions.values()),
+        calibration=desk.opened.calibration.description, seconds=time.perf_counter() - started)
+
+
+def _shares(problem: LayerProblem) -> Tensor:
+    """h_i over their sum, float64 [c]; nothing where the layer puts out nothing."""
+    energy = problem.row_energy().double().clamp(min=0)
+    return energy / energy.sum().clamp(min=torch.finfo(energy.dtype).tiny)
+
+
+def _told(rows: int) -> np.ndarray:
+    """Ranks, from 0, of the rows that are told."""
+    spaced = np.linspace(0, rows - 1, min(rows, 2 * _RANKS)).round().astype(np.int64)
+    return np.union1d(np.arange(min(rows, _RANKS)), spaced)
+
+
+def _at(spec: RunSpec, alpha: float) -> RunSpec:
+    return spec.model_copy(update={"pattern": with_alpha(spec.pattern, alpha)})
+
+
+def _fates(problem: LayerProblem, solution: LayerSolution, without: LayerSolution) -> ColumnFates:
+    losses = column_losses(problem, solution.dense_rows).double()
+    return ColumnFates(losses=(losses / losses.sum().clamp(min=torch.finfo(losses.dtype).tiny)).cpu().numpy(),
+                       gone=_gone(solution), gone_without=_gone(without))
+
+
+def _gone(solution: LayerSolution) -> np.ndarray:
+    """bool [b]: columns that no row which was pruned still reads."""
+    active = torch.ones(len(solution.pruned), dtype=torch.bool, device=solution.pruned.device)
+    active[solution.dense_rows] = False
+    return (solution.pruned[active].all(0) & active.any()).cpu().numpy()

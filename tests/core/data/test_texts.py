@@ -1,0 +1,67 @@
+"""What a text source means, and what is said when it is not there."""
+
+import json
+import os
+
+import pytest
+
+from core.data.texts import read_text, text_revision
+from core.spec.errors import BadInput
+
+
+def write(path, content):
+    path.write_text(content)
+    return f"text:{path}"
+
+
+def test_plain_json_and_jsonl_documents(tmp_path):
+    assert read_text(write(tmp_path / "a.txt", "one\n\ntwo"), "evaluation").documents == ["one\n\ntwo"]
+    assert read_text(write(tmp_path / "a.json", json.dumps(["one", {"text": "two"}])), "evaluation").documents == ["one", "two"]
+    assert read_text(write(tmp_path / "a.jsonl", '{"text": "one"}\n\n{"text": "two"}\n'), "evaluation").documents == ["one", "two"]
+
+
+def test_revision_is_of_the_content_and_a_changed_file_is_read_again(tmp_path):
+    source = write(tmp_path / "a.txt", "one")
+    before = text_revision(source, "calibration")
+    os.utime(tmp_path / "a.txt", (1, 1))
+    assert text_revision(source, "calibration") == before
+    write(tmp_path / "a.txt", "two")
+    assert text_revision(source, "calibration") != before
+    assert text_revision("embedded", "calibration") != text_revision("embedded", "evaluation")
+
+
+@pytest.mark.parametrize(("name", "content", "words"), [
+    ("missing.txt", None, "a file that exists"), ("empty.txt", "", "1 byte"), ("blank.txt", "  \n", "with text in it"),
+    ("bad.jsonl", '{"other": 1}', "a field 'text'"), ("bad.json", '{"a": 1}', "a list of strings"), ("bad.json", "{", "a list of strings"),
+])
+def test_unusable_files_say_what_is_allowed(tmp_path, name, content, words):
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(BadInput, match=words) as caught:
+        read_text(f"text:{tmp_path / name}", "calibration")
+    assert caught.value.field == "calibration"
+
+
+def test_bytes_that_are_no_text(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(BadInput, match="UTF-8"):
+        read_text(f"text:{tmp_path / 'a.txt'}", "evaluation")
+
+
+@pytest.mark.parametrize("name", ["c4", "wikitext2", "nobody/nothing"])
+def test_hub_out_of_reach(name, monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(BadInput, match="Offline, use embedded") as caught:
+        text_revision(f"hub:{name}", "evaluation")
+    assert caught.value.field == "evaluation"
+
+
+def test_hub_commit_from_the_cache_when_offline(monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    reference = tmp_path / "datasets--allenai--c4" / "refs" / "main"
+    reference.parent.mkdir(parents=True)
+    reference.write_text("abc123\n")
+    assert text_revision("hub:c4", "calibration").endswith("@abc123")

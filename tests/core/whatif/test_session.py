@@ -1,0 +1,144 @@
+"""A desk answers as a run would from the dense model's Grams, and leaves the model as it was."""
+
+import pytest
+import torch
+
+from core import BadInput, optimum
+from core.methods.solve import solve
+from core.models.open_model import open_model
+from core.spec import METHODS, Calibration, Evaluation, RunSpec, make_method, parse_pattern
+from core.spec.errors import Cancelled
+from core.whatif.session import Session
+
+SMALL = {"calibration": Calibration(windows=16, length=64), "evaluation": Evaluation(windows=4, length=64)}
+
+
+@pytest.fixture(scope="module")
+def desk():
+    return Session(open_model(RunSpec(**SMALL), torch.device("cpu")))
+
+
+def test_a_preview_counts_and_measures(desk):
+    spec = RunSpec(**SMALL, method=make_method("thanos"), pattern=parse_pattern("0.5"))
+    preview = desk.preview(spec)
+    assert [layer.name for layer in preview.layers] == [info.name for info in desk.layers]
+    assert preview.counted_sparsity == pytest.approx(0.5, abs=1e-4)
+    for layer in preview.layers[5::18]:
+        problem = desk.problem(layer.name)
+        solution = solve(problem, spec.method, spec.pattern)
+        best = problem.relative(problem.error(optimum(problem, solution.pruned, tolerance=1e-5)))
+        assert layer.relative_error == pytest.approx(solution.relative_error, rel=1e-6)
+        assert best * 0.999 <= layer.optimum_error <= layer.relative_error
+
+
+def test_its_perplexity_is_the_model_s_own(desk):
+    """Against a plain forward of the whole model with the weights written into it."""
+    spec = RunSpec(**SMALL, method=make_method("magnitude"), pattern=parse_pattern("0.7"))
+    preview = desk.preview(spec)
+    opened = open_model(RunSpec(**SMALL), torch.device("cpu"))
+    for name, layer in opened.model.named_modules():
+        if name in desk.linears:
+            layer.weight.data = desk.solve(name, spec).weight
+    tokens = opened.evaluation.tokens
+    with torch.no_grad():
+        losses = opened.model(input_ids=tokens, labels=tokens).loss
+    assert preview.pruned.perplexity == pytest.approx(float(losses.exp()), rel=1e-5)
+    assert preview.pruned.windows == 4
+
+
+def test_the_model_is_left_as_it_was(desk):
+    before = {name: linear.weight.clone() for name, linear in desk.linears.items()}
+    dense = desk.dense.perplexity
+    desk.preview(RunSpec(**SMALL, method=make_method("sparsegpt"), pattern=parse_pattern("2:4")))
+    assert all(torch.equal(linear.weight, before[name]) for name, linear in desk.linears.items())
+    assert desk.perplexity({}).perplexity == dense
+
+
+def test_nothing_pruned_is_the_dense_model(desk):
+    preview = desk.preview(RunSpec(**SMALL, pattern=parse_pattern("0")))
+    assert preview.ratio == 1
+    assert preview.worst.relative_error == 0
+
+
+def test_a_solution_is_remembered_by_all_that_it_depends_on(desk, monkeypatch):
+    name = desk.layers[3].name
+    spec = RunSpec(**SMALL, method=make_method("thanos"), pattern=parse_pattern("0.4"))
+    solution = desk.solve(name, spec)
+    assert desk.solve(name, spec) is solution
+    others = [spec.model_copy(update={"refit": True}), spec.model_copy(update={"update": "none"}),
+              RunSpec(**SMALL, method=make_method("thanos", block_size=8), pattern=spec.pattern),
+              RunSpec(**SMALL, pattern=parse_pattern("0.4", alpha=0.1))]
+    for other in others:
+        again = solve(desk.problem(name), other.method, other.pattern, update=other.update, refit=other.refit)
+        assert torch.equal(desk.solve(name, other).weight, again.weight)
+        assert not torch.equal(again.weight, solution.weight)
+    monkeypatch.setattr("core.whatif.session.SOLUTION_BYTES", 1)
+    desk.solve(desk.layers[4].name, spec)
+    assert desk.solve(name, spec) is not solution, "what does not fit is forgotten, the oldest first"
+
+
+def test_every_method_can_be_asked(desk):
+    for method in METHODS:
+        spec = RunSpec(**SMALL, method=make_method(method), pattern=parse_pattern("2:4"))
+        name = desk.layers[0].name
+        record = desk.record(name, desk.solve(name, spec))
+        assert 0 < record.optimum_error <= record.relative_error < 1
+
+
+def test_at_once_a_slow_method_is_estimated_from_a_few_rows_and_a_fast_one_is_not(desk, monkeypatch):
+    fast, slow = (RunSpec(**SMALL, method=make_method(name), pattern=parse_pattern("0.6")) for name in ("wanda", "obc"))
+    assert desk.preview(fast, at_once=True).rows is None
+    monkeypatch.setattr("core.whatif.session._AT_ONCE", 0.01)
+    guess, preview = desk.preview(slow, at_once=True), desk.preview(slow)
+    assert (guess.rows, preview.rows) == (4, None)
+    assert [layer.name for layer in guess.layers] == [layer.name for layer in preview.layers]
+    assert guess.counted_sparsity == pytest.approx(preview.counted_sparsity, abs=1e-4)
+    ratios = sorted(a.relative_error / b.relative_error for a, b in zip(guess.layers, preview.layers, strict=True))
+    assert 0.9 < ratios[len(ratios) // 2] < 1.1
+    assert guess.ratio == pytest.approx(preview.ratio, rel=0.03)
+    assert preview.ratio < desk.preview(slow.model_copy(update={"method": make_method("magnitude")})).ratio / 1.05, "which says something"
+
+
+def test_what_is_not_wanted_any_more_ends_between_two_steps(desk):
+    looks = iter([True] * 5)
+    leaving = desk.until(lambda: next(looks, False))
+    name, spec = desk.layers[0].name, RunSpec(**SMALL, method=make_method("thanos", block_size=8), pattern=parse_pattern("0.45"))
+    with pytest.raises(Cancelled):
+        leaving.solve(name, spec)  # 32 blocks
+    with pytest.raises(Cancelled):
+        leaving.preview(spec)
+    assert desk.solve(name, spec).counted_sparsity == pytest.approx(0.45, abs=1e-3), "nothing half done is remembered"
+
+
+@pytest.mark.parametrize("spec", [
+    RunSpec(**SMALL, pattern=parse_pattern("0.9")), RunSpec(**SMALL, pattern=parse_pattern("0.8"), allocation="marginal"),
+], ids=["preview", "allocation"])
+def test_a_layer_can_be_asked_for_while_the_model_computes_with_other_weights(desk, spec):
+    """Looked at whenever the other one looks whether it is wanted; and never written into in between."""
+    name = desk.layers[-1].name
+    weight, seen = desk.problem(name).weight.clone(), list[bool]()
+    written = desk.problem(name).weight._version
+
+    def wanted() -> bool:
+        seen.append(torch.equal(desk.problem(name).weight, weight))
+        return True
+
+    desk.until(wanted).preview(spec)
+    assert len(seen) > 42
+    assert all(seen)
+    assert desk.problem(name).weight._version == written
+
+
+def test_all_layers_at_once_are_each_solved_as_alone(desk):
+    spec = RunSpec(**SMALL, method=make_method("sparsegpt"), pattern=parse_pattern("2:4"))
+    together = desk.over_layers(lambda name: solve(desk.problem(name), spec.method, spec.pattern))
+    assert list(together) == [info.name for info in desk.layers]
+    for name in list(together)[::11]:
+        alone = solve(desk.problem(name), spec.method, spec.pattern)
+        assert together[name].relative_error == pytest.approx(alone.relative_error, rel=1e-5)
+        assert torch.equal(together[name].pruned, alone.pruned)
+
+
+def test_a_layer_that_is_not_there_is_named(desk):
+    with pytest.raises(BadInput, match=r"model\.layers\.9.*42 layers"):
+        desk.problem("model.layers.9.self_attn.q_proj")
