@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from core.linalg import conjugate_gradients as linalg
-from core.linalg import rows
+from core.linalg import conjugate_gradients, row_systems, rows
+from core.linalg import damping as damping_of
 from core.linalg.cholesky import inverse_factor
 from tests import oracles
 
@@ -27,14 +27,14 @@ def hessian(columns: int, *, damping: float = 0.01, **options) -> tuple[np.ndarr
 def test_damping_is_a_share_of_the_mean_diagonal(columns, damping):
     _, gram = oracles.random_layer(1, columns)
     before = torch.tensor(gram)
-    np.testing.assert_allclose(linalg.damp(before, damping).numpy(), oracles.damped(gram, damping), rtol=1e-15)
+    np.testing.assert_allclose(damping_of.damp(before, damping).numpy(), oracles.damped(gram, damping), rtol=1e-15)
     assert torch.equal(before, torch.tensor(gram))
 
 
 @pytest.mark.parametrize("damping", [0.0, 0.01])
 def test_a_dead_input_gets_a_diagonal_of_its_own(damping):
     _, gram = oracles.random_layer(1, 12, dead=(0, 5, 11))
-    matrix = linalg.damp(torch.tensor(gram), damping).numpy()
+    matrix = damping_of.damp(torch.tensor(gram), damping).numpy()
     live = [j for j in range(12) if j not in (0, 5, 11)]
     np.testing.assert_allclose(matrix[np.ix_(live, live)], oracles.damped(gram, damping)[np.ix_(live, live)], rtol=1e-15)
     for j in (0, 5, 11):
@@ -43,8 +43,8 @@ def test_a_dead_input_gets_a_diagonal_of_its_own(damping):
 
 
 def test_nothing_but_dead_inputs_can_still_be_factored():
-    assert inverse_factor(linalg.damp(torch.zeros(4, 4, dtype=torch.float64), 0.01)).isfinite().all()
-    assert inverse_factor(linalg.damp(torch.zeros(4, 4), 0.0)).isfinite().all()
+    assert inverse_factor(damping_of.damp(torch.zeros(4, 4, dtype=torch.float64), 0.01)).isfinite().all()
+    assert inverse_factor(damping_of.damp(torch.zeros(4, 4), 0.0)).isfinite().all()
 
 
 @pytest.mark.parametrize("columns", SIZES)
@@ -59,7 +59,7 @@ def test_row_systems_equal_gathered_submatrices(columns, share):
         gone = np.flatnonzero(mask[i])
         if len(gone):
             expected[i, gone] = np.linalg.inv(matrix[np.ix_(gone, gone)]) @ weight[i, gone]
-    found = linalg.solve_rows(tensor, torch.tensor(weight), torch.tensor(mask)).numpy()
+    found = row_systems.solve_rows(tensor, torch.tensor(weight), torch.tensor(mask)).numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-9 * max(1e-300, abs(expected).max()))
     assert not found[~mask].any()
 
@@ -98,9 +98,9 @@ def test_row_systems_do_not_depend_on_how_the_rows_are_split():
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        alone = linalg.solve_rows(tensor, weight, mask)
+        alone = row_systems.solve_rows(tensor, weight, mask)
         torch.set_num_threads(2)
-        assert torch.equal(linalg.solve_rows(tensor, weight, mask), alone)
+        assert torch.equal(row_systems.solve_rows(tensor, weight, mask), alone)
     finally:
         torch.set_num_threads(threads)
 
@@ -114,7 +114,7 @@ def test_conjugate_gradients_reach_the_least_squares_weights(columns, start):
     mask[0], mask[1] = True, False
     target, gone = torch.tensor(weight), torch.tensor(mask)
     first = target.masked_fill(gone, 0) if start == "masked" else torch.zeros_like(target)
-    found, least = linalg.masked_cg(tensor, target, first, gone, iterations=40 * columns)
+    found, least = conjugate_gradients.masked_cg(tensor, target, first, gone, iterations=40 * columns)
     np.testing.assert_allclose(found.numpy(), oracles.best_weights(weight, matrix, mask), rtol=1e-6, atol=1e-8)
     assert float(least) == pytest.approx(oracles.least_error(weight, matrix, mask), rel=1e-9, abs=1e-12)
     assert not found[gone].any()
@@ -126,7 +126,7 @@ def test_conjugate_gradients_never_raise_the_error_and_leave_their_arguments():
     weight, mask = torch.tensor(rng.standard_normal((6, 24))), torch.tensor(rng.random((6, 24)) < 0.5)
     start = weight.masked_fill(mask, 0)
     kept = [given.clone() for given in (tensor, weight, start, mask)]
-    errors = [float(linalg.masked_cg(tensor, weight, start, mask, iterations=k)[1]) for k in range(12)]
+    errors = [float(conjugate_gradients.masked_cg(tensor, weight, start, mask, iterations=k)[1]) for k in range(12)]
     assert errors[0] == pytest.approx(oracles.error(weight.numpy(), start.numpy(), matrix))
     assert all(later <= earlier * (1 + 1e-12) for earlier, later in itertools.pairwise(errors))
     assert all(torch.equal(given, before) for given, before in zip((tensor, weight, start, mask), kept, strict=True))
@@ -136,7 +136,7 @@ def test_conjugate_gradients_stand_a_singular_matrix():
     weight, gram = oracles.random_layer(5, 20, tokens=8, dead=(4,))
     mask = np.random.default_rng(1).random((5, 20)) < 0.7
     start = torch.tensor(np.where(mask, 0.0, weight))
-    found, least = linalg.masked_cg(torch.tensor(gram), torch.tensor(weight), start, torch.tensor(mask), iterations=400)
+    found, least = conjugate_gradients.masked_cg(torch.tensor(gram), torch.tensor(weight), start, torch.tensor(mask), iterations=400)
     assert float(least) == pytest.approx(oracles.least_error(weight, gram, mask), rel=1e-6)
     kept = ~mask[:, 4]
     assert np.array_equal(found.numpy()[kept, 4], weight[kept, 4])

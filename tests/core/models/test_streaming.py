@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from tests.core.models.test_blocks import FAMILIES, GROUPED, build, every_family, tiny
 from torch import Tensor, nn
 from transformers import BloomConfig, FalconConfig, Gemma3nTextConfig, MptConfig, PreTrainedModel
 
@@ -16,6 +15,7 @@ from core.models.blocks import BlockMap, NotStreamable, map_blocks
 from core.models.loading import load_model
 from core.models.sources import resolve_model
 from core.models.streaming import StopForward, Stream
+from tests.core.models.test_blocks import FAMILIES, GROUPED, build, every_family, tiny
 
 LENGTH = 20
 
