@@ -19,7 +19,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets import Origin, Subprotocol
 from websockets.sync.client import ClientConnection, connect
 
-from app.cluster import stop_cluster
+from app.workers.cluster import stop_cluster
 from tests.browser.conftest import Server
 
 ROOT = Path(__file__).resolve().parents[1]

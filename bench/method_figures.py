@@ -13,8 +13,8 @@ import torch
 from playwright.sync_api import Page, sync_playwright
 from plotly.offline import get_plotlyjs
 
-from app.figures.method_bars import Bar, method_bars
-from app.figures.style import INKS
+from app.layers.charts.method_bars import Bar, method_bars
+from app.shared.style import INKS
 from core.models.open_model import open_model
 from core.records import LayerRecord
 from core.spec import METHOD_LABELS, METHODS, Calibration, Evaluation, RunSpec, Unstructured, make_method

@@ -19,9 +19,9 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets import Origin, Subprotocol
 from websockets.sync.client import connect
 
-from app.cluster import stop_cluster
-from app.jobs import Jobs
 from app.report import report as html_report
+from app.workers.cluster import stop_cluster
+from app.workers.jobs import Jobs
 from cache.records import RunRecord
 from cache.store import Store
 from core import prune

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from app.cluster import stop_cluster
+from app.workers.cluster import stop_cluster
 from core.spec import METHODS
 from tests.browser.conftest import ARGUMENTS, CHROMIUM, Server
 

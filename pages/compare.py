@@ -2,20 +2,21 @@
 
 import streamlit as st
 
-from app.figures.comparison import compare
-from app.ui import choosing, compared, layout, side_by_side
+from app.compare import controls, page, query
+from app.shared import layout
+from app.shared.comparison import compare
 
 layout.begin("What changed?")
-choice = compared.arrive()
+choice = query.arrive()
 runs = compare([run.result for run in choice.runs])
-compared.write(choice)
+query.write(choice)
 
 with st.sidebar:
-    choosing.draw_choice(choice, runs)
-choosing.draw_dialog()
+    controls.draw_choice(choice, runs)
+controls.draw_dialog()
 
-layout.link_notes(choice.notes, on_dismiss=compared.dismiss)
+layout.link_notes(choice.notes, on_dismiss=query.dismiss)
 if len(runs) > 1:
-    side_by_side.draw_comparison(choice, runs)
+    page.draw_comparison(choice, runs)
 else:
-    side_by_side.draw_too_few(runs)
+    page.draw_too_few(runs)

@@ -2,26 +2,27 @@
 
 import streamlit as st
 
-from app.ui import curve_controls, curve_runs, curves, layout
+from app.curves import controls, missing_runs, page
+from app.shared import layout
 
-curves.follow()
+page.follow()
 layout.begin("How far can I go?")
-notes = curve_controls.arrive()
-curve_controls.draw_tabs()
+notes = controls.arrive()
+controls.draw_tabs()
 
 with st.sidebar:
-    curve_controls.draw_controls()
+    controls.draw_controls()
     button = st.container()
-    curve_controls.draw_more()
+    controls.draw_more()
 
-form = curve_controls.read()
-now = curve_runs.look(form.sweep)
+form = controls.read()
+now = missing_runs.look(form.sweep)
 with button:
-    curve_runs.draw_button(now, ready=not form.complaints)
-curve_controls.write(form)
+    missing_runs.draw_button(now, ready=not form.complaints)
+controls.write(form)
 
-layout.link_notes(notes, on_dismiss=curve_controls.dismiss)
+layout.link_notes(notes, on_dismiss=controls.dismiss)
 layout.complaints(form.complaints)
-curve_runs.draw_activity(now)
-curves.draw_view(form, now)
-curve_runs.draw_troubles(now)
+missing_runs.draw_activity(now)
+page.draw_view(form, now)
+missing_runs.draw_troubles(now)

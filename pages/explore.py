@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from app.ui import activity, address, answer, controls, layout, opening, planned, previewed, view
+from app.explore import layer_link, run_plan, run_preview, run_result
+from app.shared import address, controls, layout, run_lookup, run_progress
 
-opening.follow()
+layer_link.follow()
 layout.begin("What does this pruning do to this model?")
 notes = address.arrive()
 
@@ -14,29 +15,29 @@ with st.sidebar:
     controls.draw_more()
 
 form = controls.read()
-seen = view.look(form.spec)
+seen = run_lookup.look(form.spec)
 with button:
-    planned.draw_button(form.spec, seen)
+    run_plan.draw_button(form.spec, seen)
 address.write(form.spec, seen.key if seen.record else None)
 
 layout.link_notes(notes, on_dismiss=address.dismiss)
 layout.complaints(form.complaints)
-planned.draw_refusal(form.spec)
+run_plan.draw_refusal(form.spec)
 replaced = False  # whether something newer stands in the place of the last answer
 if seen.problem:
-    planned.draw_problem(form.spec, seen)
+    run_plan.draw_problem(form.spec, seen)
 elif form.spec and seen.record and seen.active:
-    activity.draw_activity(seen.record)
+    run_progress.draw_activity(seen.record)
 elif form.spec and seen.record and seen.record.state in ("failed", "cancelled"):
-    activity.draw_ended(seen.record)
+    run_progress.draw_ended(seen.record)
 elif form.spec and not (seen.answer and seen.answer.fits):
-    preview = previewed.look(form.spec)
-    previewed.draw_preview(form.spec, preview)
+    preview = run_preview.look(form.spec)
+    run_preview.draw_preview(form.spec, preview)
     replaced = preview.answer is not None
 if seen.outdated:
     layout.note("This was computed with another model, text or version of the method than are here now. Run computes it anew.")
 
 if seen.answer and not replaced:
-    answer.draw_answer(seen.answer)
+    run_result.draw_answer(seen.answer)
 elif not seen.answer and not seen.active and not replaced:
-    answer.draw_empty()
+    run_result.draw_empty()

@@ -1,8 +1,9 @@
 """Layers: where does it hurt, and how much of that is the mask's fault?"""
 
-from app.ui import address, frame, layers
+from app.layers import page
+from app.shared import address, run_page
 
-spec = frame.begin("layers", "Where does it hurt, and how much of that is the mask's fault?", own=("layer", "measure"))
+spec = run_page.begin("layers", "Where does it hurt, and how much of that is the mask's fault?", own=("layer", "measure"))
 if spec is not None:
-    layers.draw(spec)
+    page.draw(spec)
 address.write(spec)

@@ -1,5 +1,5 @@
 """Learn: Optimal Brain Surgeon, block-wise updates, and the effect of outlier rows, stop by stop."""
 
-from app.ui import lesson
+from app.learn import page
 
-lesson.draw()
+page.draw()

@@ -1,9 +1,10 @@
 """Masks: which weights went?"""
 
-from app.ui import address, frame, masks
-from app.ui.mask_words import OWN
+from app.masks import page
+from app.masks.query import OWN
+from app.shared import address, run_page
 
-spec = frame.begin("masks", "Which weights went?", own=OWN)
+spec = run_page.begin("masks", "Which weights went?", own=OWN)
 if spec is not None:
-    masks.draw(spec)
+    page.draw(spec)
 address.write(spec)

@@ -1,7 +1,8 @@
 """Outlier rows: which rows carry the layer?"""
 
-from app.ui import address, frame, outliers
+from app.outliers import page
+from app.shared import address, run_page
 
-spec = frame.begin("outliers", "Which rows carry the layer?", own=("layer",))
-outliers.draw(spec)
+spec = run_page.begin("outliers", "Which rows carry the layer?", own=("layer",))
+page.draw(spec)
 address.write(spec)

@@ -1,6 +1,7 @@
 """Runs: what is going on, what have I done?"""
 
-from app.ui import address, layout, listing
+from app.runs import listing
+from app.shared import address, layout
 
 address.leave()
 listing.follow()

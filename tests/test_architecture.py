@@ -16,8 +16,8 @@ HOUSE = {*LAYERS, "tests", "bench"}
 MAY_IMPORT = {"core": {"core"}, "cache": {"cache", "core"}, "app": {"app", "cache", "core"}, "pages": {"app"}}
 NOT_IN_CORE = {"streamlit", "dask", "distributed", "diskcache", "plotly"}
 TORCH_FREE = ("core", "core.spec", "core.records", "core.spec.patterns", "core.spec.errors", "core.models.sources", "core.data.corpus",
-              "core.records.previews", "core.records.overlaps", "core.records.outlier_rows", "core.records.lessons", "app.jobs",
-              "app.questions.masks", "app.questions.layers", "app.questions.lessons", "app.questions.outliers")
+              "core.records.previews", "core.records.overlaps", "core.records.outlier_rows", "core.records.lessons", "app.workers.jobs",
+              "app.masks.questions", "app.layers.questions", "app.learn.questions", "app.shared.questions.outliers")
 MOST_LINES = 300
 MUST_BE_FALSE = ("trust_remote_code", "allow_pickle")
 
@@ -144,10 +144,10 @@ def test_no_torch_where_the_web_server_looks(module):
 
 
 @pytest.mark.parametrize(("layer", "code"), [
-    ("core", "import app.jobs"), ("core", "from cache import store"), ("core", "def f():\n    import streamlit"),
-    ("core", "from distributed import Client"), ("cache", "from app.link import read"), ("pages", "from core import solve"),
+    ("core", "import app.workers.jobs"), ("core", "from cache import store"), ("core", "def f():\n    import streamlit"),
+    ("core", "from distributed import Client"), ("cache", "from app.shared.link import read"), ("pages", "from core import solve"),
     ("pages", "import torch"), ("pages", "from cache.keys import key"), ("app", "from pages import explore"),
-    ("core", "from tests.oracles import run"), ("core", "import importlib\nimportlib.import_module('app.jobs')"),
+    ("core", "from tests.oracles import run"), ("core", "import importlib\nimportlib.import_module('app.workers.jobs')"),
     ("core", "try:\n    import plotly.graph_objects as go\nexcept ImportError:\n    go = None"),
 ])
 def test_a_forbidden_arrow_is_seen(layer, code):

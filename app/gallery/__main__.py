@@ -17,8 +17,8 @@ from pathlib import Path
 
 from app.gallery import POINTS
 from app.gallery.compute import compute
-from app.points import point_of, read_points, write_points
-from app.sweeps import shipped
+from app.shared.sweeps.grid import shipped
+from app.shared.sweeps.points import point_of, read_points, write_points
 from core.records import Evaluated, RunResult
 from core.run.revisions import revisions
 from core.spec import METHODS, RunSpec, make_method, parse_pattern, pattern_word

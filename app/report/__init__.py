@@ -19,16 +19,17 @@ from pathlib import Path
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from app.figures import comparison, facts, findings, numbers, tables
-from app.figures.compared_charts import errors, perplexities
-from app.figures.comparison import Compared, compare
-from app.figures.layer_errors import layer_errors
-from app.figures.markup import comparison_table
-from app.figures.style import Theme, chart_config
-from app.figures.verdict import cautions, verdict
-from app.link import command_line
 from app.report.cells import table
 from app.report.masks import overlap_charts, overlap_section
+from app.shared import comparison, numbers, tables
+from app.shared.charts.comparison import errors, perplexities
+from app.shared.charts.layer_errors import layer_errors
+from app.shared.comparison import Compared, compare
+from app.shared.findings import facts, wording
+from app.shared.findings.comparison import cautions, verdict
+from app.shared.link import command_line
+from app.shared.markup import comparison_table
+from app.shared.style import Theme, chart_config
 from core.records import RunResult
 from core.records.overlaps import Overlaps
 
@@ -46,9 +47,9 @@ def report(results: Sequence[RunResult], *, masks: Sequence[Overlaps | str] = ()
         raise ValueError("a report needs a run")
     runs = compare(results)
     alone = results[0].spec if len(results) == 1 else None
-    name = findings.describe(alone) if alone else comparison.title(runs)
-    aside = findings.describe_rest(alone) if alone else comparison.what_differs(runs)
-    said = cautions(runs) if not alone else list(filter(None, [findings.caution(results[0])]))
+    name = wording.describe(alone) if alone else comparison.title(runs)
+    aside = wording.describe_rest(alone) if alone else comparison.what_differs(runs)
+    said = cautions(runs) if not alone else list(filter(None, [wording.caution(results[0])]))
     body = "".join((
         f"<header><h1>{escape(name)}</h1><p class='quiet'>{escape(aside)}</p></header>",
         f"<p class='finding'>{escape(verdict(runs))}</p>", _cautions(said),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from app.figures import numbers
+from app.shared import numbers
 
 _SHARES = ("sparsity", "removed by both", "kept by both")
 

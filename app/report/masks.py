@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from app.figures.comparison import Compared, compare
-from app.figures.findings import listed
-from app.figures.overlap_chart import overlap_chart, overlap_finding, overlap_rows
-from app.figures.style import Theme
-from app.questions.overlaps import NOT_KEPT, OverlapsQuestion, kept_key
 from app.report.cells import table
+from app.shared.charts.overlaps import overlap_chart, overlap_finding, overlap_rows
+from app.shared.comparison import Compared, compare
+from app.shared.findings.wording import listed
+from app.shared.questions.overlaps import NOT_KEPT, OverlapsQuestion, kept_key
+from app.shared.style import Theme
 from core.records import RunResult
 from core.records.overlaps import Overlaps
 

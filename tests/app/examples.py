@@ -1,6 +1,6 @@
 """Points for tests of figures, by hand: no run behind them."""
 
-from app.points import Point
+from app.shared.sweeps.points import Point
 from core.records import Environment, Evaluated, Revisions
 from core.spec import METHODS, Calibration, RunSpec, make_method, parse_pattern
 

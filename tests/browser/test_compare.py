@@ -5,8 +5,8 @@ import json
 import pytest
 from playwright.sync_api import expect
 
-from app.jobs import Jobs
 from app.report import report
+from app.workers.jobs import Jobs
 from cache.records import RunRecord
 from cache.store import Store
 from core.records import RunResult

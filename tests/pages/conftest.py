@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import desks
-from app.answers import Answers, Asked
-from app.jobs import Jobs
-from app.questions import Question
-from app.ui import previewed, resources
+from app.explore import run_preview
+from app.shared import resources
+from app.workers import sessions
+from app.workers.answers import Answers, Asked
+from app.workers.jobs import Jobs
+from app.workers.questions import Question
 from cache.records import RunRecord
 from cache.store import Store
 from core.records import Finished, RunResult
@@ -37,7 +38,7 @@ def small_result() -> RunResult:
 @pytest.fixture
 def without_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PRUNESCOPE_SCHEDULER", NOBODY)
-    monkeypatch.setattr(previewed, "_WAIT", 0.0)  # nobody will answer: no page run need wait a second and a half for it
+    monkeypatch.setattr(run_preview, "_WAIT", 0.0)  # nobody will answer: no page run need wait a second and a half for it
 
 
 @pytest.fixture
@@ -74,9 +75,9 @@ def answers_here(monkeypatch: pytest.MonkeyPatch, without_workers: None) -> list
     def ask(_: Answers, question: Question, *, place: str, wait: float = 0.0) -> Asked:
         if question not in known:
             computed.append(question)
-            known[question] = desks.answer(question)
+            known[question] = sessions.answer(question)
         answer = known[question]
-        return (Asked(state="failed", error=answer.words) if isinstance(answer, desks.Failure) else Asked(state="ready", answer=answer))
+        return (Asked(state="failed", error=answer.words) if isinstance(answer, sessions.Failure) else Asked(state="ready", answer=answer))
 
     monkeypatch.setattr(Answers, "ask", ask)
     return computed

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.figures import numbers
-from app.ui import choosing, compared, overlaps, resources
+from app.compare import controls, overlaps, query
+from app.shared import numbers, resources
 from core.records import Finished, RunResult
 from core.spec import make_method
 from tests.pages.conftest import SMALL, charts, link, said
@@ -151,7 +151,7 @@ def test_the_table_of_runs_offers_all_and_searches(compare, both):
 
 
 def test_a_search_for_a_pattern_finds_no_time_of_the_day():
-    offer = choosing._Offer(word="0", name="0", row={"run": "demo · Wanda", "ended": datetime(2026, 11, 22, 22, 47, tzinfo=UTC)})
+    offer = controls._Offer(word="0", name="0", row={"run": "demo · Wanda", "ended": datetime(2026, 11, 22, 22, 47, tzinfo=UTC)})
     assert offer.fits(["2026-11-22", "wanda"])
     assert not offer.fits(["2:4"])
 
@@ -159,7 +159,7 @@ def test_a_search_for_a_pattern_finds_no_time_of_the_day():
 def test_runs_are_chosen_from_the_list_as_by_marks(compare, both):
     page = compare(",".join(both))
     page.button(key="choose").click().run()
-    shipped = [f"{compared.SHIPPED}{name}" for name in resources.shipped()]
+    shipped = [f"{query.SHIPPED}{name}" for name in resources.shipped()]
     offered = picks(page)
     assert len(set(offered.options)) == len(both) + len(shipped)
     offered.set_value([*both, *shipped[:5]]).run()
@@ -182,10 +182,10 @@ def test_runs_are_chosen_from_the_list_as_by_marks(compare, both):
 ])
 def test_a_late_mark_takes_nothing_away_that_the_list_has_set(monkeypatch, marks, seconds, expected):
     kept = {"picked": tuple("abc"), "shown": tuple("abcd"), "told": (time.monotonic() - seconds, [0, 1])}
-    monkeypatch.setattr(choosing, "_marks", lambda: marks)
-    monkeypatch.setattr(choosing.state, "recall", kept.get)
-    monkeypatch.setattr(choosing.state, "remember", kept.__setitem__)
-    choosing._mark()
+    monkeypatch.setattr(controls, "_marks", lambda: marks)
+    monkeypatch.setattr(controls.state, "recall", kept.get)
+    monkeypatch.setattr(controls.state, "remember", kept.__setitem__)
+    controls._mark()
     assert "".join(kept["picked"]) == expected
 
 
@@ -224,7 +224,7 @@ def test_masks_say_which_runs_have_none(compare, both):
 
 def test_the_report_says_which_masks_it_cannot_compare(both, request):
     request.addfinalizer(resources.close)
-    html = overlaps.report_of(compared.look([*both, "gallery:thanos-0.5"]))()
+    html = overlaps.report_of(query.look([*both, "gallery:thanos-0.5"]))()
     assert "Which weights went?" in html
     assert html.count("No pruned weights are kept of") == 1
 

@@ -6,9 +6,10 @@ import time
 import pytest
 
 from app import gallery
-from app.jobs import Jobs
-from app.points import point_of, write_points
-from app.ui import curve_runs, resources
+from app.curves import missing_runs
+from app.shared import resources
+from app.shared.sweeps.points import point_of, write_points
+from app.workers.jobs import Jobs
 from cache.records import RunRecord
 from core.records import Finished
 from core.run.revisions import revisions
@@ -36,7 +37,7 @@ def results(small_result):
 @pytest.fixture
 def nothing_shipped(monkeypatch, tmp_path):
     monkeypatch.setattr(resources, "GALLERY", tmp_path)
-    monkeypatch.setattr(curve_runs, "POINTS", tmp_path / "none.jsonl")
+    monkeypatch.setattr(missing_runs, "POINTS", tmp_path / "none.jsonl")
     return tmp_path
 
 
@@ -211,7 +212,7 @@ def drawn_with_papers(page):
 def test_shipped_points_of_other_texts_are_shown_and_said_to_be(curves, nothing_shipped, results, monkeypatch):
     other = results["wanda", "0.5"].revisions.model_copy(update={"evaluation": "the text of another Python"})
     write_points(nothing_shipped / "points.jsonl", [point_of(results["wanda", "0.5"].model_copy(update={"revisions": other}))])
-    monkeypatch.setattr(curve_runs, "POINTS", nothing_shipped / "points.jsonl")
+    monkeypatch.setattr(missing_runs, "POINTS", nothing_shipped / "points.jsonl")
     page = curves(TWO)
     assert len(drawn(page)["Wanda"]) == 1
     assert "computed with other texts" in said(page)

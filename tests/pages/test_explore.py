@@ -6,9 +6,8 @@ import sys
 
 import pytest
 
-from app.answers import Answers, Asked
-from app.figures import numbers
-from app.ui import resources
+from app.shared import numbers, resources
+from app.workers.answers import Answers, Asked
 from cache.keys import plan_key
 from cache.store import Store
 from core.run.planning import plan
@@ -176,7 +175,7 @@ SPECS = [
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.title)
 def test_the_controls_say_what_the_link_says(visit, spec):
-    from app.link import to_words
+    from app.shared.link import to_words
 
     page = visit(words={"device": "auto", **to_words(spec)})
     assert link(page) == to_words(spec)

@@ -5,9 +5,10 @@ import re
 
 import pytest
 
-from app.questions.layers import HistogramQuestion, LayerQuestion, MethodsQuestion, PartsQuestion, WeightsQuestion
-from app.questions.preview import PreviewQuestion
-from app.ui import layers, resources
+from app.layers import page as layers_page
+from app.layers.questions import HistogramQuestion, LayerQuestion, MethodsQuestion, PartsQuestion, WeightsQuestion
+from app.shared import resources
+from app.shared.questions.preview import PreviewQuestion
 from core.spec import METHOD_LABELS
 from tests.pages.conftest import charts, link, said
 
@@ -19,13 +20,13 @@ DOWN = "model.layers.3.mlp.down_proj"
 def quick(monkeypatch, tmp_path):
     """No gallery; the slow methods only on demand, whatever this machine does besides; controls count as settled at once."""
     monkeypatch.setattr(resources, "GALLERY", tmp_path)
-    monkeypatch.setattr(layers, "_SLOWER", ("obc",))
-    monkeypatch.setattr(layers, "_QUICK", ("magnitude", "wanda", "thanos", "dsnot"))
-    monkeypatch.setattr(layers, "_ORDER", ("magnitude", "wanda", "thanos", "dsnot", "obc"))
+    monkeypatch.setattr(layers_page, "_SLOWER", ("obc",))
+    monkeypatch.setattr(layers_page, "_QUICK", ("magnitude", "wanda", "thanos", "dsnot"))
+    monkeypatch.setattr(layers_page, "_ORDER", ("magnitude", "wanda", "thanos", "dsnot", "obc"))
     monkeypatch.setattr("core.models.cost._SOLVE", 1e3)
-    monkeypatch.setattr(layers, "_QUICK_SECONDS", 1e9)
-    monkeypatch.setattr(layers, "_AT_MOST", 1e9)
-    monkeypatch.setattr(layers, "_SETTLED", 0.0)
+    monkeypatch.setattr(layers_page, "_QUICK_SECONDS", 1e9)
+    monkeypatch.setattr(layers_page, "_AT_MOST", 1e9)
+    monkeypatch.setattr(layers_page, "_SETTLED", 0.0)
 
 
 @pytest.fixture

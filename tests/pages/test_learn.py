@@ -5,11 +5,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from app.answers import Asked
-from app.figures import lesson_findings
-from app.questions.lessons import FormulasQuestion, OneWeightQuestion, SteppedQuestion, TwoWeightsQuestion
-from app.questions.outliers import ModelPointQuestion
-from app.ui import asking, learn, lesson_words
+from app.learn import findings, frame, query
+from app.learn.questions import FormulasQuestion, OneWeightQuestion, SteppedQuestion, TwoWeightsQuestion
+from app.shared import answers
+from app.shared.questions.outliers import ModelPointQuestion
+from app.workers.answers import Asked
 from core.records.lessons import Matrix
 from core.spec.errors import PruneError
 from tests.pages.conftest import SMALL, charts, link, said
@@ -30,7 +30,7 @@ class Here:
         key = (type(question), question.model_dump_json())
         if key not in self.known:
             self.asked += 1
-            from app.desks import desk_for
+            from app.workers.sessions import desk_for
 
             try:
                 self.known[key] = Asked(state="ready", answer=question.answer(desk_for(question.spec)))
@@ -47,8 +47,8 @@ def here():
 @pytest.fixture
 def lesson(visit, here, monkeypatch):
     """lesson(words): the page as a link opens it."""
-    monkeypatch.setattr(learn, "SPEC", SMALL)
-    monkeypatch.setattr(asking, "_answers", lambda: here)
+    monkeypatch.setattr(frame, "SPEC", SMALL)
+    monkeypatch.setattr(answers, "_answers", lambda: here)
 
     def open_page(words=None):
         page = visit()
@@ -69,15 +69,15 @@ def matrix_of(page, place=0):
 
 def test_the_start_links_to_every_stop(lesson):
     page = lesson()
-    for stop in list(lesson_words.STOPS)[1:]:
-        assert page.button(key=f"learn_to_{stop}").label == lesson_words.STOPS[stop]
+    for stop in list(query.STOPS)[1:]:
+        assert page.button(key=f"learn_to_{stop}").label == query.STOPS[stop]
     assert link(page) == {}
     page.button(key="learn_to_1").click().run()
     assert link(page)["stop"] == "1"
     assert "What does it cost to remove one weight?" in said(page)
 
 
-@pytest.mark.parametrize("words", [{"stop": str(stop)} for stop in range(1, lesson_words.TEACHER)] + [
+@pytest.mark.parametrize("words", [{"stop": str(stop)} for stop in range(1, query.TEACHER)] + [
     {"stop": "3", "view": "blocks"}, {"stop": "4", "lower": "updates", "mask": "best"}, {"stop": "6", "over": "seconds"},
     {"stop": "7", "scale": "model"}])
 @pytest.mark.parametrize("more", [{}, {"source": "drawn", "present": "true"}], ids=["layer", "projector"])
@@ -95,10 +95,10 @@ def test_a_pressed_weight_is_removed_and_the_sentence_says_its_loss(lesson, here
     before = here.asked
     page.session_state["learn_row"], page.session_state["learn_column"] = 4, 5  # what a press sets
     page.run()
-    assert lesson_findings.one_weight_finding(found, 4, 5) in said(page)
+    assert findings.one_weight_finding(found, 4, 5) in said(page)
     assert link(page) == {**DRAWN, "stop": "1", "row": "4", "column": "5"}
     page.slider(key="learn_column").set_value(1).run()
-    assert lesson_findings.one_weight_finding(found, 4, 1) in said(page)
+    assert findings.one_weight_finding(found, 4, 1) in said(page)
     assert here.asked == before
 
 
@@ -107,10 +107,10 @@ def test_the_pairs_are_shown_after_a_guess(lesson, here):
     found = here.ask(TwoWeightsQuestion(spec=SMALL, matrix=Matrix(source="drawn")), place="").answer
     page.slider(key="learn_other").set_value(2).run()  # the same weight twice is no pair: the next is taken
     assert page.slider(key="learn_other").value == 3
-    told = lesson_findings.pair_finding(found, 1, 2, 3)
+    told = findings.pair_finding(found, 1, 2, 3)
     assert "Guess first" in said(page)
     assert told not in said(page)
-    right = lesson_findings.pair_verdict(found, 1, 2, 3)
+    right = findings.pair_verdict(found, 1, 2, 3)
     page.button(key=f"learn_guess_{right}").click().run()
     assert "Right: " in said(page)
     assert told in said(page)
@@ -170,12 +170,12 @@ def test_nonsense_in_a_link_is_told_and_clamped(lesson):
 def test_the_teachers_page_has_every_exercise_and_opens_the_projector(lesson, here):
     page = lesson({**DRAWN, "stop": "8", "seed": "5"})
     found = here.ask(OneWeightQuestion(spec=SMALL, matrix=Matrix(source="drawn", seed=5)), place="").answer
-    for question, answer in lesson_findings.one_weight_exercises(found):
+    for question, answer in findings.one_weight_exercises(found):
         assert question in said(page)
         assert answer in said(page)
     assert "drawn with seed 5" in said(page)
     addresses = [dict(parse_qsl(urlsplit(item.proto.url).query)) for item in page.get("link_button")]
-    assert addresses == [{"stop": str(stop), "present": "true", **DRAWN, "seed": "5"} for stop in range(1, lesson_words.TEACHER)]
+    assert addresses == [{"stop": str(stop), "present": "true", **DRAWN, "seed": "5"} for stop in range(1, query.TEACHER)]
     page.button(key="learn_open_2").click().run()
     assert link(page) == {**DRAWN, "stop": "2", "seed": "5"}
 
@@ -191,9 +191,9 @@ def test_the_slips_are_what_the_page_says_of_them_on_several_layers(here):
                 assert found.left[3] < 1e-9
                 assert right <= none < hessian
                 assert right < part
-                assert "worse than no update at all" in lesson_findings.formulas_finding(found)
+                assert "worse than no update at all" in findings.formulas_finding(found)
 
 
 def test_words_of_a_lesson_read_back():
-    asked = lesson_words.Lesson(stop=3, source="drawn", rows=3, columns=7, block=5, focus="obc", step=9, present=True, damping=0.5)
-    assert lesson_words.parse(lesson_words.to_words(asked)) == (asked, ())
+    asked = query.Lesson(stop=3, source="drawn", rows=3, columns=7, block=5, focus="obc", step=9, present=True, damping=0.5)
+    assert query.parse(query.to_words(asked)) == (asked, ())

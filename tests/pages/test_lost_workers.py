@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from app.ui import resources
+from app.shared import resources
 from cache.store import Store
 from core.spec import make_method
 from core.spec.errors import BadInput
@@ -16,7 +16,7 @@ REASON = "The worker processes, which compute, cannot be reached"
 
 @pytest.fixture(autouse=True)
 def soon_lost(monkeypatch, tmp_path):
-    monkeypatch.setattr("app.connection._CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr("app.workers.connection._CONNECT_SECONDS", 0.2)
     monkeypatch.setattr(resources, "GALLERY", tmp_path)
 
 

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.answers import Answers
-from app.questions.masks import MaskQuestion, PairQuestion, WindowQuestion
-from app.ui import masks, resources
-from app.ui.downloads import NoAnswer
+from app.masks import page as masks_page
+from app.masks.questions import MaskQuestion, PairQuestion, WindowQuestion
+from app.shared import resources
+from app.shared.downloads import NoAnswer
+from app.workers.answers import Answers
 from core.spec import RunSpec
 from tests.pages.conftest import SMALL, charts, link, said
 
@@ -117,8 +118,8 @@ def test_nonsense_is_told(page):
 
 def test_the_file_is_the_mask(answers_here):
     spec = RunSpec.model_validate({**dict(SMALL), "pattern": {"kind": "semi-structured", "n": 1, "m": 4}})
-    image = np.array(Image.open(io.BytesIO(masks._png(Answers(None), spec, DOWN))))
+    image = np.array(Image.open(io.BytesIO(masks_page._png(Answers(None), spec, DOWN))))
     assert image.shape == (256, 688)
     assert (image.reshape(256, 172, 4).sum(2) == 3).all(), "three of four are kept: white"
     with pytest.raises(NoAnswer, match="nix"):
-        masks._png(Answers(None), spec, "nix")
+        masks_page._png(Answers(None), spec, "nix")

@@ -5,9 +5,8 @@ import json
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import alpha_sweep
-from app.questions.outliers import EnergySharesQuestion, LayerPointQuestion, LayerRowsQuestion, ModelPointQuestion
-from app.ui import resources
+from app.shared import alpha_sweep, resources
+from app.shared.questions.outliers import EnergySharesQuestion, LayerPointQuestion, LayerRowsQuestion, ModelPointQuestion
 from core.spec import alphas
 from tests.pages.conftest import charts, link, said
 

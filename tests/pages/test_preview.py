@@ -4,10 +4,9 @@ import json
 
 import pytest
 
-from app.answers import Answers, Asked
-from app.figures import numbers
-from app.questions.preview import PreviewQuestion
-from app.ui import resources
+from app.shared import numbers, resources
+from app.shared.questions.preview import PreviewQuestion
+from app.workers.answers import Answers, Asked
 from core.spec import make_method, parse_pattern
 from tests.pages.conftest import SMALL, charts, said
 

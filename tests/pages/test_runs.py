@@ -5,10 +5,10 @@ import time
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.figures import findings, numbers
-from app.jobs import RunProgress
-from app.ui import activity, resources
-from app.ui.listing import PAGE
+from app.runs.listing import PAGE
+from app.shared import numbers, resources, run_progress
+from app.shared.findings import wording
+from app.workers.jobs import RunProgress
 from cache.records import RunRecord
 from core.records import Progress
 from core.spec import Calibration, RunSpec
@@ -130,15 +130,15 @@ def test_a_folder_that_cannot_be_written_is_told_on_every_page_and_mended_meanwh
 def test_a_worker_that_says_nothing_is_told_instead_of_a_time_that_stands_still():
     record = RunRecord(key="a" * 64, spec=SMALL, state="running", submitted=1.0)
     latest = Progress(stage="solve", block=1, blocks=6, fraction=0.3, seconds=9.0, seconds_left=20.0)
-    _, fresh = activity.bar(record, RunProgress(latest=latest, heard=time.time() - 1), None)
+    _, fresh = run_progress.bar(record, RunProgress(latest=latest, heard=time.time() - 1), None)
     assert fresh == "Solving · block 2 of 6 · 20 s left"
-    share, silent = activity.bar(record, RunProgress(latest=latest, heard=time.time() - 31), None)
+    share, silent = run_progress.bar(record, RunProgress(latest=latest, heard=time.time() - 31), None)
     assert share == pytest.approx(0.3)
     assert silent == "Solving · block 2 of 6 · nothing heard from its worker for 31 s; a lost one is replaced"
 
 
 def test_who_hears_the_page_knows_which_run_a_button_is_of(visit, keep, small_result):
     key = keep(small_result)
-    page, which = visit("runs"), findings.describe(SMALL)
+    page, which = visit("runs"), wording.describe(SMALL)
     assert page.checkbox(key=f"mark-{key}").label == f"Mark to compare: {which}"
     assert page.button(key=f"open-{key}").label.replace("\\", "") == f"Open *{which}*"

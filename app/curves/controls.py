@@ -1,0 +1,223 @@
+"""The controls of the Curves page. What they say becomes the words of app/curves/query.py, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from app.curves import query
+from app.curves.query import BUDGETS, FIRST, TABS, Asked
+from app.shared import link, resources, state
+from app.shared.charts.perplexity_curves import SCALES
+from app.shared.controls import KINDS
+from app.shared.fields import Field, draw, fields_of
+from app.shared.findings import wording
+from app.shared.sweeps.grid import SHOWN_PATTERNS, Sweep
+from core.spec import METHOD_LABELS, Calibration, Evaluation, RunSpec, parse_pattern
+from core.spec.errors import BadInput
+from core.spec.flags import CALIBRATION_WORDS, EVALUATION_WORDS, RUN_WORDS
+from core.spec.patterns import AlphaBudget
+
+_PRE = "curves_"  # its widgets are its own: what is set here changes nothing on Explore
+_OFFERED = {
+    "patterns-unstructured": tuple(f"{tenths / 10:g}" for tenths in range(1, 10)),
+    "patterns-semi-structured": ("1:4", "2:4", "3:4", "2:8", "4:8", "6:8", "8:16"),
+    "patterns-structured": tuple(f"columns:{share:g}" for share in (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)),
+    "block_sizes": tuple(map(str, (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 688, 1024, 2048, 4096))),
+    "alphas": ("0", "0.01", "0.02", "0.05", "0.1", "0.15", "0.2", "0.3"),
+}
+_PATTERN = "0.5 or 50% (any weights), 2:4 (n zeros in every m), columns:0.3"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """What the controls ask for. Where a control cannot be used, what it says is told and its default stands in."""
+
+    asked: Asked
+    complaints: tuple[str, ...]
+
+    @property
+    def sweep(self) -> Sweep:
+        lists = self.asked.lists
+        return Sweep(
+            base=self.asked.base, methods=lists["methods"], patterns=lists["patterns"], seeds=tuple(range(int(lists["seeds"][0]))),
+            block_sizes=tuple(int(text) for text in lists.get("block_sizes", ())) or (None,),
+            alphas=tuple(float(text) for text in lists.get("alphas", ("0",))),
+            budgets=cast("tuple[AlphaBudget, ...]", lists.get("budgets", ("paper",))))
+
+
+def arrive() -> tuple[str, ...]:
+    """Take over what the address bar says where a person put it there; returns what to tell about it."""
+    words, entered = st.query_params.to_dict(), state.recall("page", "") != "curves"
+    state.remember("page", "curves")
+    context = get_script_run_ctx()
+    moved = context is not None and context.is_history_navigation
+    if not state.recall("curves_arrived", False) or moved or (entered and words):
+        first = not state.recall("curves_arrived", False) and not words
+        model = state.widget("model") if first else None  # the model one came from
+        asked, notes = query.read({"model": model} if model else words)
+        fill(asked)
+        state.remember("curves_notes", notes)
+        state.remember("curves_arrived", True)
+    elif entered:
+        dismiss()
+    return state.recall("curves_notes", ())
+
+
+def dismiss() -> None:
+    """Take the notes about the link away."""
+    state.forget("curves_notes")
+
+
+def write(form: Form) -> None:
+    """Make the link say what the controls say, once it can be said."""
+    words = query.write(form.asked)
+    if not form.complaints and words != st.query_params.to_dict():
+        st.query_params.from_dict(words)
+
+
+def fill(asked: Asked) -> None:
+    """Set every control, before any is drawn; those of other tabs at the first visit only."""
+    words = link.to_words(asked.base)
+    state.set_widget(f"{_PRE}tab", asked.tab)
+    state.set_widget(f"{_PRE}scale", asked.scale)
+    state.set_widget(f"{_PRE}model", asked.base.model)
+    for field in _BASE:
+        state.set_widget(field.word, field.read(words.get(field.word.removeprefix(_PRE))))
+    first = not state.recall("curves_arrived", False)
+    for tab, about in TABS.items():
+        if tab != asked.tab and not first:
+            continue
+        for word, texts in (asked.lists if tab == asked.tab else about.lists).items():
+            _set(tab, word, texts)
+
+
+def draw_tabs() -> None:
+    """Which view, and its axis."""
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        st.segmented_control("View", list(TABS), key=f"{_PRE}tab", format_func=lambda tab: TABS[tab].label, required=True,
+                             label_visibility="collapsed", persist_state="session")
+        st.segmented_control("Axis of perplexity", list(SCALES), key=f"{_PRE}scale", format_func=SCALES.__getitem__, required=True,
+                             label_visibility="collapsed", persist_state="session")
+
+
+def draw_controls() -> None:
+    """Model, methods, and what the view varies."""
+    tab = _tab()
+    names = list(dict.fromkeys(["demo", *(model.name for model in resources.models()), state.widget(f"{_PRE}model") or "demo"]))
+    st.selectbox("Model", names, key=f"{_PRE}model", accept_new_options=True, persist_state="session",
+                 help="The shipped demo, a folder below PRUNESCOPE_MODELS, or type a hub id such as owner/name.")
+    st.multiselect("Methods", TABS[tab].methods, key=_key(tab, "methods"), format_func=METHOD_LABELS.__getitem__, persist_state="session",
+                   help="Each with its own parameters as they are by default.")
+    if tab == "sparsity":
+        kind = st.segmented_control("Pattern: what may go", list(KINDS), key=f"{_PRE}kind", format_func=KINDS.__getitem__, required=True,
+                                    persist_state="session", width="stretch")
+        _many("Sparsities" if kind != "semi-structured" else "Patterns", tab, f"patterns-{kind or 'unstructured'}",
+              "Type another one, such as 55% or 3:8.")
+    else:
+        options = [*SHOWN_PATTERNS["unstructured"], *SHOWN_PATTERNS["semi-structured"], *SHOWN_PATTERNS["structured"]]
+        now = state.widget(_key(tab, "patterns"))
+        st.selectbox("Pattern: what may go", list(dict.fromkeys([*options, *([now] if now else [])])), key=_key(tab, "patterns"),
+                     format_func=_pattern_label, accept_new_options=True, persist_state="session", help=_PATTERN)
+    if tab == "blocks":
+        _many("Block sizes B", tab, "block_sizes", "Columns pruned at a time. Type another number.")
+    if tab == "alpha":
+        _many("Outlier rows α", tab, "alphas", "These shares of the rows stay dense. Type another number.")
+        if not str(state.widget(_key(tab, "patterns"))).startswith("col"):
+            _draw_budgets(tab)
+    st.number_input("Seeds", 1, query.MOST_SEEDS, key=_key(tab, "seeds"), persist_state="session",
+                    help="Each run as many times, with other calibration windows: what differs less than the seeds is a tie.")
+
+
+def _draw_budgets(tab: str) -> None:
+    """Whole columns always keep p: there is nothing to choose."""
+    st.segmented_control("Zeros", list(BUDGETS), key=_key(tab, "budgets"), selection_mode="multi", format_func=BUDGETS.__getitem__,
+                         persist_state="session", width="stretch",
+                         help="Where some rows stay dense, the others are pruned at p, so that the total falls; or harder, so that the "
+                         "total is p.")
+
+
+def draw_more() -> None:
+    """Texts, windows, device: what all points have in common."""
+    with st.expander("Texts, windows, device", key="curves_more"):
+        for field in _BASE:
+            draw(field)
+
+
+def read() -> Form:
+    """What the controls ask for."""
+    tab, complaints, lists = _tab(), [], {}
+    for word, usual in TABS[tab].lists.items():
+        try:
+            lists[word] = query.check(tab, word, _texts(tab, word))
+        except BadInput as error:
+            complaints.append(str(error))
+            lists[word] = usual
+    found = {field.word.removeprefix(_PRE): field.write(state.widget(field.word)) for field in _BASE}
+    found["model"] = (state.widget(f"{_PRE}model") or "").strip() or "demo"
+    base, refused = link.check_words({word: text for word, text in found.items() if text is not None})
+    asked = Asked(tab=tab, base=base or RunSpec(), lists=lists, scale=state.widget(f"{_PRE}scale") or "auto")
+    return Form(asked=asked, complaints=(*refused, *complaints))
+
+
+def _many(label: str, tab: str, word: str, more: str) -> None:
+    """A list to choose from; what a person types is checked when it is read."""
+    offered = dict.fromkeys((*_OFFERED[word], *state.recall(f"offered-{tab}-{word}", ())))
+    show = _pattern_label if word.startswith("patterns") else str
+    st.multiselect(label, list(offered), key=_key(tab, word), format_func=show, accept_new_options=True, persist_state="session", help=more)
+
+
+def _set(tab: str, word: str, texts: Sequence[str]) -> None:
+    if word == "patterns" and tab == "sparsity":
+        kind = parse_pattern(texts[0]).kind
+        state.set_widget(f"{_PRE}kind", kind)
+        for other, usual in SHOWN_PATTERNS.items():
+            state.set_widget(_key(tab, f"patterns-{other}"), list(texts if other == kind else usual))
+        state.remember(f"offered-{tab}-patterns-{kind}", tuple(texts))
+    elif word in ("patterns", "seeds"):
+        state.set_widget(_key(tab, word), int(texts[0]) if word == "seeds" else texts[0])
+    else:
+        state.set_widget(_key(tab, word), list(texts))
+        state.remember(f"offered-{tab}-{word}", tuple(texts))
+
+
+def _texts(tab: str, word: str) -> list[str]:
+    """What the widgets of a word say."""
+    if word == "patterns" and tab == "sparsity":
+        kind = state.widget(f"{_PRE}kind") or "unstructured"
+        return [_of_kind(kind, text) for text in state.widget(_key(tab, f"patterns-{kind}")) or ()]
+    value: Any = state.widget(_key(tab, word))
+    return [str(item) for item in (value if isinstance(value, list | tuple) else () if value is None else (value,))]
+
+
+def _of_kind(kind: str, text: str) -> str:
+    """`40%` typed where columns are chosen means columns."""
+    return f"columns:{text}" if kind == "structured" and ":" not in text else text
+
+
+def _pattern_label(word: str) -> str:
+    try:
+        return wording.describe_pattern(parse_pattern(word)).removesuffix(" of the weights")
+    except ValueError:
+        return word
+
+
+def _tab() -> str:
+    return state.widget(f"{_PRE}tab") or FIRST
+
+
+def _key(tab: str, word: str) -> str:
+    return f"{_PRE}{tab}_{word}"
+
+
+def _own(fields: Sequence[Field]) -> tuple[Field, ...]:
+    return tuple(replace(field, word=f"{_PRE}{field.word}") for field in fields)
+
+
+_BASE = _own((
+    *fields_of(Calibration, {word: name for word, name in CALIBRATION_WORDS.items() if word != "seed"}),
+    *fields_of(Evaluation, EVALUATION_WORDS), *fields_of(RunSpec, {word: word for word in RUN_WORDS if word != "model"})))

@@ -1,0 +1,113 @@
+"""Before a run: which layers would be pruned, how long it may take and how much memory it needs. And the button that starts it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.shared import controls, dataframes, layout, numbers, resources, state, tables
+from app.shared.findings import wording
+from app.shared.layout import Figure
+from app.shared.run_lookup import View
+from core.records import Plan
+from core.spec import RunSpec
+from core.spec.errors import PruneError
+
+_FORMATS = {
+    "weights": st.column_config.NumberColumn("weights", format="localized"),
+    "zeros": st.column_config.NumberColumn("zeros", format="localized", help="how many of them will go"),
+}
+
+
+def draw_button(spec: RunSpec | None, view: View) -> None:
+    """The page's one primary button. It says why when it cannot be pressed."""
+    done = view.record is not None and view.record.state == "finished" and not view.outdated
+    queued = view.record is not None and view.record.state == "queued"
+    label = ("Waiting…" if queued else "Running…" if view.active else "Computed" if done
+             else "Run again" if view.record and not view.outdated else "Run")
+    reason = ("What is said on the right must be changed first." if spec is None or view.problem else "The answer on the right is this run."
+              if done else "It is in the queue." if queued else "It is being computed." if view.active else None)
+    st.button(label, key="run_button", type="primary", width="stretch", disabled=reason is not None, help=reason,
+              on_click=start, args=(spec,))
+
+
+def draw_problem(spec: RunSpec | None, view: View) -> None:
+    """What is asked for, and why it cannot be run: something that it names is not there."""
+    if spec is not None and not (view.answer and view.answer.fits):
+        layout.heading(wording.describe(spec), wording.describe_rest(spec), view.record.state if view.record else "not computed yet")
+    layout.note(view.problem or "", tone="bad", title="This cannot be run as it is.")
+
+
+def start(spec: RunSpec) -> None:
+    """Ask for a run. What prevents it is shown as it is."""
+    state.forget("opened")
+    try:
+        resources.jobs().submit(spec)
+        state.forget("refused")
+    except PruneError as error:
+        state.remember("refused", (spec, str(error)))
+
+
+def start_demo(spec: RunSpec) -> None:
+    """Set the controls to the example and run it."""
+    controls.fill(spec)
+    start(spec)
+
+
+def draw_refusal(spec: RunSpec | None) -> None:
+    """Why the last press of the button started nothing, while the controls still ask for the same."""
+    refused = state.recall("refused", None)
+    if refused is not None and refused[0] == spec:
+        layout.note(refused[1], tone="bad", title="Not started.")
+
+
+def draw_plan(spec: RunSpec) -> None:
+    """What pressing Run would do. Asks again until the plan is there."""
+    asking = resources.jobs().plan(spec).state == "computing"
+    st.fragment(_draw, run_every=0.5 if asking else None)(spec, asking)
+
+
+def _draw(spec: RunSpec, asking: bool) -> None:
+    planning = resources.jobs().plan(spec)
+    if asking and planning.state != "computing":
+        st.rerun()
+    if planning.state == "failed":
+        layout.note(planning.error or "", tone="bad", title="This cannot be run as it is.")
+        return
+    layout.heading(wording.describe(spec), wording.describe_rest(spec), "not computed yet")
+    if planning.plan is None:
+        layout.note("Looking up which layers will be pruned, and estimating time and memory …")
+        return
+    plan = planning.plan
+    layout.figures(_figures(plan))
+    if plan.note:
+        layout.note(plan.note)
+    _layers(plan)
+
+
+def draw_layers(spec: RunSpec) -> None:
+    """The list of layers alone, where the plan is at hand."""
+    plan = resources.jobs().plan(spec).plan
+    if plan is not None:
+        _layers(plan)
+
+
+def _layers(plan: Plan) -> None:
+    listed = st.expander(f"The {numbers.plural(len(plan.layers), 'layer')} that will be pruned", key="planned-layers",
+                         on_change="rerun")
+    if listed.open:
+        listed.dataframe(dataframes.table(tables.planned_rows(plan.layers), ["share"]), hide_index=True, column_config=_FORMATS, height=280,
+                         alt="The layers that will be pruned")
+
+
+def _figures(plan: Plan) -> tuple[Figure, ...]:
+    return (
+        Figure(label="Will be pruned", value=numbers.plural(len(plan.layers), "layer"),
+               note=f"in {numbers.plural(plan.blocks, 'block')}, {plan.family}"),
+        Figure(label="Zeros", value=numbers.count(plan.pruned),
+               note=f"{numbers.percent(plan.sparsity)} of their {numbers.count(plan.prunable)} weights; "
+                    f"the model has {numbers.count(plan.parameters)}"),
+        Figure(label="Estimated time", value=f"about {numbers.seconds(plan.seconds)}",
+               note=f"on {plan.device}", hover=f"Calibration: {plan.calibration}. Evaluation: {plan.evaluation}."),
+        Figure(label="Estimated memory", value=numbers.size(plan.memory_bytes),
+               note=f"and {numbers.size(plan.disk_bytes)} of disk"),
+    )

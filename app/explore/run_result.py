@@ -1,0 +1,120 @@
+"""The answer of a run: four numbers, a sentence, the error of every layer, and how to repeat it and take it away."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+import streamlit as st
+
+from app.explore import layer_link, run_on_curves, run_plan, run_preview
+from app.report import file_name, report
+from app.shared import dataframes, layout, numbers, tables
+from app.shared.chart_downloads import take_away
+from app.shared.charts.layer_errors import layer_errors
+from app.shared.findings import facts, wording
+from app.shared.first_paint import first_paint
+from app.shared.layout import Figure
+from app.shared.link import command_line
+from app.shared.run_lookup import Answer
+from app.shared.style import chart_config
+from core.records import RunResult
+from core.spec import RunSpec
+
+_CHART_HEIGHT = 400
+_LAYER_FORMATS = {
+    "layer": st.column_config.TextColumn("layer", pinned=True),
+    "outputs": st.column_config.NumberColumn("outputs"), "inputs": st.column_config.NumberColumn("inputs"),
+    "counted_sparsity": st.column_config.NumberColumn("counted sparsity"),
+    "relative_error": st.column_config.NumberColumn("error", format="%.3g", help="relative error of the layer's output"),
+    "optimum_error": st.column_config.NumberColumn("best possible", format="%.3g", help="least error for the same mask"),
+    "over_optimum": st.column_config.NumberColumn("error ÷ best", format="%.2f×"),
+    "seconds": st.column_config.NumberColumn("time", format="%.2f s"),
+    "damping": st.column_config.NumberColumn("λ used", format="%.3g"),
+    "dense_rows": st.column_config.NumberColumn("dense rows", help="outlier rows that were left as they are"),
+    "dense_columns": st.column_config.NumberColumn("dense columns", help="a last group shorter than m, left as it is"),
+}
+
+
+def draw_answer(answer: Answer) -> None:
+    """The whole answer. One that does not fit the controls is dimmed and says what it is an answer to."""
+    result = answer.result
+    with st.container(key="answer" if answer.fits else "old-answer", gap="small"):
+        layout.heading(wording.describe(result.spec), wording.describe_rest(result.spec), _origin(answer))
+        layout.figures(_figures(result))
+        layout.sentence(" ".join(filter(None, (run_preview.compare(result) if answer.fits else "", wording.finding(result)))))
+        if wording.caution(result):
+            layout.note(wording.caution(result))
+        if first_paint():
+            st.container(height=_CHART_HEIGHT, border=False)
+        else:
+            run_on_curves.draw_pair(partial(_draw_layers, answer), result.spec, dense=result.dense, sparsity=result.counted_sparsity,
+                                    perplexity=result.pruned.perplexity, name="this run" if answer.fits else "earlier run",
+                                    height=_CHART_HEIGHT)
+        _details(result, "details" if answer.fits else "old-details")
+
+
+def _draw_layers(answer: Answer) -> None:
+    result, name = answer.result, "layer-errors" if answer.fits else "old-layer-errors"
+    figure = layer_errors(result.layers, theme=layout.theme(), calibration=result.calibration, height=_CHART_HEIGHT)
+    st.plotly_chart(figure, theme=None, key=name, config=chart_config("layer-errors"), on_select=partial(layer_link.pressed, name),
+                    selection_mode="points", alt=f"Error of {numbers.plural(len(result.layers), 'layer')}. {wording.finding(result)}")
+    take_away(name, partial(tables.layer_rows, result.layers), tables.layers_protocol(result))
+
+
+def draw_empty() -> None:
+    """Nothing was ever computed here: what the page will show, and the demo."""
+    layout.heading("Nothing has been computed yet")
+    layout.sentence("After a run this page shows the perplexity before and after pruning, the sparsity that was reached, and "
+                    "the error of every layer beside the best possible error for the same mask: what the method lost, and what the "
+                    "mask had already lost.")
+    demo = RunSpec()
+    st.button(f"Run the example: {wording.describe(demo)}", key="run_demo", on_click=run_plan.start_demo, args=(demo,))
+
+
+def _origin(answer: Answer) -> str:
+    environment = answer.result.environment
+    if answer.origin == "gallery":
+        return f"shipped with PruneScope: computed by this code on {numbers.moment(answer.ended)}, {environment.device}"
+    return f"{'' if answer.fits else 'an earlier answer, '}finished {numbers.ago(answer.ended, time.time())}"
+
+
+def _figures(result: RunResult) -> tuple[Figure, ...]:
+    weights = sum(layer.parameters for layer in result.layers)
+    worst = result.worst
+    return (
+        Figure(label="Perplexity, dense → pruned", hover=f"Measured on {result.pruned.protocol}",
+               value=f"{numbers.perplexity(result.dense.perplexity)} → {numbers.perplexity(result.pruned.perplexity)}",
+               note=f"{result.pruned.windows} × {result.pruned.length} tokens, {result.pruned.text.partition(':')[0]}, "
+                    f"{result.pruned.dtype}"),
+        Figure(label="Counted sparsity", value=numbers.percent(result.counted_sparsity),
+               note=f"of {numbers.count(weights)} weights in {numbers.plural(len(result.layers), 'layer')}",
+               hover="Zeros really there in the pruned layers; embeddings and head are left alone"),
+        Figure(label="Error over optimum, median", value=numbers.over_optimum(result.median_gap),
+               note=f"worst error: {wording.short_name(worst)}",
+               hover=f"Layer error divided by the least possible for the same mask, on {result.calibration}"),
+        Figure(label="Time · memory", value=f"{numbers.seconds(result.seconds)} · {numbers.size(result.peak_memory_bytes)}",
+               note=result.environment.device,
+               hover="Wall time of the whole run, and its highest memory use"),
+    )
+
+
+def _details(result: RunResult, key: str) -> None:
+    measured, layers, repeat = st.tabs(["How it was measured", "Every layer", "Repeat it, take it away"], key=key,
+                                       on_change="rerun")
+    if layers.open:  # what shows tables and code is large: only who wants it waits for it
+        with layers:
+            rows = dataframes.table(tables.layer_rows(result.layers), ["counted_sparsity"])
+            st.dataframe(rows, hide_index=True, column_config=_LAYER_FORMATS, column_order=tuple(_LAYER_FORMATS), height=360,
+                         alt="The layers of this run with their errors")
+    with measured:
+        layout.facts(facts.measured(result))
+    if repeat.open:
+        repeat.code(command_line(result.spec), language=None, wrap_lines=True)
+        name = file_name([result])
+        with repeat.container(horizontal=True):
+            st.download_button("Report as HTML", partial(report, [result]), f"{name}.html", "text/html", on_click="ignore", key="report",
+                               help="One file with charts, tables and the run itself; opens anywhere, without a network.")
+            st.download_button("Result as JSON", partial(result.model_dump_json, indent=1), f"{name}.json", "application/json",
+                               on_click="ignore", key="json")
+            st.download_button("Layers as CSV", partial(tables.layers_csv, result), f"{name}.csv", "text/csv", on_click="ignore", key="csv")

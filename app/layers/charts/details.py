@@ -1,0 +1,148 @@
+"""Inside one layer: which rows and columns carry the error, the weights before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from app.layers.questions import Array, Bins, Parts, Weights
+from app.shared import numbers
+from app.shared.style import INKS, MAGNITUDES, OUTLIER_ROWS, Theme, template
+
+_ENDS_AT = 99.5  # percentile where the colours of weights end: one outlier would flatten all others
+_BLUE, _RED = {"light": "#2166AC", "dark": "#6FB1DE"}, {"light": "#B2182B", "dark": "#F08A6C"}
+
+
+def error_parts(parts: Parts, *, ordered: bool = False, color: str = "#CC79A7", theme: Theme = "light", height: int = 330) -> go.Figure:
+    """Shares of the layer's error by output row (left) and input column (right), in place or greatest first."""
+    figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.09,
+                           subplot_titles=("By output row", "By input column"))
+    figure.update_layout(template=template(theme), height=height, margin={"l": 8, "r": 8, "t": 44, "b": 8}, showlegend=True,
+                         legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.08, "yanchor": "bottom"})
+    for place, (values, noun) in enumerate(((parts.rows, "output row"), (parts.columns, "input column")), 1):
+        order = np.argsort(-values, kind="stable") if ordered else np.arange(len(values))
+        figure.add_trace(go.Scatter(
+            x=np.arange(len(values)), y=100 * values[order], mode="lines", line={"shape": "hvh", "width": 1, "color": color},
+            fill="tozeroy", showlegend=False, customdata=order,
+            hovertemplate=noun + " %{customdata}: %{y:.3g} % of the error<extra></extra>"), row=1, col=place)
+        title = f"{noun}s, greatest share first" if ordered else noun
+        figure.update_xaxes(title={"text": title}, range=[-0.5, max(0.5, len(values) - 0.5)], row=1, col=place)
+        figure.update_yaxes(ticksuffix=" %", rangemode="tozero", row=1, col=place)
+        if place == 1 and len(parts.dense_rows):
+            _mark_outliers(figure, order, parts.dense_rows)
+    figure.update_yaxes(title={"text": "share of the layer's error"}, row=1, col=1)
+    _align_titles(figure)
+    return figure
+
+
+def _mark_outliers(figure: go.Figure, order: Array, dense_rows: Array) -> None:
+    places = np.flatnonzero(np.isin(order, dense_rows))
+    figure.add_trace(go.Scatter(
+        x=places, y=np.zeros(len(places)), mode="markers", name="outlier rows, kept dense", cliponaxis=False, customdata=order[places],
+        marker={"symbol": "line-ns", "size": 12, "line": {"width": 2, "color": OUTLIER_ROWS}, "color": OUTLIER_ROWS},
+        hovertemplate="output row %{customdata}: an outlier row, kept dense<extra></extra>"), row=1, col=1)
+
+
+def weight_maps(weights: Weights, *, theme: Theme = "light", height: int = 360) -> go.Figure:
+    """|W| before and after on one scale, and the change about 0; each at most 256 cells either way."""
+    high, wide = weights.cell
+    behind = "" if high == wide == 1 else f"mean of {high} × {wide}"
+    extreme = "" if high == wide == 1 else f"largest of {high} × {wide}"
+    figure = make_subplots(rows=1, cols=3, horizontal_spacing=0.07, shared_yaxes=True, subplot_titles=tuple(
+        f"{name}{f', {note}' if note else ''}" for name, note in (("|w| before", behind), ("|w| after", behind), ("change", extreme))))
+    figure.update_layout(
+        template=template(theme), height=height, margin={"l": 8, "r": 8, "t": 40, "b": 8},
+        coloraxis={"colorscale": MAGNITUDES[theme], "cmin": 0, "cmax": _end(weights.before, weights.after),
+                   "colorbar": {"thickness": 8, "outlinewidth": 0, "x": 0.635, "len": 0.9, "title": {"text": ""}}},
+        coloraxis2={"colorscale": [[0, _BLUE[theme]], [0.5, INKS[theme].paper], [1, _RED[theme]]], "cmin": -_end(weights.change),
+                    "cmax": _end(weights.change), "colorbar": {"thickness": 8, "outlinewidth": 0, "x": 1.0, "len": 0.9}})
+    cells_of = ((weights.before, "coloraxis"), (weights.after, "coloraxis"), (weights.change, "coloraxis2"))
+    for place, (cells, scale) in enumerate(cells_of, 1):
+        figure.add_trace(go.Heatmap(
+            z=cells, x0=(wide - 1) / 2, dx=wide, y0=(high - 1) / 2, dy=high, coloraxis=scale,
+            hovertemplate="row %{y:.0f}, column %{x:.0f}: %{z:.4g}<extra></extra>"), row=1, col=place)
+        figure.update_xaxes(title={"text": "input column"}, showgrid=False, range=[-0.5, weights.shape[1] - 0.5], row=1, col=place)
+        figure.update_yaxes(showgrid=False, range=[weights.shape[0] - 0.5, -0.5], row=1, col=place)
+    figure.update_yaxes(title={"text": "output row"}, row=1, col=1)
+    for axis, end in (("xaxis", 0.27), ("xaxis2", 0.62), ("xaxis3", 0.985)):
+        figure.layout[axis].domain = [end - 0.27 if axis != "xaxis3" else end - 0.265, end]
+    _align_titles(figure)
+    return figure
+
+
+def weight_histogram(bins: Bins, *, color: str = "#CC79A7", theme: Theme = "light", height: int = 330) -> go.Figure:
+    """How many weights there are of each size: those that stay, before and after, and those that go."""
+    figure = go.Figure(layout={"template": template(theme), "height": height, "margin": {"l": 8, "r": 8, "t": 40, "b": 8}})
+    centres = (bins.edges[:-1] + bins.edges[1:]) / 2
+    ink = INKS[theme]
+    series: Sequence[tuple[str, Array, dict[str, object], str | None]] = (
+        ("removed, before", bins.removed_before, {"color": ink.faint, "width": 1}, "tozeroy"),
+        ("kept, before", bins.kept_before, {"color": ink.text, "width": 1.5, "dash": "dot"}, None),
+        ("kept, after", bins.kept_after, {"color": color, "width": 2}, None))
+    for name, counts, line, fill in series:
+        figure.add_trace(go.Scatter(x=centres, y=counts, mode="lines", name=name, line={"shape": "hvh", **line}, fill=fill,
+                                    hovertemplate=f"{name}: %{{y}} weights about %{{x:.4g}}<extra></extra>"))
+    figure.update_layout(
+        title={"text": "How large the weights are that stay and that go", "y": 1, "yref": "container", "yanchor": "top",
+               "pad": {"t": 6, "l": 2}},
+        xaxis={"title": {"text": "weight"}}, yaxis={"title": {"text": "weights in a bin"}, "rangemode": "tozero", "exponentformat": "none"},
+        legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.0, "yanchor": "bottom"})
+    return figure
+
+
+def parts_finding(parts: Parts) -> str:
+    """How few rows and columns carry half of the error."""
+    if parts.relative_error <= 0:
+        return "This layer's output is unchanged: there is no error to share out."
+    rows, columns = _half(parts.rows), _half(parts.columns)
+    text = (f"Half of the error is in {numbers.plural(rows, 'output row')} of {numbers.count(len(parts.rows))} and in "
+            f"{numbers.plural(columns, 'input column')} of {numbers.count(len(parts.columns))}.")
+    if len(parts.dense_rows):
+        text += f" The {numbers.plural(len(parts.dense_rows), 'outlier row')}, kept dense, have none."
+    if (parts.columns < -1e-4).any():
+        text += " A column below zero makes up for what others change."
+    return text
+
+
+def _half(shares: Array) -> int:
+    """The fewest parts that hold half of the whole together."""
+    ordered = np.sort(shares.astype(np.float64))[::-1]
+    return int(np.searchsorted(np.cumsum(ordered), 0.5 * ordered.sum()) + 1)
+
+
+def _end(*cells: Array) -> float:
+    return float(np.percentile(np.abs(np.concatenate([part.ravel() for part in cells])), _ENDS_AT)) or 1.0
+
+
+def _align_titles(figure: go.Figure) -> None:
+    """Subplot titles on the left of their plots, as other charts have theirs."""
+    for place, note in enumerate(figure.layout.annotations, 1):
+        axis = figure.layout[f"xaxis{'' if place == 1 else place}"]
+        note.update(x=axis.domain[0], xanchor="left", font={"size": 14}, yshift=4)
+
+
+def weights_finding(weights: Weights) -> str:
+    """What a cell is, and how much was moved."""
+    high, wide = weights.cell
+    cell = "A cell is one weight." if high == wide == 1 else (
+        f"A cell is {high} × {wide} weights: their mean magnitude, or the one change that is largest.")
+    return f"{cell} Colours end at the {_ENDS_AT:g}th percentile; hover for the value."
+
+
+def histogram_finding(bins: Bins) -> str:
+    """Whether the kept weights grew."""
+    centres = (bins.edges[:-1] + bins.edges[1:]) / 2
+
+    def spread(counts: Array) -> float:
+        return float(np.sqrt((counts * centres**2).sum() / max(1, counts.sum())))
+
+    before, after, gone = spread(bins.kept_before), spread(bins.kept_after), spread(bins.removed_before)
+    if not bins.removed_before.sum() or before == 0:
+        return "No weight of this layer goes."
+    change = after / before - 1
+    moved = "keep their size" if abs(change) < 0.005 else f"{'grow' if change > 0 else 'shrink'} by {numbers.percent(abs(change))}"
+    return (f"In root mean square the weights that stay {moved}; those that go were {numbers.percent(gone / before)} as large as those "
+            "that stay.")

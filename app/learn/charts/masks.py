@@ -1,0 +1,142 @@
+"""Mask or update, and which formula: pure functions from answers to Plotly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from app.learn.charts.matrix import GONE, KEPT, PICKED, bare, cells, matrix_axes, panel_title, removed, ring
+from app.shared import numbers
+from app.shared.style import INKS, Theme, log_axis, method_mark, share_axis
+from core.records.lessons import COMPARED, REPAIRS, Formulas, Masks, label
+from core.spec.updates import UPDATES
+
+# What no mask avoids, what is the mask's, what is the update's.
+PARTS = {"light": ("#B9B4A6", "#D55E00", "#0072B2"), "dark": ("#5C6570", "#E58A4E", "#5AA9DA")}
+FORMULA_NAMES = {"none": "no update", "right": "right: inverse of a part of H⁻¹", "part": "slip 1: H<sub>SS</sub> for that inverse",
+                 "hessian": "slip 2: H where H⁻¹ belongs"}
+BEST = "best of all"
+
+
+def mask_names() -> list[str]:
+    """The rows of the figure."""
+    return [*(label(name) for name in COMPARED), BEST]
+
+
+def shares(found: Masks) -> np.ndarray:
+    """Each method's loss in three parts [7, 3], over tr(wHwᵀ): no mask avoids it, its mask's, its update's."""
+    least = found.every[found.rank]
+    floor = np.full_like(least, found.every[0])
+    return np.stack([floor, least - found.every[0], np.maximum(found.own - least, 0)], 1) / found.energy
+
+
+def mask_bars(found: Masks, chosen: int, *, theme: Theme = "light", height: int = 300) -> go.Figure:
+    """Each method's mask, and its loss in three parts."""
+    names, columns = mask_names(), len(found.weight)
+    figure = bare(theme, height, margin={"l": 8, "r": 8, "t": 44, "b": 8}, barmode="stack")
+    figure.add_trace(go.Heatmap(z=np.where(found.pruned, 1.0, 0.0), zmin=0, zmax=1, showscale=False, xgap=1, ygap=2, hoverinfo="skip",
+                                colorscale=[[0, KEPT[theme]], [1, GONE[theme]]]))
+    words = ("no mask avoids it", "the mask's", "the update's")
+    for part, word, color in zip(shares(found).T, words, PARTS[theme], strict=True):
+        figure.add_trace(go.Bar(x=part, y=list(range(len(names))), orientation="h", name=word, marker={"color": color}, xaxis="x2",
+                                yaxis="y", customdata=[[place] for place in range(len(names))],
+                                hovertemplate=f"%{{x:.3%}} of the row's energy: {word}<extra></extra>"))
+    x, y = matrix_axes(len(names), columns)
+    figure.update_layout(
+        xaxis={**x, "domain": [0, 0.36], "title": {"text": "input j; grey: removed"}, "tickangle": 0, "dtick": 2},
+        yaxis={**y, "tickvals": list(range(len(names))), "ticktext": [f"{name} " for name in names], "dtick": None},
+        xaxis2={"domain": [0.4, 1], "anchor": "y", "title": {"text": "loss ÷ wHwᵀ, with the method's own update"},
+                **share_axis(0, 1.05 * float(shares(found).sum(1).max()), most=6), "showgrid": True},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0.4, "xanchor": "left", "traceorder": "normal"},
+        shapes=[{"type": "rect", "xref": "paper", "x0": 0, "x1": 0.36, "y0": chosen - 0.5, "y1": chosen + 0.5,
+                 "line": {"color": PICKED[theme], "width": 2}}])
+    return figure
+
+
+def all_masks(found: Masks, *, theme: Theme = "light", height: int = 280) -> go.Figure:
+    """The least loss of every mask of this size, sorted, and where the methods' masks are."""
+    figure = bare(theme, height, margin={"l": 8, "r": 8, "t": 30, "b": 8})
+    losses = np.maximum(found.every / found.energy, 1e-12)
+    figure.add_trace(go.Scatter(x=np.arange(1, len(losses) + 1), y=losses, mode="lines", line={"color": INKS[theme].faint, "width": 2},
+                                showlegend=False, hovertemplate="mask number %{x}: %{y:.3%}<extra></extra>"))
+    for name, rank in zip(COMPARED, found.rank, strict=False):
+        mark = method_mark(name)
+        figure.add_trace(go.Scatter(x=[rank + 1], y=[losses[rank]], mode="markers", name=label(name),
+                                    marker={"color": mark.color, "symbol": mark.symbol, "size": 12},
+                                    hovertemplate=f"{label(name)}: number {rank + 1}, %{{y:.3%}}<extra></extra>"))
+    figure.update_layout(xaxis={"title": {"text": f"all {numbers.count(len(losses))} masks, best first"}},
+                         yaxis={"title": {"text": "least loss ÷ wHwᵀ"}, **log_axis(float(losses[0]), float(losses[-1]))},
+                         legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0, "xanchor": "left"})
+    return figure
+
+
+def repairs(found: Masks, chosen: int, *, theme: Theme = "light", height: int = 280) -> go.Figure:
+    """Every mask with every update: the loss over the best for that mask."""
+    least = found.every[found.rank][:, None]
+    ratio = np.divide(found.repaired, least, out=np.ones_like(found.repaired), where=least > 0)
+    paper, ink = INKS[theme].paper, PARTS[theme][2]
+    names = [UPDATES[how].replace(" ", "<br>") for how in REPAIRS]
+    figure = bare(theme, height, margin={"l": 8, "r": 8, "t": 44, "b": 8})
+    figure.add_trace(go.Heatmap(z=np.log(ratio), zmin=0, zmax=max(1.9 * float(np.log(ratio).max()), 0.2), showscale=False, xgap=2, ygap=2,
+                                colorscale=[[0, paper], [1, ink]], text=[[numbers.times(value) for value in row] for row in ratio],
+                                texttemplate="%{text}", textfont={"size": 13, "color": INKS[theme].text}, hoverinfo="skip"))
+    rows = len(mask_names())
+    x, y = matrix_axes(rows, len(names))
+    figure.update_layout(
+        xaxis={**x, "tickvals": list(range(len(names))), "ticktext": names, "side": "top", "dtick": None, "tickangle": 0},
+        yaxis={**y, "tickvals": list(range(rows)), "ticktext": [f"mask: {name} " for name in mask_names()], "dtick": None},
+        shapes=[{"type": "rect", "x0": -0.5, "x1": len(names) - 0.5, "y0": chosen - 0.5, "y1": chosen + 0.5,
+                 "line": {"color": PICKED[theme], "width": 2}}])
+    return figure
+
+
+def formula_panels(found: Formulas, *, theme: Theme = "light", height: int = 420) -> go.Figure:
+    """What each formula does to W: the change of the kept columns, and what it leaves in those that should be gone."""
+    _, rows, columns = found.after.shape
+    gone = np.broadcast_to(found.gone, (rows, columns))
+    limit = 2 * float(np.abs(found.weight).max())
+    traces: list[Any] = []
+    layout: dict[str, Any] = {"annotations": [], "shapes": []}  # set once at the end: Plotly checks all of it each time
+    for place, name in enumerate(("right", "part", "hessian")):
+        axis = "" if place == 0 else str(place + 1)
+        where: dict[str, Any] = {"xaxis": f"x{axis}", "yaxis": f"y{axis}"}
+        index = list(FORMULA_NAMES).index(name)
+        left = float(found.left[index])
+        if left < 1e-9:
+            change = np.where(gone, np.nan, found.after[index] - found.weight)
+            traces += [cells(change, theme, limit=limit, **where), removed(gone, theme, **where)]
+        else:
+            change = np.where(gone, found.after[index], found.after[index] - found.weight)
+            traces.append(cells(change, theme, limit=limit, **where))
+        x, y = matrix_axes(rows, columns)
+        bottom, top = 1 - (place + 1) / 3 + 0.045, 1 - place / 3 - 0.055
+        last = place == 2
+        layout[f"xaxis{axis}"] = {**x, "anchor": f"y{axis}", "showticklabels": last, "title": {"text": "input j" if last else ""}}
+        layout[f"yaxis{axis}"] = {**y, "anchor": f"x{axis}", "domain": [bottom, top], "showticklabels": False}
+        if left >= 1e-9:
+            layout["shapes"] += [ring(0, column, theme, xref=f"x{axis}", yref=f"y{axis}") | {"y1": rows - 0.5}
+                                 for column in np.flatnonzero(found.gone).tolist()]
+        broken = f"the columns are not gone, {numbers.share(left)} of their size is left" if left >= 1e-9 else "the columns are gone"
+        layout["annotations"].append(panel_title(f"<b>{FORMULA_NAMES[name]}</b>: {broken}", 0, top, theme, size=13))
+    return bare(theme, height, margin={"l": 8, "r": 8, "t": 26, "b": 8}, **layout).add_traces(traces)
+
+
+def formula_losses(found: Formulas, *, theme: Theme = "light", height: int = 210) -> go.Figure:
+    """The loss of each formula beside no update at all, on a logarithmic axis."""
+    names = list(FORMULA_NAMES.values())
+    losses = found.loss / found.energy
+    colors = [INKS[theme].faint, "#009E73", "#D55E00", "#D55E00"]
+    figure = bare(theme, height, margin={"l": 8, "r": 70, "t": 8, "b": 8})
+    figure.add_trace(go.Scatter(x=losses, y=names, mode="markers+text", text=[numbers.times(loss / found.loss[1]) for loss in found.loss],
+                                textposition="middle right", hovertemplate="%{y}: %{x:.3%} of the output's energy<extra></extra>",
+                                marker={"size": 13, "color": colors, "symbol": ["square", "triangle-up", "x", "x"]}, showlegend=False))
+    figure.add_trace(go.Scatter(x=[losses[0]] * 2, y=[names[0], names[-1]], mode="lines", hoverinfo="skip", showlegend=False,
+                                line={"color": INKS[theme].faint, "dash": "dot", "width": 1}))
+    axis = log_axis(float(losses.min()), float(losses.max()))
+    axis["range"] = [axis["range"][0], axis["range"][1] + 0.12 * (axis["range"][1] - axis["range"][0])]
+    figure.update_layout(xaxis={"title": {"text": "loss ÷ tr(WHWᵀ), the columns set to 0; text: times the right one"}, "showgrid": True,
+                                **axis},
+                         yaxis={"autorange": "reversed", "showgrid": False})
+    return figure

@@ -1,0 +1,35 @@
+"""The Learn page: which stop is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from app.learn import frame, query
+from app.learn.query import Lesson
+from app.learn.stops import convergence, masks, outlier_rows, removals, start, steps, teacher
+from app.shared import layout, state
+
+_STOPS: dict[int, tuple[str, Callable[[Lesson], None]]] = {
+    0: ("How is a network pruned in one shot?", start.draw),
+    1: ("What does it cost to remove one weight?", removals.draw_one),
+    2: ("Do the costs of two weights add up?", removals.draw_two),
+    3: ("How do many weights go?", steps.draw),
+    4: ("Is it the mask or the update?", masks.draw_masks),
+    5: ("Which formula is right?", masks.draw_formulas),
+    6: ("How fast is the optimum reached?", convergence.draw),
+    7: ("What do a few strong rows do?", outlier_rows.draw),
+    8: ("How can this be taught?", teacher.draw),
+}
+
+
+def draw() -> None:
+    """The whole page, from its link."""
+    notes = query.arrive()
+    lesson = query.read()
+    if not state.recall("playing", False):
+        query.write(lesson)  # before the answer is waited for: a page that is loaded again meanwhile shows what was pressed last
+    question, stop = _STOPS[lesson.stop]
+    frame.begin(question, lesson)
+    layout.link_notes(notes, on_dismiss=query.dismiss)
+    frame.draw_matrix(lesson)
+    stop(lesson)

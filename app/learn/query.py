@@ -1,0 +1,139 @@
+"""What the Learn page is asked, as words of its link: read, checked, written. Nothing in a link can break the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import streamlit as st
+from pydantic import Field, ValidationError
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from app.shared import link, state
+from core.records.lessons import MOST_COLUMNS, MOST_ROWS, STRENGTHS, Matrix
+from core.spec.errors import input_errors
+
+PRE = "learn_"  # its widgets are its own
+STOPS = {0: "Start", 1: "1 One weight", 2: "2 Two weights", 3: "3 Step by step", 4: "4 Mask or update?", 5: "5 Which formula?",
+         6: "6 Convergence", 7: "7 Outlier rows", 8: "Teachers"}
+TEACHER = 8
+
+
+class Lesson(Matrix):
+    """A stop, its small matrix, and what is looked at there."""
+
+    stop: int = Field(default=0, ge=0, le=max(STOPS))
+    present: bool = False
+    row: int = Field(default=2, ge=0, lt=MOST_ROWS, title="Row")
+    column: int = Field(default=3, ge=0, lt=MOST_COLUMNS, title="Weight")
+    other: int = Field(default=2, ge=0, lt=MOST_COLUMNS, title="and")
+    guess: Literal["", "less", "same", "more", "none"] = ""
+    view: Literal["steps", "blocks"] = "steps"
+    sparsity: float = Field(default=0.5, ge=0.05, le=0.95, title="Sparsity p")
+    block: int = Field(default=4, ge=1, le=MOST_COLUMNS, title="Block size B")
+    focus: Literal["sparsegpt", "thanos", "obc"] = "thanos"
+    step: int = Field(default=1, ge=0, le=1000)
+    mask: Literal["magnitude", "wanda", "sparsegpt", "thanos", "obc", "frontier", "best"] = "wanda"
+    lower: Literal["masks", "updates"] = "masks"
+    share: float = Field(default=0.3, ge=0.05, le=0.9)
+    over: Literal["iterations", "seconds"] = "iterations"
+    factor: float = Field(default=4.0, ge=STRENGTHS[0], le=STRENGTHS[-1])
+    scale: Literal["matrix", "model"] = "matrix"
+    alpha: float = Field(default=0.1, ge=0, le=0.5)
+
+    @property
+    def matrix(self) -> Matrix:
+        """The matrix alone: what the answers depend on."""
+        fields = {name: getattr(self, name) for name in Matrix.model_fields}
+        if self.source == "drawn":
+            fields |= {name: Matrix.model_fields[name].default for name in ("layer", "first_row", "first_column")}
+        else:
+            fields |= {name: Matrix.model_fields[name].default for name in ("correlation", "seed")}
+        return Matrix.model_validate(fields)
+
+
+WORDS: tuple[str, ...] = tuple(Lesson.model_fields)
+
+
+def parse(words: Mapping[str, Any]) -> tuple[Lesson, tuple[str, ...]]:
+    """The lesson that words ask for, and one sentence for each that could not be used. Never raises."""
+    notes = [f"{link.shortened(word)} is no word of this page. Allowed: {', '.join(WORDS)}. It is left out."
+             for word in words if word not in WORDS]
+    kept = {word: value for word, value in words.items() if word in WORDS}
+    try:
+        return _within(Lesson.model_validate(kept)), tuple(notes)
+    except ValidationError as error:
+        for item in input_errors(error):
+            kept.pop(item.field, None)
+            used = Lesson.model_fields[item.field].default
+            notes.append(f"{item.field}: {link.shortened(item.value)} cannot be used. Allowed: {item.allowed}. Used instead: {used}.")
+    return _within(Lesson.model_validate(kept)), tuple(notes)
+
+
+def to_words(lesson: Lesson) -> dict[str, str]:
+    """The link of a lesson; defaults are left out."""
+    words = {word: getattr(lesson, word) for word in WORDS if getattr(lesson, word) != Lesson.model_fields[word].default}
+    return {word: str(value).lower() if isinstance(value, bool) else f"{value}" for word, value in words.items()}
+
+
+def arrive() -> tuple[str, ...]:
+    """Take over what the address bar says where a person put it there; returns what to tell about it."""
+    words, entered = st.query_params.to_dict(), state.recall("page", "") != "learn"
+    state.remember("page", "learn")
+    context = get_script_run_ctx()
+    moved = context is not None and context.is_history_navigation
+    if not state.recall("learn_arrived", False) or moved or (entered and words):
+        lesson, notes = parse(words)
+        state.remember("learn_notes", notes)
+        state.remember("learn_arrived", True)
+        state.remember("playing", False)
+        fill(lesson)
+    elif entered:
+        dismiss()
+    return state.recall("learn_notes", ())
+
+
+def dismiss() -> None:
+    """Take the notes about the link away."""
+    state.forget("learn_notes")
+
+
+def fill(lesson: Lesson) -> None:
+    """Set every control to a lesson, before any is drawn."""
+    for word in WORDS:
+        state.set_widget(PRE + word, getattr(lesson, word))
+
+
+def read() -> Lesson:
+    """The lesson that the controls and clicks ask for, kept within its matrix; controls that were outside are moved."""
+    found = {word: state.widget(PRE + word) for word in WORDS}
+    lesson = parse({word: value for word, value in found.items() if value is not None})[0]
+    for word, value in found.items():
+        if value != getattr(lesson, word):
+            state.set_widget(PRE + word, getattr(lesson, word))
+    return lesson
+
+
+def change(**words: object) -> None:
+    """Set some words, in a callback or before their controls are drawn."""
+    for word, value in words.items():
+        state.set_widget(PRE + word, value)
+
+
+def write(lesson: Lesson) -> None:
+    """Make the link say what is shown."""
+    words = to_words(lesson)
+    if words != st.query_params.to_dict():
+        st.query_params.from_dict(words)
+
+
+def _within(lesson: Lesson) -> Lesson:
+    """Row, weight and block inside the matrix."""
+    last = lesson.columns - 1
+    column = min(lesson.column, last)
+    other = min(lesson.other, last)
+    if other == column:
+        other = column - 1 if column == last else column + 1
+    return lesson.model_copy(update={
+        "present": lesson.present and 0 < lesson.stop < TEACHER, "row": min(lesson.row, lesson.rows - 1), "column": column, "other": other,
+        "block": min(lesson.block, lesson.columns), "alpha": max(0.0, min(lesson.alpha, round(1 - lesson.share - 0.05, 2)))})

@@ -1,0 +1,118 @@
+"""Questions of the Learn page: a whole lesson's numbers in one answer, so that stepping through it asks nothing more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from app.workers.questions import Question
+from core.records import Convergence
+from core.records.lessons import MOST_COLUMNS, Formulas, Masks, Matrix, OneWeight, Stepped, StrongRow, TwoWeights
+
+if TYPE_CHECKING:
+    from core.layer.problem import LayerProblem
+    from core.whatif.session import Session
+
+
+class MatrixQuestion(Question):
+    """Something about a small matrix."""
+
+    about_a_layer: ClassVar[bool] = True
+    matrix: Matrix = Matrix()
+
+    def problem(self, desk: Session) -> LayerProblem:
+        """The matrix itself."""
+        from core.lessons.problems import small_problem
+
+        return small_problem(self.matrix, desk.problem)
+
+
+class OneWeightQuestion(MatrixQuestion):
+    """What each weight costs alone."""
+
+    def answer(self, desk: Session) -> OneWeight:
+        from core.lessons.removals import one_weight
+
+        return one_weight(self.problem(desk))
+
+
+class TwoWeightsQuestion(MatrixQuestion):
+    """What each pair of a row's weights costs."""
+
+    def answer(self, desk: Session) -> TwoWeights:
+        from core.lessons.removals import two_weights
+
+        return two_weights(self.problem(desk))
+
+
+class SteppedQuestion(MatrixQuestion):
+    """Three methods step by step, and one mask with every block size."""
+
+    sparsity: float = Field(default=0.5, gt=0, lt=1)
+    block_size: int = Field(default=4, ge=1, le=MOST_COLUMNS)
+
+    def answer(self, desk: Session) -> Stepped:
+        from core.lessons.stepping import stepped
+
+        return stepped(self.problem(desk), sparsity=self.sparsity, block_size=self.block_size)
+
+
+class MasksQuestion(MatrixQuestion):
+    """Every mask of a short row."""
+
+    row: int = Field(default=0, ge=0)
+    sparsity: float = Field(default=0.5, gt=0, lt=1)
+    block_size: int = Field(default=4, ge=1, le=MOST_COLUMNS)
+
+    def answer(self, desk: Session) -> Masks:
+        from core.lessons.mask_choice import every_mask
+
+        return every_mask(self.problem(desk), self.row, sparsity=self.sparsity, block_size=self.block_size)
+
+
+class FormulasQuestion(MatrixQuestion):
+    """Three formulas for removing columns; where the matrix is a window, on the whole layer too."""
+
+    sparsity: float = Field(default=0.3, gt=0, lt=1)
+
+    def answer(self, desk: Session) -> tuple[Formulas, Formulas | None]:
+        from core.lessons.formulas import formulas
+        from core.lessons.problems import whole_problem
+
+        small = formulas(self.problem(desk), sparsity=self.sparsity)
+        if self.matrix.source == "drawn":
+            return small, None
+        whole = whole_problem(self.matrix, desk.problem)
+        return small, formulas(whole, sparsity=self.sparsity).without_weights()
+
+
+class StrongRowQuestion(MatrixQuestion):
+    """One row made stronger, and the rows that stay dense."""
+
+    row: int = Field(default=0, ge=0)
+    factor: float = Field(default=4.0, gt=0, le=100)
+    sparsity: float = Field(default=0.3, gt=0, lt=1)
+
+    def answer(self, desk: Session) -> StrongRow:
+        from core.lessons.strong_row import strong_row
+
+        return strong_row(self.problem(desk), self.row, factor=self.factor, sparsity=self.sparsity)
+
+
+class ConvergenceQuestion(Question):
+    """How fast descents near the optimum of Wanda's mask on a real layer."""
+
+    about_a_layer: ClassVar[bool] = True
+    layer: str
+    sparsity: float = Field(default=0.5, gt=0, lt=1)
+    iterations: int = Field(default=40, ge=1, le=500)
+
+    def answer(self, desk: Session) -> Convergence:
+        from core.layer.convergence import convergence
+        from core.methods.solve import solve
+        from core.spec.patterns import Unstructured
+
+        problem = desk.problem(self.layer)
+        mask = solve(problem, "wanda", Unstructured(sparsity=self.sparsity)).pruned
+        return convergence(problem, mask, iterations=self.iterations)

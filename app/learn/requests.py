@@ -1,0 +1,45 @@
+"""What each stop of the Learn page asks the core."""
+
+from __future__ import annotations
+
+from app.learn import frame
+from app.learn.query import Lesson
+from app.learn.questions import (
+    ConvergenceQuestion,
+    FormulasQuestion,
+    MasksQuestion,
+    OneWeightQuestion,
+    SteppedQuestion,
+    StrongRowQuestion,
+    TwoWeightsQuestion,
+)
+
+
+def one(lesson: Lesson) -> OneWeightQuestion:
+    return OneWeightQuestion(spec=frame.SPEC, matrix=lesson.matrix)
+
+
+def two(lesson: Lesson) -> TwoWeightsQuestion:
+    return TwoWeightsQuestion(spec=frame.SPEC, matrix=lesson.matrix)
+
+
+def steps(lesson: Lesson) -> SteppedQuestion:
+    """The curve over B is for one mask, the same whatever B is: moving along it asks nothing new."""
+    size = lesson.columns if lesson.view == "blocks" else lesson.block
+    return SteppedQuestion(spec=frame.SPEC, matrix=lesson.matrix, sparsity=lesson.sparsity, block_size=size)
+
+
+def masks(lesson: Lesson) -> MasksQuestion:
+    return MasksQuestion(spec=frame.SPEC, matrix=lesson.matrix, row=lesson.row, sparsity=lesson.sparsity, block_size=lesson.block)
+
+
+def formulas(lesson: Lesson) -> FormulasQuestion:
+    return FormulasQuestion(spec=frame.SPEC, matrix=lesson.matrix, sparsity=lesson.share)
+
+
+def convergence(lesson: Lesson) -> ConvergenceQuestion:
+    return ConvergenceQuestion(spec=frame.SPEC, layer=lesson.layer, sparsity=lesson.sparsity)
+
+
+def rows(lesson: Lesson) -> StrongRowQuestion:
+    return StrongRowQuestion(spec=frame.SPEC, matrix=lesson.matrix, row=lesson.row, factor=lesson.factor, sparsity=lesson.share)

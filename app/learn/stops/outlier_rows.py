@@ -1,0 +1,102 @@
+"""Stop 7: what a few strong rows do, from a small matrix to a layer to perplexity."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from pathlib import Path
+
+import streamlit as st
+
+from app.learn import findings as say
+from app.learn import frame, requests
+from app.learn.charts.outlier_rows import readings, row_choices, strong_rows
+from app.learn.query import PRE, Lesson
+from app.shared import alpha_effect as whole
+from app.shared import layout, numbers
+from app.shared.chart_downloads import take_away
+from app.shared.charts.alpha_effect import alpha_effect
+from core.records.lessons import STRENGTHS, StrongRow
+from core.spec.patterns import Structured
+
+PAGE = Path(__file__).resolve().parents[3] / "pages" / "outliers.py"
+_SCALES = {"matrix": "This matrix", "model": "Layer and model"}
+_LABELS = ("the rows of most energy", "")
+_TEXT = r"""
+Whole columns go, for all rows at once. So the rows must agree on which: those of least
+
+$$v_j = \sum_i W_{ij}^2\, G_{jj}$$
+
+over the rows that are pruned. A row of large weights can make up most of each sum: then the columns that *it* needs least go, whatever
+the others need. What a row has to lose is its energy,
+
+$$h_i = \lVert W_iX\rVert^2 = W_i G W_i^\top .$$
+
+**Outlier rows** are left dense: the $\lceil\alpha c\rceil$ rows of greatest $h_i$ (Ilin & Richtárik 2025). They lose nothing and have no
+say. To keep the total, more columns go from the others, $s = \lceil p\,b/(1-\alpha)\rceil$; on the small matrix $\alpha$ counts as
+whole rows.
+
+Whether that is a good bargain is a question for the numbers. The control is to keep as many *other* rows: if those do as well, it was
+not the energy that mattered.
+"""
+
+
+def draw(lesson: Lesson) -> None:
+    """What do a few strong rows do?"""
+    if lesson.scale == "model":
+        with frame.beside(lesson, partial(_text, None, lesson)):
+            _controls(lesson)
+            _draw_model(lesson)
+        return
+    found: StrongRow | None = frame.ask(requests.rows(lesson), "rows")
+    with frame.beside(lesson, partial(_text, found, lesson)):
+        _controls(lesson)
+        if found is not None:
+            _draw_matrix(lesson, found)
+
+
+def _controls(lesson: Lesson) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="learn-rows-controls"):
+        st.segmented_control("Of", list(_SCALES), key=f"{PRE}scale", format_func=_SCALES.__getitem__, required=True,
+                             persist_state="session", label_visibility="collapsed", width="content")
+        if lesson.scale == "matrix":
+            frame.row_slider(lesson, width=110)
+            st.slider("That row times", STRENGTHS[0], STRENGTHS[-1], key=f"{PRE}factor", step=0.5, format="%g", persist_state="session",
+                      width=130)
+        else:
+            frame.layer_box(lesson, width=260)
+        st.slider("Columns to remove", 0.05, 0.9, key=f"{PRE}share", step=0.05, format="percent", persist_state="session", width=140)
+        top = max(0.05, min(0.5, round(1 - lesson.share - 0.05, 2)))
+        st.slider("Outlier rows α", 0.0, top, key=f"{PRE}alpha", step=0.05, persist_state="session", width=130)
+
+
+def _draw_matrix(lesson: Lesson, found: StrongRow) -> None:
+    count = min(math.ceil(round(lesson.alpha * lesson.rows, 9)), len(found.error) - 1)
+    finding = say.rows_finding(found, lesson.row, count)
+    layout.sentence(finding)
+    frame.chart(strong_rows(found, count, theme=layout.theme(), height=275), "rows", lesson, finding)
+    which, many = st.columns(2, gap="medium")
+    with which:
+        frame.chart(row_choices(found, count, theme=layout.theme(), height=200), "row-choices", lesson, finding)
+    with many:
+        frame.chart(alpha_effect(readings(found), count / lesson.rows, title="error ÷ energy", show=numbers.error, labels=_LABELS,
+                                 theme=layout.theme(), height=200), "alpha-small", lesson, "The error against α, beside other rows.")
+    take_away("learn-rows", partial(_rows, found), (frame.describe(lesson), f"row {lesson.row} times {lesson.factor:g}"))
+
+
+def _draw_model(lesson: Lesson) -> None:
+    """A layer's error and the model's perplexity over α: the figure of the page Outlier rows."""
+    spec = frame.SPEC.model_copy(update={"pattern": Structured(sparsity=lesson.share, outlier_rows=lesson.alpha)})
+    whole.draw(spec, lesson.layer, height=400 if lesson.present else 330)
+    st.page_link(PAGE, label="More on the page Outlier rows: every layer, its rows one by one, calibration seeds")
+
+
+def _text(found: StrongRow | None, lesson: Lesson) -> None:
+    st.markdown(_TEXT)
+    if found is not None:
+        frame.exercises(say.rows_exercises(found, lesson.row))
+
+
+def _rows(found: StrongRow) -> list[dict[str, object]]:
+    return [{"rows_kept": one.kept, "alpha": one.alpha, "relative_error": one.value, "counted_sparsity": one.counted_sparsity,
+             "choice": one.draw} for one in readings(found)]

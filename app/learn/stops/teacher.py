@@ -1,0 +1,87 @@
+"""The teacher's page: every figure for the projector, what reproduces it, and all exercises with their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from app.learn import findings as say
+from app.learn import frame, query, requests
+from app.learn.findings import Exercise
+from app.learn.query import STOPS, Lesson
+from app.shared import answers, layout
+from app.workers.questions import Question
+
+_POLL = 0.5
+_TEXT = """
+Choose a matrix, then open a figure *on the projector*: in a tab of its own, in large type, the text folded away. All that you see is in its
+address: the matrix and its seed, the chosen weight, the step. Send the address, and all see the same numbers. The answers are computed
+from the matrix of the line above; with another seed a class gets other numbers to find.
+"""
+
+
+@dataclass(frozen=True)
+class _Stop:
+    number: int
+    question: Callable[[Lesson], Question]
+    exercises: Callable[[Any, Lesson], list[Exercise]]
+
+
+_ENTRIES = (
+    _Stop(1, requests.one, lambda found, lesson: say.one_weight_exercises(found)),
+    _Stop(2, requests.two, lambda found, lesson: say.pair_exercises(found, lesson.row)),
+    _Stop(3, requests.steps, lambda found, lesson: say.steps_exercises(found)),
+    _Stop(4, requests.masks, lambda found, lesson: say.masks_exercises(found)),
+    _Stop(5, requests.formulas, lambda found, lesson: say.formulas_exercises(found[0])),
+    _Stop(6, requests.convergence, lambda found, lesson: say.convergence_exercises(found)),
+    _Stop(7, requests.rows, lambda found, lesson: say.rows_exercises(found, lesson.row)),
+)
+
+
+def draw(lesson: Lesson) -> None:
+    """All stops; looks again by itself while answers are missing."""
+    st.markdown(_TEXT)
+    waiting = bool(_gather(lesson).waiting)
+    st.fragment(_draw, run_every=_POLL if waiting else None)(lesson, waiting)
+
+
+def _gather(lesson: Lesson) -> answers.Gathered:
+    return answers.gather([entry.question(lesson) for entry in _ENTRIES], "learn-teacher", at_once=len(_ENTRIES), wait=answers.WAIT)
+
+
+def _draw(lesson: Lesson, waited: bool) -> None:
+    found = _gather(lesson)
+    if waited != bool(found.waiting):
+        st.rerun()
+    for problem in dict.fromkeys(found.problems):
+        layout.note(problem, tone="bad", title="There is no answer to this.")
+    answers = {type(question): answer for question, answer in found.answers}
+    left, right = st.columns(2, gap="large")
+    for place, entry in enumerate(_ENTRIES):
+        with left if place < (len(_ENTRIES) + 1) // 2 else right:
+            _draw_stop(entry, lesson, answers.get(type(entry.question(lesson))), bool(found.waiting))
+
+
+def _draw_stop(entry: _Stop, lesson: Lesson, answer: Any, waiting: bool) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"learn-teach-{entry.number}"):
+        st.html(f"<strong>{STOPS[entry.number]}</strong>", width="stretch")
+        st.button("Open", key=f"learn_open_{entry.number}", type="tertiary", on_click=_go, args=(entry.number,))
+        st.link_button("On the projector", address(lesson, entry.number), type="tertiary")
+    if answer is None and waiting:
+        layout.aside("Its exercises are being computed …")
+    elif answer is not None:
+        frame.questions(entry.exercises(answer, lesson))
+
+
+def address(lesson: Lesson, stop: int) -> str:
+    """Where a stop's figure is alone in large type, with this matrix."""
+    words = query.to_words(lesson.model_copy(update={"stop": stop, "present": True}))
+    return f"learn?{urlencode(words)}"
+
+
+def _go(stop: int) -> None:
+    query.change(stop=stop)

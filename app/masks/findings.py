@@ -1,0 +1,64 @@
+"""What a mask, or two of them, come to: sentences computed from counts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from app.masks.questions import Array, Mask, Pair
+from app.shared import numbers
+
+if TYPE_CHECKING:
+    from core.records.overlaps import Overlap
+
+
+def mask_finding(mask: Mask) -> str:
+    """How evenly the removed weights are spread over rows and columns."""
+    record = mask.record
+    entries = record.parameters
+    gone = round(record.counted_sparsity * entries)
+    text = f"{numbers.count(gone)} of {numbers.count(entries)} weights go, {numbers.percent(record.counted_sparsity)}."
+    if not gone:
+        return text
+    text += f" Rows lose {_spread(mask.rows)} of their weights, columns {_spread(mask.columns)}."
+    if len(mask.dense_rows):
+        text += f" Whole {'stays' if len(mask.dense_rows) == 1 else 'stay'} {numbers.plural(len(mask.dense_rows), 'outlier row')}."
+    if record.dense_columns:
+        last = "column, too little for a group, stays" if record.dense_columns == 1 else (
+            f"{numbers.count(record.dense_columns)} columns, too few for a group, stay")
+        text += f" The last {last} whole."
+    return text
+
+
+def pair_finding(a: str, b: str, pair: Pair) -> str:
+    """How much of one mask is in the other, and what each costs."""
+    same = pair.overlap.same
+    return f"{shared_finding(a if same else 'A', b if same else 'B', pair.overlap)} {_errors(pair)}"
+
+
+def shared_finding(a: str, b: str, counted: Overlap) -> str:
+    """How much of one mask is in the other. `a` and `b` are what the masks are called."""
+    if not counted.either:
+        return f"Neither {a} nor {b} removes anything."
+    if counted.same:
+        return f"{a} and {b} remove exactly the same weights."
+    if counted.sparsities[0] == 0:
+        return f"{a} removes nothing."
+    return f"Of the weights that {a} removes, {b} removes {numbers.percent(counted.common)} too."
+
+
+def _errors(pair: Pair) -> str:
+    a, b = pair.a, pair.b
+    text = f"A leaves error {numbers.error(a.relative_error)}, B {numbers.error(b.relative_error)}"
+    if a.optimum_error > 0 and b.optimum_error > 0:
+        text += (f"; at best A's mask costs {numbers.error(a.optimum_error)} and B's {numbers.error(b.optimum_error)}, "
+                 f"{numbers.times(b.optimum_error / a.optimum_error)} that")
+    return f"{text}."
+
+
+def _spread(shares: Array) -> str:
+    low, high = float(np.min(shares)), float(np.max(shares))
+    if high - low < 0.0005:
+        return f"{numbers.percent(high)} each"
+    return f"{numbers.percent(low)} to {numbers.percent(high)}"

@@ -1,0 +1,185 @@
+"""What keeping outlier rows does to a layer's error and to perplexity, point by point as the answers come, with its controls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from statistics import fmean
+
+import streamlit as st
+
+from app.outliers import findings
+from app.shared import alpha_sweep, answers, layout, numbers, state
+from app.shared.alpha_sweep import SEEDS, Kept, Reading
+from app.shared.answers import Gathered
+from app.shared.chart_downloads import take_away
+from app.shared.charts.alpha_effect import alpha_effect, reading_rows
+from app.shared.findings import facts as figure_facts
+from app.shared.style import chart_config
+from core.records.outlier_rows import ModelPoint
+from core.spec import RunSpec
+
+_HEIGHT = 262
+_POLL = 0.5
+_PATIENCE = 300.0  # seconds of work that are begun without being asked for
+_FIRST = 2  # points that are always computed: α = 0, and the α asked for
+_LAYER_FIRST = "This layer is being solved at each α,<br>with the strongest rows<br>and with random ones."
+_MODEL_FIRST = ("Once this layer's points are there,<br>every layer is solved without<br>outlier rows, and the preview's<br>"
+                "windows are read.")
+_LAYER, _MODEL = "layer-points", "model-points"
+
+
+def draw(spec: RunSpec, layer: str, *, height: int = _HEIGHT) -> None:
+    """Both charts; they look again by themselves while points are missing."""
+    waiting = _waiting(*_gather(spec, layer))
+    st.fragment(_draw, run_every=_POLL if waiting else None)(spec, layer, waiting, height)
+
+
+def facts(spec: RunSpec) -> list[tuple[str, str]]:
+    """How the points were made."""
+    point: ModelPoint | None = next((point for _, point in _model(spec).answers), None)
+    measured = [] if point is None else [("Perplexity", f"{point.pruned.protocol}; the preview's windows only"),
+                                         ("Calibration", point.calibration)]
+    even = [] if spec.allocation == "even" else [("Allocation", "even here: every layer loses the same share, whatever the left says")]
+    return [
+        *measured, *even,
+        ("Row energy", "hᵢ = Wᵢ G Wᵢᵀ, exact, over all calibration tokens; G is the dense model's"),
+        ("Points", "every layer is solved from the dense model's Gram matrices by the method chosen on the left, as in a preview"),
+        ("Random rows", f"as many rows of each layer drawn at random: {alpha_sweep.LAYER_DRAWS} draws for the layer, "
+         f"{alpha_sweep.MODEL_DRAWS} for perplexity; line: mean, band: least to greatest"),
+        ("Equal sparsity", "whole columns: ⌈p·b/(1−α)⌉ go, so the total stays p. Otherwise the other rows are pruned at p (less in "
+         "total), or harder, so that the total stays p: both are drawn"),
+        *figure_facts.weighed(spec),
+    ]
+
+
+def _gather(spec: RunSpec, layer: str) -> tuple[Gathered, Gathered]:
+    of_layer = answers.gather(alpha_sweep.layer_questions(spec, layer), _LAYER, at_once=24, wait=answers.WAIT)
+    return of_layer, _model(spec) if not of_layer.waiting else Gathered(answers=(), problems=(), waiting=0)
+
+
+def _model(spec: RunSpec) -> Gathered:
+    """Only the first points, until it is known that all are soon done, or somebody wants them."""
+    questions = alpha_sweep.model_questions(spec, _seeds(spec))
+    found = answers.gather(questions[:_FIRST], _MODEL)
+    if found.waiting or (not _wanted(spec) and _left(found, len(questions)) > _PATIENCE):
+        return found
+    return answers.gather(questions, _MODEL)
+
+
+def _waiting(of_layer: Gathered, of_model: Gathered) -> bool:
+    return bool(of_layer.waiting or of_model.waiting)
+
+
+def _left(found: Gathered, questions: int) -> float:
+    """Seconds until all are there, by those that are; 0 while nothing is known."""
+    times = [point.seconds for _, point in found.answers]
+    return fmean(times) * (questions - len(times) - len(found.problems)) if times else 0.0
+
+
+def _draw(spec: RunSpec, layer: str, waited: bool, height: int) -> None:
+    of_layer, of_model = _gather(spec, layer)
+    if waited != _waiting(of_layer, of_model):  # a button in here has asked for more, or all is there: look again, or no longer
+        st.rerun()
+    if not waited and not of_layer.answers and not of_model.answers:
+        _draw_problems((*of_layer.problems, *of_model.problems), "None of the points over α can be computed.")
+        return
+    alpha = spec.pattern.outlier_rows
+    errors = alpha_sweep.layer_readings(spec, of_layer.answers)
+    perplexities = alpha_sweep.model_readings(spec, of_model.answers)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _draw_chart("layer", errors, alpha, "this layer's error", spec, "this layer's relative error", height,
+                    whole=not of_layer.waiting, coming="" if of_layer.problems and not of_layer.waiting else _LAYER_FIRST)
+        take_away("layer-error-over-alpha", partial(reading_rows, errors, _names(spec), "relative_error"), (spec.title, layer))
+    with right:
+        _draw_chart("model", perplexities, alpha, "perplexity", spec, _protocol(of_model), height,
+                    whole=len(of_model.answers) == len(alpha_sweep.model_questions(spec, _seeds(spec))),
+                    coming="" if of_model.problems and not of_model.waiting else _MODEL_FIRST)
+        take_away("perplexity-over-alpha", partial(reading_rows, perplexities, _names(spec), "perplexity"),
+                  (spec.title, _protocol(of_model), "every layer solved from the dense model's Gram matrices"))
+    warning = findings.sparsity_warning(errors)
+    if warning:
+        layout.aside(warning)
+    _draw_progress(spec, of_layer, of_model)
+
+
+def _draw_chart(name: str, readings: tuple[Reading, ...], alpha: float, what: str, spec: RunSpec, protocol: str, height: int,
+                *, whole: bool, coming: str) -> None:
+    """One of the charts. `coming`: what its place says while there is no point yet; empty if none will come."""
+    change = len({reading.seed for reading in readings}) > 1
+    show = numbers.perplexity if name == "model" else numbers.error
+    finding = findings.effect_finding(readings, alpha, what, show, whole=whole)
+    title = "perplexity" if name == "model" else "layer error"
+    axis = "perplexity, preview" if name == "model" else "relative error"
+    layout.sentence(finding or f"What α does to {what}: {'being computed …' if coming else 'no point could be computed.'}")
+    st.plotly_chart(
+        alpha_effect(readings, alpha, title=axis, show=_percent if change else show, labels=_labels(spec), change=change,
+                     protocol=protocol, waiting=coming, theme=layout.theme(), height=height),
+        theme=None, key=f"alpha-{name}", config=chart_config(f"{title.replace(' ', '-')}-over-alpha"), alt=finding or f"{title} over α")
+
+
+def _draw_progress(spec: RunSpec, of_layer: Gathered, of_model: Gathered) -> None:
+    """What is still to come, what failed, and the button that asks for more."""
+    questions = alpha_sweep.model_questions(spec, _seeds(spec))
+    problems = (*of_layer.problems, *of_model.problems)
+    _draw_problems(problems, f"{numbers.plural(len(problems), 'point')} cannot be computed.")
+    left = len(questions) - len(of_model.answers) - len(of_model.problems)
+    seconds = _left(of_model, len(questions))
+    if of_model.waiting:
+        layout.aside(f"{numbers.plural(left, 'point')} of {len(questions)} to come"
+                     + (f", about {numbers.seconds(seconds)}." if of_model.answers else "."))
+    elif left and not of_layer.waiting:
+        st.button(f"Compute the other {numbers.plural(left, 'point')} (about {numbers.seconds(seconds)})", key="alpha-more",
+                  on_click=partial(state.remember, "alpha_wanted", _plain(spec)))
+    elif of_model.answers and len(_seeds(spec)) == 1:
+        more = (SEEDS - 1) * fmean(point.seconds for _, point in of_model.answers) * len(questions)
+        st.button(f"Repeat with {SEEDS} calibration seeds (about {numbers.seconds(more)} and the reading of the text)", key="alpha-seeds",
+                  on_click=partial(state.remember, "alpha_seeds", _plain(spec)),
+                  help="Which windows of text calibrate the method is chance. One seed cannot tell an effect from it.")
+
+
+def _draw_problems(problems: Sequence[str], title: str) -> None:
+    if problems:
+        layout.note(problems[0], tone="bad", title=title)
+        st.button("Try again", key="alpha-again", on_click=_again)
+
+
+def _again() -> None:
+    for place in (_LAYER, _MODEL):
+        answers.retry(place)
+
+
+def _seeds(spec: RunSpec) -> tuple[int, ...]:
+    first = spec.calibration.seed
+    return tuple(range(first, first + SEEDS)) if state.recall("alpha_seeds", None) == _plain(spec) else (first,)
+
+
+def _wanted(spec: RunSpec) -> bool:
+    return _plain(spec) in (state.recall("alpha_wanted", None), state.recall("alpha_seeds", None))
+
+
+def _plain(spec: RunSpec) -> RunSpec:
+    """The sweep that a spec belongs to: α moves along it."""
+    return alpha_sweep.at(spec, 0.0)
+
+
+def _labels(spec: RunSpec) -> tuple[str, str]:
+    mine, _ = alpha_sweep.budgets(spec)
+    if mine is None:
+        return "strongest rows stay", ""
+    words = {"paper": "strongest rows stay, others at p", "iso": "strongest rows stay, total kept"}
+    return words[mine], words["iso" if mine == "paper" else "paper"]
+
+
+def _names(spec: RunSpec) -> dict[Kept, str]:
+    mine, other = alpha_sweep.budgets(spec)
+    return {"chosen": f"strongest{f' ({mine})' if mine else ''}", "random": "random", "other": f"strongest ({other})"}
+
+
+def _protocol(found: Gathered) -> str:
+    return found.answers[0][1].pruned.protocol if found.answers else ""
+
+
+def _percent(change: float) -> str:
+    return f"{'−' if change < 0 else '+'}{100 * abs(change):.2f} % against α = 0"

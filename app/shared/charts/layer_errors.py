@@ -1,0 +1,104 @@
+"""Where does it hurt, and how much of that is the mask's fault: the error of every layer beside the optimum for its mask."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from app.shared import numbers
+from app.shared.style import INKS, OPTIMUM, Mark, Theme, log_axis, module_marks, template
+from core.records import LayerRecord
+
+TITLE = "Where the error is: every layer, and the best possible for its mask"
+_SPREAD = 0.62  # how much of a block's width its modules share
+_SIDE_BY_SIDE = 14  # up to so many blocks there is room for the modules beside each other
+_LOG_FROM = 20.0  # a linear axis hides the small errors beyond this ratio
+
+
+def layer_errors(layers: Sequence[LayerRecord], *, theme: Theme = "light", title: str = TITLE, calibration: str = "",
+                 blocks: int | None = None, height: int = 400) -> go.Figure:
+    """Block on x, one series a module, relative error on y; hollow marks are the optimum, what lies between them the gap.
+
+    `blocks` fixes the width of the x axis while a run is still going on. `calibration` is the protocol of the errors, for hover.
+    """
+    figure = go.Figure(layout={"template": template(theme), "height": height, "margin": {"l": 8, "r": 8, "t": 72, "b": 8}})
+    marks = module_marks(layer.module for layer in layers)
+    last = max([layer.block for layer in layers], default=0) if blocks is None else blocks - 1
+    room = last < _SIDE_BY_SIDE
+    for place, ((module, mark), label) in enumerate(zip(marks.items(), short_modules(marks), strict=True)):
+        offset = _SPREAD * (place / (len(marks) - 1) - 0.5) if room and len(marks) > 1 else 0.0
+        mine = sorted((layer for layer in layers if layer.module == module), key=lambda layer: layer.block)
+        xs = [layer.block + offset for layer in mine]
+        if room:
+            _add_stems(figure, xs, mine, mark)
+        _add_errors(figure, xs, mine, mark, label=label, lines=not room, calibration=calibration)
+    figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", name=f"hollow: {OPTIMUM}", hoverinfo="skip",
+                                marker={"symbol": "circle-open", "size": 9, "color": INKS[theme].faint, "line": {"width": 1.5}}))
+    figure.update_layout(
+        title={"text": title, "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 6, "l": 2}},
+        xaxis={"title": {"text": "decoder block"}, "range": [-0.6, last + 0.6], "dtick": _step(last + 1), "tick0": 0},
+        yaxis={"title": {"text": "relative error of the output"}, **_scale(layers)},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.01, "x": 0, "xanchor": "left"},
+    )
+    return figure
+
+
+def _add_stems(figure: go.Figure, xs: Sequence[float], layers: Sequence[LayerRecord], mark: Mark) -> None:
+    figure.add_trace(go.Scatter(
+        x=[x for at in xs for x in (at, at, None)],
+        y=[y for layer in layers for y in (layer.optimum_error, layer.relative_error, None)],
+        mode="lines", hoverinfo="skip", opacity=0.55, line={"color": mark.color, "width": 1.5},
+        legendgroup=layers[0].module, showlegend=False))
+
+
+def _add_errors(figure: go.Figure, xs: Sequence[float], layers: Sequence[LayerRecord], mark: Mark, *, label: str, lines: bool,
+                calibration: str) -> None:
+    size = 6 if lines else 9
+    common = {"mode": "lines+markers" if lines else "markers", "legendgroup": layers[0].module,
+              "customdata": [layer.name for layer in layers], "text": [hover_of(layer, calibration) for layer in layers],
+              "hovertemplate": "%{text}<extra></extra>"}
+    figure.add_trace(go.Scatter(
+        x=xs, y=[layer.optimum_error for layer in layers], name=f"{label}, optimum", showlegend=False,
+        line={"color": mark.color, "width": 1, "dash": "dot"}, opacity=0.6 if lines else 1,
+        marker={"symbol": mark.hollow, "size": size - 1, "color": mark.color, "line": {"width": 1.5}}, **common))
+    figure.add_trace(go.Scatter(
+        x=xs, y=[layer.relative_error for layer in layers], name=label, line={"color": mark.color, "width": 1.5},
+        marker={"symbol": mark.symbol, "size": size, "color": mark.color}, **common))
+
+
+def hover_of(layer: LayerRecord, calibration: str) -> str:
+    rows, columns = layer.shape
+    lines = [
+        f"<b>{layer.name}</b>  {rows} × {columns}",
+        f"error {numbers.error(layer.relative_error)} of the output's energy",
+        f"{OPTIMUM} {numbers.error(layer.optimum_error)} ({numbers.over_optimum(layer.gap)})",
+        f"counted sparsity {numbers.percent(layer.counted_sparsity)}",
+    ]
+    if layer.dense_rows or layer.dense_columns:
+        lines.append(f"left dense: {numbers.plural(layer.dense_rows, 'row')}, {numbers.plural(layer.dense_columns, 'column')}")
+    if layer.damping is not None:
+        lines.append(f"damping λ = {layer.damping:g}")
+    measured = f"measured on {calibration}" if calibration else f"measured on {numbers.count(layer.tokens)} tokens"
+    return "<br>".join([*lines, *textwrap.wrap(measured, 60)])
+
+
+def _scale(layers: Sequence[LayerRecord]) -> dict[str, object]:
+    """Linear from zero, or logarithmic where the smallest error would vanish."""
+    values = [value for layer in layers for value in (layer.relative_error, layer.optimum_error) if math.isfinite(value)]
+    positive = [value for value in values if value > 0]
+    if positive and max(positive) / min(positive) > _LOG_FROM:
+        return log_axis(min(positive), max(positive))
+    return {"type": "linear", "rangemode": "tozero", "exponentformat": "none"}
+
+
+def short_modules(modules: Sequence[str] | dict[str, Mark]) -> list[str]:
+    """`q_proj` instead of `self_attn.q_proj`, where that is still unambiguous."""
+    ends = [module.rpartition(".")[2] for module in modules]
+    return ends if len(set(ends)) == len(ends) else list(modules)
+
+
+def _step(blocks: int) -> int:
+    return next(step for step in (1, 2, 4, 5, 10, 20, 50, 1000) if blocks / step <= 16 or step == 1000)

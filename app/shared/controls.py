@@ -1,0 +1,129 @@
+"""The controls of a run, drawn from `core/spec/`; what they say becomes words, and the words become a spec (app/shared/link.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import streamlit as st
+
+from app.shared import link, resources, state
+from app.shared.fields import Field, draw, fields_of
+from core.spec import METHOD_LABELS, METHODS, Calibration, Evaluation, RunSpec
+from core.spec.flags import CALIBRATION_WORDS, EVALUATION_WORDS, RUN_WORDS
+from core.spec.patterns import SemiStructured, Structured, Unstructured
+
+KINDS = {"unstructured": "any weights", "semi-structured": "n:m", "structured": "columns"}
+_NOUNS = {"unstructured": Unstructured, "semi-structured": SemiStructured, "structured": Structured}
+_P_HELP = "p: the share of the weights of each layer that goes."
+_DIGITS = 12  # a slider's 57 % is 0.5700000000000001 in binary
+
+_N, _M = fields_of(SemiStructured, {"n": "n", "m": "m"})
+_ALPHA, _BUDGET = fields_of(Unstructured, {"alpha": "outlier_rows", "alpha_budget": "alpha_budget"})
+_CALIBRATION = fields_of(Calibration, CALIBRATION_WORDS)
+_EVALUATION = fields_of(Evaluation, EVALUATION_WORDS)
+_RUN = fields_of(RunSpec, {word: word for word in RUN_WORDS if word != "model"})
+_FLAT = (_ALPHA, _BUDGET, *_CALIBRATION, *_EVALUATION, *_RUN)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """What the controls ask for: a spec, or what must be changed before there is one."""
+
+    spec: RunSpec | None
+    complaints: tuple[str, ...]
+
+
+def fill(spec: RunSpec) -> None:
+    """Set every control to a spec, before any is drawn."""
+    words = link.to_words(spec)
+    pattern = spec.pattern
+    state.set_widget("model", spec.model)
+    state.set_widget("method", spec.method.name)
+    state.set_widget("pattern_kind", pattern.kind)
+    state.set_widget("sparsity", round(100 * getattr(pattern, "sparsity", 0.5), _DIGITS - 2))  # 0.57 is not 57 % in binary
+    state.set_widget("n", getattr(pattern, "n", _N.default))
+    state.set_widget("m", getattr(pattern, "m", _M.default))
+    for field in (*_FLAT, *_parameters(spec.method.name)):
+        state.set_widget(field.word, field.read(words.get(field.word)))
+
+
+def draw_controls() -> None:
+    """The controls above the button: model, method, pattern, and the method's own parameters."""
+    names = list(dict.fromkeys(["demo", *(model.name for model in resources.models()), state.widget("model") or "demo"]))
+    st.selectbox("Model", names, key="model", accept_new_options=True, persist_state="session",
+                 help="The shipped demo, a folder below PRUNESCOPE_MODELS, or type a hub id such as owner/name.")
+    st.selectbox("Method", list(METHODS), key="method", format_func=METHOD_LABELS.__getitem__, persist_state="session",
+                 on_change=_method_changed, filter_mode=None, help=METHODS[_method()].__doc__)
+    st.segmented_control("Pattern: what may go", list(KINDS), key="pattern_kind", format_func=KINDS.__getitem__, required=True,
+                         persist_state="session", width="stretch",
+                         help="Any weights of a layer; n zeros in every m consecutive inputs of a row; or whole input columns.")
+    if _kind() == "semi-structured":
+        _pair(_N, _M)
+    else:
+        top = max(99.0, state.widget("sparsity") or 0.0)
+        st.slider("Sparsity p", 0.0, top, key="sparsity", step=1.0, format="%g %%", persist_state="session",
+                  help=_P_HELP)
+    _pair(_ALPHA, *([_BUDGET] if _has_budget() else []))
+    _pair(*_parameters(_method()))
+    state.remember("method", _method())
+
+
+def draw_more() -> None:
+    """The controls below the button: texts, windows, refit, device."""
+    with st.expander("Texts, windows, device", key="more"):
+        _pair(*_CALIBRATION)
+        _pair(*_EVALUATION)
+        _pair(*_RUN)
+
+
+def read() -> Form:
+    """The spec that the controls ask for."""
+    spec, complaints = link.check_words(_words())
+    return Form(spec=spec, complaints=complaints)
+
+
+def _words() -> Mapping[str, str]:
+    kind, share = _kind(), f"{round((state.widget('sparsity') or 0.0) / 100, _DIGITS)!r}"
+    patterns = {"unstructured": share, "structured": f"columns:{share}",
+                "semi-structured": f"{state.widget('n')}:{state.widget('m')}"}
+    fields = [field for field in (*_FLAT, *_parameters(_method())) if field is not _BUDGET or _has_budget()]
+    found = {field.word: field.write(state.widget(field.word)) for field in fields}
+    found |= {"model": (state.widget("model") or "").strip() or "demo", "method": _method(), "pattern": patterns[kind]}
+    return {word: text for word, text in found.items() if text is not None}
+
+
+def _method_changed() -> None:
+    """A parameter that was left at the old method's default takes the new method's; what a person has set stays."""
+    before = {field.word: field.default for field in _parameters(state.recall("method", RunSpec().method.name))}
+    for field in _parameters(_method()):
+        if field.word not in before or state.widget(field.word) == before[field.word]:
+            state.set_widget(field.word, field.default)
+
+
+def _parameters(method: str) -> tuple[Field, ...]:
+    return fields_of(METHODS[method], {name: name for name in METHODS[method].model_fields if name != "name"})
+
+
+def _method() -> str:
+    return state.widget("method") or RunSpec().method.name
+
+
+def _kind() -> str:
+    return state.widget("pattern_kind") or "unstructured"
+
+
+def _has_budget() -> bool:
+    """The α budget matters where there are outlier rows, and whole columns have none."""
+    return _kind() != "structured" and bool(state.widget("alpha") or state.widget("alpha_budget") == "iso")
+
+
+def _pair(*fields: Field) -> None:
+    """Two controls a line; switches, whose text is long, have a line of their own."""
+    beside = [field for field in fields if field.kind != "switch"]
+    for start in range(0, len(beside), 2):
+        for column, field in zip(st.columns(2, gap="small", vertical_alignment="bottom"), beside[start:start + 2], strict=False):
+            with column:
+                draw(field)
+    for field in (field for field in fields if field.kind == "switch"):
+        draw(field)

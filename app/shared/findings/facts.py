@@ -1,0 +1,80 @@
+"""How the numbers of a run were measured, and what it came to: terms and what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from app.shared import numbers
+from app.shared.comparison import Compared
+from app.shared.findings import wording
+from core.records import RunResult
+from core.spec import RunSpec
+
+Fact = tuple[str, str]
+
+
+def measured(result: RunResult) -> list[Fact]:
+    """Protocol, texts, machine, versions of a run."""
+    where, stages = result.environment, sorted(result.stages.items(), key=lambda stage: -stage[1])
+    raised = [layer for layer in result.layers if layer.damping and layer.damping > getattr(result.spec.method, "damping", 1e9)]
+    found = [
+        ("Perplexity", f"{result.pruned.protocol}; {numbers.count(result.pruned.tokens)} predicted tokens, exp of the mean loss"),
+        ("Evaluation text", f"sha256 {result.pruned.text_sha256[:16]}…"),
+        ("Calibration", result.calibration),
+        ("Layer error", "tr(ΔGΔᵀ) / tr(WGWᵀ) on the calibration tokens; best possible: least squares over the kept weights"),
+        ("Computed", f"{numbers.moment(where.started)} on {where.device}"),
+        ("Programs", f"Python {where.python}, torch {where.torch}, transformers {where.transformers}"),
+        ("Time by stage", ", ".join(f"{stage} {numbers.seconds(spent)}" for stage, spent in stages)),
+        ("Versions", f"method {result.revisions.method}, core {result.revisions.core}, model {result.revisions.model[:12]}"),
+    ]
+    if result.spec.propagation:
+        found.append(("Error propagation", f"{result.spec.propagation:g}: W are the weights after each layer has made up for this share of "
+                      "what the pruned blocks before it had lost"))
+    found += weighed(result.spec)
+    if result.resumed_blocks:
+        found.append(("Resumed", f"{numbers.plural(result.resumed_blocks, 'block')} taken over from an interrupted run"))
+    if raised:
+        words = [f"{wording.short_name(layer)} to λ = {layer.damping:g}" for layer in raised[:6]]
+        found.append(("Damping raised", ", ".join(words) + (f" and {len(raised) - 6} more" if len(raised) > 6 else "")))
+    return found
+
+
+def weighed(spec: RunSpec) -> list[Fact]:
+    """What Fisher weighting did, where it was asked for."""
+    if not spec.fisher:
+        return []
+    how = ("and outputs make up for each other, so that errors end above the best possible" if wording.coupled(spec)
+           else "and what went was chosen so")
+    return [("Fisher weighting", f"{spec.fisher:g}: errors count as their outputs do for the loss, {how}; the errors shown count all "
+             "outputs the same")]
+
+
+def measured_together(runs: Sequence[Compared]) -> list[Fact]:
+    """The same of runs side by side; what is the same for all is said once."""
+    results = [run.result for run in runs]
+    return [
+        *_once_or_each(runs, "Perplexity", [f"{item.pruned.protocol}; text sha256 {item.pruned.text_sha256[:16]}…" for item in results]),
+        *_once_or_each(runs, "Calibration", [item.calibration for item in results]),
+        ("Layer error", "tr(ΔGΔᵀ) / tr(WGWᵀ) on the run's own inputs: they pass through the blocks that this run has pruned; "
+                        "best possible: least squares over the kept weights"),
+        *_once_or_each(runs, "Computed", [f"{numbers.moment(item.environment.started)} on {item.environment.device}" for item in results]),
+    ]
+
+
+def outcomes(runs: Sequence[Compared]) -> list[tuple[str, list[str]]]:
+    """The numbers of each run, by what they are."""
+    results = [run.result for run in runs]
+    return [
+        ("Perplexity, dense → pruned",
+         [f"{numbers.perplexity(item.dense.perplexity)} → {numbers.perplexity(item.pruned.perplexity)}" for item in results]),
+        ("Counted sparsity", [numbers.percent(item.counted_sparsity) for item in results]),
+        ("Error over optimum, median", [numbers.over_optimum(item.median_gap) for item in results]),
+        ("Time · memory", [f"{numbers.seconds(item.seconds)} · {numbers.size(item.peak_memory_bytes)}" for item in results]),
+    ]
+
+
+def _once_or_each(runs: Sequence[Compared], term: str, texts: Sequence[str]) -> list[tuple[str, str]]:
+    """What is the same for all is said once."""
+    if len(set(texts)) == 1:
+        return [(term, texts[0])]
+    return [(f"{term}, {run.label}", text) for run, text in zip(runs, texts, strict=True)]

@@ -1,0 +1,134 @@
+"""What the numbers of a result say, in sentences computed from them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from app.shared import numbers
+from app.shared.link import to_words
+from core.records import LayerRecord, RunResult
+from core.records.previews import Preview
+from core.spec import METHOD_LABELS, UPDATES, RunSpec
+from core.spec.patterns import Pattern, SemiStructured, Structured
+
+_TOLD = ("model", "method", "pattern", "alpha", "alpha_budget", "block_size", "update", "refit", "allocation", "propagation", "fisher")
+_SAMPLES = ("calibration", "windows", "length", "seed", "evaluation", "evaluation_windows", "evaluation_length")
+_AT_OPTIMUM = 0.005  # a gap below half a percent is none to speak of
+
+
+def describe(spec: RunSpec) -> str:
+    """A run in a line: `demo · Thanos · 50 % of the weights · B = 128`."""
+    parts = [spec.model, METHOD_LABELS[spec.method.name], describe_pattern(spec.pattern)]
+    block = getattr(spec.method, "block_size", None)
+    if block:
+        parts.append(f"B = {block}")
+    if spec.pattern.outlier_rows:
+        budget = "" if getattr(spec.pattern, "alpha_budget", "paper") == "paper" else " (total kept)"
+        parts.append(f"α = {spec.pattern.outlier_rows:g}{budget}")
+    if spec.update != "own":
+        parts.append(f"update: {UPDATES[spec.update]}")
+    if spec.refit:
+        parts.append("exact refit")
+    if spec.allocation != "even":
+        parts.append("shared out between layers")
+    if spec.propagation:
+        parts.append(f"error propagation {spec.propagation:g}")
+    if spec.fisher:
+        parts.append(f"Fisher weighting {spec.fisher:g}")
+    return " · ".join(parts)
+
+
+def describe_rest(spec: RunSpec) -> str:
+    """What `describe` leaves out and is not the default: `damping 0.1, calibration 32 windows of 256 tokens, seed 4`."""
+    words = {word: text for word, text in to_words(spec).items() if word not in _TOLD}
+    said = [f"no {word}" if (word, text) == ("damping", "0") else f"{word.replace('_', ' ')} {text}"
+            for word, text in words.items() if word not in _SAMPLES]
+    return ", ".join([*said, *_sample("calibration", words, ("calibration", "windows", "length", "seed")),
+                      *_sample("evaluation", words, ("evaluation", "evaluation_windows", "evaluation_length"))])
+
+
+def describe_pattern(pattern: Pattern) -> str:
+    """`50 % of the weights`, `2:4`, `30 % of the columns`."""
+    if isinstance(pattern, SemiStructured):
+        return f"{pattern.n}:{pattern.m}"
+    return f"{100 * pattern.sparsity:.6g} % of the {'columns' if isinstance(pattern, Structured) else 'weights'}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else ""
+
+
+def short_name(layer: LayerRecord) -> str:
+    """A layer by block and module: `3.mlp.down_proj`."""
+    return f"{layer.block}.{layer.module}"
+
+
+def finding(result: RunResult) -> str:
+    """What this run shows: how far from the optimum, where it hurts most, what it costs in perplexity."""
+    worst = result.worst
+    if worst.relative_error <= 0:
+        return f"{_method(result.spec)} changes no layer's output here: nothing that matters was removed."
+    return f"{_over_optimum(result.spec, result.median_gap)} {_worst(worst)} {_cost(result.dense.perplexity, result.pruned.perplexity)}"
+
+
+def preview_finding(preview: Preview) -> str:
+    """What a preview shows, in the words of a run's finding."""
+    worst = preview.worst
+    if worst.relative_error <= 0:
+        return f"{_method(preview.spec)} would change no layer's output: nothing that matters would be removed."
+    return f"{_over_optimum(preview.spec, preview.median_gap)} {_worst(worst)} {_cost(preview.dense.perplexity, preview.pruned.perplexity)}"
+
+
+def caution(result: RunResult) -> str:
+    """What makes the errors of this run say little; empty if nothing does."""
+    short = [layer for layer in result.layers if layer.tokens < layer.shape[1]]
+    if not short:
+        return ""
+    widest = max(short, key=lambda layer: layer.shape[1])
+    inputs = numbers.count(widest.shape[1])
+    return (f"Only {numbers.count(widest.tokens)} calibration tokens for layers with up to {inputs} inputs: "
+            "with fewer tokens than inputs the best possible error is close to zero for any mask. Use more calibration windows.")
+
+
+def _method(spec: RunSpec) -> str:
+    name = METHOD_LABELS[spec.method.name] + (" with refit" if spec.refit else "")
+    return name if spec.update == "own" else f"{name}'s mask with the update {UPDATES[spec.update]}"
+
+
+def _over_optimum(spec: RunSpec, gap: float) -> str:
+    if gap < _AT_OPTIMUM:
+        return f"{_method(spec)} reaches the best possible error for its mask: what is lost, the mask has lost."
+    if not math.isfinite(gap):
+        return f"{_method(spec)} makes an error where none was needed: other values of the kept weights would have lost nothing."
+    told = f"{_method(spec)} leaves {numbers.over_optimum(gap)} the best possible error for its mask (median of the layers)"
+    return f"{told}: outputs make up for each other as the loss feels them." if coupled(spec) else f"{told}."
+
+
+def coupled(spec: RunSpec) -> bool:
+    """Whether weights give up some of their layers' error for the loss (core/layer/coupled_rows.py)."""
+    return bool(spec.fisher) and spec.method.couples and spec.update == "own" and not spec.refit
+
+
+def _worst(worst: LayerRecord) -> str:
+    beside = "" if worst.gap < _AT_OPTIMUM else f", {numbers.over_optimum(worst.gap)} its optimum"
+    return f"Worst layer: {short_name(worst)} with error {numbers.error(worst.relative_error)}{beside}."
+
+
+def _sample(name: str, words: Mapping[str, str], named: Sequence[str]) -> list[str]:
+    forms = dict(zip(named, ("{}", "{} windows", "of {} tokens", "seed {}"), strict=False))
+    said = [form.format(words[word]) for word, form in forms.items() if word in words]
+    said = ["1 window" if text == "1 windows" else text for text in said]
+    return [" ".join([name, *said])] if said else []
+
+
+def _cost(dense: float, pruned: float) -> str:
+    if not (math.isfinite(dense) and math.isfinite(pruned)):
+        return "The pruned model predicts nothing any more."
+    change = pruned / dense - 1
+    if abs(change) < 0.0005:
+        return "Perplexity stays the same."
+    if change > 9:
+        return f"Perplexity is {numbers.times(pruned / dense)} that of the dense model: it is broken."
+    return f"Perplexity {'rises' if change > 0 else 'falls'} by {numbers.percent(abs(change))}."

@@ -1,0 +1,30 @@
+"""Pieces of HTML that pages and reports share. Everything a person or a file said is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from app.shared import comparison
+from app.shared.comparison import Compared
+from app.shared.findings import facts
+from app.shared.style import GLYPHS
+
+
+def glyph(run: Compared) -> str:
+    """A run's mark in text, in its colour."""
+    return f"<span class='ps-mark' style='color:{run.mark.color}' aria-hidden='true'>{GLYPHS.get(run.mark.symbol, '●')}</span>"
+
+
+def comparison_table(runs: Sequence[Compared]) -> str:
+    """What was asked differently, then what was found."""
+    head = "".join(f"<th scope='col'>{glyph(run)}&nbsp;{escape(run.label)}</th>" for run in runs)
+    asked = [(item.setting, item.values) for item in comparison.differences(runs) if item.setting != "Method"]  # that is in the labels
+    body = "".join(_line(name, values) for name, values in asked) + "".join(
+        _line(name, values, first=place == 0) for place, (name, values) in enumerate(facts.outcomes(runs)))
+    return f"<table class='ps-table'><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _line(name: str, values: Sequence[str], *, first: bool = False) -> str:
+    cells = "".join(f"<td>{escape(value)}</td>" for value in values)
+    return f"<tr{' class=ps-ruled' if first else ''}><th scope='row'>{escape(name)}</th>{cells}</tr>"

@@ -1,0 +1,57 @@
+"""Which rows carry a layer, and what keeping them dense does; the same for as many random rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from app.workers.questions import Question
+
+if TYPE_CHECKING:
+    from core.records.outlier_rows import EnergyShare, LayerPoint, LayerRows, ModelPoint
+    from core.whatif.session import Session
+
+
+class EnergySharesQuestion(Question):
+    """The share of each layer's energy in its ⌈αc⌉ strongest rows. Method and pattern do not matter: leave them at their defaults."""
+
+    alpha: float
+
+    def answer(self, desk: Session) -> tuple[EnergyShare, ...]:
+        from core.whatif.outlier_rows import energy_shares
+
+        return energy_shares(desk, self.alpha)
+
+
+class LayerRowsQuestion(Question):
+    """One layer's rows by energy, and what goes and stays."""
+
+    about_a_layer: ClassVar[bool] = True
+    layer: str
+
+    def answer(self, desk: Session) -> LayerRows:
+        from core.whatif.outlier_rows import layer_rows
+
+        return layer_rows(desk, self.layer, self.spec)
+
+
+class LayerPointQuestion(Question):
+    """One layer's error at the spec's α, and for so many draws with random rows."""
+
+    layer: str
+    draws: int = 0
+
+    def answer(self, desk: Session) -> LayerPoint:
+        from core.whatif.outlier_rows import layer_point
+
+        return layer_point(desk, self.layer, self.spec, self.draws)
+
+
+class ModelPointQuestion(Question):
+    """Perplexity at the spec's α, estimated; with a draw of random rows, or None for those of most energy."""
+
+    draw: int | None = None
+
+    def answer(self, desk: Session) -> ModelPoint:
+        from core.whatif.outlier_rows import model_point
+
+        return model_point(desk, self.spec, self.draw)

@@ -1,0 +1,28 @@
+"""What a run would come to, before it is run; and the layers there are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from app.workers.questions import Question
+from core.records.previews import LayerInfo, Preview
+
+if TYPE_CHECKING:
+    from core.whatif.session import Session
+
+
+class PreviewQuestion(Question):
+    """All layer errors and an estimate of perplexity. `at_once`: for a slow method from a few rows of each layer."""
+
+    at_once: bool = False
+
+    def answer(self, desk: Session) -> Preview:
+        return desk.preview(self.spec, at_once=self.at_once)
+
+
+class LayersQuestion(Question):
+    """The layers of the model."""
+
+    about_a_layer: ClassVar[bool] = True
+    def answer(self, desk: Session) -> tuple[LayerInfo, ...]:
+        return desk.layers

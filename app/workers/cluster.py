@@ -1,0 +1,221 @@
+"""The processes that compute: a Dask scheduler and its workers, loopback only, found again after the web server restarts.
+
+    HOME/cluster/HOST/scheduler.json   the scheduler's address, written by Dask
+    HOME/cluster/HOST/processes.json   which processes were started (number and birth, so that a reused number is no match)
+    HOME/cluster/HOST/lock, code       held while somebody starts or stops, gone with its holder; which code they run
+    HOME/cluster/HOST/dask.yaml        Dask's settings for them           HOME/logs/NAME.log   what they say
+
+Two lanes, by Dask resources: `device` workers compute runs, one for each GPU or one for the CPU; the `interactive` worker answers
+while a page waits, `quick` questions on a thread of their own. They outlive the web
+server. The scheduler ends after IDLE without work, the workers after it.
+PRUNESCOPE_SCHEDULER=tcp://HOST:8786 uses a scheduler of your own instead; its workers need the same PRUNESCOPE_HOME, this
+repository on PYTHONPATH, and `--nthreads 1 --resources device=1` (or `--nthreads 2 --resources interactive=1,quick=1`).
+
+    python -m app.cluster status | stop
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import platform
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+
+from app.workers.tasks import Lane, lanes, threads
+from cache.keys import files_key
+from cache.store import default_home
+
+ROOT = Path(__file__).resolve().parents[2]
+IDLE = "8 hours"
+_INHERITED = ("PRUNESCOPE_MODELS", "PRUNESCOPE_THREADS", "HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT")  # workers keep what they started with
+_START_SECONDS = 30.0
+
+
+class ClusterError(Exception):
+    """The processes could not be started or reached; the text says where to look."""
+
+
+def ensure_cluster(home: Path, *, renew: bool = False) -> str:
+    """The scheduler's address, started with its workers where they are missing. Two callers at once start one cluster.
+    `renew`: also where they run other code than this process. Raises ClusterError."""
+    if external := os.environ.get("PRUNESCOPE_SCHEDULER"):
+        return external
+    folder = _folder(home)
+    with _lock(folder):
+        alive = _alive(folder)
+        outdated = renew and (not (folder / "code").exists() or (folder / "code").read_text() != _code())
+        address = _address(folder) if "scheduler" in alive and not outdated else None
+        if address is None:
+            _end(alive.values())
+            (folder / "scheduler.json").unlink(missing_ok=True)
+            alive = {"scheduler": _start_scheduler(home)}
+        for lane in lanes():
+            if lane.name not in alive:
+                alive[lane.name] = _start_worker(home, lane)
+        entries = {name: {"pid": process.pid, "created": process.create_time()} for name, process in alive.items()}
+        (folder / "processes.tmp").write_text(json.dumps(entries))
+        (folder / "processes.tmp").replace(folder / "processes.json")
+        deadline = time.monotonic() + _START_SECONDS
+        while address is None and time.monotonic() < deadline and _lives(alive["scheduler"]):
+            time.sleep(0.02)
+            address = _address(folder)
+        if address is None:
+            _end(alive.values())
+            raise ClusterError(f"it did not start; its log is {home / 'logs' / 'scheduler.log'}.")
+        return address
+
+
+def stop_cluster(home: Path) -> None:
+    """End what `ensure_cluster` started. Finished blocks of a run that is going on are kept; it continues when started again."""
+    folder = _folder(home)
+    with _lock(folder):
+        _end(_alive(folder).values())
+        for name in ("scheduler.json", "processes.json"):
+            (folder / name).unlink(missing_ok=True)
+
+
+def cluster_status(home: Path) -> dict[str, object]:
+    """The address, or None, and the numbers of the processes that are alive."""
+    folder = _folder(home)
+    alive = _alive(folder)
+    address = os.environ.get("PRUNESCOPE_SCHEDULER") or (_address(folder) if "scheduler" in alive else None)
+    return {"home": str(home), "address": address, "processes": {name: process.pid for name, process in alive.items()}}
+
+
+def _folder(home: Path) -> Path:
+    folder = home / "cluster" / (platform.node() or "localhost")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    with (folder / "lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _alive(folder: Path) -> dict[str, psutil.Process]:
+    """The processes that were started and still live; a file that somebody damaged names none."""
+    found: dict[str, psutil.Process] = {}
+    with suppress(OSError, ValueError, AttributeError):
+        for name, entry in json.loads((folder / "processes.json").read_text()).items():
+            with suppress(psutil.Error, TypeError, KeyError):
+                process = psutil.Process(entry["pid"])
+                if abs(process.create_time() - entry["created"]) < 1 and _lives(process):
+                    found[name] = process
+    return found
+
+
+def _address(folder: Path) -> str | None:
+    """The address in the scheduler file, if somebody answers there."""
+    try:
+        address = str(json.loads((folder / "scheduler.json").read_text())["address"])
+        place = urlsplit(address)
+        socket.create_connection((place.hostname or "", place.port or 0), timeout=1).close()
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return address
+
+
+@lru_cache(maxsize=1)
+def _files() -> str:
+    """The code of this process and the workers it starts. Read once: files that change later are the next process's."""
+    return files_key([*(ROOT / "core").rglob("*.py"), *(ROOT / "cache").rglob("*.py"), *(ROOT / "app" / "workers").glob("*.py"),
+                      *(ROOT / "app").glob("*/questions.py"), *(ROOT / "app" / "shared" / "questions").glob("*.py")])
+
+
+def _code() -> str:
+    """What workers run, and where they look for models."""
+    return "\n".join([_files(), *(f"{name}={os.environ.get(name, '')}" for name in _INHERITED)])
+
+
+def _start_scheduler(home: Path) -> psutil.Process:
+    (_folder(home) / "dask.yaml").write_text(json.dumps(_SETTINGS))
+    (_folder(home) / "code").write_text(_code())
+    return _start(home, "scheduler", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard",
+                  "--dashboard-address", "127.0.0.1:0", "--idle-timeout", IDLE, gpu="")
+
+
+def _start_worker(home: Path, lane: Lane) -> psutil.Process:
+    return _start(home, lane.name, "distributed.cli.dask_worker", "--host", "127.0.0.1", "--name", lane.name,
+                  "--nthreads", str(len(lane.resources)), "--resources", ",".join(f"{name}=1" for name in lane.resources),
+                  "--memory-limit", f"{lane.memory:.3f}", "--death-timeout", "60", "--no-dashboard",
+                  "--dashboard-address", "127.0.0.1:0", "--preload", "app.workers.tasks",
+                  "--local-directory", str(_folder(home) / "scratch"), gpu=lane.gpu)
+
+
+def _start(home: Path, name: str, module: str, *arguments: str, gpu: str | None) -> psutil.Process:
+    folder, log = _folder(home), home / "logs" / f"{name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if log.exists() and log.stat().st_size > 5 * 2**20:
+        log.replace(log.with_suffix(".log.1"))
+    paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    environment = {f"{library}_NUM_THREADS": str(threads()) for library in ("OMP", "MKL", "OPENBLAS")}  # Dask's nanny would say 1
+    environment |= {"PYTHONPATH": paths, "PRUNESCOPE_HOME": str(home), "DASK_CONFIG": str(folder / "dask.yaml")}
+    # Threads that spin on take each other's cores. Those of a second thread that computes would not spin at all, unless active, and
+    # be woken anew for every small product, which takes several times the product itself.
+    environment |= {name: os.environ.get(name, default) for name, default in (("GOMP_SPINCOUNT", "10000"), ("OMP_WAIT_POLICY", "active"))}
+    environment |= {"CUDA_VISIBLE_DEVICES": gpu} if gpu is not None else {}
+    with log.open("ab") as output:
+        started = subprocess.Popen([sys.executable, "-m", module, "--scheduler-file", str(folder / "scheduler.json"), *arguments],
+                                   cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+                                   env={**os.environ, **environment})
+    return psutil.Process(started.pid)
+
+
+# Spilling and pausing are for Dask's own data, of which there is none here; a worker that outgrows its memory is killed and started
+# again, and its task continues from the journal. Dask has the C library give back all memory that is free for a moment: every
+# temporary is then paged in anew, which doubles the time of a preview and of a run.
+_SETTINGS = {"distributed": {
+    "nanny": {"pre-spawn-environ": {"MALLOC_TRIM_THRESHOLD_": None}},
+    "worker": {"memory": {"target": False, "spill": False, "pause": False, "terminate": 0.95}, "profile": {"enabled": False},
+               "http": {"routes": []}},
+    "scheduler": {"http": {"routes": []}, "active-memory-manager": {"start": False}},
+    "diagnostics": {"nvml": False}, "admin": {"low-level-log-length": 10_000},  # events kept of a topic: all layers
+}}
+
+
+def _end(processes: Iterable[psutil.Process]) -> None:
+    """Nannies first, which would start their workers again. A kill loses nothing: writes are all or nothing."""
+    doomed = list(processes)
+    for process in tuple(doomed):
+        with suppress(psutil.Error):
+            doomed += process.children(recursive=True)
+    for process in doomed:
+        with suppress(psutil.Error):
+            process.kill()
+    deadline = time.monotonic() + 5
+    while any(_lives(process) for process in doomed) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def main(words: list[str]) -> int:
+    """`status` or `stop`; returns the exit code."""
+    home = default_home()
+    if words not in (["stop"], ["status"]):
+        sys.stderr.write("Usage: python -m app.cluster status | stop\n")
+        return 2
+    if words == ["stop"]:
+        stop_cluster(home)
+    sys.stdout.write(json.dumps(cluster_status(home), indent=2) + "\n")
+    return 0
+

@@ -1,0 +1,118 @@
+"""The pages' connection to the processes of app/workers/cluster.py: made in the background, and made again when it is lost."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.workers.cluster import ClusterError, ensure_cluster
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+_CONNECT_SECONDS, _RETRY_SECONDS = 5.0, 5.0
+_LOOK_SECONDS = 5.0  # between two looks at whether all workers are still there, while somebody asks
+
+
+class Connection:
+    """A Dask client that is made in the background, and made again when the scheduler is lost. `on_connect` is called with
+    each new client, so that work the lost scheduler knew of can be handed to the new one. The first connection of a web
+    server replaces workers that run other code, from before an update say; later ones take what there is, lest two fight."""
+
+    def __init__(self, home: Path, on_connect: Callable[[Client], None]) -> None:
+        self._home, self._on_connect = home, on_connect
+        self._guard = threading.Lock()
+        self._client: Client | None = None
+        self._looking, self._closed = False, 0  # whether a thread looks; how often it was let go of
+        self._asked = self._done = 0  # how often somebody said `mend`, and up to which of them a look that began later went well
+        self._failed, self._looked, self._first = float("-inf"), float("-inf"), True
+        self.error: str | None = None
+
+    def client(self, *, mend: bool = False) -> Client | None:
+        """The live client, or None: then a connection is being made, or `error` says why none can be. Never blocks.
+        Whether all workers are still there is looked at in the background now and then. A scheduler that has lost them keeps what it
+        is asked, and without this a page would wait for ever. `mend`: now, and again until it goes well, though nobody asks."""
+        client, now = self._live(), time.monotonic()
+        with self._guard:
+            self._asked += mend
+            due = (client is None or now > self._looked + _LOOK_SECONDS) and now > self._failed + _RETRY_SECONDS
+            if (mend or due) and not self._looking:
+                self._looking = True
+                threading.Thread(target=self._look, args=(self._closed,), name="prunescope-connect", daemon=True).start()
+        return client
+
+    def wait(self, seconds: float = 60) -> Client:
+        """The live client; waits for it. Raises ClusterError."""
+        began = time.monotonic()
+        while (client := self.client()) is None:
+            if self._failed > began or time.monotonic() > began + seconds:
+                raise ClusterError(self.error or "There is no connection to the scheduler yet.")
+            time.sleep(0.02)
+        return client
+
+    def close(self) -> None:
+        """Let go of the client; the cluster goes on."""
+        with self._guard:
+            self._done = self._asked
+            self._closed += 1
+        self._let_go()
+
+    def _let_go(self) -> None:
+        client, self._client = self._client, None
+        with suppress(Exception):
+            if client is not None:
+                client.close(timeout=2)
+
+    def _live(self) -> Client | None:
+        client = self._client
+        return client if client is not None and client.status == "running" else None
+
+    def _look(self, closed: int) -> None:
+        due = True
+        while True:
+            with self._guard:
+                due = due and closed == self._closed
+                self._looking = due or self._done < self._asked
+                if not self._looking:
+                    return
+                asked = self._asked
+            due = False
+            if self._connect():
+                with self._guard:
+                    self._done = max(self._done, asked)
+            else:
+                time.sleep(_RETRY_SECONDS)
+
+    def _connect(self) -> bool:
+        try:
+            address = ensure_cluster(self._home, renew=self._first)
+            self._first, self._looked = False, time.monotonic()
+            if self._live() is not None:
+                return True
+            self._let_go()
+            from distributed import Client
+
+            client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False, name="prunescope")
+            self._client = client  # before the hand-over: what is asked for meanwhile finds the client, or is handed over
+            try:
+                self._on_connect(client)
+            except Exception:
+                self._let_go()
+                raise
+        except Exception as error:  # whatever it is, it is shown, and tried again later
+            self.error = f"The worker processes, which compute, cannot be reached: {error}. It is tried again and again. {_remedy()}"
+            self._failed = time.monotonic()
+            return False
+        self.error = None
+        return True
+
+
+def _remedy() -> str:
+    if os.environ.get("PRUNESCOPE_SCHEDULER"):
+        return "Start that scheduler, or start PruneScope without PRUNESCOPE_SCHEDULER."
+    return "If it stays so, `python -m app.cluster stop` ends what is left of them, and the next page starts new ones."

@@ -1,0 +1,246 @@
+"""The client of the workers, for the pages: submit, follow, cancel, delete, recover, plan. No torch.
+
+What was asked is in the store; the scheduler only knows whom to give it to. So whenever a connection is made, everything that is
+queued or running according to the store is handed to the scheduler again, under the name of its task: what the scheduler
+already knows is not computed twice, what a dead scheduler took with it is not lost.
+
+`st.cache_resource` refuses a Dask client (it is awaitable); hold a `Jobs`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import CancelledError
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from pydantic import ValidationError
+
+from app.workers import tasks
+from app.workers.answers import Answers
+from app.workers.connection import Connection
+from cache import RunRecord, Store, plan_key, run_key
+from cache.records import ACTIVE
+from core.records import EVENT, Event, LayerPruned, LayerRecord, Plan, Progress, Started
+from core.run.revisions import revisions
+from core.spec import RunSpec
+from core.spec.base import FrozenModel
+from core.spec.errors import PruneError
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+_KEEP_SECONDS = 30.0  # how long a failed plan is believed
+_PLANS = 64  # as many plans are asked for at once; those that fell behind are given up
+_ALL = 1_000_000
+
+
+class RunProgress(FrozenModel):
+    """Where a run is, as far as the scheduler has heard. Empty when it was lost or has not heard anything yet."""
+
+    latest: Progress | None = None
+    layers: tuple[LayerRecord, ...] = ()
+    started: Started | None = None
+    heard: float | None = None  # when the scheduler heard of it last, in seconds since 1970
+    problem: str | None = None  # why the scheduler cannot be asked
+
+
+class Planning(FrozenModel):
+    """A plan, or that it is being made, or why there is none."""
+
+    state: Literal["computing", "ready", "failed"]
+    plan: Plan | None = None
+    error: str | None = None
+
+
+class Jobs:
+    """Runs and plans, by spec. Safe to share between threads; makes its connection in the background, when first needed."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._connection = Connection(store.home, self._hand_over)
+        self.answers = Answers(self._connection)
+        self._guard = threading.Lock()
+        self._runs: dict[str, Future] = {}
+        self._plans: dict[str, tuple[Future, float]] = {}
+
+    def key(self, spec: RunSpec) -> str:
+        """The key of a run of this spec, now. Raises BadInput if its model or texts cannot be found."""
+        return run_key(spec, revisions(spec))
+
+    def submit(self, spec: RunSpec) -> str:
+        """Ask for a run; returns its key. What is finished, queued or running is not computed again; what failed or was cancelled
+        is, from its last finished block on. Raises BadInput if something the spec names is missing or the disk is full."""
+        found = revisions(spec)
+        key = run_key(spec, found)
+        result = self.store.result(key)
+        if result is None:
+            plan = self.store.plan(plan_key(spec, found))
+            self.store.require_space(plan.disk_bytes if plan else 0)
+
+        def ask(record: RunRecord | None) -> RunRecord | None:
+            if result is not None:
+                return (record or RunRecord(key=key, spec=spec, state="finished", submitted=time.time())).finished(result)
+            if record is not None and record.active:
+                return None
+            pinned = record is not None and record.pinned
+            return RunRecord(key=key, spec=spec, state="queued", submitted=time.time(), pinned=pinned)
+
+        record = self.store.change_record(key, ask)
+        if record is not None and record.active:
+            client = self._connection.client(mend=True)
+            if client is not None:  # else it is handed over as soon as there is a connection
+                self._send(client, record)
+        return key
+
+    def cancel(self, key: str) -> None:
+        """Stop a run: one that waits at once, one that is computed within a layer. Its finished blocks stay for the next time."""
+        self.store.change_record(key, lambda record: record.cancelled() if record and record.active else None)
+
+    def delete(self, key: str) -> None:
+        """Remove a run and all that is kept of it; one that is being computed stops within a layer."""
+        self.store.delete(key)
+
+    def pin(self, key: str, pinned: bool) -> None:
+        """Keep a run at the top of lists, or let it go."""
+        self.store.change_record(key, lambda record: record.model_copy(update={"pinned": pinned}) if record else None)
+
+    def progress(self, key: str) -> RunProgress:
+        """Where a run is. Cheap enough for each second."""
+        record = self.store.record(key)
+        client = self._connection.client() if record is not None else None
+        if record is None or client is None:
+            return RunProgress(problem=self._connection.error)
+        layers, progress = tasks.topics(tasks.task_name(record))
+        told: list[Event] = []
+        announced = (*_events(client, layers), *_events(client, progress)[-1:])
+        for _, text in announced:
+            with suppress(ValidationError):  # a worker of another version
+                told.append(EVENT.validate_json(text))
+        return RunProgress(
+            latest=next((event for event in reversed(told) if isinstance(event, Progress)), None),
+            layers=tuple({event.layer.name: event.layer for event in told if isinstance(event, LayerPruned)}.values()),
+            started=next((event for event in reversed(told) if isinstance(event, Started)), None),
+            heard=max((moment for moment, _ in announced), default=None))
+
+    def plan(self, spec: RunSpec) -> Planning:
+        """What a run of this spec would do: from the store, or being made on the interactive worker."""
+        try:
+            key = plan_key(spec, revisions(spec))
+        except PruneError as error:
+            return Planning(state="failed", error=str(error))
+        plan = self.store.plan(key)
+        if plan is not None:
+            self._plans.pop(key, None)
+            return Planning(state="ready", plan=plan)
+        client = self._connection.client()
+        if client is None:
+            error = self._connection.error
+            return Planning(state="failed", error=error) if error else Planning(state="computing")
+        return self._made(client, key, spec)
+
+    def position(self, key: str) -> int | None:
+        """The place of a waiting run in the queue, 1 for the next; None for all others."""
+        waiting = sorted(self.store.runs(limit=_ALL, states=("queued",)), key=lambda record: record.submitted)
+        return next((place for place, record in enumerate(waiting, 1) if record.key == key), None)
+
+    def recover(self) -> None:
+        """Hand what is queued or running to the scheduler again, in the background; call it once at the start."""
+        if self.store.count(ACTIVE):
+            client = self._connection.client(mend=True)
+            if client is not None:
+                self._hand_over(client)
+
+    def warm(self) -> None:
+        """Start the workers, which import torch before anybody waits for it, in the background."""
+        self._connection.client(mend=True)
+
+    def close(self) -> None:
+        """Let go of the connection; what was asked goes on."""
+        with self._guard:
+            self._runs.clear()
+            self._plans.clear()
+        self.answers.close()
+        self._connection.close()
+
+    def _hand_over(self, client: Client) -> None:
+        active = self.store.runs(limit=_ALL, states=ACTIVE)
+        for record in sorted(active, key=lambda record: (record.state != "running", record.submitted)):
+            self._send(client, record)
+
+    def _send(self, client: Client, record: RunRecord) -> None:
+        from distributed import fire_and_forget
+
+        name = tasks.task_name(record)
+        with self._guard:
+            known = self._runs.get(name)
+            if known is not None and known.client is client and known.status == "pending":
+                return
+            future = client.submit(tasks.run, record.key, record.submitted, key=name, resources={"device": 1}, fifo_timeout="0 ms")
+            self._runs[name] = future
+        fire_and_forget(future)
+        future.add_done_callback(lambda future: self._over(name, record, future))
+
+    def _over(self, name: str, record: RunRecord, future: Future) -> None:
+        """A run's task has ended. Its outcome is in the store unless its worker died too often, or the scheduler was lost."""
+        with self._guard:
+            if self._runs.get(name) is not future:
+                return
+            del self._runs[name]
+        now = self.store.record(record.key)
+        if now is None or not _same(now, record):
+            return
+        if future.status == "error":
+            reason = _words(future)
+            self.store.change_record(record.key, lambda now: now.failed(reason) if now and _same(now, record) else None)
+        else:
+            self._connection.client(mend=True)
+
+    def _made(self, client: Client, key: str, spec: RunSpec) -> Planning:
+        with self._guard:
+            future, asked = self._plans.get(key, (None, 0.0))
+            if future is None or future.client is not client or future.status in ("cancelled", "lost"):
+                future, asked = client.submit(
+                    tasks.plan, spec.model_dump_json(), key=f"plan-{key}-{time.time_ns()}", resources={"quick": 1},
+                    priority=round(time.time()), fifo_timeout="0 ms"), time.monotonic()  # the newest first: sliders move on
+                self._plans[key] = future, asked
+                while len(self._plans) > _PLANS:
+                    del self._plans[next(iter(self._plans))]
+        if future.status not in ("finished", "error"):
+            return Planning(state="computing")
+        plan = self.store.plan(key)
+        if plan is not None:
+            return Planning(state="ready", plan=plan)
+        if asked + _KEEP_SECONDS < time.monotonic():
+            self._plans.pop(key, None)
+        return Planning(state="failed", error=_words(future))
+
+
+def _same(now: RunRecord, record: RunRecord) -> bool:
+    return now.active and now.submitted == record.submitted
+
+
+def _words(future: Future) -> str:
+    """Why a task that has ended left nothing in the store."""
+    try:
+        if future.status == "finished":
+            return str(future.result(timeout=2) or "The model or a text has changed just now. Ask again in a moment.")
+        error = cast("BaseException", future.exception(timeout=2))
+    except (OSError, CancelledError):
+        return "The scheduler was lost before it could say why. Ask again in a moment."
+    if type(error).__name__ == "KilledWorker":
+        return ("The worker died several times over this, most likely for want of memory. Lower the calibration windows or their "
+                "length, or choose a smaller model; finished blocks are kept. The worker's log has more.")
+    return tasks.failure_words(error)
+
+
+def _events(client: Client, topic: str) -> tuple[tuple[float, str], ...]:
+    """What was announced and when, the oldest first; nothing if the scheduler does not answer."""
+    scheduler = client.scheduler
+    if scheduler is None:
+        return ()
+    try:
+        return tuple(cast("Any", client.sync(scheduler.events, topic=topic, callback_timeout=2)))
+    except OSError:  # a lost connection or a silent scheduler; TimeoutError is one too
+        return ()

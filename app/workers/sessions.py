@@ -1,0 +1,117 @@
+"""The desks of the interactive worker: dense models with their Gram matrices, opened once and kept; questions are answered at them.
+
+The web server imports this for the name of a task; torch is imported inside functions only.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psutil
+
+from app.workers import tasks
+from app.workers.questions import Question, StoreQuestion
+from cache.keys import content_key, grams_key
+from cache.store import Store
+from core.run.revisions import revisions
+from core.spec import RunSpec
+from core.spec.errors import BadInput, Cancelled
+
+if TYPE_CHECKING:
+    from core.whatif.session import Session
+
+log = logging.getLogger("distributed.prunescope")
+_MOST = 2  # desks kept open
+_SHARE = 0.6  # of the memory that is free, for one desk
+_desks: OrderedDict[str, Session] = OrderedDict()
+_opening = threading.Lock()
+# What is not quick computes on this thread and those that it starts: they step back where a quick answer or a page wants their core.
+_aside = ThreadPoolExecutor(1, thread_name_prefix="aside", initializer=os.nice, initargs=(10,))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """There is no answer, for a reason in words."""
+
+    words: str
+
+
+def answer(question: Question) -> object:
+    """The answer to a question, or a Failure. Ends early when nobody waits for it any more."""
+    try:
+        return _answer(question, _waited_for()) if question.quick else _aside.submit(_answer, question, _waited_for()).result()
+    except Cancelled:
+        log.info("given up: %s", type(question).__name__)
+        return Failure(words="This answer was given up. Ask again.")
+    except Exception as error:
+        log.exception("no answer to %s", type(question).__name__)
+        return Failure(words=tasks.failure_words(error))
+
+
+def _answer(question: Question, wanted: Callable[[], bool]) -> object:
+    if isinstance(question, StoreQuestion):
+        tasks.use_all_cores()
+        return question.answer_from(tasks.open_store())
+    return question.answer(desk_for(question.spec).until(wanted))
+
+
+def _waited_for() -> Callable[[], bool]:
+    """Whether somebody still waits for the task of this thread. A released future reaches a worker as a cancelled task."""
+    from distributed import get_worker
+
+    try:
+        worker = get_worker()
+    except ValueError:  # answered in the process that asks
+        return lambda: True
+    tasks_known, name = worker.state.tasks, worker.get_current_task()
+
+    def waited_for() -> bool:
+        state = tasks_known.get(name)
+        return state is not None and state.state != "cancelled"
+
+    return waited_for
+
+
+def desk_for(spec: RunSpec, store: Store | None = None) -> Session:
+    """The desk of a spec's model and texts, opened if need be; its Gram matrices are kept in the store. Raises PruneError."""
+    with _opening:
+        tasks.use_all_cores()
+        found = revisions(spec)
+        key = content_key("desk", grams=grams_key(spec, found), evaluation=spec.evaluation, text=found.evaluation)
+        if key not in _desks:
+            _desks[key] = _open(spec, (store or tasks.open_store()).grams(grams_key(spec, found)))
+            while len(_desks) > _MOST:
+                _desks.popitem(last=False)
+        _desks.move_to_end(key)
+        return _desks[key]
+
+
+def open_first(spec: RunSpec) -> None:
+    """Open the desk that the first visitor will want, while nobody waits."""
+    try:
+        desk = _aside.submit(desk_for, spec).result()
+        _aside.submit(lambda: desk.dense).result()  # measured now, remembered
+        for layer in desk.layers:  # so are these, one after the other: whatever somebody asks meanwhile comes between
+            _aside.submit(desk.sensitivity, layer.name).result()
+    except Exception:
+        log.exception("the demo's desk could not be opened")
+
+
+def _open(spec: RunSpec, kept: object) -> Session:
+    from core.models.device import choose_device
+    from core.models.open_model import open_model
+    from core.run.planning import session_bytes
+    from core.whatif.session import Session
+
+    needed, free = session_bytes(spec), psutil.virtual_memory().available
+    if needed > _SHARE * free:
+        raise BadInput("model", spec.model, f"models whose Gram matrices fit into memory ({_SHARE * free / 1e9:.1f} GB here)",
+                       f"This one's take {needed / 1e9:.1f} GB. Run it instead: a run holds one block at a time.")
+    return Session(open_model(spec, choose_device(spec.device)), kept)  # type: ignore[arg-type]

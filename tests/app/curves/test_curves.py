@@ -1,0 +1,219 @@
+"""Curves without a browser: what is drawn and said is what the points say."""
+
+import math
+
+import pytest
+
+from app.curves import charts, findings
+from app.shared.charts import perplexity_curves
+from app.shared.link import from_words
+from app.shared.sweeps.published import NUMBERS, published_for
+from app.shared.sweeps.series import counted, opens, pareto, perplexity, series_of
+from app.shared.sweeps.tables import point_rows
+from core.spec import Calibration, Evaluation, RunSpec
+from tests.app.examples import evaluated, point
+
+DENSE = evaluated(29.0)
+
+
+def outlier_rows(made):
+    return made.spec.pattern.outlier_rows
+
+
+def named(figure, name):
+    return [trace for trace in figure.data if trace.name == name]
+
+
+def marks(figure, name):
+    return {(x, y) for trace in named(figure, name) if "markers" in (trace.mode or "") for x, y in zip(trace.x, trace.y, strict=True)}
+
+
+def test_every_point_stands_at_its_counted_sparsity():
+    points = [point("wanda", "0.3", 29.5, counted=0.301), point("wanda", "0.5", 33.0), point("thanos", "0.5", 30.0)]
+    figure = perplexity_curves.sparsity_curves(series_of(points, counted), DENSE)
+    assert marks(figure, "Wanda") == {(0.301, 29.5), (0.5, 33.0)}
+    assert marks(figure, "Thanos") == {(0.5, 30.0)}
+    assert figure.layout.shapes[0].y0 == DENSE.perplexity
+    assert "dense 29.00" in figure.layout.annotations[0].text
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_destroyed_model_does_not_flatten_the_others(theme):
+    points = [point("magnitude", "0.5", 32.0), point("magnitude", "0.7", 12_000.0), point("magnitude", "0.9", math.inf),
+              point("thanos", "0.5", 30.0)]
+    figure = perplexity_curves.sparsity_curves(series_of(points, counted), DENSE, theme=theme)
+    edge = perplexity_curves.BROKEN * DENSE.perplexity
+    assert marks(figure, "Magnitude") == {(0.5, 32.0), (0.7, edge), (0.9, edge)}
+    (arrows,) = (trace for trace in named(figure, "Magnitude") if trace.mode == "markers+text")
+    assert [text.strip() for text in arrows.text] == ["12 000.00", "infinite"]
+    assert figure.layout.yaxis.type == "log"
+    assert 10 ** figure.layout.yaxis.range[1] < 1.5 * edge
+    assert figure.layout.annotations[0].y == pytest.approx(math.log10(29.0)), "annotations take the exponent"
+
+
+def test_two_that_are_beyond_the_axis_at_one_place_do_not_hide_each_other():
+    points = [point(name, "0.7", value) for name, value in (("magnitude", 12_000.0), ("wanda", 9_000.0))] + [
+        point("thanos", "0.5", 30.0), point("wanda", "0.8", 9_999.0)]
+    figure = perplexity_curves.sparsity_curves(series_of(points, counted), DENSE)
+    edge = perplexity_curves.BROKEN * DENSE.perplexity
+    found = [marks(figure, name) for name in ("Magnitude", "Wanda")]
+    assert sorted(y for x, y in found[0] | found[1] if x == 0.7) == pytest.approx([0.85 * edge, edge])
+    assert (0.8, edge) in found[1]
+
+
+def test_small_differences_are_on_a_linear_axis():
+    points = [point(perplexity=30.0 + at, parameters={"block_size": 8 * 2**at}) for at in range(3)]
+    figure = perplexity_curves.block_curves(series_of(points, lambda point: point.spec.method.block_size), DENSE)
+    assert figure.layout.yaxis.type == "linear"
+    assert figure.layout.xaxis.type == "log"
+    assert list(figure.layout.xaxis.ticktext) == ["8", "16", "32"]
+
+
+@pytest.mark.parametrize(("scale", "kind"), [("auto", "linear"), ("linear", "linear"), ("log", "log")])
+def test_a_person_can_choose_the_axis(scale, kind):
+    points = [point("wanda", "0.5", 33.0), point("thanos", "0.5", 30.0)]
+    drawn = (perplexity_curves.sparsity_curves, perplexity_curves.block_curves, charts.alpha_curves, charts.time_curves)
+    for figure in (draw(series_of(points, counted), DENSE, scale=scale) for draw in drawn):
+        assert figure.layout.yaxis.type == kind
+        dense = next(note for note in figure.layout.annotations if note.text.startswith("dense"))
+        assert dense.y == pytest.approx(math.log10(29.0) if kind == "log" else 29.0)
+
+
+def test_seeds_are_one_spot_with_a_band_from_least_to_greatest():
+    points = [point(word=word, perplexity=value + at, seed=seed)
+              for at, word in enumerate(("0.3", "0.5")) for seed, value in enumerate((30, 32, 31))]
+    (series,) = series_of(points, counted)
+    assert [(len(spot.points), spot.value(perplexity), spot.range(perplexity)) for spot in series.spots] == [
+        (3, 31, (30, 32)), (3, 32, (31, 33))]
+    figure = perplexity_curves.sparsity_curves([series], DENSE)
+    (band,) = (trace for trace in figure.data if trace.fill == "toself")
+    assert list(band.y) == [32, 33, 31, 30]
+    (line,) = (trace for trace in named(figure, "Thanos") if trace.mode == "lines+markers")
+    assert "median of 3 seeds, 30.00 to 32.00" in line.text[0]
+    assert line.customdata[0] == opens(points[2]), "the mark opens the run nearest the median"
+
+
+def test_hover_has_the_protocol_and_says_where_it_comes_from():
+    text = perplexity_curves.hover(series_of([point(key="f" * 64)], counted)[0].spots[0])
+    assert "a text, 2 windows of 32 tokens, no overlap, float32" in text.replace("<br>", " ")
+    assert "20 windows of 32 tokens, seed 0" in text.replace("<br>", " ")
+    assert "one seed (0)" in text
+    assert "700 MB" in text
+    assert "shipped" in perplexity_curves.hover(series_of([point()], counted)[0].spots[0])
+
+
+@pytest.mark.parametrize("made", [point(), point("wanda", "2:4", seed=2), point("admm-grad", "columns:0.3", alpha=0.1, refit=True)])
+def test_a_shipped_point_opens_its_settings_and_a_stored_one_its_run(made):
+    words = dict(part.split("=") for part in opens(made).replace("%3A", ":").split("&"))
+    assert from_words(words) == (made.spec, ())
+    assert opens(made.model_copy(update={"key": "ab"})) == "run=ab"
+
+
+def test_patterns_of_equal_sparsity_stand_side_by_side():
+    points = [point(method, word, 30.0 + at) for at, word in enumerate(("2:4", "4:8", "1:4")) for method in ("wanda", "thanos")]
+    points = [entry.model_copy(update={"counted_sparsity": entry.spec.pattern.n / entry.spec.pattern.m}) for entry in points]
+    figure = perplexity_curves.sparsity_curves(series_of(points, counted), DENSE)
+    assert [text.partition("<")[0] for text in figure.layout.xaxis.ticktext] == ["1:4", "2:4", "4:8"]
+    places = [x for name in ("Wanda", "Thanos") for x, _ in marks(figure, name)]
+    assert len(set(places)) == 6
+
+
+def test_the_finding_names_the_lowest_at_the_largest_common_sparsity():
+    points = [point("wanda", "0.5", 33.0), point("wanda", "0.7", 60.0), point("thanos", "0.5", 30.0), point("thanos", "0.7", 45.0),
+              point("frontier", "0.5", 29.8)]
+    said = findings.sparsity_finding(series_of(points, counted), DENSE)
+    assert "At 50.0 % counted sparsity, the most that all three have, Frontier is lowest: perplexity 29.80" in said
+    assert "below Thanos (30.00) (one seed each)" in said
+    assert "Frontier at 50.0 %, all that was computed" in said
+    assert "Thanos up to 50.0 %" in said
+    assert said.endswith("Wanda nowhere.")
+    more = [*points, point("frontier", "0.6", 30.2)]
+    assert "Frontier at every computed sparsity (to 60.0 %)" in findings.sparsity_finding(series_of(more, counted), DENSE)
+    worse = [entry.model_copy(update={"pruned": evaluated(40.0)}) if entry.spec.method.name == "frontier" else entry for entry in points]
+    assert "Thanos is lowest" in findings.sparsity_finding(series_of(worse, counted), DENSE)
+
+
+def test_differences_within_the_spread_are_ties():
+    measured = {"wanda": (30.0, 31.0), "thanos": (29.9, 30.4), "frontier": (40.0, 41.0)}
+    points = [point(method, perplexity=value, seed=seed) for method, values in measured.items() for seed, value in enumerate(values)]
+    said = findings.sparsity_finding(series_of(points, counted), DENSE)
+    assert "Thanos and Wanda tie within the spread at 30.15, ahead of Frontier." in said
+    assert "one seed" not in said
+
+
+def test_block_and_alpha_findings():
+    blocks = series_of([point(perplexity=value, parameters={"block_size": size}) for size, value in ((8, 31.0), (64, 30.0), (688, 30.001))],
+                       lambda point: point.spec.method.block_size)
+    said = findings.block_finding(blocks)
+    assert said == "Thanos is lowest at B = 64 (30.00; B = 688 within the spread), highest at B = 8 (31.00)."
+    alphas = series_of([point(perplexity=31.0 - alpha, alpha=alpha) for alpha in (0.0, 0.1, 0.3)], outlier_rows)
+    assert findings.alpha_finding(alphas) == (
+        "Counted sparsity goes from 50.0 % to 35.0 %: a lower perplexity there says nothing about α.")
+    kept = series_of([point(perplexity=31.0 - alpha, alpha=alpha, budget="iso") for alpha in (0.1, 0.3)], outlier_rows)
+    assert findings.alpha_finding(kept) == "Thanos is lowest at α = 0.3 (30.70), highest at α = 0.1 (30.90)."
+
+
+def test_alpha_shows_the_counted_sparsity_below():
+    points = [point(perplexity=31.0 - alpha, alpha=alpha) for alpha in (0.0, 0.1, 0.3)]
+    figure = charts.alpha_curves(series_of(points, outlier_rows), DENSE)
+    below = next(trace for trace in figure.data if trace.yaxis == "y2" and trace.mode == "lines+markers")
+    assert list(below.y) == pytest.approx([0.5, 0.45, 0.35])
+
+
+def test_the_front_holds_what_nobody_beats():
+    points = [point("magnitude", perplexity=33.0, seconds=0.1), point("wanda", perplexity=34.0, seconds=0.2),
+              point("thanos", perplexity=30.0, seconds=1.0), point("frontier", perplexity=math.inf, seconds=9.0)]
+    series = series_of(points, lambda point: point.solve_seconds)
+    front = pareto([spot for one in series for spot in one.spots], perplexity)
+    assert [spot.points[0].spec.method.name for spot in front] == ["magnitude", "thanos"]
+    said = findings.time_finding(series)
+    assert "No other run is both quicker and lower in perplexity than Magnitude and Thanos." in said
+    assert "10.0× the time" in said
+    assert "Peak memory" in said
+    figure = charts.time_curves(series, DENSE)
+    line = next(trace for trace in figure.data if trace.legendgroup == "front" and trace.yaxis == "y")
+    assert (list(line.x), list(line.y)) == ([0.1, 1.0], [33.0, 30.0])
+
+
+HUB = {"model": "meta-llama/Llama-2-7b-hf", "evaluation": Evaluation(source="hub:wikitext2"), "calibration": Calibration(source="hub:c4")}
+
+
+def paper_point(**changes):
+    made = point("wanda", "0.5", 6.9, dense=5.47, **{**HUB, **changes})
+    return made.model_copy(update={"pruned": evaluated(6.9, windows=166, length=2048)})
+
+
+def test_published_numbers_appear_where_model_and_protocol_agree():
+    found = published_for([paper_point()])
+    assert {(number.method, number.perplexity) for number in found if number.pattern.kind == "unstructured"} == {
+        ("thanos", 6.96), ("sparsegpt", 7.02), ("wanda", 6.92)}
+    series = series_of([paper_point()], counted)
+    any_weights = [number for number in found if number.pattern.kind == "unstructured"]
+    figure = perplexity_curves.sparsity_curves(series, evaluated(5.47), published=any_weights)
+    hollow = named(figure, "hollow: published")
+    assert {(trace.x[0], trace.y[0]) for trace in hollow} == {(0.5, 6.96), (0.5, 7.02), (0.5, 6.92)}
+    assert all(trace.marker.symbol.endswith("-open") for trace in hollow)
+    assert "arXiv:2504.05346" in hollow[0].text[0]
+
+
+@pytest.mark.parametrize("changes", [{"model": "demo"}, {"evaluation": Evaluation(source="hub:wikitext2", windows=20)}, {"refit": True},
+                                     {"evaluation": Evaluation()}, {"calibration": Calibration(windows=16, source="hub:c4")}])
+def test_published_numbers_do_not_appear_elsewhere(changes):
+    assert not published_for([paper_point(**changes)])
+    assert not published_for([paper_point().model_copy(update={"pruned": evaluated(6.9, length=4096)})])
+
+
+def test_the_papers_own_contradictions_are_told():
+    doubts = {(number.method, number.perplexity): number.doubt for number in NUMBERS if number.doubt}
+    assert "52" in doubts["thanos", 64.43]
+    assert "45" in doubts["sparsegpt", 82.19]
+    unequal = [number for number in NUMBERS if number.model == "LLaMA-3 8B" and number.table == "4:8" and number.method == "thanos"]
+    assert unequal[0].sparsity == pytest.approx(0.45, abs=1e-3)
+    assert "45 % sparse" in unequal[0].doubt
+
+
+def test_rows_hold_what_the_chart_shows():
+    (row,) = point_rows([point("wanda", "2:4", 31.5, seed=2, alpha=0.1, key="k")])
+    assert row["pattern"] == "2:4"
+    assert (row["perplexity"], row["seed"], row["alpha"], row["run"]) == (31.5, 2, 0.1, "k")
+    assert RunSpec().pattern.kind == "unstructured"
