@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 
 _HOMES = {
-    "core.spec.errors": ("BadInput", "IllConditioned", "PruneError"),
+    "core.spec.errors": ("BadInput", "Diverged", "IllConditioned", "PruneError"),
     "core.spec": ("Calibration", "Evaluation", "Magnitude", "RunSpec", "SemiStructured", "SparseGPT", "Structured", "Thanos",
                   "Unstructured", "Wanda", "parse_pattern"),
     "core.layer.problem": ("LayerProblem", "LayerSolution", "optimum"),

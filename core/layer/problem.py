@@ -188,7 +188,7 @@ def finite(tensor: Tensor) -> bool:
 class LayerSolution:
     """A pruned layer: `weight` [c, b] in W's dtype, `pruned` bool [c, b] (there `weight` is exactly 0).
 
-    `seconds` is the method's time; `damping` the λ that its weights used, or else its mask (None: neither); `dense_rows` the indices
+    `refitted_rows` had diverged and have the least-squares weights of their mask. `seconds` is the method's time; `damping` the λ that its weights used, or else its mask (None: neither); `dense_rows` the indices
     of the rows that α kept; `dense_columns` how many inputs a last short n:m group left dense. `relative_error` is f(Ŵ)/tr(WGWᵀ).
     """
 
@@ -199,6 +199,7 @@ class LayerSolution:
     dense_rows: Tensor
     damping: float | None = None
     dense_columns: int = 0
+    refitted_rows: int = 0
 
     @property
     def counted_sparsity(self) -> float:

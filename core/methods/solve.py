@@ -3,7 +3,8 @@
     solve ─► steps ─► rows kept dense by α are set aside (here, so that every method can have α), the others weighed by output
                   ─► core.methods.<name>.kernel(active rows' problem, target, parameters): yields Step, returns Outcome
                   ─► another update's weights on that mask, or the exact refit, if asked (core/layer/updates.py)
-                  ─► rows put back, cast to the layer's dtype, errors counted
+                  ─► rows put back, cast to the layer's dtype, errors counted; rows that are worse than without an update are
+                      refitted or refused (core/layer/divergence.py)
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.layer.divergence import checked_error, remedy
 from core.layer.problem import LayerProblem, LayerSolution, finite
 from core.layer.steps import Kernel, Outcome, Step
 from core.layer.updates import damped_update
@@ -40,7 +42,8 @@ def solve(problem: LayerProblem, method: str | Method, pattern: Unstructured | S
 
     `update` puts another's weights on the method's mask (core/layer/updates.py); `refit` is exact from the method's own weights on.
     `keep_rows` int64 [⌈αc⌉] are the rows that stay dense in place of those with the most energy.
-    Raises BadInput or pydantic's ValidationError for parameters that cannot be; IllConditioned when a factorisation fails.
+    Raises BadInput or pydantic's ValidationError for parameters that cannot be; IllConditioned when a factorisation fails;
+    Diverged when neither the method nor the exact refit of its mask is better than no update.
     """
     chosen = make_method(method, **parameters) if isinstance(method, str) else method
     return drain(steps(problem, chosen, pattern, update=update, refit=refit, keep_rows=keep_rows))
@@ -83,8 +86,11 @@ def steps(problem: LayerProblem, method: Method, pattern: Unstructured | SemiStr
     result = _cast(problem, weight, damping, copy=inner is None)
     result[dense] = problem.weight[dense]
     seconds = now(result.device) - started
+    error, refitted = checked_error(problem, result, pruned, method=method.label, couples=method.couples,
+                                    remedy=remedy(damping, getattr(method, "learning_rate", None)))
+    seconds = now(result.device) - started if refitted else seconds
     return LayerSolution(
-        weight=result, pruned=pruned, relative_error=problem.relative(problem.error(result)), seconds=seconds, dense_rows=dense,
+        weight=result, pruned=pruned, relative_error=problem.relative(error), seconds=seconds, dense_rows=dense, refitted_rows=refitted,
         damping=damping, dense_columns=columns % target.m if isinstance(target, Groups) else 0)
 
 

@@ -22,6 +22,7 @@ class LayerRecord(FrozenModel):
     damping: float | None = None  # the λ really used; None where the method has none
     dense_rows: int = 0
     dense_columns: int = 0
+    refitted_rows: int = 0  # whose update had diverged: they have the least-squares weights of their mask
     tokens: int = 0
 
     @property

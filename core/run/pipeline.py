@@ -211,7 +211,7 @@ class _Pass:
             name=linear.name, block=linear.block, module=linear.module, shape=(linear.rows, linear.columns),
             counted_sparsity=solution.counted_sparsity, relative_error=solution.relative_error, optimum_error=best,
             seconds=solution.seconds, damping=solution.damping, dense_rows=len(solution.dense_rows),
-            dense_columns=solution.dense_columns, tokens=problem.tokens)
+            dense_columns=solution.dense_columns, refitted_rows=solution.refitted_rows, tokens=problem.tokens)
         return record, solution.weight
 
     def _push(self, stream: Stream, block: int, hidden: Tensor, stage: str, work: float) -> None:

@@ -41,6 +41,18 @@ class IllConditioned(PruneError):
         return IllConditioned, (self.layer, self.pivot, self.damping)
 
 
+class Diverged(PruneError):
+    """A layer's new weights are worse than none, and the exact refit did not help: they are not returned."""
+
+    def __init__(self, layer: str, method: str, error: float, remedy: str) -> None:
+        super().__init__(f"{layer}: {method} diverged (relative error {error:.3g}, more than without any update), and the exact refit of "
+                         f"its mask did not help. {remedy}")
+        self.layer, self.method, self.error, self.remedy = layer, method, error, remedy
+
+    def __reduce__(self) -> tuple[type[Diverged], tuple[str, str, float, str]]:
+        return Diverged, (self.layer, self.method, self.error, self.remedy)
+
+
 class Cancelled(Exception):
     """Nobody waits for the answer any more: what was being computed has ended early."""
 

@@ -25,10 +25,10 @@ from core.spec import (
     Unstructured,
     make_method,
 )
-from core.spec.errors import BadInput, IllConditioned, PruneError, complaints
+from core.spec.errors import BadInput, Diverged, IllConditioned, PruneError, complaints
 
 PUBLIC = [
-    "BadInput", "Calibration", "Evaluation", "IllConditioned", "LayerProblem", "LayerSolution", "Magnitude", "PruneError",
+    "BadInput", "Calibration", "Diverged", "Evaluation", "IllConditioned", "LayerProblem", "LayerSolution", "Magnitude", "PruneError",
     "RunSpec", "SemiStructured", "SparseGPT", "Step", "Structured", "Thanos", "Unstructured", "Wanda", "optimum",
     "parse_pattern", "plan", "prune", "solve", "steps", "update",
 ]
@@ -195,6 +195,7 @@ def test_numbers_out_of_range_are_refused(kind, values):
 @pytest.mark.parametrize("error", [
     BadInput("block_size", 0, "at least 1", "Raise it."),
     IllConditioned("blocks.0.q", -1e-9, 0.0),
+    Diverged("blocks.0.q", "Frontier", 9.2, "Raise the damping."),
 ])
 def test_errors_survive_the_way_from_a_worker(error):
     again = pickle.loads(pickle.dumps(error))
