@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.layer.problem import LayerProblem, LayerSolution
+from core.layer.problem import LayerProblem
 from core.linalg.conjugate_gradients import masked_cg
 from core.linalg.products import product
 from core.spec.errors import Diverged

@@ -188,8 +188,9 @@ def finite(tensor: Tensor) -> bool:
 class LayerSolution:
     """A pruned layer: `weight` [c, b] in W's dtype, `pruned` bool [c, b] (there `weight` is exactly 0).
 
-    `refitted_rows` had diverged and have the least-squares weights of their mask. `seconds` is the method's time; `damping` the λ that its weights used, or else its mask (None: neither); `dense_rows` the indices
-    of the rows that α kept; `dense_columns` how many inputs a last short n:m group left dense. `relative_error` is f(Ŵ)/tr(WGWᵀ).
+    `refitted_rows` had diverged and were given the least-squares weights of their mask. `seconds` is the method's time; `damping` the λ
+    that its weights used, or else its mask (None: neither); `dense_rows` the indices of the rows that α kept; `dense_columns` how many
+    inputs a last short n:m group left dense. `relative_error` is f(Ŵ)/tr(WGWᵀ).
     """
 
     weight: Tensor
