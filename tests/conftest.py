@@ -20,9 +20,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
 LONGEST = tuple(f"tests/{name}.py" for name in (
-    "browser/test_explore", "core/methods/test_methods", "app/gallery/test_gallery", "browser/test_compare", "core/run/test_pipeline",
-    "app/workers/test_jobs", "browser/test_learn", "pages/test_explore", "app/workers/test_answers", "browser/test_outliers",
-    "core/methods/test_numerics", "pages/test_layers", "browser/test_layers", "core/models/test_blocks", "app/workers/test_cluster",
+    "browser/test_explore", "app/gallery/test_gallery", "browser/test_compare", "core/run/test_pipeline", "app/workers/test_jobs",
+    "browser/test_learn", "pages/test_explore", "app/workers/test_answers", "browser/test_outliers", "core/methods/test_numerics",
+    "core/methods/test_textbook", "pages/test_layers", "browser/test_layers", "core/models/test_blocks", "app/workers/test_cluster",
     "browser/test_curves", "core/layer/test_updates", "core/models/test_streaming", "pages/test_curves", "pages/test_learn",
     "pages/test_outliers", "core/whatif/test_session",
 ))
