@@ -12,6 +12,7 @@ from core.linalg import rows
 from core.linalg import threads as ranges
 from core.linalg.cancellation import cancel_unless
 from core.spec.errors import Cancelled
+from tests.pairwise import pairwise, parametrize
 
 SHAPES = [(1, 1), (7, 5), (40, 33), (3, 64), (37, 130)]
 DESCENTS = {"cg": Conjugate, "adam": Adam, "sgd": Sgd}
@@ -88,9 +89,7 @@ def way(request, monkeypatch):
 
 
 @pytest.mark.usefixtures("way")
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("name", DESCENTS)
+@parametrize("name, shape, dtype", pairwise(list(DESCENTS), SHAPES, [torch.float64, torch.float32]))
 def test_iterates_are_those_of_the_formula(name, shape, dtype):
     problem, pruned = layer(*shape, dtype)
     made = DESCENTS[name](problem, pruned)

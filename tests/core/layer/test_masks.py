@@ -13,6 +13,7 @@ from core.layer import masks
 from core.linalg import order_statistics as selection
 from core.spec.patterns import Columns, Entries, Groups
 from tests import oracles
+from tests.pairwise import pairwise, parametrize
 
 few = st.sampled_from([0.0, 0.5, 1.0, 1.5, 2.0])  # many ties
 sizes = st.tuples(st.integers(1, 40), st.integers(1, 40))
@@ -124,11 +125,10 @@ def test_the_blocks_shares_add_up_to_the_budget(count, columns, block):
     assert taken[-1] == count
 
 
-@pytest.mark.parametrize("few", [0, selection._FEW])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("levels", [1, 2, 5, 10_000])
-@pytest.mark.parametrize(("start", "width"), [(0, 1), (0, 9), (3, 4), (8, 1)])
-def test_head_of_the_smallest_is_the_head(levels, start, width, dtype, few, monkeypatch):
+@parametrize("columns, levels, dtype, few", pairwise([(0, 1), (0, 9), (3, 4), (8, 1)], [1, 2, 5, 10_000], [torch.float32, torch.float64],
+                                                      [0, selection._FEW]))
+def test_head_of_the_smallest_is_the_head(columns, levels, dtype, few, monkeypatch):
+    start, width = columns
     """With ties at the threshold (few levels) and without; with a dead input; by the compiled passes and without."""
     monkeypatch.setattr(selection, "_FEW", few)
     generator = torch.Generator().manual_seed(levels)

@@ -11,6 +11,7 @@ from PIL import Image
 from core import SemiStructured, Structured, Unstructured, optimum, solve
 from core.layer.summaries import cell_shape, error_parts, mask_png, reduce_blocks, weight_histogram
 from tests.oracles import error
+from tests.pairwise import pairwise, parametrize
 
 SHAPES = [(1, 1), (1, 172), (7, 5), (64, 64), (65, 129), (33, 700), (1100, 3)]
 PATTERNS = [Unstructured(sparsity=0.6, outlier_rows=0.1), SemiStructured(n=3, m=8), Structured(sparsity=0.3), Unstructured(sparsity=0)]
@@ -29,9 +30,7 @@ def naive(matrix, most, how):
     return np.array(cells)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("how", ["mean", "rms", "extreme"])
-@pytest.mark.parametrize("most", [1, 4, 64, 512])
+@parametrize("shape, how, most", pairwise(SHAPES, ["mean", "rms", "extreme"], [1, 4, 64, 512]))
 def test_blocks_are_reduced_as_a_loop_would(shape, how, most):
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(1))
     cells = reduce_blocks(matrix, most, how)

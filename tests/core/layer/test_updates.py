@@ -9,6 +9,7 @@ import torch
 from core import BadInput, IllConditioned, LayerProblem, SemiStructured, Structured, Unstructured, optimum, solve, update
 from core.spec import METHODS, UPDATES, RunSpec, make_method
 from tests import oracles
+from tests.pairwise import pairwise, parametrize
 
 PATTERNS = {"0.5": Unstructured(sparsity=0.5), "0.9 a": Unstructured(sparsity=0.9, outlier_rows=0.3), "2:4": SemiStructured(n=2, m=4),
             "3:7": SemiStructured(n=3, m=7), "columns": Structured(sparsity=0.4)}
@@ -49,11 +50,9 @@ def test_the_sweep_on_sparsegpts_mask_is_sparsegpt(layer, shape, pattern):
         close(update(problem.with_weight(problem.weight[active]), own.pruned[active], "sweep"), own.weight[active])
 
 
-@every_shape
-@every_pattern
-@pytest.mark.parametrize("block_size", [1, 14, None])
+@parametrize("shape, pattern, block_size", pairwise(list(SHAPES), list(PATTERNS), [1, 14, None]))
 def test_blocks_on_thanos_mask_are_thanos(layer, shape, pattern, block_size):
-    problem = layer(**shape)
+    problem, pattern = layer(**SHAPES[shape]), PATTERNS[pattern]
     if not fits(problem, pattern):
         pytest.skip("no group fits")
     own = solve(problem, "thanos", pattern, block_size=block_size, damping=0.05)

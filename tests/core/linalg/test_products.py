@@ -48,9 +48,8 @@ def views(rows: int, columns: int, seed: int) -> dict[str, torch.Tensor]:
             "one row again and again": random(1, columns, seed=seed).expand(rows, columns)}
 
 
-@pytest.mark.parametrize("right", views(1, 1, 0))
-@pytest.mark.parametrize("left", views(1, 1, 0))
-def test_the_product_of_any_two_views(fast, calls, left, right):
+@pytest.mark.parametrize(("left", "right"), zip(views(1, 1, 0), [*views(1, 1, 0)][2:] + [*views(1, 1, 0)][:2], strict=True))
+def test_the_product_of_views_of_every_layout(fast, calls, left, right):
     a, b = views(M, K, 1)[left], views(K, N, 2)[right]
     kept = a.clone(), b.clone()
     exact = a.double() @ b.double()

@@ -17,6 +17,7 @@ from core.spec.alphas import SWEEP, alpha_for, alpha_keeping, row_choices, sweep
 from core.spec.patterns import Structured, outlier_count
 from core.whatif.outlier_rows import energy_shares, layer_point, layer_rows, model_point, solve_keeping
 from core.whatif.session import Session
+from tests.pairwise import pairwise, parametrize
 
 SMALL = {"calibration": Calibration(windows=16, length=64), "evaluation": Evaluation(windows=4, length=64)}
 PATTERNS = ("0.5", "2:4", "columns:0.3")
@@ -51,9 +52,8 @@ def test_no_alpha_keeps_more_rows_than_there_are():
         alpha_keeping(10, 11)
 
 
-@pytest.mark.parametrize("word", ["0.5", "0.9", "2:4", "4:8", "0:4", "columns:0.3", "columns:0.97", "0"])
-@pytest.mark.parametrize("budget", ["paper", "iso"])
-@pytest.mark.parametrize("rows", [1, 7, 256])
+@parametrize("word, budget, rows", pairwise(["0.5", "0.9", "2:4", "4:8", "0:4", "columns:0.3", "columns:0.97", "0"], ["paper", "iso"],
+                                            [1, 7, 256]))
 def test_every_choice_of_rows_has_an_alpha_that_the_pattern_allows(word, budget, rows):
     pattern = parse_pattern(word, alpha_budget=budget)
     for count in row_choices(pattern, rows):

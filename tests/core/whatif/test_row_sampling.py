@@ -10,6 +10,7 @@ from core.records.previews import BASE
 from core.spec import METHODS, make_method
 from core.spec.patterns import outlier_count
 from core.whatif.row_sampling import active_pattern, rows_of, sampled
+from tests.pairwise import pairwise, parametrize
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +27,7 @@ def every_row(problem, method, pattern, monkeypatch):
     return sampled(problem, solve(problem, BASE, pattern), method, pattern)
 
 
-@pytest.mark.parametrize("word", ["0.5", "2:4", "columns:0.3"])
-@pytest.mark.parametrize("alpha", [0.0, 0.1])
-@pytest.mark.parametrize("name", ["obc", "frontier", "adaprune", "wanda"])
+@parametrize("name, word, alpha", pairwise(["obc", "frontier", "adaprune", "wanda"], ["0.5", "2:4", "columns:0.3"], [0.0, 0.1]))
 def test_with_every_row_it_is_the_method_itself(problem, name, word, alpha, monkeypatch):
     pattern, method = parse_pattern(word, alpha=alpha), make_method(name)
     found, whole = every_row(problem, method, pattern, monkeypatch), solve(problem, method, pattern)
@@ -56,10 +55,10 @@ def test_the_rows_are_the_middle_ones_of_equal_parts_in_order_of_energy(problem)
     assert len(rows_of(problem, torch.tensor(order[2:]), 4)) == 2
 
 
-@pytest.mark.parametrize("word", ["0.5", "0.83", "2:4", "columns:0.3"])
-@pytest.mark.parametrize(("alpha", "budget"), [(0.0, "paper"), (0.1, "paper"), (0.1, "iso"), (0.5, "iso")])
-@pytest.mark.parametrize(("rows", "columns"), [(40, 32), (7, 33), (688, 256)])
-def test_active_rows_lose_what_the_pattern_takes_from_them(word, alpha, budget, rows, columns):
+@parametrize("word, outliers, shape", pairwise(
+    ["0.5", "0.83", "2:4", "columns:0.3"], [(0.0, "paper"), (0.1, "paper"), (0.1, "iso"), (0.5, "iso")], [(40, 32), (7, 33), (688, 256)]))
+def test_active_rows_lose_what_the_pattern_takes_from_them(word, outliers, shape):
+    (alpha, budget), (rows, columns) = outliers, shape
     if (word == "2:4" and budget == "iso") or (word == "0.83" and alpha == 0.5):
         return
     pattern = parse_pattern(word, alpha=alpha, **({} if word.startswith("col") else {"alpha_budget": budget}))
