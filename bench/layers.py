@@ -21,7 +21,7 @@ import torch
 from bench.plain_thanos import plain_thanos
 from core import LayerProblem, LayerSolution, SemiStructured, Structured, Unstructured, solve
 from core.linalg.products import product
-from core.spec.parameters import Method
+from core.spec.methods import Method
 from core.spec.patterns import Pattern
 
 CASES = (("50 %", Unstructured(sparsity=0.5), 128), ("2:4", SemiStructured(n=2, m=4), 512), ("columns 30 %", Structured(sparsity=0.3), 128))

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from core.records import RunResult
-from core.spec import METHOD_LABELS, RunSpec
+from core.spec import RunSpec
 from core.spec.errors import BadInput
 from core.spec.patterns import pattern_word
 
@@ -82,7 +82,7 @@ def _is_device(file: Path) -> bool:
 
 
 def _block(spec: RunSpec) -> object:
-    return getattr(spec.method, "block_size", "")
+    return spec.method.own_block_size or ""
 
 
 def _over_optimum(result: RunResult) -> str:
@@ -95,7 +95,7 @@ def table(results: list[RunResult]) -> Table:
     listing = Table("method", "pattern", "B", "α", "counted", "dense", "pruned", "gap", "seconds", box=None)
     for result in results:
         spec = result.spec
-        listing.add_row(METHOD_LABELS[spec.method.name], pattern_word(spec.pattern), str(_block(spec)), f"{spec.pattern.outlier_rows:g}",
+        listing.add_row(spec.method.label, pattern_word(spec.pattern), str(_block(spec)), f"{spec.pattern.outlier_rows:g}",
                         f"{100 * result.counted_sparsity:.1f} %", f"{result.dense.perplexity:.2f}", f"{result.pruned.perplexity:.2f}",
                         _over_optimum(result), f"{result.seconds:.1f}")
     return listing

@@ -9,7 +9,7 @@ from typing import Protocol
 from torch import Tensor
 
 from core.layer.problem import LayerProblem
-from core.spec.parameters import Method
+from core.spec.methods import Method
 from core.spec.patterns import Target
 
 

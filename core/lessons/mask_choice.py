@@ -14,7 +14,7 @@ from core.layer.updates import update
 from core.lessons.removals import losses, without
 from core.methods.solve import solve
 from core.records.lessons import COMPARED, REPAIRS, SHORT_ROW, Masks
-from core.spec import make_method
+from core.spec.methods import adapted_method
 from core.spec.patterns import Unstructured
 
 
@@ -34,9 +34,7 @@ def every_mask(problem: LayerProblem, row: int, *, sparsity: float, block_size: 
     order = least.argsort(stable=True)
     masks, own, rank = list[Tensor](), list[float](), list[int]()
     for name in COMPARED:
-        parameters = {"damping": 0} if name in ("sparsegpt", "thanos", "obc", "frontier") else {}
-        parameters |= {"block_size": min(block_size, columns)} if name in ("sparsegpt", "thanos") else {}
-        solution = solve(short, make_method(name, **parameters), pattern)
+        solution = solve(short, adapted_method(name, damping=0, block_size=min(block_size, columns)), pattern)
         masks.append(solution.pruned[0])
         own.append(float(_losses(short, solution.weight)[0]))
         rank.append(int((every[order] == solution.pruned).all(1).nonzero()[0, 0]))

@@ -11,10 +11,8 @@ from core.layer.updates import update
 from core.lessons.removals import losses, without
 from core.methods.solve import solve, steps
 from core.records.lessons import STEPPED, Recording, Stepped
-from core.spec import Method, make_method
+from core.spec.methods import Method, adapted_method
 from core.spec.patterns import Unstructured
-
-_LEFT_TO_RIGHT = ("sparsegpt", "thanos")  # what lies left of the block stays as it is
 
 
 def record(problem: LayerProblem, method: Method, pattern: Unstructured) -> tuple[Recording, LayerSolution]:
@@ -31,7 +29,7 @@ def record(problem: LayerProblem, method: Method, pattern: Unstructured) -> tupl
         masks.append(step.pruned.clone())
         weights.append(step.weight.masked_fill(step.pruned, 0))
         told.append(told[-1] if step.loss is None else step.loss)
-        frozen.append(step.columns[1] if method.name in _LEFT_TO_RIGHT else 0)
+        frozen.append(step.columns[1] if method.has_blocks else 0)
     pruned, states = torch.stack(masks), torch.stack(weights)
     recording = Recording(method=method.name, pruned=pruned.numpy(), weight=states.numpy(), loss=torch.stack(told).numpy(),
                           measured=losses(problem, states - weight).sum(1).numpy(), optimum=_least(problem, pruned).numpy(),
@@ -57,7 +55,7 @@ def stepped(problem: LayerProblem, *, sparsity: float, block_size: int) -> Stepp
 
 
 def _method(name: str, block_size: int) -> Method:
-    return make_method(name, damping=0) if name == "obc" else make_method(name, damping=0, block_size=block_size)
+    return adapted_method(name, damping=0, block_size=block_size)
 
 
 def _least(problem: LayerProblem, pruned: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from core.layer.descent import Adam, Sgd
 from core.layer.masks import select
 from core.layer.problem import LayerProblem
 from core.layer.steps import Outcome, Step
-from core.spec.parameters import AdaPrune
+from core.spec.methods import AdaPrune
 from core.spec.patterns import Target
 
 

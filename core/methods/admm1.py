@@ -8,7 +8,7 @@ from core.layer.admm import Admm
 from core.layer.masks import select
 from core.layer.problem import LayerProblem
 from core.layer.steps import Outcome, Step
-from core.spec.parameters import Admm1
+from core.spec.methods import Admm1
 from core.spec.patterns import Target
 
 

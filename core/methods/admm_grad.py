@@ -12,7 +12,7 @@ from core.layer.admm import Admm
 from core.layer.masks import select_part
 from core.layer.problem import LayerProblem
 from core.layer.steps import Outcome, Step
-from core.spec.parameters import AdmmGrad
+from core.spec.methods import AdmmGrad
 from core.spec.patterns import Target
 
 

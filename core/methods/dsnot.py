@@ -24,7 +24,7 @@ from core.layer.problem import LayerProblem
 from core.layer.steps import Outcome, Step
 from core.methods.solve import drain, kernel_of
 from core.spec.errors import BadInput
-from core.spec.parameters import Dsnot, make_method
+from core.spec.methods import Dsnot, make_method
 from core.spec.patterns import Groups, Target
 
 _BOUT = 8  # cycles between two looks at which rows still have something to swap, on a GPU

@@ -29,7 +29,7 @@ from core.layer.swap_search import exchange_columns, exchange_entries
 from core.linalg.cholesky import cholesky
 from core.linalg.conjugate_gradients import cg_steps
 from core.linalg.products import add_product, product
-from core.spec.parameters import Frontier
+from core.spec.methods import Frontier
 from core.spec.patterns import Columns, Entries, Groups, Target
 
 

@@ -20,7 +20,7 @@ from core.linalg.cancellation import check_cancelled
 from core.linalg.products import add_product, product
 from core.linalg.row_systems import solve_rows
 from core.linalg.rows import trace, trace_columns
-from core.spec.parameters import Obc
+from core.spec.methods import Obc
 from core.spec.patterns import Columns, Entries, Groups, Target
 
 _TOLD = 1024  # up to so many removals each is a step: more than anybody looks at would cost a fifth of the time

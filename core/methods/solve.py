@@ -24,19 +24,20 @@ from core.layer.steps import Kernel, Outcome, Step
 from core.layer.updates import damped_update
 from core.linalg.clock import now
 from core.spec.errors import BadInput, IllConditioned
-from core.spec.parameters import Method, Obc, SparseGPT, Thanos, make_method
-from core.spec.patterns import Columns, Groups, SemiStructured, Structured, Target, Unstructured, outlier_count, whole_groups
+from core.spec.methods import Method, make_method
+from core.spec.methods.base import automatic_block_size
+from core.spec.patterns import AnyPattern, Columns, Groups, Target, outlier_count, whole_groups
 from core.spec.updates import Update, check_update
 
 Ending = TypeVar("Ending")
 
 
 def kernel_of(method: Method) -> Kernel:
-    """The kernel of a method, from the module of its name."""
-    return importlib.import_module(f"core.methods.{method.name.replace('-', '_')}").kernel
+    """The kernel of a method, from the module that it declares, by default the one of its name here."""
+    return importlib.import_module(method.kernel or f"core.methods.{method.name.replace('-', '_')}").kernel
 
 
-def solve(problem: LayerProblem, method: str | Method, pattern: Unstructured | SemiStructured | Structured, *,
+def solve(problem: LayerProblem, method: str | Method, pattern: AnyPattern, *,
           update: Update = "own", refit: bool = False, keep_rows: Tensor | None = None, **parameters: object) -> LayerSolution:
     """Prune one layer. `method` is a name with its parameters as keywords, or a parameter model of `core.spec`.
 
@@ -59,7 +60,7 @@ def drain(generator: Generator[Step, None, Ending]) -> Ending:
 
 
 @torch.no_grad()
-def steps(problem: LayerProblem, method: Method, pattern: Unstructured | SemiStructured | Structured, *,
+def steps(problem: LayerProblem, method: Method, pattern: AnyPattern, *,
           update: Update = "own", refit: bool = False, keep_rows: Tensor | None = None) -> Generator[Step, None, LayerSolution]:
     """The steps of `solve` on one layer; returns the solution. Inputs are never changed."""
     rows, columns = problem.weight.shape
@@ -73,9 +74,10 @@ def steps(problem: LayerProblem, method: Method, pattern: Unstructured | SemiStr
     pruned = torch.zeros_like(weight, dtype=torch.bool)
     if inner is not None:
         inner, scale = _weighed(inner, problem.output_weight, active)
-        outcome = yield from kernel_of(method)(inner, target, method.resolved(pattern))  # type: ignore[arg-type]
+        outcome = yield from kernel_of(method)(inner, target, method.resolved(pattern))
         if refit or update != "own":
-            outcome = _updated(inner, target, method, outcome, "exact" if refit else update)
+            outcome = _updated(inner, target, method.resolved(pattern), outcome, "exact" if refit else update,
+                               automatic_block_size(pattern.kind))
         damping = outcome.damping
         found = outcome.weight if scale is None else torch.where(outcome.weight == inner.weight, weight[active], outcome.weight / scale)
         if len(dense):
@@ -105,17 +107,17 @@ def _cast(problem: LayerProblem, weight: Tensor, damping: float | None, *, copy:
                    f"±{torch.finfo(result.dtype).max:.3g}", "Prune the model in bfloat16 or float32, or raise the damping.")
 
 
-def _updated(problem: LayerProblem, target: Target, method: Method, outcome: Outcome, how: Update) -> Outcome:
+def _updated(problem: LayerProblem, target: Target, method: Method, outcome: Outcome, how: Update, block_size: int) -> Outcome:
     """The outcome's mask with another update's weights; exact starts at the outcome's.
 
-    Sweep and block take λ from a method that has the same (SparseGPT, Thanos, OBC), and block takes B from one that has blocks;
-    whole columns go at once, as in Thanos. The rest is the update's own.
+    Sweep and block take λ from a method of their own family, and block takes B from one that has blocks, else `block_size`; whole
+    columns go at once, as in Thanos. The rest is the update's own.
     """
     options: dict[str, Any] = {"start": outcome.weight} if how == "exact" else {}
-    if how in ("sweep", "block") and isinstance(method, SparseGPT | Thanos | Obc):
-        options |= {"damping": outcome.damping, "raise_damping": method.raise_damping}
+    if how in ("sweep", "block") and method.update_family == "obs":
+        options |= {"damping": outcome.damping, "raise_damping": method.may_raise_damping}
     if how == "block":
-        size = getattr(method, "block_size", None) or (512 if isinstance(target, Groups) else 128)
+        size = method.own_block_size or block_size
         options["block_size"] = problem.weight.shape[1] if isinstance(target, Columns) else whole_groups(size, target)
     weight, damping = damped_update(problem, outcome.pruned, how, **options)
     return Outcome(weight=weight, pruned=outcome.pruned, damping=outcome.damping if damping is None else damping)

@@ -16,7 +16,7 @@ from core.layer.masks import clear, share, smallest, smallest_columns, smallest_
 from core.layer.problem import LayerProblem
 from core.layer.steps import Outcome, Step
 from core.linalg.rows import sweep, sweep_groups
-from core.spec.parameters import SparseGPT
+from core.spec.methods import SparseGPT
 from core.spec.patterns import Columns, Groups, Target, whole_groups
 
 

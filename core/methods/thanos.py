@@ -16,7 +16,7 @@ from core.layer.joint_update import joint_blocks, remove_columns
 from core.layer.masks import clear, smallest_columns, smallest_in_groups, smallest_norms
 from core.layer.problem import LayerProblem
 from core.layer.steps import LazyStep, Outcome, Step
-from core.spec.parameters import Thanos
+from core.spec.methods import Thanos
 from core.spec.patterns import Columns, Entries, Groups, Target, whole_groups
 
 _ROWS = 256  # squared at once: they stay in the cache

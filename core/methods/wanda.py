@@ -7,7 +7,7 @@ from collections.abc import Generator
 from core.layer.masks import select
 from core.layer.problem import LayerProblem
 from core.layer.steps import Outcome, Step
-from core.spec.parameters import Wanda
+from core.spec.methods import Wanda
 from core.spec.patterns import Target
 
 

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from core.spec.base import FrozenModel
-from core.spec.parameters import METHODS
+from core.spec.methods import METHODS
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 MOST_ROWS, MOST_COLUMNS = 12, 24
-STEPPED = ("sparsegpt", "thanos", "obc")
-COMPARED = ("magnitude", "wanda", "sparsegpt", "thanos", "obc", "frontier")
+STEPPED = tuple(name for name, method in METHODS.items() if "steps" in method.lessons)
+COMPARED = tuple(name for name, method in METHODS.items() if "masks" in method.lessons)
 REPAIRS = ("none", "sweep", "block", "admm", "gradient", "exact")
 FORMULAS = ("none", "right", "part", "hessian")
 STRENGTHS = tuple(0.5 * step for step in range(2, 21))  # 1 … 10: what a row can be multiplied by

@@ -30,7 +30,7 @@ from core.models.grams import GramStore, InputStatistics, collect
 from core.models.open_model import OpenModel, batches, embed
 from core.models.streaming import Stream
 from core.spec import RunSpec
-from core.spec.parameters import AdmmGrad
+from core.spec.methods import AdmmGrad
 from core.spec.patterns import Groups, SemiStructured, Structured, Unstructured, nearby, outlier_count
 from core.spec.updates import update_work
 

@@ -1,12 +1,28 @@
 """Requests: patterns, methods' parameters, texts, runs, and their words. No torch."""
 
-from core.spec.parameters import METHOD_LABELS, METHODS, Magnitude, Method, SparseGPT, Thanos, Wanda, make_method
+from core.spec.methods import (
+    METHOD_LABELS,
+    METHODS,
+    Magnitude,
+    Method,
+    MethodParameters,
+    SparseGPT,
+    Thanos,
+    Wanda,
+    load_methods,
+    make_method,
+    register_method,
+    unregister_method,
+)
 from core.spec.patterns import Pattern, SemiStructured, Structured, Unstructured, parse_pattern, pattern_word
 from core.spec.run import RunSpec
 from core.spec.texts import Calibration, Evaluation
 from core.spec.updates import UPDATES, Update
 
 __all__ = [
-    "METHODS", "METHOD_LABELS", "UPDATES", "Calibration", "Evaluation", "Magnitude", "Method", "Pattern", "RunSpec", "SemiStructured",
-    "SparseGPT", "Structured", "Thanos", "Unstructured", "Update", "Wanda", "make_method", "parse_pattern", "pattern_word",
+    "METHODS", "METHOD_LABELS", "UPDATES", "Calibration", "Evaluation", "Magnitude", "Method", "MethodParameters", "Pattern", "RunSpec",
+    "SemiStructured", "SparseGPT", "Structured", "Thanos", "Unstructured", "Update", "Wanda", "make_method", "parse_pattern",
+    "pattern_word", "register_method", "unregister_method",
 ]
+
+load_methods()

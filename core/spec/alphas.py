@@ -8,9 +8,8 @@ from fractions import Fraction
 
 from pydantic import ValidationError
 
-from core.spec.patterns import SemiStructured, Structured, Unstructured, as_written, outlier_count
+from core.spec.patterns import AnyPattern, SemiStructured, as_written, outlier_count
 
-AnyPattern = Unstructured | SemiStructured | Structured
 SWEEP = tuple(round(0.05 * step, 2) for step in range(7))  # 0 … 0.3
 _FEW_GROUPS = 0.5  # n:m at equal sparsity has few α: all up to here
 
@@ -18,7 +17,7 @@ _FEW_GROUPS = 0.5  # n:m at equal sparsity has few α: all up to here
 def with_alpha(pattern: AnyPattern, alpha: float, budget: str | None = None) -> AnyPattern:
     """The same pattern with this α, and this budget where it has one. Raises ValidationError where there is no such pattern."""
     changed: dict[str, object] = {"outlier_rows": alpha}
-    if budget is not None and not isinstance(pattern, Structured):
+    if budget is not None and pattern.has_budget:
         changed["alpha_budget"] = budget
     return type(pattern).model_validate({**pattern.model_dump(), **changed})
 
@@ -56,9 +55,9 @@ def alpha_keeping(rows: int, count: int, most: Fraction = Fraction(1)) -> float:
 
 def _most(pattern: AnyPattern) -> Fraction:
     """Zeros that are shared out among fewer rows must find room there."""
-    if isinstance(pattern, Structured) or (isinstance(pattern, Unstructured) and pattern.alpha_budget == "iso"):
-        return 1 - as_written(pattern.sparsity)
-    return Fraction(1)
+    if pattern.share is None or pattern.budget == "paper":
+        return Fraction(1)
+    return 1 - as_written(pattern.share)
 
 
 def _only_some(pattern: AnyPattern) -> bool:

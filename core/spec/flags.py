@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from core.spec.base import FrozenModel
 from core.spec.errors import BadInput, input_errors
-from core.spec.parameters import METHOD_LABELS, METHODS, Method, make_method
+from core.spec.methods import METHOD_LABELS, METHODS, Method, make_method
 from core.spec.patterns import AlphaBudget, OutlierRows, Pattern, Structured, parse_pattern, pattern_word
 from core.spec.run import RunSpec
 from core.spec.texts import Calibration, Evaluation

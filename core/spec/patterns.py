@@ -7,60 +7,19 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
-from fractions import Fraction
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
-from core.spec.base import FrozenModel
 from core.spec.errors import BadInput
+from core.spec.pattern_base import SHARE, AlphaBudget, OutlierRows, PatternBase, Sparsity, as_written, outlier_count, read_share
+from core.spec.targets import Columns, Entries, Groups, Target, whole_groups
 
-
-def as_written(share: float) -> Fraction:
-    """The decimal a person wrote: 0.3·10 is 2.9999999999999996 in binary, and counts must not notice."""
-    return Fraction(repr(float(share)))
-
-
-Sparsity = Annotated[
-    float,
-    Field(ge=0, lt=1, title="Sparsity", description="p: the share of the weights that goes.", json_schema_extra={"symbol": "p"}),
+__all__ = [
+    "KINDS", "AlphaBudget", "AnyPattern", "Columns", "Entries", "Groups", "OutlierRows", "Pattern", "SemiStructured", "Sparsity",
+    "Structured", "Target", "Unstructured", "as_written", "check_allocation", "nearby", "outlier_count", "parse_pattern",
+    "pattern_word", "whole_groups",
 ]
-OutlierRows = Annotated[
-    float,
-    Field(ge=0, lt=1, title="Outlier rows",
-          description="α: this share of the rows, those with the most energy, stays dense.", json_schema_extra={"symbol": "α"}),
-]
-AlphaBudget = Annotated[
-    Literal["paper", "iso"],
-    Field(title="α budget", description="paper: the other rows are pruned at p, so the total is (1−α)p. "
-          "iso: they are pruned harder, so that the total is p."),
-]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entries:
-    """Remove exactly `count` entries of the rows that are not kept dense."""
-
-    count: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Groups:
-    """Remove n of every m consecutive inputs of each row; a last group of fewer than m inputs stays dense."""
-
-    n: int
-    m: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Columns:
-    """Remove exactly `count` whole input columns (from the rows that are not kept dense)."""
-
-    count: int
-
-
-Target = Entries | Groups | Columns
 _SPREAD = 0.15  # with an allocation that is not even, no layer's sparsity is further from p
 _MOST = 0.99  # of the rows that are not kept dense
 
@@ -70,19 +29,10 @@ def nearby(pattern: Unstructured | Structured, point: float) -> float:
     return min(max(pattern.sparsity + point * _SPREAD, 0.0), _MOST * (1 - pattern.outlier_rows))
 
 
-def whole_groups(block_size: int, target: Target) -> int:
-    """B columns, lowered to a multiple of m where groups of m go (at least m): no block cuts a group."""
-    return max(target.m, block_size - block_size % target.m) if isinstance(target, Groups) else block_size
-
-
-def outlier_count(rows: int, alpha: float) -> int:
-    """⌈αc⌉: how many of c rows stay dense."""
-    return math.ceil(as_written(alpha) * rows)
-
-
-class Unstructured(FrozenModel):
+class Unstructured(PatternBase):
     """Any entries of the layer."""
 
+    label, example, has_budget = "any weights", "0.5 (any weights)", True
     kind: Literal["unstructured"] = "unstructured"
     sparsity: Sparsity = 0.5
     outlier_rows: OutlierRows = 0.0
@@ -94,6 +44,23 @@ class Unstructured(FrozenModel):
             raise BadInput("outlier_rows", self.outlier_rows, f"at most 1 − p = {1 - self.sparsity:g} at p = {self.sparsity:g}",
                            "With the budget 'iso' the other rows must hold all the zeros: lower α or p, or use 'paper'.")
         return self
+
+    @property
+    def word(self) -> str:
+        return f"{self.sparsity!r}"
+
+    @classmethod
+    def parse(cls, word: str) -> dict[str, object] | None:
+        match = re.fullmatch(SHARE, word)
+        return {"sparsity": read_share(match)} if match else None
+
+    @property
+    def share(self) -> float | None:
+        return self.sparsity
+
+    @property
+    def budget(self) -> str | None:
+        return self.alpha_budget
 
     def target(self, rows: int, columns: int) -> Entries:
         """⌊p·c·b⌋ entries over the active rows ('paper': c counts the active rows only)."""
@@ -109,9 +76,10 @@ class Unstructured(FrozenModel):
         return rows - outlier_count(rows, self.outlier_rows) if self.alpha_budget == "paper" else rows
 
 
-class SemiStructured(FrozenModel):
+class SemiStructured(PatternBase):
     """n zeros in every m consecutive inputs of a row."""
 
+    label, example, has_budget, may_differ = "n:m", "2:4 (n zeros in every m)", True, False
     kind: Literal["semi-structured"] = "semi-structured"
     n: int = Field(default=2, ge=0, le=1024, title="n", description="Zeros in each group.", json_schema_extra={"symbol": "n"})
     m: int = Field(default=4, ge=1, le=1024, title="m", description="Consecutive inputs in a group.", json_schema_extra={"symbol": "m"})
@@ -125,6 +93,23 @@ class SemiStructured(FrozenModel):
         if self.alpha_budget == "iso":
             _ = self.active_n
         return self
+
+    @property
+    def word(self) -> str:
+        return f"{self.n}:{self.m}"
+
+    @classmethod
+    def parse(cls, word: str) -> dict[str, object] | None:
+        match = re.fullmatch(r"(\d{1,9}):(\d{1,9})", word)
+        return {"n": int(match[1]), "m": int(match[2])} if match else None
+
+    @property
+    def group(self) -> int | None:
+        return self.m
+
+    @property
+    def budget(self) -> str | None:
+        return self.alpha_budget
 
     @property
     def active_n(self) -> int:
@@ -148,9 +133,10 @@ class SemiStructured(FrozenModel):
         return Groups(n=self.active_n, m=self.m)
 
 
-class Structured(FrozenModel):
+class Structured(PatternBase):
     """Whole input columns: ⌈p·b/(1−α)⌉ of them go from the rows that are not kept dense, so that p is kept."""
 
+    label, example, whole_columns = "columns", "columns:0.3", True
     kind: Literal["structured"] = "structured"
     sparsity: Sparsity = 0.3
     outlier_rows: OutlierRows = 0.0
@@ -162,6 +148,19 @@ class Structured(FrozenModel):
                            "p/(1 − α) of the columns would go, which is more than all: lower α or p.")
         return self
 
+    @property
+    def word(self) -> str:
+        return f"columns:{self.sparsity!r}"
+
+    @classmethod
+    def parse(cls, word: str) -> dict[str, object] | None:
+        match = re.fullmatch(rf"col(?:umn)?s?:{SHARE}", word)
+        return {"sparsity": read_share(match)} if match else None
+
+    @property
+    def share(self) -> float | None:
+        return self.sparsity
+
     def target(self, rows: int, columns: int) -> Columns:
         """s = ⌈p·b/(1−α)⌉ columns (Ilin & Richtárik 2025, structured pruning with outlier rows)."""
         return Columns(count=min(columns, math.ceil(as_written(self.sparsity) * columns / (1 - as_written(self.outlier_rows)))))
@@ -171,38 +170,30 @@ class Structured(FrozenModel):
         return self.model_copy(update={"sparsity": max(0, count - 0.5) * (1 - self.outlier_rows) / columns})
 
 
-Pattern = Annotated[Unstructured | SemiStructured | Structured, Field(discriminator="kind")]
+AnyPattern = Unstructured | SemiStructured | Structured
+Pattern = Annotated[AnyPattern, Field(discriminator="kind")]
+KINDS: dict[str, type[AnyPattern]] = {kind.model_fields["kind"].default: kind for kind in get_args(AnyPattern)}
 
 
-def parse_pattern(word: str, *, alpha: float = 0.0, alpha_budget: str = "paper") -> Unstructured | SemiStructured | Structured:
+def parse_pattern(word: str, *, alpha: float = 0.0, alpha_budget: str = "paper") -> AnyPattern:
     """`0.5` or `50%`, `2:4`, `columns:0.3`. Raises BadInput for a word of another form, ValidationError for a value out of range."""
-    number = r"(-?\d*\.?\d+(?:e-?\d+)?)(\s*%)?"
     text = word.strip().lower()
-    share = {"outlier_rows": alpha}
-    if match := re.fullmatch(number, text):
-        return Unstructured.model_validate({"sparsity": _share(match), "alpha_budget": alpha_budget, **share})
-    if match := re.fullmatch(rf"col(?:umn)?s?:{number}", text):
-        return Structured.model_validate({"sparsity": _share(match), **share})
-    if match := re.fullmatch(r"(\d{1,9}):(\d{1,9})", text):
-        return SemiStructured.model_validate({"n": int(match[1]), "m": int(match[2]), "alpha_budget": alpha_budget, **share})
+    for kind in KINDS.values():
+        fields = kind.parse(text)
+        if fields is not None:
+            budget = {"alpha_budget": alpha_budget} if kind.has_budget else {}
+            return kind.model_validate({**fields, **budget, "outlier_rows": alpha})
     raise BadInput("pattern", word, "0.5 or 50% (unstructured), 2:4 (n zeros in every m), columns:0.3 (whole columns)",
                    "Write it in one of these forms.")
 
 
-def pattern_word(pattern: Unstructured | SemiStructured | Structured) -> str:
+def pattern_word(pattern: AnyPattern) -> str:
     """The shortest word that `parse_pattern` reads back; α and its budget are not part of it."""
-    if isinstance(pattern, SemiStructured):
-        return f"{pattern.n}:{pattern.m}"
-    word = f"{pattern.sparsity!r}"
-    return word if isinstance(pattern, Unstructured) else f"columns:{word}"
+    return pattern.word
 
 
-def _share(match: re.Match[str]) -> float:
-    return float(match[1]) / 100 if match[2] else float(match[1])
-
-
-def check_allocation(allocation: str, pattern: Unstructured | SemiStructured | Structured) -> None:
+def check_allocation(allocation: str, pattern: AnyPattern) -> None:
     """Raises BadInput for a pattern whose share is the same in every layer by its nature."""
-    if allocation != "even" and isinstance(pattern, SemiStructured):
-        raise BadInput("allocation", allocation, f"for {pattern_word(pattern)} only even",
+    if allocation != "even" and not pattern.may_differ:
+        raise BadInput("allocation", allocation, f"for {pattern.word} only even",
                        "Every group of m loses n, so every layer has the same share: choose any weights or columns.")

@@ -11,8 +11,8 @@ from pydantic import Field, field_validator, model_validator
 
 from core.spec.base import FrozenModel
 from core.spec.errors import BadInput
-from core.spec.parameters import METHOD_LABELS, Method, Thanos
-from core.spec.patterns import Pattern, Unstructured, check_allocation, pattern_word
+from core.spec.methods import Method, Thanos
+from core.spec.patterns import Pattern, Unstructured, check_allocation
 from core.spec.texts import Calibration, Evaluation
 from core.spec.updates import Update, check_update
 
@@ -62,9 +62,8 @@ class RunSpec(FrozenModel):
     @property
     def title(self) -> str:
         """A line for lists: what was done to what."""
-        block = getattr(self.method, "block_size", None)
-        return f"{self.model} · {METHOD_LABELS[self.method.name]} · {pattern_word(self.pattern)}" + (
-            f" · B={block}" if block else "")
+        block = self.method.own_block_size
+        return f"{self.model} · {self.method.label} · {self.pattern.word}" + (f" · B={block}" if block else "")
 
 
 def check_model_name(name: str) -> str:

@@ -26,7 +26,7 @@ from core.methods.solve import solve
 from core.models.blocks import Linear
 from core.run.allocation import Curve, Even, divergence, error_curve, layer_pattern, shared_out, units
 from core.spec import RunSpec
-from core.spec.parameters import Wanda
+from core.spec.methods import Wanda
 from core.spec.patterns import SemiStructured, Structured, Unstructured, nearby
 
 SAMPLE_TOKENS = 512  # of the calibration windows, on which divergences are measured

@@ -21,7 +21,7 @@ from torch import Tensor
 from core.layer.problem import LayerProblem, LayerSolution, optimum_error
 from core.methods.solve import solve
 from core.records.previews import BASE, ROWS
-from core.spec.parameters import Method
+from core.spec.methods import Method
 from core.spec.patterns import Columns, Groups, Pattern, SemiStructured, Structured, Unstructured, outlier_count
 from core.spec.updates import Update
 

@@ -8,7 +8,7 @@ import torch
 
 from core import LayerProblem, solve
 from core.layer.coupled_rows import aim, coupled_cg, turns, uncoupled
-from core.spec.parameters import METHODS
+from core.spec.methods import METHODS
 from core.spec.patterns import parse_pattern
 from tests import oracles
 

@@ -1,0 +1,29 @@
+"""The methods' parameters, one class each: what a person may set, and what the method declares of itself. No torch.
+
+A method is its class here, its generator in core/methods, and its color in app/shared/charts. `register_method` takes one from anywhere.
+"""
+
+from core.spec.methods.base import Blocked, Compensating, Damped, Granular, MethodParameters, Summary, named
+from core.spec.methods.compensation import Obc, SparseGPT, Thanos
+from core.spec.methods.descent import AdaPrune, Admm1, AdmmGrad
+from core.spec.methods.frontier import Frontier
+from core.spec.methods.registry import (
+    METHOD_LABELS,
+    METHODS,
+    Method,
+    adapted_method,
+    load_methods,
+    make_method,
+    register_method,
+    unregister_method,
+)
+from core.spec.methods.scores import Dsnot, Magnitude, Wanda
+
+for _method in (Magnitude, Wanda, SparseGPT, Thanos, Obc, Admm1, AdmmGrad, AdaPrune, Dsnot, Frontier):
+    register_method(_method)
+
+__all__ = [
+    "METHODS", "METHOD_LABELS", "AdaPrune", "Admm1", "AdmmGrad", "Blocked", "Compensating", "Damped", "Dsnot", "Frontier", "Granular",
+    "Magnitude", "Method", "MethodParameters", "Obc", "SparseGPT", "Summary", "Thanos", "Wanda", "adapted_method", "load_methods",
+    "make_method", "named", "register_method", "unregister_method",
+]
