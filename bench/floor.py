@@ -4,7 +4,7 @@ its own copying rate, whichever is more. On a GPU where there is one.
     python -m bench.floor [--device cuda] [--layers 4096x4096,11008x4096] [--methods …] [--patterns 0.5,2:4,columns:0.3]
 
 The bytes are those that no method can do without: W and G read once, W written once. What a method counts as its work is in
-core/spec/parameters.py. Factors are not kept from one solve to the next, and the counting of a layer's error is not in the seconds.
+core/spec/methods. Factors are not kept from one solve to the next, and the counting of a layer's error is not in the seconds.
 """
 
 from __future__ import annotations

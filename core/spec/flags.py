@@ -2,7 +2,7 @@
 
 A word that equals its default is left out, so the default run has none. `read_words` returns the nearest run that can be made
 and what it left out; `check_words` leaves nothing out. The words of a method's parameters are the names of its fields in
-`core/spec/parameters.py`: a new method needs no change here.
+`core/spec/methods`: a new method needs no change here.
 """
 
 from __future__ import annotations

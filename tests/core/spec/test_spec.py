@@ -25,7 +25,7 @@ from core.spec import (
     Unstructured,
     make_method,
 )
-from core.spec.errors import BadInput, Diverged, IllConditioned, PruneError, complaints
+from core.spec.errors import BadInput, Diverged, IllConditioned, PruneError, input_errors
 
 PUBLIC = [
     "BadInput", "Calibration", "Diverged", "Evaluation", "IllConditioned", "LayerProblem", "LayerSolution", "Magnitude", "PruneError",
@@ -39,7 +39,7 @@ def complaint(make, *arguments, **values) -> BadInput:
         make(*arguments, **values)
     if isinstance(caught.value, BadInput):
         return caught.value
-    (found,) = complaints(caught.value)
+    (found,) = input_errors(caught.value)
     return found
 
 
@@ -218,4 +218,4 @@ def test_long_values_are_cut_in_messages():
 def test_several_bad_fields_are_several_complaints():
     with pytest.raises(ValidationError) as caught:
         Calibration(windows=0, length=0, seed=-1)
-    assert [found.field for found in complaints(caught.value)] == ["windows", "length", "seed"]
+    assert [found.field for found in input_errors(caught.value)] == ["windows", "length", "seed"]
