@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from tests.oracles.layers import Array, Mask, Pruned, best_weights, damped, dead_inputs, error, least_error
@@ -26,8 +28,12 @@ def conjugate(hessian: Array, target: Array, start: Array, kept: list[int], step
     return found
 
 
+Rest = Callable[[int, int], int]  # pruned and kept entries of a row -> moves for which an exchanged entry rests
+
+
 def frontier_rows(weight: Array, gram: Array, asked: Ask, rounds: int = 8, steps: int = 4, search: int = 512, patience: int = 10,
-                  polish: int = 10, damping: float = 0.003) -> Pruned:
+                  polish: int = 10, damping: float = 0.003, *, rest: Rest) -> Pruned:
+    """Frontier. How long an exchanged entry rests is no law of the method but a setting: the caller gives it."""
     hessian, dead = damped(gram, damping), dead_inputs(gram)
     if damping == 0:
         hessian[dead, dead] = 1.0
@@ -57,7 +63,7 @@ def frontier_rows(weight: Array, gram: Array, asked: Ask, rounds: int = 8, steps
             pruned = np.tile(gone, (rows, 1))
         return Pruned(best_weights(weight, hessian, pruned), pruned)
     if search and 0 < kept_share < 1:
-        exchange_in_blocks(weight, hessian, found, pruned, asked, dead, search, kept_share, steps, patience)
+        exchange_in_blocks(weight, hessian, found, pruned, asked, dead, search, kept_share, steps, patience, rest)
     for i in range(rows):
         found[i] = conjugate(hessian, weight[i], found[i], list(np.flatnonzero(~pruned[i])), polish)
     return Pruned(found, pruned)
@@ -69,16 +75,16 @@ def explained(system: Array, linear: Array, kept: list[int]) -> float:
 
 
 def exchanged(system: Array, linear: Array, pruned: Mask, groups: tuple[int, int] | None, barred: list[int], least: float,
-              patience: int = 0) -> Mask:
+              patience: int = 0, rest: Rest | None = None) -> Mask:
     """A mask of columns, for all rows of `linear` alike, after exchanges: always the best there is, until none gains more than `least`.
 
     With j brought in, column i goes at Σ w_i²/[A_KK⁻¹]_ii; everything is inverted anew for each j. With `patience` it goes on through
-    exchanges that lose; what was exchanged rests for a while, unless that leads to a new best.
+    exchanges that lose; what was exchanged rests for `rest` moves, unless that leads to a new best.
     """
     pruned, best_mask = pruned.copy(), pruned.copy()
     gained = best = 0.0
     since, move, until = 0, 0, np.zeros(len(pruned), dtype=int)
-    rest = 1 + min(15, int(pruned.sum()) // 3, int((~pruned).sum()) // 3)
+    resting = rest(int(pruned.sum()), int((~pruned).sum())) if rest else 0
     while move < 8 * len(pruned):
         now = list(np.flatnonzero(~pruned))
         most, pair = -np.inf, None
@@ -99,7 +105,7 @@ def exchanged(system: Array, linear: Array, pruned: Mask, groups: tuple[int, int
             break
         pruned[pair[0]], pruned[pair[1]] = False, True
         move, since, gained = move + 1, since + 1, gained + most
-        until[list(pair)] = move + rest
+        until[list(pair)] = move + resting
         if gained > best + least:
             best, best_mask, since = gained, pruned.copy(), 0
         elif since >= patience:
@@ -141,7 +147,7 @@ def lent(system: Array, linear: Array, pruned: Mask, barred: list[int], most: in
 
 
 def exchange_in_blocks(weight: Array, hessian: Array, found: Array, pruned: Array, asked: Ask, dead: list[int], width: int,
-                       kept_share: float, steps: int, patience: int) -> None:
+                       kept_share: float, steps: int, patience: int, rest: Rest) -> None:
     """Changes `found` and `pruned`. A row's own curvature inside a block; outside it an average row's, with conjugate gradients after.
 
     Where rows may lend each other entries, the near blocks do, after their exchanges; a single block is then searched again.
@@ -164,7 +170,7 @@ def exchange_in_blocks(weight: Array, hessian: Array, found: Array, pruned: Arra
         linear = (weight - found) @ hessian[:, block] + found[:, block] @ system
         masks = pruned[:, block].copy()
         for i in range(len(weight)):
-            gone = exchanged(system, linear[i : i + 1], masks[i], asked.groups, barred, least, patience)
+            gone = exchanged(system, linear[i : i + 1], masks[i], asked.groups, barred, least, patience, rest)
             if (gone != masks[i]).any():
                 kept = np.flatnonzero(~gone)
                 masks[i], found[i, block] = gone, 0.0

@@ -186,6 +186,12 @@ def _best_exchange(table, pruned, barred, m, floor, until, move, above, terms):
     return best, into, out
 
 
+@numba.njit(nogil=True, cache=True)
+def tenure(pruned, kept):
+    """Moves for which an exchanged entry rests in a row of so many pruned and kept entries: never do all of either kind rest."""
+    return 1 + min(TENURE, pruned // 3, kept // 3)
+
+
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
 def _exchange(table, mine, barred, m, floor, least, patience, terms, until, trail, pivots, shares):
     """Tabu search (Glover 1989): the best exchange each time, even one that loses; ends at the best mask seen.
@@ -195,7 +201,7 @@ def _exchange(table, mine, barred, m, floor, least, patience, terms, until, trai
     """
     size = len(mine)
     until[:], gone = 0, np.count_nonzero(mine)
-    tenure = 1 + min(TENURE, gone // 3, (size - gone) // 3)
+    rest = tenure(gone, size - gone)
     gained, best, since, move = 0.0, 0.0, 0, 0
     while move < 8 * size:
         gain, into, out = _best_exchange(table, mine, barred, m, floor, until, move, best - gained + least, terms)
@@ -204,7 +210,7 @@ def _exchange(table, mine, barred, m, floor, least, patience, terms, until, trai
         _swap(table, into, out, pivots[0], shares[0], pivots[1], shares[1])
         mine[into], mine[out] = False, True
         move += 1
-        until[into] = until[out] = move + tenure
+        until[into] = until[out] = move + rest
         trail[since, 0], trail[since, 1] = into, out
         gained += gain
         since += 1

@@ -12,6 +12,7 @@ from core.layer.swap_search import exchange_columns
 from core.linalg import rows
 from core.linalg import threads as ranges
 from core.linalg.cpu.row_systems import solve_rows_range
+from core.linalg.cpu.swaps import tenure
 from core.linalg.cpu.sweeps import sweep_range
 from core.linalg.swaps_batched import exchange_batched
 from core.methods.frontier import _fit
@@ -268,6 +269,15 @@ def test_patience_finds_better_masks_and_never_a_worse_one(batched):
     assert bool((values[40] >= values[6] - 1e-9).all())
     assert (best - values[40]).sum() < 0.5 * (best - values[0]).sum(), "most of what was left to find is found"
     assert bool((values[40] <= best + 1e-9).all())
+
+
+def test_an_exchanged_entry_rests_but_never_all_of_a_kind():
+    """So that there is always an exchange to make; a row of few entries of one kind rests as little as that kind allows."""
+    assert [tenure(pruned, kept) for pruned, kept in ((1, 1), (2, 30), (3, 30), (30, 8), (30, 30), (45, 45), (48, 200))] == [
+        1, 1, 2, 3, 11, 16, 16]
+    for pruned in range(1, 80):
+        for kept in range(1, 80):
+            assert 1 <= tenure(pruned, kept) <= min(pruned, kept, 16)
 
 
 @pytest.mark.parametrize("batched", [False, True])

@@ -12,6 +12,7 @@ import torch
 
 import core
 from core import BadInput, LayerProblem, LayerSolution, SemiStructured, Structured, Unstructured, steps
+from core.linalg.cpu.swaps import tenure
 from core.spec import METHODS, make_method
 from tests import oracles
 from tests.pairwise import covering
@@ -93,8 +94,8 @@ class Way:
         return dict(self.parameters).get("block_size", 1000)
 
     def textbook(self, problem: LayerProblem, pattern: object) -> oracles.Pruned:
-        inputs = {"mean": problem.mean.double().numpy(), "tokens": problem.tokens} if self.name == "dsnot" else {}
-        return oracles.run(self.name, *arrays_of(problem), pattern, **inputs, **dict(self.parameters))
+        more = {"dsnot": {"mean": problem.mean.double().numpy(), "tokens": problem.tokens}, "frontier": {"rest": tenure}}
+        return oracles.run(self.name, *arrays_of(problem), pattern, **more.get(self.name, {}), **dict(self.parameters))
 
 
 def ways(name: str) -> list[Way]:
