@@ -1,0 +1,1 @@
+"""The rules of the house (docs/architecture.md), as functions of a source tree."""
