@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from core.layer.descent import Adam, Conjugate, Descent, FixedAdmm, Sgd
-from core.layer.problem import LayerProblem, check_mask
+from core.layer.optimum import check_mask
+from core.layer.problem import LayerProblem
 from core.layer.updates import update
 from core.linalg.clock import now
 from core.linalg.conjugate_gradients import masked_cg

@@ -1,6 +1,6 @@
-"""One layer to prune, and what came of it.
+"""One layer to prune.
 
-c rows out, b columns in. Every method sees a layer only through W and the Gram matrix G = XXᵀ of its inputs (DESIGN.md §1).
+c rows out, b columns in. Every method sees a layer only through W and the Gram matrix G = XXᵀ of its inputs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from core.linalg.cholesky import cholesky, inverse_factor
-from core.linalg.conjugate_gradients import masked_cg
 from core.linalg.damping import damp, with_raised_damping
 from core.linalg.products import product
 from core.spec.errors import BadInput, IllConditioned
@@ -21,6 +20,14 @@ from core.spec.errors import BadInput, IllConditioned
 _ROWS_AT_ONCE = 1024
 _ROUNDING = 1e-5  # of the greatest entry, by which a symmetric matrix may differ from its transpose
 Made = TypeVar("Made")
+
+
+@dataclass(kw_only=True, eq=False)
+class _OfInput:
+    """Values that depend on G and the mean alone: made once for all layers with this input. `validated`: both have been checked."""
+
+    validated: bool = False
+    values: dict[object, object] = field(default_factory=dict[object, object])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,7 +47,7 @@ class LayerProblem:
     name: str = "layer"
     mean: Tensor | None = None
     output_weight: Tensor | None = None
-    _shared: dict[object, object] = field(default_factory=dict[object, object], repr=False)  # depends on G alone
+    _shared: _OfInput = field(default_factory=_OfInput, repr=False)
     _own: dict[str, Tensor] = field(init=False, default_factory=dict[str, Tensor], repr=False)
 
     def __post_init__(self) -> None:
@@ -54,12 +61,12 @@ class LayerProblem:
             raise BadInput("gram", str(gram.dtype), "float32 or float64", "Accumulate G in float32 at least.")
         if gram.device != weight.device:
             raise BadInput("gram", str(gram.device), f"the weight's device, {weight.device}", "Move one of them.")
-        if not ("finite" in self._shared or finite(gram)) or not finite(weight):
+        if not (self._shared.validated or finite(gram)) or not finite(weight):
             raise BadInput(self.name, "NaN or infinity", "finite weights and inputs",
                            "Look for overflow in the model: fp16 activations are the usual cause.")
-        if self.mean is not None and "finite" not in self._shared:
+        if self.mean is not None and not self._shared.validated:
             self._check_mean(self.mean)
-        self._shared["finite"] = True
+        self._shared.validated = True
         if self.output_weight is not None:
             self._check_output_weight(self.output_weight)
 
@@ -157,10 +164,10 @@ class LayerProblem:
 
     def shared(self, key: tuple[object, ...], make: Callable[[], Made]) -> Made:
         """What depends on G alone: made once for all layers with this input."""
-        key = (*key, self.dtype)
-        if key not in self._shared:
-            self._shared[key] = make()
-        return self._shared[key]  # type: ignore[return-value]
+        key, values = (*key, self.dtype), self._shared.values
+        if key not in values:
+            values[key] = make()
+        return values[key]  # type: ignore[return-value]
 
     def with_weight(self, weight: Tensor, name: str | None = None, output_weight: Tensor | None = None) -> LayerProblem:
         """Another layer with the same input: what was computed from G alone is shared."""
@@ -182,56 +189,3 @@ def _positive(weights: Tensor) -> bool:
 def finite(tensor: Tensor) -> bool:
     """Whether no entry is NaN or infinite; NaN is in both extremes. No temporary."""
     return bool(torch.stack(tensor.aminmax()).isfinite().all())
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class LayerSolution:
-    """A pruned layer: `weight` [c, b] in W's dtype, `pruned` bool [c, b] (there `weight` is exactly 0).
-
-    `refitted_rows` had diverged and were given the least-squares weights of their mask. `seconds` is the method's time; `damping` the λ
-    that its weights used, or else its mask (None: neither); `dense_rows` the indices of the rows that α kept; `dense_columns` how many
-    inputs a last short n:m group left dense. `relative_error` is f(Ŵ)/tr(WGWᵀ).
-    """
-
-    weight: Tensor
-    pruned: Tensor
-    relative_error: float
-    seconds: float
-    dense_rows: Tensor
-    damping: float | None = None
-    dense_columns: int = 0
-    refitted_rows: int = 0
-
-    @property
-    def counted_sparsity(self) -> float:
-        """Zeros of the weight itself over its entries: counted, never assumed."""
-        return (self.weight.numel() - int(self.weight.count_nonzero())) / self.weight.numel()
-
-
-def check_mask(problem: LayerProblem, pruned: Tensor) -> None:
-    """Raises BadInput for what is no mask of this layer."""
-    if pruned.shape != problem.weight.shape or pruned.dtype != torch.bool or pruned.device != problem.weight.device:
-        raise BadInput("pruned", f"{tuple(pruned.shape)} {pruned.dtype} on {pruned.device}",
-                       f"bool {tuple(problem.weight.shape)} on {problem.weight.device}", "Pass this layer's mask.")
-
-
-def optimum(problem: LayerProblem, pruned: Tensor, *, tolerance: float = 1e-12, iterations: int = 1000) -> Tensor:
-    """The exact least-squares weights for a mask: argmin f(Ŵ) with Ŵ zero on `pruned` [c, b]; float64, undamped G.
-
-    Masked conjugate gradients until an iteration gains less than `tolerance` of f; one c×b×b product each. Raises BadInput.
-    """
-    check_mask(problem, pruned)
-    weight, gram = problem.weight.double(), problem.gram.double()
-    start = weight.masked_fill(pruned, 0)
-    return masked_cg(gram, weight, start, pruned, iterations=iterations, tolerance=tolerance)[0]
-
-
-def optimum_error(problem: LayerProblem, solution: LayerSolution, *, tolerance: float = 1e-4, iterations: int = 100) -> float:
-    """f*(M)/tr(WGWᵀ): the least relative error for the solution's mask, warm-started at its weights.
-
-    Stops when an iteration gains less than `tolerance` of f, and never says more than the solution itself reached.
-    """
-    start = solution.weight.to(problem.dtype)
-    _, error = masked_cg(problem.working_gram, problem.working_weight, start, solution.pruned,
-                         iterations=iterations, tolerance=tolerance)
-    return min(problem.relative(error.clamp(min=0)), solution.relative_error)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cache
+from typing import Protocol, TypeVar
 
 from torch import Tensor
 
 from core.layer.problem import LayerProblem
 from core.spec.methods import Method
 from core.spec.patterns import Target
+
+Ending = TypeVar("Ending")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,21 +31,24 @@ class Step:
     loss: Tensor | None
 
 
-class LazyStep(Step):
-    """A step whose `state`, (pruned, weight, loss), is computed when it is looked at: `solve` does not look, and pays nothing for it."""
-
-    _state: Callable[[], tuple[Tensor, Tensor, Tensor]]
+class LazyStep:
+    """A `Step` whose mask, weights and loss are computed when one of them is first read: `solve` reads none and pays nothing."""
 
     def __init__(self, columns: tuple[int, int], state: Callable[[], tuple[Tensor, Tensor, Tensor]]) -> None:
-        object.__setattr__(self, "_state", state)
-        object.__setattr__(self, "columns", columns)
+        self.columns = columns
+        self._state = cache(state)
 
-    def __getattr__(self, name: str) -> Tensor:
-        if name not in ("pruned", "weight", "loss"):
-            raise AttributeError(name)
-        for field, value in zip(("pruned", "weight", "loss"), self._state(), strict=True):
-            object.__setattr__(self, field, value)
-        return getattr(self, name)
+    @property
+    def pruned(self) -> Tensor:
+        return self._state()[0]
+
+    @property
+    def weight(self) -> Tensor:
+        return self._state()[1]
+
+    @property
+    def loss(self) -> Tensor:
+        return self._state()[2]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,7 +60,19 @@ class Outcome:
     damping: float | None = None
 
 
+Steps = Generator[Step | LazyStep, None, Outcome]
+
+
 class Kernel(Protocol):
     """`core/methods/<name>.py` offers this under the name `kernel`."""
 
-    def __call__(self, problem: LayerProblem, target: Target, method: Method) -> Generator[Step, None, Outcome]: ...
+    def __call__(self, problem: LayerProblem, target: Target, method: Method) -> Steps: ...
+
+
+def drain(generator: Generator[object, None, Ending]) -> Ending:
+    """Run a generator to its end and return its value."""
+    while True:
+        try:
+            next(generator)
+        except StopIteration as stop:
+            return stop.value

@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
-from core.layer.problem import LayerProblem, LayerSolution
+from core.layer.problem import LayerProblem
+from core.layer.solution import LayerSolution
 from core.linalg.products import product
 
 _ROWS_AT_ONCE = 512
@@ -91,14 +92,6 @@ def weight_histogram(before: Tensor, solution: LayerSolution, bins: int = 101) -
 
 def mask_png(pruned: Tensor) -> bytes:
     """A mask [c, b] as a PNG of one bit and one pixel a weight, a row of the layer a line: white is kept, black is removed."""
-    rows, columns = pruned.shape
-    weights = torch.tensor([128, 64, 32, 16, 8, 4, 2, 1], dtype=torch.uint8)
-    kept = F.pad((~pruned).to(torch.uint8).cpu(), (0, -columns % 8)).view(rows, -1, 8)
-    lines = F.pad((kept * weights).sum(2, dtype=torch.uint8), (1, 0))  # every line begins with its filter: none
-    header = struct.pack(">IIBBBBB", columns, rows, 1, 0, 0, 0, 0)  # bit depth 1, greyscale
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        _chunk(kind, data) for kind, data in ((b"IHDR", header), (b"IDAT", zlib.compress(lines.numpy().tobytes())), (b"IEND", b"")))
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    written = BytesIO()
+    Image.fromarray((~pruned).cpu().numpy()).save(written, format="PNG")
+    return written.getvalue()

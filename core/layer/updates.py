@@ -17,7 +17,8 @@ from torch import Tensor
 
 from core.layer.descent import Adam, Descent, FixedAdmm
 from core.layer.joint_update import joint_blocks, remove_columns, sweep_blocks
-from core.layer.problem import LayerProblem, check_mask
+from core.layer.optimum import check_mask
+from core.layer.problem import LayerProblem
 from core.linalg.conjugate_gradients import masked_cg
 from core.linalg.rows import sweep
 from core.spec.errors import BadInput

@@ -6,7 +6,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from core.layer.problem import LayerProblem, LayerSolution
+from core.layer.problem import LayerProblem
+from core.layer.solution import LayerSolution
 from core.layer.updates import update
 from core.lessons.removals import losses, without
 from core.methods.solve import solve, steps

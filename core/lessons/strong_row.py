@@ -11,7 +11,8 @@ from torch import Tensor
 
 from core.layer.masks import smallest_columns
 from core.layer.outlier_rows import random_rows
-from core.layer.problem import LayerProblem, LayerSolution
+from core.layer.problem import LayerProblem
+from core.layer.solution import LayerSolution
 from core.lessons.removals import losses, without
 from core.methods.solve import solve
 from core.records.lessons import STRENGTHS, RowChoices, StrongRow

@@ -58,14 +58,24 @@ def _dense(matrix: Tensor) -> Tensor:
 
 
 def _linear(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """inputs [..., k] · weight [n, k]ᵀ + bias [n] by oneDNN. The only call of torch's private operator; `available` guards it."""
     return torch.ops.mkldnn._linear_pointwise(inputs, weight, bias, "none", [], "")
 
 
 @lru_cache(maxsize=1)
 def available() -> bool:
-    """Whether this is a processor of AMD with AVX-512, and torch has oneDNN's product."""
+    """Whether oneDNN's product is to be used: an AMD processor with AVX-512, and a torch whose private operator still gives the product."""
     try:
         vendor = "AuthenticAMD" in _CPU.read_text()
     except OSError:
         return False
-    return vendor and "AVX512" in torch.backends.cpu.get_cpu_capability() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    return vendor and "AVX512" in torch.backends.cpu.get_cpu_capability() and operator_works()
+
+
+def operator_works() -> bool:
+    """Whether the private operator exists, takes these arguments and computes inputs·weightᵀ + bias: tried on numbers it cannot round."""
+    inputs, weight, bias = torch.arange(6.0).view(2, 3), torch.arange(12.0).view(4, 3), torch.arange(4.0)
+    try:
+        return torch.equal(_linear(inputs, weight, bias), inputs @ weight.T + bias)
+    except (AttributeError, RuntimeError, TypeError):
+        return False

@@ -15,18 +15,19 @@ of the row's own, so that the layer's scale changes nothing. In n:m, j is of k's
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import torch
 from torch import Tensor
 
 from core.layer.problem import LayerProblem
-from core.layer.steps import Outcome, Step
-from core.methods.solve import drain, kernel_of
+from core.layer.steps import Outcome, Step, Steps, drain
+from core.methods import magnitude, sparsegpt, wanda
 from core.spec.errors import BadInput
 from core.spec.methods import Dsnot, make_method
 from core.spec.patterns import Groups, Target
 
+_KERNELS: dict[str, Callable[..., Steps]] = {"magnitude": magnitude.kernel, "wanda": wanda.kernel, "sparsegpt": sparsegpt.kernel}
 _BOUT = 8  # cycles between two looks at which rows still have something to swap, on a GPU
 
 
@@ -38,8 +39,7 @@ def kernel(problem: LayerProblem, target: Target, method: Dsnot) -> Generator[St
     if problem.mean is None:
         raise BadInput("mean", None, "the mean of every input over the calibration tokens, [in]",
                        "DSnoT edits the mask by it: pass LayerProblem(..., mean=X.mean(1)).")
-    start = make_method(method.mask)
-    begun = drain(kernel_of(start)(problem, target, start))
+    begun = drain(_KERNELS[method.mask](problem, target, make_method(method.mask)))
     pruned = begun.pruned.clone()
     _swap(problem, problem.mean.to(problem.dtype), pruned, target.m if isinstance(target, Groups) else pruned.shape[1], method)
     weight = problem.working_weight.masked_fill(pruned, 0)

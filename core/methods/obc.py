@@ -8,14 +8,12 @@ costs Σ_i w_iq²/[H_KK⁻¹]_qq, with one H_KK⁻¹ for all rows.
 
 from __future__ import annotations
 
-from collections.abc import Generator
-
 import torch
 from torch import Tensor
 
 from core.layer.masks import clear, smallest
 from core.layer.problem import LayerProblem
-from core.layer.steps import LazyStep, Outcome, Step
+from core.layer.steps import LazyStep, Outcome, Step, Steps
 from core.linalg.cancellation import check_cancelled
 from core.linalg.products import add_product, product
 from core.linalg.row_systems import solve_rows
@@ -26,7 +24,7 @@ from core.spec.patterns import Columns, Entries, Groups, Target
 _TOLD = 1024  # up to so many removals each is a step: more than anybody looks at would cost a fifth of the time
 
 
-def kernel(problem: LayerProblem, target: Target, method: Obc) -> Generator[Step, None, Outcome]:
+def kernel(problem: LayerProblem, target: Target, method: Obc) -> Steps:
     """Traces in float64 on the CPU: c·b³/6 multiply-adds, so small layers; columns c·b² + s·b². Raises IllConditioned."""
     upper, damping = problem.factor(method.damping, may_raise=method.raise_damping)
     inverse, weight = product(upper.T, upper), problem.working_weight

@@ -12,15 +12,16 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Generator
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from core.layer.divergence import checked_error, remedy
-from core.layer.problem import LayerProblem, LayerSolution, finite
-from core.layer.steps import Kernel, Outcome, Step
+from core.layer.problem import LayerProblem, finite
+from core.layer.solution import LayerSolution
+from core.layer.steps import Kernel, LazyStep, Outcome, Step, drain
 from core.layer.updates import damped_update
 from core.linalg.clock import now
 from core.spec.errors import BadInput, IllConditioned
@@ -28,8 +29,6 @@ from core.spec.methods import Method, make_method
 from core.spec.methods.base import automatic_block_size
 from core.spec.patterns import AnyPattern, Columns, Groups, Target, outlier_count, whole_groups
 from core.spec.updates import Update, check_update
-
-Ending = TypeVar("Ending")
 
 
 def kernel_of(method: Method) -> Kernel:
@@ -50,18 +49,9 @@ def solve(problem: LayerProblem, method: str | Method, pattern: AnyPattern, *,
     return drain(steps(problem, chosen, pattern, update=update, refit=refit, keep_rows=keep_rows))
 
 
-def drain(generator: Generator[Step, None, Ending]) -> Ending:
-    """Runs to the end and returns what it returns."""
-    while True:
-        try:
-            next(generator)
-        except StopIteration as stop:
-            return stop.value
-
-
 @torch.no_grad()
 def steps(problem: LayerProblem, method: Method, pattern: AnyPattern, *,
-          update: Update = "own", refit: bool = False, keep_rows: Tensor | None = None) -> Generator[Step, None, LayerSolution]:
+          update: Update = "own", refit: bool = False, keep_rows: Tensor | None = None) -> Generator[Step | LazyStep, None, LayerSolution]:
     """The steps of `solve` on one layer; returns the solution. Inputs are never changed."""
     rows, columns = problem.weight.shape
     method.check(pattern)

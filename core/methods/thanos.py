@@ -7,29 +7,27 @@ solve (DᵀD)_SS Λ_S = u per row, Λ zero elsewhere, then one product for all r
 
 from __future__ import annotations
 
-from collections.abc import Generator
-
 import torch
 from torch import Tensor
 
 from core.layer.joint_update import joint_blocks, remove_columns
 from core.layer.masks import clear, smallest_columns, smallest_in_groups, smallest_norms
 from core.layer.problem import LayerProblem
-from core.layer.steps import LazyStep, Outcome, Step
+from core.layer.steps import LazyStep, Outcome, Step, Steps
 from core.spec.methods import Thanos
 from core.spec.patterns import Columns, Entries, Groups, Target, whole_groups
 
 _ROWS = 256  # squared at once: they stay in the cache
 
 
-def kernel(problem: LayerProblem, target: Target, method: Thanos) -> Generator[Step, None, Outcome]:
+def kernel(problem: LayerProblem, target: Target, method: Thanos) -> Steps:
     """Structured targets go all at once (Eq. 13, Alg. 2), others in blocks of B columns (Alg. 1, Alg. 8)."""
     if isinstance(target, Columns):
         return (yield from _structured(problem, target.count, method))
     return (yield from _blocks(problem, target, method))
 
 
-def _blocks(problem: LayerProblem, target: Entries | Groups, method: Thanos) -> Generator[Step, None, Outcome]:
+def _blocks(problem: LayerProblem, target: Entries | Groups, method: Thanos) -> Steps:
     """O(b³) for U, Σ min(|S|, B−|S|)³/6 for the rows, c·b² for the updates. Raises IllConditioned."""
     upper, damping = problem.factor(method.damping, may_raise=method.raise_damping)
     weight = problem.working_weight.clone(memory_format=torch.contiguous_format)
@@ -60,7 +58,7 @@ def _choose(weight: Tensor, norm: Tensor, dead: Tensor, target: Entries | Groups
     return smallest_in_groups(scores, target.n, target.m)
 
 
-def _structured(problem: LayerProblem, count: int, method: Thanos) -> Generator[Step, None, Outcome]:
+def _structured(problem: LayerProblem, count: int, method: Thanos) -> Steps:
     """The columns of least v_j = Σ_i W_ij²·G_jj, all at once: one Cholesky of H_KK, nothing else inverted."""
     weight = problem.working_weight
     energy = torch.stack([weight[start : start + _ROWS].square().sum(0) for start in range(0, len(weight), _ROWS)]).sum(0)

@@ -26,7 +26,8 @@ from torch import Tensor
 
 from core.data.windows import evaluation_windows
 from core.evaluate.perplexity import evaluated, next_token_loss
-from core.layer.problem import LayerProblem, optimum_error
+from core.layer.optimum import optimum_error
+from core.layer.problem import LayerProblem
 from core.linalg.products import product
 from core.methods.solve import solve
 from core.models.blocks import Linear, map_blocks

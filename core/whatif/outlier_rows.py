@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from core.layer.outlier_rows import column_losses, random_rows
-from core.layer.problem import LayerProblem, LayerSolution
+from core.layer.problem import LayerProblem
+from core.layer.solution import LayerSolution
 from core.methods.solve import solve
 from core.records.outlier_rows import ColumnFates, EnergyShare, LayerPoint, LayerRows, ModelPoint
 from core.spec import RunSpec

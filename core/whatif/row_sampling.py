@@ -18,7 +18,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.layer.problem import LayerProblem, LayerSolution, optimum_error
+from core.layer.optimum import optimum_error
+from core.layer.problem import LayerProblem
+from core.layer.solution import LayerSolution
 from core.methods.solve import solve
 from core.records.previews import BASE, ROWS
 from core.spec.methods import Method

@@ -26,7 +26,9 @@ from torch import Tensor
 
 from core.data.windows import Windows
 from core.evaluate.perplexity import evaluated, next_token_loss
-from core.layer.problem import LayerProblem, LayerSolution, optimum_error
+from core.layer.optimum import optimum_error
+from core.layer.problem import LayerProblem
+from core.layer.solution import LayerSolution
 from core.linalg.cancellation import cancel_unless, check_cancelled
 from core.linalg.parallel import map_layers
 from core.linalg.products import FastLayers

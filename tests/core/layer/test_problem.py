@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from core import BadInput, IllConditioned, LayerProblem, Unstructured, optimum, solve
-from core.layer.problem import optimum_error
+from core.layer.optimum import optimum_error
 from tests import oracles
 
 

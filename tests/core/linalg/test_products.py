@@ -157,3 +157,19 @@ def test_only_where_torch_s_own_is_slow(monkeypatch, tmp_path, cpu, capability, 
     monkeypatch.setattr(products, "_CPU", file)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     assert products.available.__wrapped__() is expected
+
+
+@needs_onednn
+def test_the_private_operator_is_what_it_is_taken_for():
+    assert products.operator_works()
+
+
+@pytest.mark.parametrize("broken", [AttributeError("no such operator"), TypeError("other arguments"), None])
+def test_an_operator_that_changed_is_not_used(broken, monkeypatch):
+    def changed(inputs, weight, bias):
+        if broken is not None:
+            raise broken
+        return inputs @ weight.T  # without the bias
+
+    monkeypatch.setattr(products, "_linear", changed)
+    assert not products.operator_works()

@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM
 
 from core import BadInput, LayerProblem, prune, solve
 from core.export.folder import MemoryJournal
-from core.methods.solve import drain
+from core.layer.steps import drain
 from core.models.blocks import map_blocks
 from core.models.open_model import open_model
 from core.run import fisher as fisher_module
