@@ -1,4 +1,4 @@
-"""Perplexity of a model run block by block: exp of the mean next-token loss over consecutive windows (METHODS.md §12)."""
+"""Perplexity of a model run block by block: exp of the mean next-token loss over consecutive windows (docs/protocol.md)."""
 
 from __future__ import annotations
 

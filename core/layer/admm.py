@@ -1,4 +1,4 @@
-"""The alternating direction method of multipliers for kept weights (Boža 2024; METHODS.md §5).
+"""The alternating direction method of multipliers for kept weights (Boža 2024; docs/methods/admm1.md).
 
 With n_j = √G_jj, W̃₀ = W·n and A = G/(n nᵀ) + λ·mean diag, minimise tr((W̃−W̃₀)A(W̃−W̃₀)ᵀ) with W̃ zero on the mask, by
     Z = (W̃+U) off the mask;   U ← U + W̃ − Z;   W̃ ← (W̃₀A + ρ(Z−U))·Q,   Q = (A+ρI)⁻¹, ρ = 1.

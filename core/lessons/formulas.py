@@ -1,6 +1,6 @@
 """Three formulas for removing whole columns S, of which one is right. The wrong ones are for this lesson only: nothing prunes with them.
 
-    right      Δ = −W_S ([H⁻¹]_SS)⁻¹ [H⁻¹]_S:        Ilin & Richtárik 2025, Eq. 13 and Alg. 2; METHODS.md §4
+    right      Δ = −W_S ([H⁻¹]_SS)⁻¹ [H⁻¹]_S:        Ilin & Richtárik 2025, Eq. 13 and Alg. 2; docs/methods/thanos.md
     part       Δ = −W_S H_SS [H⁻¹]_S:                a part of H is taken for the inverse of that part of H⁻¹: W_S + Δ_S is not 0
     hessian    Δ = −W_S (H_SS)⁻¹ H_S:                H where H⁻¹ belongs: W_S + Δ_S = 0, but the others move the wrong way
 

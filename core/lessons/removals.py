@@ -1,6 +1,6 @@
 """One weight, two weights, any set of a row's weights: what removing them costs when the others make up for it as well as they can.
 
-Δ = −u([H⁻¹]_SS)⁻¹[H⁻¹]_S:, loss u([H⁻¹]_SS)⁻¹uᵀ with u = w_S (Hassibi & Stork 1993 for one weight; METHODS.md §2). With the papers'
+Δ = −u([H⁻¹]_SS)⁻¹[H⁻¹]_S:, loss u([H⁻¹]_SS)⁻¹uᵀ with u = w_S (Hassibi & Stork 1993 for one weight; docs/methods/obc.md). With the papers'
 H = 2G and loss ½δᵀHδ the factors of 2 cancel: ½w²/[(2G)⁻¹]_qq = w²/[G⁻¹]_qq.
 """
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false

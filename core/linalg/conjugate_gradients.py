@@ -1,6 +1,6 @@
 """Damping, row systems and masked conjugate gradients.
 
-Notation of METHODS.md: c rows out, b columns in, H = G + λ·mean(diag G)·I.
+Notation: c rows out, b columns in, H = G + λ·mean(diag G)·I.
 All functions keep the dtype they are given (float32 or float64) and never change their arguments.
 """
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false

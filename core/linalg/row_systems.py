@@ -15,7 +15,7 @@ def solve_rows(system: Tensor, weight: Tensor, pruned: Tensor, *, layer: str = "
     """Λ [c, B], zero off the mask, with (A_SS) Λ_S = weight_S in every row, S = the row's pruned columns.
 
     A = `system` [B, B] is symmetric positive definite; weight [c, B]; pruned bool [c, B]. Rows with |S| ≤ B/2 factor A_SS.
-    The others factor the kept set K: with z = weight on S and y = zA⁻¹, Λ = y − A⁻¹[:,K] ([A⁻¹]_KK)⁻¹ y_K (METHODS.md §4).
+    The others factor the kept set K: with z = weight on S and y = zA⁻¹, Λ = y − A⁻¹[:,K] ([A⁻¹]_KK)⁻¹ y_K (docs/methods/thanos.md).
     Cost Σ min(|S|, |K|)³/6 multiply-adds on a CPU. Raises IllConditioned, with the layer and damping given, where rounding has
     left A indefinite.
     """

@@ -1,4 +1,4 @@
-"""ADMM with a fixed mask: Wanda's mask, the kept weights by alternating directions (Boža 2024, Alg. 1; METHODS.md §5)."""
+"""ADMM with a fixed mask: Wanda's mask, the kept weights by alternating directions (Boža 2024, Alg. 1; docs/methods/admm1.md)."""
 
 from __future__ import annotations
 

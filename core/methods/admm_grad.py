@@ -1,4 +1,4 @@
-"""ADMM with a mask that grows: chosen anew from the weights it works on, then fixed (Boža 2024, Alg. 2; METHODS.md §5).
+"""ADMM with a mask that grows: chosen anew from the weights it works on, then fixed (Boža 2024, Alg. 2; docs/methods/admm-grad.md).
 
 The sparsity after t of T = 3/4·iterations steps is p − p(1−t/T)³. The authors' default path computes this schedule without
 using it, and its n:m knows 2:4 only; here, as in the paper, the schedule is used, and n:m grows to any n in every m.

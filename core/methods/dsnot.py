@@ -1,4 +1,4 @@
-"""DSnoT: a mask edited swap by swap, no weight moved (Zhang et al. 2024, Dynamic Sparse No Training, Eq. 3 to 6; METHODS.md §7).
+"""DSnoT: a mask edited swap by swap, no weight moved (Zhang et al. 2024, Dynamic Sparse No Training, Eq. 3 to 6; docs/methods/dsnot.md).
 
 With μ_k and σ²_k the mean and variance of input k over the calibration tokens, and S_r what row r has pruned, its output is short of
 

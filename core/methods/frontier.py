@@ -1,4 +1,4 @@
-"""Ours: a mask that grows round by round with refits in between, then exchanges of kept with pruned entries (METHODS.md §9).
+"""Ours: a mask that grows round by round with refits in between, then exchanges of kept with pruned entries (docs/methods/frontier.md).
 
 Minimises tr((Ŵ−W)H(Ŵ−W)ᵀ) over Ŵ and its mask, H = G + λ·mean(diag G)·I. Removing entry j from the best kept weights costs
 Ŵ_j²·q_j, and bringing j back gains R_j²/q_j, with R = (W−Ŵ)H and q_j the Schur complement of j on the row's other kept

@@ -1,4 +1,4 @@
-"""Magnitude pruning: the smallest |W| go, nothing else moves (Han et al. 2015; METHODS.md §1)."""
+"""Magnitude pruning: the smallest |W| go, nothing else moves (Han et al. 2015; docs/methods/magnitude.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OBC: one weight at a time, all kept weights refitted after each (Frantar & Alistarh 2022, ExactOBS, Alg. 1 and 2; METHODS.md §2).
+"""OBC: one weight at a time, all kept weights refitted after each (Frantar & Alistarh 2022, ExactOBS, Alg. 1 and 2; docs/methods/obc.md).
 
 Removing entry q of a row costs w_q²/[H_KK⁻¹]_qq, and H_KK⁻¹ is downdated by its q-th row. Each row is traced on its own; a
 layer-wide budget then always takes the cheapest next removal of any row, as if the rows' traces were merged. The kept weights

@@ -1,7 +1,7 @@
 """SparseGPT: column by column, each removal's error compensated in the columns to its right (Frantar & Alistarh 2023, Alg. 1).
 
 With U upper triangular and H⁻¹ = UᵀU, removing w_j of a row adds −(w_j/U_jj)·U[j, j:] to the row's columns from j on, which is
-the OBS update with the columns left of j frozen; it costs (w_j/U_jj)² of tr(ΔHΔᵀ). METHODS.md §3.
+the OBS update with the columns left of j frozen; it costs (w_j/U_jj)² of tr(ΔHΔᵀ). docs/methods/sparsegpt.md.
 """
 
 from __future__ import annotations

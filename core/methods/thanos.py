@@ -1,4 +1,4 @@
-"""Thanos: block by block, all removals of a row compensated jointly (Ilin & Richtárik 2025), by one Cholesky (METHODS.md §4).
+"""Thanos: block by block, all removals of a row compensated jointly (Ilin & Richtárik 2025), by one Cholesky (docs/methods/thanos.md).
 
 For the block of columns J starting at j, S a row's removals in J, u = w_S:   Δw_{j:} = −u ([H_{j:}]⁻¹_SS)⁻¹ [H_{j:}]⁻¹_S:
 With H⁻¹ = UᵀU, [H_{j:}]⁻¹ = U[j:,j:]ᵀU[j:,j:] for every j: one factorisation serves all blocks. With D = U[J,J] and P = U[J, j:],

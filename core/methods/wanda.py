@@ -1,4 +1,4 @@
-"""Wanda: the smallest |W_ij|·‖X_j‖ go, nothing else moves (Sun et al. 2024, Eq. 1; METHODS.md §1)."""
+"""Wanda: the smallest |W_ij|·‖X_j‖ go, nothing else moves (Sun et al. 2024, Eq. 1; docs/methods/wanda.md)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Sparsity patterns, and how many entries each takes from a layer. Integer arithmetic only; no torch.
 
-Vocabulary: p is `sparsity`, α is `outlier_rows`, n:m means n zeros in every m consecutive inputs of a row (DESIGN.md §3).
+Vocabulary: p is `sparsity`, α is `outlier_rows`, n:m means n zeros in every m consecutive inputs of a row.
 """
 
 from __future__ import annotations

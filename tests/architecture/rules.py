@@ -55,8 +55,8 @@ def rooms(tree: Tree) -> dict[str, set[str]]:
 
 
 def page_folders(tree: Tree) -> list[str]:
-    """A page's folder imports no other page's folder; app/shared and app/workers import none."""
-    pages = {module.path.stem for module in tree.modules.values() if module.folder == ("pages",)} | {"report"}
+    """A page's folder is imported by its own page only; a report may draw what Compare draws."""
+    pages = {module.path.stem for module in tree.modules.values() if module.folder == ("pages",)}
     wrong: list[str] = []
     for module in tree.modules.values():
         if module.folder[0] != "app" or len(module.folder) < 2:
@@ -66,8 +66,7 @@ def page_folders(tree: Tree) -> list[str]:
             other = tree.modules[name].folder
             if len(other) < 2 or other[0] != "app" or other[1] == own or other[1] not in pages or (own, other[1]) in MAY_USE:
                 continue
-            if own in pages or own in ("shared", "workers"):
-                wrong.append(f"{module.name} imports {name}")
+            wrong.append(f"{module.name} imports {name}")
     return wrong
 
 

@@ -12,7 +12,7 @@ from tests.oracles.sweeps import magnitude_rows, sparsegpt_rows, wanda_rows
 
 
 def admm_rows(weight: Array, gram: Array, asked: Ask, iterations: int, damping: float, granularity: str, growing: int) -> Pruned:
-    """Z, U and W̃ as in METHODS.md §5; the mask grows over the first `growing` iterations (0: fixed from the start)."""
+    """Z, U and W̃ as in docs/methods/admm-grad.md; the mask grows over the first `growing` iterations (0: fixed from the start)."""
     dead, per_row = dead_inputs(gram), granularity == "row"
     norm = np.sqrt(np.diag(gram))
     norm[dead] = 1.0
