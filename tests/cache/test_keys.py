@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cache import canonical_json, content_key, dense_key, plan_key, run_key
-from cache.keys import files_key
+from cache.keys import files_key, grams_key
 from core.spec import METHODS, RunSpec, Unstructured, make_method
 from tests.cache.examples import REVISIONS
 
@@ -83,3 +83,16 @@ def test_files_are_known_by_what_is_in_them(tmp_path):
 def test_kinds_and_names_of_parts_do_not_run_into_each_other():
     keys = {content_key("a", x=1), content_key("b", x=1), content_key("a", y=1), content_key("a", x="1"), content_key("a")}
     assert len(keys) == 5
+
+
+WHAT_IS_DONE = {"method", "pattern", "update", "refit", "true_sequential", "allocation", "propagation", "fisher"}
+
+
+@pytest.mark.parametrize(("key", "text"), [(dense_key, "calibration"), (grams_key, "evaluation")])
+def test_what_is_measured_of_the_dense_model_depends_on_all_but_the_pruning_and_the_other_text(key, text):
+    for field in type(REVISIONS).model_fields:
+        other = REVISIONS.model_copy(update={field: 2 if field in ("method", "core") else "another"})
+        assert (key(RunSpec(), other) == key(RunSpec(), REVISIONS)) == (field in ("method", text)), field
+    for changes in SPECS.values():
+        (field,) = changes
+        assert (key(RunSpec(**changes), REVISIONS) == key(RunSpec(), REVISIONS)) == (field in WHAT_IS_DONE | {text}), changes

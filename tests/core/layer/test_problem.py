@@ -212,3 +212,26 @@ def test_optimum_of_another_layers_mask_is_refused(layer):
 
     with pytest.raises(BadInput, match="pruned"):
         optimum(layer(4, 6), torch.zeros(6, dtype=torch.bool))
+
+
+def test_the_error_of_more_rows_than_are_multiplied_at_a_time(layer):
+    problem = layer(2100, 5)
+    weight, gram = arrays_of(problem)
+    other = weight * np.linspace(0, 1, len(weight))[:, None]
+    assert float(problem.error(torch.tensor(other))) == pytest.approx(oracles.error(weight, other, gram))
+    np.testing.assert_allclose(problem.row_energy().numpy(), oracles.energies(weight, gram), rtol=1e-12)
+
+
+def test_the_optimum_is_never_above_the_error_of_the_solution(layer):
+    problem = layer(6, 20)
+    solution = solve(problem, "thanos", Unstructured(sparsity=0.5), refit=True)
+    lower = dataclasses.replace(solution, relative_error=0.9 * solution.relative_error)
+    assert optimum_error(problem, lower) == lower.relative_error
+
+
+def test_layers_with_an_input_share_a_factor_only_in_the_same_arithmetic(layer):
+    single = layer(4, 9, dtype=torch.float32)
+    double = single.with_weight(single.weight.double())
+    factors = [problem.factor(0.01)[0] for problem in (single, double, single.with_weight(2 * single.weight))]
+    assert [factor.dtype for factor in factors] == [torch.float32, torch.float64, torch.float32]
+    assert factors[2] is factors[0]

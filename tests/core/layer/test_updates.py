@@ -207,3 +207,11 @@ def test_damping_that_had_to_be_raised_is_said(how):
 @every_update
 def test_damping_in_the_solution_is_the_updates(layer, how):
     assert solve(layer(4, 12), "wanda", PATTERNS["0.5"], update=how).damping == {"sweep": 0.01, "block": 0.01, "admm": 0.1}.get(how)
+
+
+def test_the_exact_update_begins_at_the_weights_it_is_given(layer):
+    problem = layer(8, 40)
+    mask = mask_of(problem)
+    best = optimum(problem, mask)
+    close(update(problem, mask, "exact", start=best, iterations=1), best)
+    assert float(problem.error(update(problem, mask, "exact", iterations=1))) > 1.01 * float(problem.error(best))

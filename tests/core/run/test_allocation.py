@@ -48,8 +48,9 @@ def test_a_curve_that_bends_the_wrong_way_is_used_by_its_hull():
     assert shared_out([curve([0, 3, 3, 3], even=1), curve([0, 2, 4, 6], even=2)]) == [3, 0]
 
 
-def test_units_of_unequal_height_take_no_less_than_the_even_total():
-    curves = [curve([0, 1, 9], even=1, each=5), curve([0, 2, 3], even=1, each=3)]
+@pytest.mark.parametrize("costs", [([0, 1, 9], [0, 2, 3]), ([0, 10, 20], [0, 1, 2])])
+def test_units_of_unequal_height_take_no_less_than_the_even_total(costs):
+    curves = [curve(costs[0], even=1, each=5), curve(costs[1], even=1, each=3)]
     assert sum(one.even * one.each for one in curves) <= total(curves, shared_out(curves)) < sum(one.even * one.each for one in curves) + 5
 
 

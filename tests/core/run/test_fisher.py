@@ -244,3 +244,18 @@ def test_a_run_and_a_preview_of_frontier_couple_outputs(small):
     assert desk.preview(plain).pruned.perplexity != preview.pruned.perplexity
     assert desk.preview(spec.model_copy(update={"method": make_method("thanos")})).pruned.perplexity > 1, "all of F has its diagonal too"
     assert list(desk._outputs._fisher) == [True]
+
+
+def test_an_output_that_nothing_reads_still_counts_a_ten_thousandth():
+    weights = weigh(torch.tensor([0.0, 1.0, 3.0, 4.0], dtype=torch.float64), 1.0)
+    assert float(weights[0]) == pytest.approx(1e-4 * float(weights[1:].sum()) / 4)
+
+
+def test_the_information_is_summed_over_batches(small, monkeypatch):
+    opened = open_model(small[0](allocation="even"), torch.device("cpu"))
+    together = drain(fisher(opened, map_blocks(opened.model), coupled=True))
+    monkeypatch.setattr(fisher_module, "batches", lambda tensor: tensor.split(1))
+    apart = drain(fisher(opened, map_blocks(opened.model), coupled=True))
+    assert together.keys() == apart.keys()
+    for name, total in together.items():
+        torch.testing.assert_close(apart[name], total, rtol=1e-3, atol=1e-4 * float(total.diagonal().mean()))

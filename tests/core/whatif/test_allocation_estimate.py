@@ -101,3 +101,9 @@ def test_curves_serve_the_sparsities_near_those_at_which_they_were_measured(smal
     desk.preview(spec(pattern=Unstructured(sparsity=0.44)))
     with pytest.raises(TypeError):
         desk.preview(spec(pattern=Unstructured(sparsity=0.46)))
+
+
+@pytest.mark.parametrize("step", range(20))
+def test_curves_are_measured_at_the_sparsity_itself_where_it_is_on_the_grid(step):
+    for sparsity in (step / 20, step / 20 + 0.049):
+        assert sharing.measured_at(Unstructured(sparsity=sparsity)).sparsity == pytest.approx(step / 20)
