@@ -25,17 +25,13 @@ from cache.grams import GramFolder
 from cache.journal import BlockJournal
 from cache.keys import is_key
 from cache.records import RunRecord
+from core.data.places import default_home
 from core.records import Evaluated, Plan, RunResult, SeenRate
 from core.spec.errors import BadInput
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _RATE_SECONDS = 24 * 3600  # a home may be taken to another machine
 _RESERVE = 256 * 2**20  # left free for the database and everybody else
-
-
-def default_home() -> Path:
-    """PRUNESCOPE_HOME, or ~/.cache/prunescope."""
-    return Path(os.environ.get("PRUNESCOPE_HOME") or Path.home() / ".cache" / "prunescope").expanduser().absolute()
 
 
 def _trouble(home: Path, error: OSError | sqlite3.Error) -> str:

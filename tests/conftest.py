@@ -36,6 +36,7 @@ hypothesis.settings.register_profile("prunescope", deadline=None)  # a busy mach
 hypothesis.settings.load_profile("prunescope")
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
+importlib.import_module("app.workers")  # confines the process; the fixture `prunescope_home` says for each test whether it is
 importlib.import_module("distributed")  # a page imports it in a thread, with loggers that come while pytest walks the list of all loggers
 
 
@@ -64,6 +65,13 @@ def prunescope_home(_homes: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home.mkdir()
     monkeypatch.setenv("PRUNESCOPE_HOME", str(home))
     return home
+
+
+@pytest.fixture(autouse=True)
+def _rights(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests of core are a user's own Python, which reads any path; those of app and pages are confined, as a server is."""
+    if (ROOT / "tests" / "core") in request.path.parents:
+        monkeypatch.delenv("PRUNESCOPE_CONFINED", raising=False)
 
 
 @pytest.fixture(scope="session")

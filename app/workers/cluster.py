@@ -38,7 +38,8 @@ from cache.store import default_home
 
 ROOT = Path(__file__).resolve().parents[2]
 IDLE = "8 hours"
-_INHERITED = ("PRUNESCOPE_MODELS", "PRUNESCOPE_THREADS", "HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT")  # workers keep what they started with
+_INHERITED = ("PRUNESCOPE_MODELS", "PRUNESCOPE_TEXTS", "PRUNESCOPE_THREADS",  # workers keep what they started with
+              "HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT")
 _START_SECONDS = 30.0
 
 

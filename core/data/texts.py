@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,10 +17,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from core.data.corpus import embedded_text
+from core.data.places import locate_text
 from core.spec.errors import BadInput
 
 Split = Literal["calibration", "evaluation"]
 MAX_BYTES = 1 << 30
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?", re.ASCII)
 _HUB = {  # the literature's texts by a short name: repository, configuration, files, splits
     "c4": ("allenai/c4", None, {"train": "en/c4-train.00000-of-01024.json.gz",
                                 "validation": "en/c4-validation.00000-of-00008.json.gz"}, ("train", "validation")),
@@ -48,14 +51,11 @@ def read_text(source: str, split: Split) -> Text:
         return Text(documents=[text.text], description=text.description, sha256=text.sha256)
     if kind == "hub":
         return _from_hub(rest, split)
-    stat = _regular_file(rest, split)
-    return _from_file(str(Path(rest).resolve()), kind, split, stat)
+    path = locate_text(rest, split)
+    return _from_file(str(path), kind, split, _stamp(path, rest, split))
 
 
-def _regular_file(name: str, split: Split) -> tuple[int, int]:
-    path = Path(name)
-    if not path.is_file():
-        raise BadInput(split, name, "a file that exists", "Look at the path; a relative one starts at the folder of this server.")
+def _stamp(path: Path, name: str, split: Split) -> tuple[int, int]:
     stat = path.stat()
     if not 0 < stat.st_size <= MAX_BYTES:
         raise BadInput(split, name, f"a file of 1 byte to {MAX_BYTES >> 30} GiB", "Cut the file, or fill it.")
@@ -121,6 +121,8 @@ def _hub_parts(name: str, split: Split) -> tuple[str, str, str, dict[str, str] |
         repository, preset, files, splits = _HUB[repository]
         part = splits[split == "evaluation"]
         return repository, preset or "", part, {part: files[part]} if files else None
+    if not _HUB_NAME.fullmatch(repository) or Path(repository).exists():  # the datasets library would read a folder of that name
+        raise BadInput(split, f"hub:{name}", "c4, wikitext2 or owner/name[:configuration[:split]]", "For a file use text:FILE.")
     return repository, configuration, part or ("train" if split == "calibration" else "test"), None
 
 
@@ -128,14 +130,26 @@ def _from_hub(name: str, split: Split) -> Text:
     """Through the datasets library, which keeps a copy on disk; it imports torch, so only a worker comes here."""
     repository, configuration, part, files = _hub_parts(name, split)
     try:
-        from datasets import load_dataset
+        from datasets import load_dataset_builder
 
-        data: Any = load_dataset(repository, configuration or None, data_files=files, split=part)
+        builder: Any = load_dataset_builder(repository, configuration or None, data_files=files)
+        _check_place(repository, builder.config.data_files, split, name)
+        builder.download_and_prepare()
+        data: Any = builder.as_dataset(split=part)
         documents = data["text"]
+    except BadInput:
+        raise
     except Exception as error:  # the library raises many kinds, its own and the network's
         raise _out_of_reach(split, name, error) from error
     return Text(documents=documents, description=" ".join(filter(None, (repository, configuration, part))),
                 sha256=hashlib.sha256(f"{repository}:{configuration}:{part}:{data._fingerprint}".encode()).hexdigest())
+
+
+def _check_place(repository: str, files: dict[str, list[str]] | None, split: Split, name: str) -> None:
+    """Raise BadInput for a data set whose files are not its own: its card may name any path of this machine, or another host."""
+    own = f"hf://datasets/{repository}@"
+    if any(not str(file).rpartition("::")[2].startswith(own) for part in (files or {}).values() for file in part):
+        raise BadInput(split, f"hub:{name}", "a data set whose files are in its own repository", "This one names files elsewhere.")
 
 
 def _out_of_reach(split: Split, name: str, error: Exception) -> BadInput:

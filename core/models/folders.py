@@ -14,9 +14,11 @@ import os
 import re
 from collections import Counter
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
+from core.data.places import models_root
 from core.spec.base import FrozenModel
 from core.spec.errors import BadInput
 
@@ -25,6 +27,7 @@ ALLOWED = "demo, a folder below PRUNESCOPE_MODELS, or a hub id such as owner/nam
 _ADDRESSED = ("config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json",
               "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "model.safetensors.index.json")
 _OTHER_WEIGHTS = {".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf", ".onnx"}
+MAX_ENTRIES = 10_000  # of a model's folder, nested ones included
 _SAMPLES, _MIB = 64, 1 << 20
 _DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
@@ -46,12 +49,6 @@ class ModelSource(FrozenModel):
     dtype: str  # of most of the weights
 
 
-def models_root() -> Path | None:
-    """PRUNESCOPE_MODELS, read at each call."""
-    root = os.environ.get("PRUNESCOPE_MODELS")
-    return Path(root).expanduser().absolute() if root else None
-
-
 def refused(name: str, why: str) -> BadInput:
     """A model that cannot be used."""
     return BadInput("model", name, ALLOWED, why)
@@ -65,11 +62,15 @@ def inspect_folder(name: str, origin: Origin, path: Path, *, weights_needed: boo
     if not (path / "config.json").is_file():
         raise refused(name, "The demo model is not here yet: run `make demo-model`." if origin == "demo" else
                        "Its folder has no config.json; copy the whole Hugging Face folder, not only the weights.")
+    if origin != "demo":
+        _check_links(name, origin, path)
     config = _json(name, path / "config.json")
     family, known = config.get("model_type"), known_families()
     if not isinstance(family, str) or (known and family not in known):
         code = " It would need code of its own (auto_map), and code from model folders never runs." if "auto_map" in config else ""
         raise refused(name, f"Its model_type {family!r} is no causal language model that the installed transformers knows.{code}")
+    if (path / "adapter_config.json").is_file():  # transformers would load the base model that this file names, from wherever it is
+        raise refused(name, "It holds adapter files (adapter_config.json); merge the adapter into its model, and save that alone.")
     if "quantization_config" in config:
         raise refused(name, "It is quantised (quantization_config); pruning needs the weights it was made from.")
     hidden = _number(config, "hidden_size", "n_embd", "d_model")
@@ -101,6 +102,44 @@ def known_families() -> frozenset[str]:
     return frozenset(re.findall(r"\(\s*\"([^\"]+)\",", rest.partition("\n)\n")[0]))
 
 
+def _check_links(name: str, origin: Origin, path: Path) -> None:
+    """Raise BadInput for a file or folder, at any depth, that is a link out of PRUNESCOPE_MODELS, or of the cache of the hub.
+
+    A snapshot of the hub consists of links into its own cache. Any file could be read by a tokenizer or by a loader.
+    """
+    root, place = (path.parents[2].resolve(), "the hub's cache") if origin == "hub" else (models_root().resolve(), "PRUNESCOPE_MODELS")
+    pending, seen, count = [path.resolve()], set[Path](), 0
+    root = root if pending[0].is_relative_to(root) else pending[0]
+    while pending:
+        folder = pending.pop()
+        seen.add(folder)
+        for entry in _entries_of(name, folder):
+            count += 1
+            target = _target(entry)
+            if target is None or not target.is_relative_to(root):
+                raise refused(name, f"Its {entry.name} is a link out of {place}; put the file itself there.")
+            if entry.is_dir() and target not in seen:
+                pending.append(target)
+            if count > MAX_ENTRIES:
+                raise refused(name, f"Its folder holds more than {MAX_ENTRIES:,} files; keep only those of the model.")
+
+
+def _entries_of(name: str, folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(islice(entries, MAX_ENTRIES + 1))
+    except OSError as error:
+        raise refused(name, f"{folder} cannot be read ({error.strerror}).") from error
+
+
+def _target(entry: os.DirEntry[str]) -> Path | None:
+    """Where an entry leads; None for a loop of links."""
+    try:
+        return Path(entry.path).resolve() if entry.is_symlink() else Path(entry.path)
+    except (OSError, RuntimeError):
+        return None
+
+
 def _weight_files(name: str, path: Path) -> list[Path]:
     """The safetensors files that transformers would load: model.safetensors, or all that its index names."""
     names, index = ["model.safetensors"], path / "model.safetensors.index.json"
@@ -116,9 +155,6 @@ def _weight_files(name: str, path: Path) -> list[Path]:
     missing = [file for file in names if not (path / file).is_file()]
     if missing:
         raise refused(name, f"{len(missing)} of its {len(names)} weight files are missing ({missing[0]}); finish the download.")
-    root = (models_root() or Path(os.devnull)).resolve()  # a hub's snapshot elsewhere consists of links
-    if path.is_relative_to(root) and not all((path / file).resolve().is_relative_to(root) for file in names):
-        raise refused(name, "Its weights are a link out of PRUNESCOPE_MODELS; put the files themselves there.")
     return [path / file for file in names]
 
 

@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from core.data.places import models_root
 from core.demo import MODEL
-from core.models.folders import ModelSource, Origin, inspect_folder, models_root, refused
+from core.models.folders import ModelSource, Origin, inspect_folder, refused
 from core.spec.base import FrozenModel
 from core.spec.errors import BadInput, PruneError
 from core.spec.run import check_model_name
@@ -92,8 +94,8 @@ def unusable_models() -> tuple[UnusableModel, ...]:
 
 
 def _survey() -> Iterator[ModelSource | UnusableModel]:
-    if (root := models_root()) and not root.is_dir():
-        yield UnusableModel(name="PRUNESCOPE_MODELS", reason=f"{root} is no folder.")
+    if os.environ.get("PRUNESCOPE_MODELS") and not models_root().is_dir():
+        yield UnusableModel(name="PRUNESCOPE_MODELS", reason=f"{models_root()} is no folder.")
     for name, (origin, path) in _places().items():
         try:
             check_model_name(name)
@@ -105,8 +107,8 @@ def _survey() -> Iterator[ModelSource | UnusableModel]:
 def _places() -> dict[str, tuple[Origin, Path]]:
     """Name -> where a model may be, unopened. Where names collide, the demo comes before folders and these before the hub."""
     found: dict[str, tuple[Origin, Path]] = {name: ("hub", path) for name, path in _hub_snapshots()}
-    if root := models_root():
-        found |= {path.relative_to(root).as_posix(): ("folder", path) for path in _model_folders(root, _DEPTH)}
+    root = models_root()
+    found |= {path.relative_to(root).as_posix(): ("folder", path) for path in _model_folders(root, _DEPTH)}
     return {"demo": ("demo", MODEL), **{name: found[name] for name in sorted(found) if name != "demo"}}
 
 
@@ -122,7 +124,7 @@ def _folder(name: str) -> Path | None:
     """The folder of this name below PRUNESCOPE_MODELS, links resolved. Raises BadInput for one that leads out of it."""
     root = models_root()
     try:
-        if root is None or not (root / name).is_dir():
+        if not (root / name).is_dir():
             return None
         folder = (root / name).resolve(strict=True)
     except (OSError, RuntimeError, ValueError):  # too long a name, a loop of links
@@ -134,7 +136,8 @@ def _folder(name: str) -> Path | None:
 
 def _at_hand() -> str:
     names = [name for name, (_, path) in _places().items() if (path / "config.json").is_file()]
-    return f"PRUNESCOPE_MODELS is {models_root() or 'not set'}. At hand: {', '.join(names) or 'nothing'}."
+    unset = "" if os.environ.get("PRUNESCOPE_MODELS") else "not set: models are looked for in "
+    return f"PRUNESCOPE_MODELS is {unset}{models_root()}. At hand: {', '.join(names) or 'nothing'}."
 
 
 def _only_on_hub(name: str) -> bool:

@@ -72,7 +72,7 @@ def test_hash_is_of_the_text_and_description_names_python():
 
 def test_another_process_reads_the_same_text_without_torch():
     code = (
-        "import sys; from core.corpus import embedded_text as e;"
+        "import sys; from core.data.corpus import embedded_text as e;"
         "print(e('evaluation').sha256, e('calibration').sha256, 'torch' in sys.modules)"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "7"}

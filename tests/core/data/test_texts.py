@@ -65,3 +65,37 @@ def test_hub_commit_from_the_cache_when_offline(monkeypatch, tmp_path):
     reference.parent.mkdir(parents=True)
     reference.write_text("abc123\n")
     assert text_revision("hub:c4", "calibration").endswith("@abc123")
+
+
+@pytest.mark.parametrize("name", ["/etc", "../x", "core/demo", "a/b/c", "-x", ".hidden/x", "a b"])
+def test_a_hub_name_is_no_folder(name, root, monkeypatch):
+    monkeypatch.chdir(root)
+    with pytest.raises(BadInput, match="For a file use text:FILE"):
+        read_text(f"hub:{name}", "calibration")
+
+
+@pytest.mark.parametrize("place", ["/etc/passwd", "https://example.org/x.txt", "hf://datasets/other/name@0/x.txt", "zip://x::/secret.zip"])
+def test_a_data_set_that_names_files_elsewhere_is_refused(place, monkeypatch):
+    class Builder:
+        class config:
+            data_files = {"train": ["hf://datasets/owner/name@0/x.txt", place]}  # noqa: RUF012
+
+        def download_and_prepare(self):
+            raise AssertionError("read")
+
+    monkeypatch.setattr("datasets.load_dataset_builder", lambda *_, **__: Builder())
+    with pytest.raises(BadInput, match="files elsewhere"):
+        read_text("hub:owner/name", "calibration")
+
+
+def test_a_data_set_is_read_through_its_builder(tmp_path, monkeypatch):
+    """The library's own path, on a folder that stands for a repository."""
+    import datasets
+
+    (tmp_path / "data.jsonl").write_text('{"text": "one"}\n{"text": "two"}\n')
+    builder = datasets.load_dataset_builder("json", data_files=str(tmp_path / "data.jsonl"), cache_dir=str(tmp_path / "cache"))
+    expected = datasets.load_dataset("json", data_files=str(tmp_path / "data.jsonl"), cache_dir=str(tmp_path / "other"), split="train")
+    monkeypatch.setattr("core.data.texts._check_place", lambda *_: None)
+    monkeypatch.setattr("datasets.load_dataset_builder", lambda *_, **__: builder)
+    found = read_text("hub:owner/name:default:train", "calibration")
+    assert list(found.documents) == list(expected["text"]) == ["one", "two"]

@@ -174,6 +174,43 @@ def test_links_out_of_the_folder_are_refused(models: Path, tmp_path: Path) -> No
     assert {model.name for model in unusable_models()} >= {"link", "weights"}
 
 
+@pytest.mark.parametrize("place", ["tokenizer.json", "config.json", "chat_template.jinja", "sub/deep/x.json", "sub"])
+def test_no_file_of_a_model_may_be_a_link_out(models: Path, tmp_path: Path, place: str) -> None:
+    outside = make(tmp_path / "outside")
+    (outside / "config.json").with_name("x.json").write_text("secret")
+    link = make(models / "mine") / place
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.unlink(missing_ok=True)
+    link.symlink_to(outside / place if place in ("tokenizer.json", "config.json") else outside)
+    assert "link out of PRUNESCOPE_MODELS" in refusal("mine").remedy
+    assert "mine" in {model.name for model in unusable_models()}
+
+
+def test_a_linked_folder_inside_is_looked_through(models: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("x")
+    (models / "other").mkdir()
+    (models / "other" / "file").symlink_to(tmp_path / "secret")
+    (make(models / "mine") / "sub").symlink_to(models / "other")
+    assert "Its file is a link out" in refusal("mine").remedy
+
+
+def test_a_snapshot_of_the_hub_links_into_its_own_cache_only(cache: Path, tmp_path: Path) -> None:
+    repository = cache / "models--owner--name"
+    snapshot, blobs = repository / "snapshots" / COMMIT, repository / "blobs"
+    made = make(tmp_path / "made")
+    blobs.mkdir(parents=True)
+    snapshot.mkdir(parents=True)
+    for file in made.iterdir():
+        shutil.copy(file, blobs / file.name)
+        (snapshot / file.name).symlink_to(Path("../../blobs") / file.name)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(COMMIT)
+    assert resolve_model("owner/name").revision == COMMIT
+    (snapshot / "tokenizer.json").unlink()
+    (snapshot / "tokenizer.json").symlink_to(made / "tokenizer.json")
+    assert "link out of the hub's cache" in refusal("owner/name").remedy
+
+
 def test_links_inside_and_a_linked_root_are_fine(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(models / "mine")
     (models / "same").symlink_to(models / "mine")
@@ -454,7 +491,7 @@ def test_what_is_fetched_is_safetensors_and_their_company(models: Path, tmp_path
 
 def test_no_torch_and_no_transformers_are_imported(models: Path, root: Path) -> None:
     make(models / "mine")
-    code = ("import sys, core.sources as s\n"
+    code = ("import sys, core.models.sources as s\n"
             "assert 'huggingface_hub' not in sys.modules\n"
             "s.resolve_model('mine'); s.list_models(); s.unusable_models()\n"
             "print([name for name in ('torch', 'transformers', 'numpy') if name in sys.modules])")
