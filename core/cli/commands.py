@@ -8,13 +8,12 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 from rich.table import Table
 
-from core.cli.options import JsonOption, complain, notes, spec_flags, spec_of
+from core.cli.options import JsonOption, complain, progress_bar, spec_flags, spec_of
 from core.cli.output import require_writable, show, stored_runs, table, write_csv, write_json
 from core.cli.sweeps import grid, same_dense
+from core.cli.tasks import FolderOption, LimitOption, TasksOption, dense_scores, has_tasks, open_asked, score, show_tasks
 from core.records import Evaluated, RunResult
 from core.spec import METHODS, RunSpec
 from core.spec.errors import PruneError
@@ -29,8 +28,7 @@ def run(spec: RunSpec, *, journal: Any = None, dense: Evaluated | None = None, t
     """Drain `prune` with a progress bar on a terminal."""
     from core.run.pipeline import prune
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn())
-    with Bar(*columns, console=notes, transient=True, disable=not notes.is_terminal) as bar:
+    with progress_bar() as bar:
         task = bar.add_task(title or spec.title, total=1.0)
         for event in prune(spec, journal=journal, dense=dense):
             if event.kind == "progress":
@@ -44,18 +42,24 @@ def run(spec: RunSpec, *, journal: Any = None, dense: Evaluated | None = None, t
 @app.command()
 @spec_flags()
 def prune(words: dict[str, str], json_file: JsonOption = None,
-          save: Annotated[Path | None, typer.Option(help="Write the pruned model to this empty folder.")] = None) -> None:
-    """Prune a model and measure its perplexity before and after."""
+          save: Annotated[Path | None, typer.Option(help="Write the pruned model to this empty folder.")] = None,
+          tasks: TasksOption = None, task_folder: FolderOption = None, limit: LimitOption = None) -> None:
+    """Prune a model and measure its perplexity before and after; with --tasks its zero-shot scores as well."""
     spec = spec_of(words)
     require_writable(json_file, "json")
     from core.export.folder import MemoryJournal, require_empty, save_checkpoint
 
     if save is not None:
         require_empty(save)
-    journal = MemoryJournal() if save is not None else None
+    asked = open_asked(tasks, task_folder, limit)
+    journal = MemoryJournal() if save is not None or asked else None
     result = run(spec, journal=journal)
+    if journal is not None and asked:
+        result = result.model_copy(update={"tasks": score(spec, asked, journal.weights)})
     if str(json_file) != "-":
         show(result)
+        if result.tasks:
+            show_tasks(result.tasks)
     write_json(result.model_dump(mode="json"), json_file)
     if journal is not None and save is not None:
         save_checkpoint(result, journal.weights, save)
@@ -69,23 +73,32 @@ def sweep(words: dict[str, str], json_file: JsonOption = None,
           patterns: Annotated[str, typer.Option(help="Pattern words, with commas.")] = "0.5",
           block_sizes: Annotated[str, typer.Option(help="Values of B, with commas; 'auto' is the method's own.")] = "auto",
           alphas: Annotated[str, typer.Option(help="Values of α, with commas.")] = "0",
-          seeds: Annotated[str, typer.Option(help="Seeds of the calibration windows, with commas.")] = "0") -> None:
+          seeds: Annotated[str, typer.Option(help="Seeds of the calibration windows, with commas.")] = "0",
+          tasks: TasksOption = None, task_folder: FolderOption = None, limit: LimitOption = None) -> None:
     """A grid of runs: methods × patterns × B × α × seeds. A combination without a meaning is left out, with the reason, and where a run
     fails the others go on. With --json FILE an interrupted sweep continues where it stopped."""
     specs = grid(words, methods=methods, patterns=patterns, block_sizes=block_sizes, alphas=alphas, seeds=seeds)
     require_writable(json_file, "json")
     require_writable(csv_file, "csv")
     done = stored_runs(json_file)
+    asked = open_asked(tasks, task_folder, limit)
     results, failed, on_screen = list[RunResult](), 0, str(json_file) == "-"
+    from core.export.folder import MemoryJournal
     from core.run.revisions import revisions
 
     try:
         for index, spec in enumerate(specs):
             now = revisions(spec)
-            found = next((result for result in done if result.spec == spec and result.revisions == now), None)
-            dense = next((result.dense for result in results if same_dense(result, spec, now.model, now.evaluation)), None)
+            found = next((result for result in done if result.spec == spec and result.revisions == now and has_tasks(result, asked)), None)
+            like = next((result for result in results if same_dense(result, spec, now.model, now.evaluation)), None)
+            journal = MemoryJournal() if asked else None
             try:
-                results.append(found or run(spec, dense=dense, title=f"{index + 1} of {len(specs)}: {spec.title}"))
+                result = found or run(spec, journal=journal, dense=like.dense if like else None,
+                                      title=f"{index + 1} of {len(specs)}: {spec.title}")
+                if journal is not None and found is None:
+                    scores = score(spec, asked, journal.weights, dense_scores(like) if like else None)
+                    result = result.model_copy(update={"tasks": scores})
+                results.append(result)
             except PruneError as error:
                 failed += 1
                 complain(f"{spec.title}: {error}")
@@ -100,6 +113,10 @@ def sweep(words: dict[str, str], json_file: JsonOption = None,
             write_json({"runs": [result.model_dump(mode="json") for result in results]}, json_file)
         elif results:
             Console().print(table(results))
+            for result in results:
+                if result.tasks:
+                    Console().print(result.spec.title, highlight=False)
+                    show_tasks(result.tasks)
     if failed:
         raise PruneError(f"{failed} of {len(specs)} runs failed, for the reasons above.")
 
@@ -107,16 +124,22 @@ def sweep(words: dict[str, str], json_file: JsonOption = None,
 @app.command()
 @spec_flags(*(word for word in WORDS if word not in ("model", "revision", "evaluation", "evaluation_windows", "evaluation_length",
                                                      "device", "dtype")))
-def evaluate(words: dict[str, str], json_file: JsonOption = None) -> None:
-    """The perplexity of a model as it is."""
+def evaluate(words: dict[str, str], json_file: JsonOption = None, tasks: TasksOption = None, task_folder: FolderOption = None,
+             limit: LimitOption = None) -> None:
+    """The perplexity of a model as it is; with --tasks its zero-shot scores as well."""
     from core.run.pipeline import evaluate as measure
 
     spec = spec_of(words)
     require_writable(json_file, "json")
+    asked = open_asked(tasks, task_folder, limit)
     found = measure(spec)
+    scores = score(spec, asked) if asked else {}
     if str(json_file) != "-":
         Console().print(f"perplexity {found.perplexity:.2f}  ({found.protocol})", highlight=False)
-    write_json(found.model_dump(mode="json"), json_file)
+        if scores:
+            show_tasks(scores)
+    more = {"tasks": {name: one.model_dump(mode="json") for name, one in scores.items()}} if scores else {}
+    write_json(found.model_dump(mode="json") | more, json_file)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from core.spec import RunSpec
 from core.spec.errors import PruneError
@@ -58,6 +59,12 @@ def complaining() -> Generator[None]:
     except PruneError as error:
         complain(str(error))
         raise typer.Exit(2) from error
+
+
+def progress_bar() -> Progress:
+    """A bar on standard error, where that is a terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn())
+    return Progress(*columns, console=notes, transient=True, disable=not notes.is_terminal)
 
 
 def complain(text: str) -> None:

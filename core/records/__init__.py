@@ -4,8 +4,9 @@ from core.records.convergence import DESCENTS, Convergence, DescentName, Trace
 from core.records.events import EVENT, BlockFinished, Event, Finished, LayerPruned, Progress, Started
 from core.records.plans import Plan, PlannedLayer, SeenRate
 from core.records.runs import Environment, Evaluated, LayerRecord, Revisions, RunResult
+from core.records.tasks import Score, TaskScores
 
 __all__ = [
     "DESCENTS", "EVENT", "BlockFinished", "Convergence", "DescentName", "Environment", "Evaluated", "Event", "Finished", "LayerPruned",
-    "LayerRecord", "Plan", "PlannedLayer", "Progress", "Revisions", "RunResult", "SeenRate", "Started", "Trace",
+    "LayerRecord", "Plan", "PlannedLayer", "Progress", "Revisions", "RunResult", "Score", "SeenRate", "Started", "TaskScores", "Trace",
 ]

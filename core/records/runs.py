@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 
+from core.records.tasks import TaskScores
 from core.spec import RunSpec
 from core.spec.base import FrozenModel
 
@@ -89,6 +90,7 @@ class RunResult(FrozenModel):
     peak_memory_bytes: int
     environment: Environment
     resumed_blocks: int = 0  # blocks taken over from an interrupted run
+    tasks: dict[str, TaskScores] | None = None  # zero-shot scores by task, where they were asked for
 
     @property
     def median_gap(self) -> float:
