@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -18,19 +18,17 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import jinja2
-import jinja2.meta
 import yaml
 from lm_eval.tasks import TaskManager
 from lm_eval.tasks._yaml_loader import load_yaml
 
 from core.evaluate.harness import quiet
+from core.evaluate.task_errors import broken, check_fields, line_of, unloadable
 from core.spec.errors import BadInput, PruneError
 
 _TASK_LINE = re.compile(rb"^task:[ \t]*['\"]?([\w.+-]+)", re.MULTILINE)
 _GROUP_LINE = re.compile(rb"^(?:group|tag):[ \t]*['\"]?([\w.+-]+)|^[ \t]*-[ \t]*['\"]?([\w.+-]+)['\"]?[ \t]*$",
                          re.MULTILINE)  # tags may be lists
-_TEMPLATES = ("doc_to_text", "doc_to_target", "doc_to_choice")
 _LOCAL = ("json", "csv", "parquet", "text")
 
 
@@ -87,14 +85,9 @@ def _checked(file: Path) -> dict[str, Any]:
         return load_yaml(file, resolve_func=False)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise _broken(file, mark.line + 1 if mark else None, error.problem or "no YAML") from error
+        raise broken(file, mark.line + 1 if mark else None, error.problem or "no YAML") from error
     except Exception as error:  # an include that is missing, a list in place of a mapping, a cycle
-        raise _broken(file, None, str(error)) from error
-
-
-def _broken(file: Path, line: int | None, why: str) -> BadInput:
-    where = f"{file}, line {line}" if line else str(file)
-    return BadInput("task_folder", where, "YAML that lm-eval reads", f"{why[:1].upper()}{why[1:]}.".replace("..", "."))
+        raise broken(file, None, str(error)) from error
 
 
 def _load(name: str, folder: Path | None, own: Mapping[str, Path]) -> dict[str, Any]:
@@ -110,7 +103,7 @@ def _load(name: str, folder: Path | None, own: Mapping[str, Path]) -> dict[str, 
     except PruneError:
         raise
     except Exception as error:  # templates, functions and data sets fail in as many ways as there are tasks
-        raise _unloadable(name, file, error) from error
+        raise unloadable(name, file, error) from error
 
 
 def _whole_index(name: str, folder: Path | None, own: Mapping[str, Path]) -> TaskManager:
@@ -131,7 +124,7 @@ def _config(file: Path, name: str, *, local: bool) -> dict[str, Any]:
     try:
         config = load_yaml(file, resolve_func=True)
     except Exception as error:  # a !function that cannot be imported
-        raise _broken(file, _line_of(file, "!function"), str(error)) from error
+        raise broken(file, line_of(file, "!function"), str(error)) from error
     for key in ("tag", "group", "task_list"):
         config.pop(key, None)
     if local:
@@ -151,28 +144,9 @@ def _resolve_data_files(config: dict[str, Any], file: Path) -> None:
             continue
         beside = path if Path(path).is_absolute() or Path(path).is_file() else str(file.parent / path)
         if not Path(beside).is_file():
-            raise _broken(file, _line_of(file, path), f"There is no file {beside}")
+            raise broken(file, line_of(file, path), f"There is no file {beside}")
         by_split[split] = beside
     config["dataset_kwargs"] = {**keywords, "data_files": by_split}
-
-
-def _unloadable(name: str, file: Path | None, error: Exception) -> BadInput:
-    where = f"{name} ({file})" if file else name
-    said = f"{type(error).__name__}: {str(error).strip()[:400]}"
-    if isinstance(error, (ConnectionError, TimeoutError)) or "Hub" in str(error) or "offline" in str(error).lower():
-        return BadInput("tasks", name, "a task whose data are at hand", f"The hub did not give its data ({said}). Connect this machine, "
-                        "or describe the task by a folder of YAML files over local rows: --task-folder.")
-    if isinstance(error, jinja2.UndefinedError):
-        return BadInput("tasks", where, "templates that name fields of the rows", f"A row lacks a field: {error}.")
-    unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
-    if unknown and file is not None:
-        return _broken(file, _line_of(file, unknown[1]), f"lm-eval knows no key {unknown[1]!r}")
-    return BadInput("tasks", where, "a task that lm-eval can load", f"lm-eval says: {said}.")
-
-
-def _line_of(file: Path, text: str) -> int | None:
-    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-    return next((number for number, line in enumerate(lines, 1) if text in line), None)
 
 
 @cache
@@ -198,7 +172,7 @@ def _opened(name: str, task: Any, limit: int | None) -> OpenTask:
     if not count:
         raise BadInput("tasks", name, "a task with examples", "Its split is empty.")
     rows = [docs[index] for index in range(count)]
-    _check_fields(name, task, rows)
+    check_fields(name, task, rows)
     config = {key: value for key, value in task.dump_config().items() if not key.startswith("dataset_") and key != "metadata"}
     shots = int(config.get("num_fewshot") or 0)
     parts = {"lm_eval": metadata.version("lm_eval"), "version": str(task.VERSION), "config": config, "rows": rows,
@@ -206,16 +180,3 @@ def _opened(name: str, task: Any, limit: int | None) -> OpenTask:
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
     return OpenTask(name=name, task=task, examples=count, available=available, limit=limit if count < available else None,
                     content=hashlib.sha256(text.encode()).hexdigest())
-
-
-def _check_fields(name: str, task: Any, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Raises BadInput for a field that a template names and a row does not have, which lm-eval takes for plain text."""
-    fields: set[str] = set()
-    for template in (getattr(task.config, key, None) for key in _TEMPLATES):
-        if isinstance(template, str):
-            fields |= {template} if template.isidentifier() else jinja2.meta.find_undeclared_variables(jinja2.Environment().parse(template))
-    for number, row in enumerate(rows, 1):
-        for field in sorted(fields):
-            if row.get(field) is None:
-                raise BadInput("tasks", f"{name}, row {number}", f"rows with the fields {', '.join(sorted(fields))}",
-                               f"This row has no {field!r}; it has {', '.join(key for key, value in row.items() if value is not None)}.")

@@ -1,0 +1,56 @@
+"""Words for tasks that cannot be used: broken YAML with its line, data out of reach, rows without a field."""
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import jinja2.meta
+
+from core.spec.errors import BadInput
+
+_TEMPLATES = ("doc_to_text", "doc_to_target", "doc_to_choice")
+
+
+def broken(file: Path, line: int | None, why: str) -> BadInput:
+    """A YAML file that cannot be used, with its line where it is known."""
+    where = f"{file}, line {line}" if line else str(file)
+    return BadInput("task_folder", where, "YAML that lm-eval reads", f"{why[:1].upper()}{why[1:]}.".replace("..", "."))
+
+
+def unloadable(name: str, file: Path | None, error: Exception) -> BadInput:
+    """A task that lm-eval could not build from its description, by the kind of error."""
+    where = f"{name} ({file})" if file else name
+    said = f"{type(error).__name__}: {str(error).strip()[:400]}"
+    if isinstance(error, (ConnectionError, TimeoutError)) or "Hub" in str(error) or "offline" in str(error).lower():
+        return BadInput("tasks", name, "a task whose data are at hand", f"The hub did not give its data ({said}). Connect this machine, "
+                        "or describe the task by a folder of YAML files over local rows: --task-folder.")
+    if isinstance(error, jinja2.UndefinedError):
+        return BadInput("tasks", where, "templates that name fields of the rows", f"A row lacks a field: {error}.")
+    unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+    if unknown and file is not None:
+        return broken(file, line_of(file, unknown[1]), f"lm-eval knows no key {unknown[1]!r}")
+    return BadInput("tasks", where, "a task that lm-eval can load", f"lm-eval says: {said}.")
+
+
+def line_of(file: Path, text: str) -> int | None:
+    """The first line of a file that holds a text."""
+    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    return next((number for number, line in enumerate(lines, 1) if text in line), None)
+
+
+def check_fields(name: str, task: Any, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Raises BadInput for a field that a template names and a row does not have, which lm-eval takes for plain text."""
+    fields: set[str] = set()
+    for template in (getattr(task.config, key, None) for key in _TEMPLATES):
+        if isinstance(template, str):
+            fields |= {template} if template.isidentifier() else jinja2.meta.find_undeclared_variables(jinja2.Environment().parse(template))
+    for number, row in enumerate(rows, 1):
+        for field in sorted(fields):
+            if row.get(field) is None:
+                raise BadInput("tasks", f"{name}, row {number}", f"rows with the fields {', '.join(sorted(fields))}",
+                               f"This row has no {field!r}; it has {', '.join(key for key, value in row.items() if value is not None)}.")
