@@ -1,12 +1,13 @@
 # PruneScope in a container: the same make steps as outside, a user without rights, results in a volume.
-#   docker build -t prunescope . && docker run -p 8501:8501 -v prunescope:/data prunescope
+#   docker build -t prunescope . && docker run -p 8501:8501 -v prunescope:/data -v ./models:/models -v ./texts:/texts prunescope
+# It listens on all addresses and asks for a token: `docker logs` shows the link that holds it, or set one with -e PRUNESCOPE_TOKEN=…
 FROM python:3.11.14-slim-bookworm
 
 RUN apt-get update -q \
  && apt-get install -y -q --no-install-recommends make \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --create-home --uid 10001 prunescope \
- && mkdir /data /models \
+ && mkdir /data /models /texts \
  && chown prunescope:prunescope /data
 
 WORKDIR /home/prunescope/app
@@ -18,7 +19,8 @@ RUN make setup
 COPY --chown=prunescope:prunescope . .
 
 ENV PRUNESCOPE_HOME=/data \
-    PRUNESCOPE_MODELS=/models
+    PRUNESCOPE_MODELS=/models \
+    PRUNESCOPE_TEXTS=/texts
 VOLUME /data
 EXPOSE 8501
 

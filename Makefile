@@ -11,7 +11,7 @@ export PYTHONUNBUFFERED ?= 1
 .PHONY: run setup test check bench bench-ui demo-model gallery chromium clean
 
 run: setup
-	$(BIN)/python -m streamlit run app/main.py --server.port $(PORT) --server.address $(ADDRESS)
+	$(BIN)/python -m app.server --port $(PORT) --address $(ADDRESS)
 
 setup: $(VENV)/runtime
 # Three processes, each with whole files of tests: some wait for workers and browsers, and a module's set-up is done once.

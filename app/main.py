@@ -4,12 +4,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.shared import layout, resources
+from app.shared import access, layout, resources
 from core.spec.errors import BadInput
 
 ROOT = Path(__file__).resolve().parents[1]
 
 st.set_page_config(page_title="PruneScope", layout="wide", initial_sidebar_state=320, menu_items={})
+access.require()
 st.logo(ROOT / "app" / "shared" / "wordmark.svg")
 page = st.navigation(
     [

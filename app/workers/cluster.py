@@ -4,12 +4,14 @@
     HOME/cluster/HOST/processes.json   which processes were started (number and birth, so that a reused number is no match)
     HOME/cluster/HOST/lock, code       held while somebody starts or stops, gone with its holder; which code they run
     HOME/cluster/HOST/dask.yaml        Dask's settings for them           HOME/logs/NAME.log   what they say
+    HOME/cluster/HOST/keys             TLS keys, without which nobody is heard (app/workers/keys.py)
 
 Two lanes, by Dask resources: `device` workers compute runs, one for each GPU or one for the CPU; the `interactive` worker answers
 while a page waits, `quick` questions on a thread of their own. They outlive the web
 server. The scheduler ends after IDLE without work, the workers after it.
-PRUNESCOPE_SCHEDULER=tcp://HOST:8786 uses a scheduler of your own instead; its workers need the same PRUNESCOPE_HOME, this
-repository on PYTHONPATH, and `--nthreads 1 --resources device=1` (or `--nthreads 2 --resources interactive=1,quick=1`).
+PRUNESCOPE_SCHEDULER=tls://HOST:8786 uses a scheduler of your own instead, with the keys in PRUNESCOPE_KEYS (tcp:// without any, which
+takes code from whoever reaches it); its workers need the same PRUNESCOPE_HOME, this repository on PYTHONPATH, and
+`--nthreads 1 --resources device=1` (or `--nthreads 2 --resources interactive=1,quick=1`).
 
     python -m app.cluster status | stop
 """
@@ -28,13 +30,18 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import psutil
 
+from app.workers.keys import KeyFault, client_security, dask_settings, ensure_keys
 from app.workers.tasks import Lane, lanes, threads
 from cache.keys import files_key
 from cache.store import default_home
+
+if TYPE_CHECKING:
+    from distributed.security import Security
 
 ROOT = Path(__file__).resolve().parents[2]
 IDLE = "8 hours"
@@ -54,6 +61,10 @@ def ensure_cluster(home: Path, *, renew: bool = False) -> str:
         return external
     folder = _folder(home)
     with _lock(folder):
+        try:
+            ensure_keys(folder)
+        except KeyFault as error:
+            raise ClusterError(str(error)) from error
         alive = _alive(folder)
         outdated = renew and (not (folder / "code").exists() or (folder / "code").read_text() != _code())
         address = _address(folder) if "scheduler" in alive and not outdated else None
@@ -77,6 +88,14 @@ def ensure_cluster(home: Path, *, renew: bool = False) -> str:
         return address
 
 
+def security(home: Path, address: str) -> Security | None:
+    """What a client shows to the scheduler at this address; None for one that asks for nothing. Raises ClusterError."""
+    try:
+        return client_security(address, ensure_keys(_folder(home)))
+    except KeyFault as error:
+        raise ClusterError(str(error)) from error
+
+
 def stop_cluster(home: Path) -> None:
     """End what `ensure_cluster` started. Finished blocks of a run that is going on are kept; it continues when started again."""
     folder = _folder(home)
@@ -96,7 +115,7 @@ def cluster_status(home: Path) -> dict[str, object]:
 
 def _folder(home: Path) -> Path:
     folder = home / "cluster" / (platform.node() or "localhost")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder
 
 
@@ -143,14 +162,15 @@ def _code() -> str:
 
 
 def _start_scheduler(home: Path) -> psutil.Process:
-    (_folder(home) / "dask.yaml").write_text(json.dumps(_SETTINGS))
+    comm = dask_settings(ensure_keys(_folder(home)))
+    (_folder(home) / "dask.yaml").write_text(json.dumps({"distributed": {**_SETTINGS, "comm": comm}}))
     (_folder(home) / "code").write_text(_code())
-    return _start(home, "scheduler", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard",
-                  "--dashboard-address", "127.0.0.1:0", "--idle-timeout", IDLE, gpu="")
+    return _start(home, "scheduler", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--protocol", "tls", "--port", "0",
+                  "--no-dashboard", "--dashboard-address", "127.0.0.1:0", "--idle-timeout", IDLE, gpu="")
 
 
 def _start_worker(home: Path, lane: Lane) -> psutil.Process:
-    return _start(home, lane.name, "distributed.cli.dask_worker", "--host", "127.0.0.1", "--name", lane.name,
+    return _start(home, lane.name, "distributed.cli.dask_worker", "--host", "127.0.0.1", "--protocol", "tls", "--name", lane.name,
                   "--nthreads", str(len(lane.resources)), "--resources", ",".join(f"{name}=1" for name in lane.resources),
                   "--memory-limit", f"{lane.memory:.3f}", "--death-timeout", "60", "--no-dashboard",
                   "--dashboard-address", "127.0.0.1:0", "--preload", "app.workers.tasks",
@@ -179,13 +199,13 @@ def _start(home: Path, name: str, module: str, *arguments: str, gpu: str | None)
 # Spilling and pausing are for Dask's own data, of which there is none here; a worker that outgrows its memory is killed and started
 # again, and its task continues from the journal. Dask has the C library give back all memory that is free for a moment: every
 # temporary is then paged in anew, which doubles the time of a preview and of a run.
-_SETTINGS = {"distributed": {
+_SETTINGS = {
     "nanny": {"pre-spawn-environ": {"MALLOC_TRIM_THRESHOLD_": None}},
     "worker": {"memory": {"target": False, "spill": False, "pause": False, "terminate": 0.95}, "profile": {"enabled": False},
                "http": {"routes": []}},
     "scheduler": {"http": {"routes": []}, "active-memory-manager": {"start": False}},
     "diagnostics": {"nvml": False}, "admin": {"low-level-log-length": 10_000},  # events kept of a topic: all layers
-}}
+}
 
 
 def _end(processes: Iterable[psutil.Process]) -> None:

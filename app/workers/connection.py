@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.workers.cluster import ClusterError, ensure_cluster
+from app.workers.cluster import ClusterError, ensure_cluster, security
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -97,7 +97,8 @@ class Connection:
             self._let_go()
             from distributed import Client
 
-            client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False, name="prunescope")
+            client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False, name="prunescope",
+                            security=security(self._home, address))
             self._client = client  # before the hand-over: what is asked for meanwhile finds the client, or is handed over
             try:
                 self._on_connect(client)
@@ -114,5 +115,5 @@ class Connection:
 
 def _remedy() -> str:
     if os.environ.get("PRUNESCOPE_SCHEDULER"):
-        return "Start that scheduler, or start PruneScope without PRUNESCOPE_SCHEDULER."
+        return "Start that scheduler, set PRUNESCOPE_KEYS to the folder with its keys, or start PruneScope without PRUNESCOPE_SCHEDULER."
     return "If it stays so, `python -m app.cluster stop` ends what is left of them, and the next page starts new ones."

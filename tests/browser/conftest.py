@@ -23,7 +23,7 @@ expect.set_options(timeout=120_000)
 
 
 class Server:
-    """`streamlit run` as a person starts it; can be stopped and started again on the same port and home."""
+    """The server as `make run` starts it; can be stopped and started again on the same port and home."""
 
     def __init__(self, root: Path, home: Path) -> None:
         with socket.socket() as free:
@@ -36,8 +36,7 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(self.port),
-                   "--server.address", "127.0.0.1"]
+        command = [sys.executable, "-m", "app.server", "--port", str(self.port), "--address", "127.0.0.1"]
         with open(self.home / "server.log", "a") as log:
             self._process = subprocess.Popen(command, cwd=self.root, stdout=log, stderr=subprocess.STDOUT,
                                              env={**os.environ, "PRUNESCOPE_HOME": str(self.home)})
@@ -81,8 +80,9 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(server: Server, browser: Browser) -> Iterator[Callable[[str], Page]]:
-    """visit(path): a page in a browser context of its own, as another person would see it. Fails on requests to other hosts."""
-    contexts, strangers = [], []
+    """visit(path): a page in a browser context of its own, as another person would see it. Fails on requests to other hosts and on
+    what the page's own Content-Security-Policy forbids."""
+    contexts, strangers, forbidden = [], [], []
 
     def watch(url: str) -> None:
         if not url.startswith((server.url, "data:", "blob:")):
@@ -92,6 +92,7 @@ def visit(server: Server, browser: Browser) -> Iterator[Callable[[str], Page]]:
         context = browser.new_context(viewport={"width": 1440, "height": 900})
         contexts.append(context)
         page = context.new_page()
+        page.on("console", lambda message: forbidden.append(message.text) if "Content Security Policy" in message.text else None)
         page.on("request", lambda request: watch(request.url))
         page.goto(server.url + path)
         return page
@@ -100,6 +101,7 @@ def visit(server: Server, browser: Browser) -> Iterator[Callable[[str], Page]]:
     for context in contexts:
         context.close()
     assert not strangers
+    assert not forbidden
 
 
 def settle(page: Page) -> None:

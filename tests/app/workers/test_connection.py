@@ -86,6 +86,11 @@ def test_a_scheduler_of_one_s_own_is_used_and_nothing_is_started(home, own_home,
     address = cluster.ensure_cluster(home)
     monkeypatch.setenv("PRUNESCOPE_SCHEDULER", address)
     met = []
+    stranger = Connection(own_home, met.append)
+    with pytest.raises(ClusterError, match=r"certificate does not match.*PRUNESCOPE_KEYS"):
+        stranger.wait()
+    stranger.close()
+    monkeypatch.setenv("PRUNESCOPE_KEYS", str(next(home.rglob("key.pem")).parent))
     connection = Connection(own_home, met.append)
     client = connection.wait()
     assert client.scheduler.address == address

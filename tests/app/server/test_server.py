@@ -1,0 +1,104 @@
+"""A real server: asked for its token beyond loopback, by default, and with headers on every answer."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+
+def get(port: int, path: str, **headers: str) -> tuple[int, http.client.HTTPMessage, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", path, headers=headers)
+    answer = connection.getresponse()
+    return answer.status, answer.headers, answer.read()
+
+
+def served(root: Path, home: Path, address: str) -> Iterator[tuple[int, Path]]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, "PRUNESCOPE_HOME": str(home), "PRUNESCOPE_SCHEDULER": "tcp://127.0.0.1:1"}
+    environment.pop("PRUNESCOPE_TOKEN", None)
+    with open(home / "log", "w") as log:
+        process = subprocess.Popen([sys.executable, "-m", "app.server", "--port", str(port), "--address", address], cwd=root, stdout=log,
+                                   stderr=log, env=environment)
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            if get(port, "/_stcore/health")[0] == 200:
+                break
+        except OSError:
+            pass
+        assert process.poll() is None, (home / "log").read_text()
+        assert time.monotonic() < deadline, (home / "log").read_text()
+        time.sleep(0.1)
+    yield port, home
+    process.terminate()
+    process.wait(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def open_to_all(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
+    yield from served(root, tmp_path_factory.mktemp("open"), "0.0.0.0")
+
+
+@pytest.fixture(scope="module")
+def on_loopback(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
+    yield from served(root, tmp_path_factory.mktemp("loopback"), "localhost")
+
+
+def test_beyond_loopback_a_token_is_asked_for_and_the_printed_link_opens(open_to_all: tuple[int, Path]) -> None:
+    port, home = open_to_all
+    status, _, body = get(port, "/")
+    assert status == 401
+    assert b"asks for its token" in body
+    for path in ("/curves", "/static/js/x.js", "/_stcore/host-config", "/media/x", "/oauth2callback"):
+        assert get(port, path)[0] == 401
+    printed = re.search(rf"http://127.0.0.1:{port}(/\?token=\w+)", (home / "log").read_text())
+    assert printed
+    assert printed[1].endswith((home / "token").read_text())
+    status, headers, _ = get(port, printed[1])
+    assert (status, headers["location"]) == (303, "/")
+    cookie = headers["set-cookie"].partition(";")[0]
+    assert get(port, "/", Cookie=cookie)[0] == 200
+    with pytest.raises(InvalidStatus):
+        connect(f"ws://127.0.0.1:{port}/_stcore/stream", subprotocols=["streamlit"])  # type: ignore[list-item]
+    with connect(f"ws://127.0.0.1:{port}/_stcore/stream", subprotocols=["streamlit"],  # type: ignore[list-item]
+                 additional_headers={"Cookie": cookie}):
+        pass
+
+
+def test_on_loopback_nothing_is_asked_for(on_loopback: tuple[int, Path]) -> None:
+    port, home = on_loopback
+    assert get(port, "/")[0] == 200
+    assert not (home / "token").exists()
+    assert "token" not in (home / "log").read_text()
+
+
+def test_headers_are_on_every_answer(on_loopback: tuple[int, Path], open_to_all: tuple[int, Path]) -> None:
+    for port, path in ((on_loopback[0], "/"), (on_loopback[0], "/_stcore/health"), (open_to_all[0], "/"), (on_loopback[0], "/media/none")):
+        headers = get(port, path)[1]
+        policy = headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in policy
+        assert "default-src 'self'" in policy
+        assert "script-src 'self' 'unsafe-inline'" not in policy
+        assert (headers["x-frame-options"], headers["x-content-type-options"]) == ("DENY", "nosniff")
+        assert headers["referrer-policy"] == "no-referrer"
+
+
+def test_the_folders_are_there_after_the_first_start(on_loopback: tuple[int, Path]) -> None:
+    for folder, variable in (("models", "PRUNESCOPE_MODELS"), ("texts", "PRUNESCOPE_TEXTS")):
+        words = (on_loopback[1] / folder / "README").read_text()
+        assert len(words.splitlines()) == 2
+        assert variable in words
