@@ -1,4 +1,4 @@
-"""What has been computed, by content: keys, records, results, plans, journals. Code only; the bytes lie under PRUNESCOPE_HOME.
+"""Store of results by content: keys, records, results, plans, journals. Code only; the bytes lie under PRUNESCOPE_HOME.
 
 Nothing here imports torch until a journal's tensors are touched: the web server imports this package.
 """

@@ -23,7 +23,7 @@ Value = str | bytes | int | float
 
 
 class Rows(Protocol):
-    """What we use of diskcache.Cache. Safe between threads and processes."""
+    """The part of diskcache.Cache that is used. Safe between threads and processes."""
 
     def get(self, key: str, *, retry: bool) -> Value | None: ...
     def set(self, key: str, value: str, *, retry: bool) -> bool: ...

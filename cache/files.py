@@ -52,7 +52,7 @@ class TensorFiles(Generic[Record]):
         _replace(record_file, lambda path: path.write_text(text, encoding="utf-8"))
 
     def __len__(self) -> int:
-        """How many blocks were committed."""
+        """Number of committed blocks."""
         return len(tuple(self.folder.glob("block-*.json")))
 
     def _paths(self, block: int) -> tuple[Path, Path]:

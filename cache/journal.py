@@ -27,7 +27,7 @@ class BlockJournal:
 
     @property
     def blocks(self) -> int:
-        """How many blocks are finished. Looks at names only; no torch. (No `__len__`: an empty journal is still a journal.)"""
+        """Number of finished blocks. Looks at names only; no torch. (No `__len__`: an empty journal is still a journal.)"""
         return len(self._files)
 
     def read(self, block: int) -> BlockState | None:

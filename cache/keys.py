@@ -67,7 +67,7 @@ def files_key(files: Iterable[Path]) -> str:
 
 
 def is_key(text: str) -> bool:
-    """Whether a text (from a link, say) has the form of a key."""
+    """True if a text (from a link, say) has the form of a key."""
     return _KEY.fullmatch(text) is not None
 
 

@@ -1,4 +1,4 @@
-"""What the store keeps of a run besides its result: small, so that a list of hundreds is quick. No torch."""
+"""Record of a run in the store, besides its result: small, so that a list of hundreds is quick. No torch."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class RunRecord(FrozenModel):
 
     @property
     def active(self) -> bool:
-        """Whether it is still to be computed, or being computed."""
+        """True if it is queued or running."""
         return self.state in ACTIVE
 
     def begun(self) -> RunRecord:

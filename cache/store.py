@@ -35,7 +35,7 @@ _RESERVE = 256 * 2**20  # left free for the database and everybody else
 
 
 def _trouble(home: Path, error: OSError | sqlite3.Error) -> str:
-    """Why a home cannot be opened, in words where the reason is a common one."""
+    """Reason why a home cannot be opened, in words where it is a common one."""
     file = next((path for path in (home, *home.parents) if path.exists() and not path.is_dir()), None)
     if file is not None:
         return f"{file} is a file, not a folder."
@@ -46,7 +46,7 @@ def _trouble(home: Path, error: OSError | sqlite3.Error) -> str:
 
 
 class Store:
-    """What has been asked and computed. Safe to share between threads; open one in each process."""
+    """Store of requests and results. Safe to share between threads; open one in each process."""
 
     def __init__(self, home: Path | None = None) -> None:
         """Raises BadInput for a folder that cannot be made or written, on a full disk, and for databases that are damaged."""
@@ -99,7 +99,7 @@ class Store:
         return tuple(chosen[offset:offset + limit])
 
     def count(self, states: Collection[str] | None = None) -> int:
-        """How many records there are, of these states or of all."""
+        """Number of records, of these states or of all."""
         return sum(1 for record in self._all() if states is None or record.state in states)
 
     def result(self, key: str) -> RunResult | None:
@@ -124,7 +124,7 @@ class Store:
         return seen.rate if seen is not None and time.time() < seen.when + _RATE_SECONDS else 0.0
 
     def put_rate(self, device: str, rate: float) -> None:
-        """What was seen now; kept where it is the best."""
+        """Keep a measured rate if it is the best so far."""
         if rate >= self.rate(device):
             self._write(f"rate-{device}", SeenRate(rate=rate, when=time.time()))
 
@@ -154,7 +154,7 @@ class Store:
             shutil.rmtree(self.journal(key).folder, ignore_errors=True)
 
     def free_bytes(self) -> int:
-        """What is free on the disk that holds the store."""
+        """Free bytes of the disk that holds the store."""
         return shutil.disk_usage(self.home).free
 
     def require_space(self, bytes_needed: int) -> None:

@@ -1,11 +1,11 @@
-"""Runs: what is going on, what have I done?"""
+"""Runs: which are queued, running and finished?"""
 
 from app.runs import listing
 from app.shared import address, layout
 
 address.leave()
 listing.follow()
-layout.begin("What is going on, what have I done?")
+layout.begin("Which runs are queued, running and finished?")
 layout.link_notes(address.strangers(), on_dismiss=address.dismiss)
 page = listing.choose()
 listing.draw_dialog()

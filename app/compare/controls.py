@@ -42,7 +42,7 @@ class _Offer:
     row: dict[str, object]
 
     def fits(self, parts: Sequence[str]) -> bool:
-        """Whether each part is said somewhere in its row; 22:47 of the clock is no pattern 2:4."""
+        """True if the row contains each part; 22:47 of the clock is no pattern 2:4."""
         text = " ".join(str(value.date() if isinstance(value, datetime) else value) for value in self.row.values()).lower()
         return all(part in text for part in parts)
 
@@ -161,7 +161,7 @@ def _offers() -> dict[str, _Offer]:
 
 
 def _apart(word: str) -> str:
-    """What tells a run from others in whose specs nothing differs: where it is from."""
+    """Distinction of a run from others whose specs are equal: where it is from."""
     return "shipped" if word.startswith(SHIPPED) else f"run {word[:8]}"
 
 

@@ -27,7 +27,7 @@ _INDICES = {"Jaccard index": "removed by both over removed by either", "by chanc
 
 
 def draw_overlaps(choice: Choice, runs: Sequence[Compared]) -> None:
-    """Which weights went in one run and not in the other. Runs whose weights are not kept are named."""
+    """Draw the overlap of masks, run against run. Runs whose weights are not kept are named."""
     keys = _kept(choice)
     lacking = [run.label for run, chosen in zip(runs, choice.runs, strict=True) if chosen.word not in keys]
     if lacking:

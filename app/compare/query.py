@@ -1,4 +1,4 @@
-"""Which runs are compared: from a link, from marks on the Runs page, from the list; and the address bar that says so.
+"""Runs to compare: from a link, from marks on the Runs page, from the list; and the address bar that names them.
 
 A run's word is its key, or `gallery:NAME` for one that is shipped: `?runs=KEY,gallery:thanos-0.5`.
 """
@@ -118,7 +118,7 @@ def _find(word: str) -> RunResult | str:
 
 
 def _unfinished(record: RunRecord) -> str:
-    """Why a run cannot be compared, and when it can."""
+    """Reason why a run cannot be compared, and when it can."""
     which = f"{wording.describe(record.spec)} (run {record.key[:8]})"
     if record.active:
         return f"{which} is {record.state}: it can be compared when it is finished."
@@ -129,7 +129,7 @@ def _unfinished(record: RunRecord) -> str:
 
 
 def _gallery(names: Sequence[str]) -> str:
-    """What is in the gallery, in brief."""
+    """Contents of the gallery, in brief."""
     if not names:
         return "It is empty."
     rest = f" and {len(names) - 3} more: Choose runs lists them" if len(names) > 3 else ""
@@ -147,6 +147,6 @@ def _split(text: str) -> tuple[str, ...]:
 
 
 def _first() -> tuple[str, ...]:
-    """What a bare link compares: two shipped runs that differ in their method alone, else the two newest finished ones."""
+    """Runs of a bare link: two shipped runs that differ in their method alone, else the two newest finished ones."""
     newest = tuple(record.key for record in resources.store().runs(limit=2, states=("finished",)))
     return example() or newest or tuple(f"{SHIPPED}{name}" for name in list(resources.shipped())[:2])

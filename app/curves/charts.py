@@ -1,4 +1,4 @@
-"""What outlier rows and time buy: two panels each. Pure functions from series to Plotly."""
+"""Charts over outlier rows and over time: two panels each. Pure functions from series to Plotly."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ _PATTERN = "0.5 or 50% (any weights), 2:4 (n zeros in every m), columns:0.3"
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """What the controls ask for. Where a control cannot be used, what it says is told and its default stands in."""
+    """Request made by the controls. A control that cannot be used is reported and its default stands in."""
 
     asked: Asked
     complaints: tuple[str, ...]
@@ -97,7 +97,7 @@ def fill(asked: Asked) -> None:
 
 
 def draw_tabs() -> None:
-    """Which view, and its axis."""
+    """Draw the choice of view, and its axis."""
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         st.segmented_control("View", list(TABS), key=f"{_PRE}tab", format_func=lambda tab: TABS[tab].label, required=True,
                              label_visibility="collapsed", persist_state="session")
@@ -149,7 +149,7 @@ def draw_more() -> None:
 
 
 def read() -> Form:
-    """What the controls ask for."""
+    """Request made by the controls."""
     tab, complaints, lists = _tab(), [], {}
     for word, usual in TABS[tab].lists.items():
         try:
@@ -186,7 +186,7 @@ def _set(tab: str, word: str, texts: Sequence[str]) -> None:
 
 
 def _texts(tab: str, word: str) -> list[str]:
-    """What the widgets of a word say."""
+    """Texts of the widgets of a word."""
     if word == "patterns" and tab == "sparsity":
         kind = state.widget(f"{_PRE}kind") or "unstructured"
         return [_of_kind(kind, text) for text in state.widget(_key(tab, f"patterns-{kind}")) or ()]

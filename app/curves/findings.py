@@ -1,4 +1,4 @@
-"""What a set of curves says, in sentences computed from the points. Differences within the spread of the seeds are ties."""
+"""Findings of a set of curves, in sentences computed from the points. Differences within the spread of the seeds are ties."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SAME = 0.0005  # relative difference that no table would print
 
 
 def sparsity_finding(series: Sequence[Series], dense: Evaluated) -> str:
-    """Who is lowest at the largest sparsity that all have, by how much; and how far each goes at a bearable price."""
+    """Method with the lowest perplexity at the largest common sparsity, the difference, and the sparsity each reaches at a given price."""
     if not series:
         return ""
     return " ".join(filter(None, (_lowest(series), _reach(series, dense))))
@@ -42,7 +42,7 @@ def alpha_finding(series: Sequence[Series]) -> str:
 
 
 def time_finding(series: Sequence[Series]) -> str:
-    """What time buys, and how much memory the runs took at most."""
+    """Perplexity against time, and the largest memory of the runs."""
     return " ".join(filter(None, (_front_finding(series), _memory_finding(series))))
 
 
@@ -58,27 +58,27 @@ def _memory_finding(series: Sequence[Series]) -> str:
 
 
 def _front_finding(series: Sequence[Series]) -> str:
-    """Which methods no other beats in both time and perplexity, and what the best costs more than the quickest of these."""
+    """Methods that no other beats in both time and perplexity, and the extra cost of the best over the fastest of these."""
     front = pareto([spot for one in series for spot in one.spots], perplexity)
     if len(series) < 2 or not front:
         return ""
     names = [METHOD_LABELS[spot.points[0].spec.method.name] for spot in front]
     quick, best = front[0], front[-1]
     if quick is best:
-        return f"{names[0]} is both the quickest to solve ({numbers.seconds(quick.x)}) and the lowest in perplexity."
+        return f"{names[0]} is both the fastest to solve ({numbers.seconds(quick.x)}) and the lowest in perplexity."
     if len(front) == sum(len(one.spots) for one in series):
-        return (f"Here more time buys a lower perplexity all the way, from {names[0]} ({numbers.seconds(quick.x)}, {_worth(quick)}) to "
+        return (f"Perplexity falls with more time all the way, from {names[0]} ({numbers.seconds(quick.x)}, {_worth(quick)}) to "
                 f"{names[-1]} ({numbers.seconds(best.x)}, {_worth(best)}): {numbers.times(best.x / quick.x)} the time.")
     errors = pareto([spot for one in series for spot in one.spots], median_error)
     same = [spot.points for spot in errors] == [spot.points for spot in front]
-    return (f"No other run is both quicker and lower in perplexity than {_list(names)}. {names[-1]} takes "
+    return (f"{_list(names)}: no other run is both faster and lower in perplexity. {names[-1]} takes "
             f"{numbers.times(best.x / quick.x)} the time of {names[0]} for a perplexity of {_worth(best)} instead of {_worth(quick)}. "
             + ("By layer error it is the same list." if same else
                f"By layer error the list is {_list([METHOD_LABELS[spot.points[0].spec.method.name] for spot in errors])}."))
 
 
 def tied(one: Spot, other: Spot, measure: Measure = perplexity) -> bool:
-    """Whether the spread of the seeds, or the last printed digit, is as large as the difference."""
+    """True if the spread of the seeds, or the last printed digit, is as large as the difference."""
     (low, high), (low2, high2) = one.range(measure), other.range(measure)
     a, b = one.value(measure), other.value(measure)
     if not (math.isfinite(a) and math.isfinite(b)):
@@ -125,7 +125,8 @@ def _reach(series: Sequence[Series], dense: Evaluated) -> str:
     told = [f"{_list(names)} {where}" for where, names in (*everywhere.items(), *ends.items())]
     if not told:
         return f"No computed point stays within {price} of the dense perplexity."
-    return f"Within {price} of the dense perplexity stay " + ", ".join(told) + (f"; {_list(nowhere)} nowhere." if nowhere else ".")
+    return (f"Largest sparsity within {price} of the dense perplexity: {', '.join(told)}"
+            + (f"; {_list(nowhere)}: none." if nowhere else "."))
 
 
 def _farthest(series: Series, limit: float) -> float:
@@ -133,7 +134,7 @@ def _farthest(series: Series, limit: float) -> float:
 
 
 def _span(series: Series, name: Callable[[Spot], str]) -> str:
-    """Where a series is lowest and highest."""
+    """Lowest and highest points of a series."""
     ranked = sorted(series.spots, key=lambda spot: spot.value(perplexity))
     best, worst = ranked[0], ranked[-1]
     if tied(best, worst):

@@ -29,7 +29,7 @@ _SHOWN = 6  # failures told in full
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """What there is of a sweep. `points` match the chart's model, texts and arithmetic, whether the sweep asks for them or not."""
+    """State of a sweep. `points` match the chart's model, texts and arithmetic, whether the sweep asks for them or not."""
 
     matching: Matching
     grid: Grid
@@ -79,13 +79,13 @@ def draw_button(now: State, *, ready: bool) -> None:
 
 
 def draw_activity(now: State) -> None:
-    """What is being computed, looked at each second until a point is finished; then the page is drawn anew."""
+    """Draw the points being computed, each second until one is finished; then the page is drawn anew."""
     if now.active:
         st.fragment(_draw_activity, run_every=1.0)(tuple(record.key for record in now.active))
 
 
 def draw_troubles(now: State) -> None:
-    """What cannot be run, what failed and why, and what was left out of the chart."""
+    """Draw points that cannot be run, that failed and why, and that were left out of the chart."""
     if now.problem:
         layout.note(now.problem, tone="bad", title="Nothing can be computed for this choice.")
     refused = state.recall("curves_refused", "")
@@ -164,7 +164,7 @@ def _cancel(keys: Sequence[str]) -> None:
 
 
 def _seconds(now: State) -> tuple[float | None, bool]:
-    """How long the missing points may take one after the other, and whether that is still being found out: the median of what a
+    """Estimated time of the missing points one after the other, and whether the estimate is still being made: the median of what a
     method took here before, else a plan of its first run."""
     total, asking = 0.0, False
     for name in {spec.method.name for spec in now.missing}:

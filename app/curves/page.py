@@ -139,7 +139,7 @@ def _alpha_series(form: Form, points: Sequence[Point]) -> tuple[Series, ...]:
 
 
 def _finding(tab: str, series: Sequence[Series], points: Sequence[Point]) -> str:
-    """What the curves say."""
+    """Finding of the curves."""
     match tab:
         case "sparsity":
             return findings.sparsity_finding(series, points[0].dense)

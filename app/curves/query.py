@@ -1,4 +1,4 @@
-"""What the Curves page is asked, as words of its link: read, checked, written. The words are those of `python -m core sweep`."""
+"""Request of the Curves page as words of its link: read, checked, written. The words are those of `python -m core sweep`."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Asked:
 
 
 def read(words: Mapping[str, str]) -> tuple[Asked, tuple[str, ...]]:
-    """What a link asks for, and one sentence for each word that could not be used. Never raises."""
+    """Request of a link, and one sentence for each word that could not be used. Never raises."""
     tab = words.get("tab", FIRST)
     notes: list[str] = []
     if tab not in TABS:

@@ -31,7 +31,7 @@ def draw_button(spec: RunSpec | None, view: View) -> None:
 
 
 def draw_problem(spec: RunSpec | None, view: View) -> None:
-    """What is asked for, and why it cannot be run: something that it names is not there."""
+    """Draw why the request cannot be run: something that it names is not there."""
     if spec is not None and not (view.answer and view.answer.fits):
         layout.heading(wording.describe(spec), wording.describe_rest(spec), view.record.state if view.record else "not computed yet")
     layout.note(view.problem or "", tone="bad", title="This cannot be run as it is.")
@@ -54,14 +54,14 @@ def start_demo(spec: RunSpec) -> None:
 
 
 def draw_refusal(spec: RunSpec | None) -> None:
-    """Why the last press of the button started nothing, while the controls still ask for the same."""
+    """Draw why the last press of the button started nothing, while the controls still ask for the same."""
     refused = state.recall("refused", None)
     if refused is not None and refused[0] == spec:
         layout.note(refused[1], tone="bad", title="Not started.")
 
 
 def draw_plan(spec: RunSpec) -> None:
-    """What pressing Run would do. Asks again until the plan is there."""
+    """Draw the plan of a run. Asks again until the plan is there."""
     asking = resources.jobs().plan(spec).state == "computing"
     st.fragment(_draw, run_every=0.5 if asking else None)(spec, asking)
 

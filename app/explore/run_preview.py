@@ -28,8 +28,8 @@ _FEW = ("Estimate: {method} and {base} both prune {rows} rows of each layer (few
         "errors and the changes of the weights that {base} makes are scaled by how the two compare in those rows. ")
 _SHARED = (" How the run will share out its zeros between layers is estimated too, from Wanda's errors and what they cost the model; the "
            "run measures both for its own settings.")
-_NOT_PROPAGATED = " Only the run makes up for errors of earlier blocks (error propagation); here they stay."
-_NOT_COUPLED = " Fisher weighting: here each output is on its own; the preview of all rows lets them make up for each other."
+_NOT_PROPAGATED = " Only a run compensates for errors of earlier blocks (error propagation); a preview does not."
+_NOT_COUPLED = " Fisher weighting: here each output is on its own; the preview of all rows couples the outputs."
 
 
 def look(spec: RunSpec) -> Shown:
@@ -79,7 +79,7 @@ def _draw_layers(preview: Preview) -> None:
 
 
 def _standing(preview: Preview, shown: Shown) -> str:
-    """What kind of answer this is, and whether a better one is on its way."""
+    """Kind of this answer, and whether a better one is on its way."""
     if not shown.fits:
         return "the preview before; the new one is being computed …" if shown.waiting else "the preview before"
     if preview.rows is None:
@@ -96,7 +96,7 @@ def _difference(preview: Preview) -> str:
 
 
 def compare(result: RunResult) -> str:
-    """What the preview had said of this run, if this tab saw one."""
+    """Draw this run beside its preview, if this tab saw one."""
     spec, estimate = state.recall("previewed", (None, 0.0))
     if spec != result.spec:
         return ""

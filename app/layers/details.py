@@ -50,7 +50,7 @@ def _view(question: Question, place: str, figure: Callable[..., go.Figure], find
           told: str | None) -> None:
     shown = answers.ask(question, place)
     if shown.problem and shown.problem == told:
-        layout.aside("There is no answer here for the reason above.")
+        layout.aside("Nothing can be shown here, for the reason above.")
     else:
         answers.tell(shown, "Solving this layer")
     if shown.answer is None:

@@ -1,4 +1,4 @@
-"""What one layer says, in sentences computed from its records."""
+"""Findings on one layer, in sentences computed from its records."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _AT_OPTIMUM = 0.005  # a gap below half a percent is none to speak of
 
 
 def layer_finding(bars: Sequence[Bar], *, weighed: bool = False, shared: bool = False) -> str:
-    """How much of the present method's error is its mask's, which method leaves most beyond its optimum, and who has the least error.
+    """Share of the present method's error due to its mask, the largest gap among the methods, and the least error.
 
     `weighed`: masks were chosen by errors that count as their outputs do for the loss. `shared`: layers lose unequal shares.
     """
@@ -37,21 +37,21 @@ def map_finding(layers: Sequence[LayerRecord]) -> str:
         return "No layer's output changes."
     ordered = sorted(layer.relative_error for layer in layers)
     middle = ordered[len(ordered) // 2]
-    text = f"It hurts most in {worst.block}.{worst.module}: error {numbers.error(worst.relative_error)}"
+    text = f"The largest error is in {worst.block}.{worst.module}: error {numbers.error(worst.relative_error)}"
     if middle > 0 and len(layers) > 1:
         text += f", {numbers.times(worst.relative_error / middle)} the median layer's"
     share = sum(layer.optimum_error for layer in layers) / sum(ordered)
-    return f"{text}. Of all layers' error {numbers.percent(share)} is the masks' fault."
+    return f"{text}. Over all layers, {numbers.percent(share)} of the error is due to the masks."
 
 
 def _fault(label: str, record: LayerRecord) -> str:
     if record.gap < _AT_OPTIMUM:
-        return f"{label} reaches the best possible error for its mask: all of it is the mask's."
+        return f"{label} reaches the best possible error for its mask: all of the error is due to the mask."
     if not math.isfinite(record.gap):
         return f"{label} makes an error where its mask needs none."
     share = record.optimum_error / record.relative_error
     return (f"{label} leaves {numbers.over_optimum(record.gap)} the best possible error for its mask: "
-            f"{numbers.percent(share)} is the mask's.")
+            f"{numbers.percent(share)} of it is due to the mask.")
 
 
 def _most_left(present: Bar, known: Sequence[tuple[Bar, LayerRecord]]) -> str:

@@ -102,25 +102,25 @@ def _measure() -> Measure:
 
 
 def _ask(questions: Mapping[str, Question], settled: bool) -> dict[str, answers.Shown]:
-    """What each place has to show; nothing is asked anew before the controls settle. A page that shows something waits for more."""
+    """Ask for the answer of each place; nothing is asked anew before the controls settle. A page that shows something waits for more."""
     wait = 0.1 if state.recall("layers-map", None) is None else _TOGETHER
     return answers.together(questions, wait=wait) if settled else {place: answers.before(place) for place in questions}
 
 
 def _base(spec: RunSpec) -> RunSpec:
-    """What the other methods are asked with: the same zeros, and what outputs count."""
+    """Base spec of the other methods: the same zeros and output weights."""
     return layer_choice.same_layers(spec).model_copy(update={"pattern": spec.pattern, "fisher": spec.fisher})
 
 
 def _others(base: RunSpec, layer: str) -> dict[str, Question]:
-    """What the other methods leave: those that are quick at once, each of the others by itself."""
+    """Errors of the other methods: the quick ones in one question, each of the others by itself."""
     most = _AT_MOST if state.recall("layers-slow", None) == (base, layer) else AT_ONCE
     return {"quick": MethodsQuestion(spec=base, layer=layer, methods=_QUICK, seconds=_QUICK_SECONDS),
             **{name: MethodsQuestion(spec=base, layer=layer, methods=(name,), seconds=most) for name in _SLOWER}}
 
 
 def _settled(spec: RunSpec) -> bool:
-    """Whether the controls have been left alone for a while; if not, the page looks again by itself."""
+    """True if the controls have been left alone for a while; if not, the page looks again by itself."""
     here = st.container()
     before, since = state.recall("layers-since", (None, 0.0))
     if before != spec:

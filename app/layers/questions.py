@@ -26,7 +26,7 @@ def with_method(spec: RunSpec, name: str) -> RunSpec:
 
 
 class LayerQuestion(Question):
-    """What `spec` leaves in one layer."""
+    """Result of `spec` in one layer."""
 
     about_a_layer: ClassVar[bool] = True
     layer: str
@@ -45,7 +45,7 @@ class Methods:
 
 
 class MethodsQuestion(Question):
-    """What some methods leave in one layer at the pattern of `spec`, each with its defaults; the method of `spec` is not read."""
+    """Results of some methods in one layer at the pattern of `spec`, each with its defaults; the method of `spec` is not read."""
 
     layer: str
     methods: tuple[str, ...]
@@ -92,7 +92,7 @@ class Parts:
 
 
 class PartsQuestion(Question):
-    """Where in a layer the error is."""
+    """Distribution of a layer's error over rows and columns."""
 
     about_a_layer: ClassVar[bool] = True
     layer: str
@@ -147,7 +147,7 @@ class Bins:
 
 
 class HistogramQuestion(Question):
-    """How large the weights are that stay, before and after, and those that go."""
+    """Histogram of the weights that stay, before and after, and of those that go."""
 
     about_a_layer: ClassVar[bool] = True
     layer: str

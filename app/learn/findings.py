@@ -1,4 +1,4 @@
-"""What the numbers of a lesson say: sentences, formulas with the numbers put in, exercises with their answers. All computed."""
+"""Findings of the lessons: sentences, formulas with the numbers put in, exercises with their answers. All computed."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def pair_finding(found: TwoWeights, row: int, first: int, second: int) -> str:
 
 
 def pair_reason(found: TwoWeights, row: int, first: int, second: int) -> str:
-    """Why: the sign of w_q·w_r·[H⁻¹]_qr, with the numbers."""
+    """Reason of the interaction: the sign of w_q·w_r·[H⁻¹]_qr, with the numbers."""
     u, v = found.weight[row, first], found.weight[row, second]
     cross = found.inverse[first, second]
     scale = math.sqrt(found.inverse[first, first] * found.inverse[second, second])
@@ -107,7 +107,7 @@ def pair_exercises(found: TwoWeights, row: int) -> list[Exercise]:
     best = np.unravel_index(int(np.argmin(pairs)), pairs.shape)
     agree = "the same pair" if tuple(two) == tuple(best) else "another pair"
     return [
-        ("Which pair of this row is dearest, and which cheapest, beside the sum of its two?",
+        ("Which pair of this row costs most, and which least, relative to the sum of its two weights alone?",
          f"Inputs {upper[0][most]} and {upper[1][most]}: {numbers.times(values[most])}. Inputs {upper[0][least]} and {upper[1][least]}: "
          f"{numbers.times(values[least])}."),
         ("Are the two cheapest weights also the cheapest pair?",
@@ -154,7 +154,7 @@ def blocks_finding(found: Stepped, block: int) -> str:
 
 
 def masks_finding(found: Masks, chosen: int, row: int, columns: int) -> str:
-    """Which mask, of how many, and what is its fault. The row is cut where it has more columns than can be tried."""
+    """Rank of the mask among all, and the part of its loss due to it. The row is cut where it has more columns than can be tried."""
     name, (floor, mask, update) = mask_names()[chosen], shares(found)[chosen]
     ways = numbers.count(len(found.every))
     first = "" if columns == len(found.weight) else "first "
@@ -195,7 +195,7 @@ def _leaders(names: list[str], losses: np.ndarray) -> str:
 
 
 def _beside_none(found: Formulas) -> str:
-    """Whether slip 2 is worse than leaving the other columns alone; it need not be, but by the numbers."""
+    """Comparison of slip 2 with no update at all; by the numbers."""
     return "worse than no update at all" if found.loss[3] > found.loss[0] else "here no worse than no update"
 
 
@@ -233,19 +233,19 @@ def convergence_finding(found: Convergence, layer: str) -> str:
     least = found.optimum or math.nan
     parts = [_reached(trace, least) for trace in found.traces]
     return (f"{layer}, Wanda's mask: the best kept weights leave {numbers.share(found.optimum)} of the output's energy, SparseGPT's "
-            f"sweep {numbers.times(found.sweep / least)} as much. To within 1 % of the best come, in {found.iterations} iterations: "
+            f"sweep {numbers.times(found.sweep / least)} as much. Iterations until within 1 % of the optimum, of {found.iterations}: "
             f"{', '.join(parts)}.")
 
 
 def _reached(trace: Trace, least: float) -> str:
     """`ADMM after 12`, or how far it is at the end."""
     count = trace.iterations_to(1.01 * least)
-    return f"{DESCENTS[trace.name]} after {count}" if count is not None else (
-        f"{DESCENTS[trace.name]} not ({numbers.times(trace.errors[-1] / least)} at the end)")
+    return f"{DESCENTS[trace.name]} {count}" if count is not None else (
+        f"{DESCENTS[trace.name]} never ({numbers.times(trace.errors[-1] / least)} at the end)")
 
 
 def convergence_exercises(found: Convergence) -> list[Exercise]:
-    """What a sweep buys, and who is first by the clock."""
+    """Exercises on the sweep's error and on the order by time."""
     beats = [(DESCENTS[trace.name], trace.iterations_to(found.sweep)) for trace in found.traces]
     told = ", ".join(f"{name} after {count}" if count is not None else f"{name} not in {found.iterations}" for name, count in beats)
     sweep = 1e3 * found.sweep_seconds
@@ -259,7 +259,7 @@ def convergence_exercises(found: Convergence) -> list[Exercise]:
 
 
 def rows_finding(found: StrongRow, row: int, count: int) -> str:
-    """What the row holds, which columns go, what keeping the strongest rows changes, and whether others would do as well."""
+    """Energy of the row, the columns that go, the effect of keeping the strongest rows, and of keeping others."""
     start = (f"Row {row} holds {numbers.percent(float(found.shares[row]))} of the output's energy and makes up "
              f"{numbers.percent(float(found.parts[row].sum() / found.parts.sum()))} of the columns' losses. With no row dense "
              f"{_columns(found, 0)} go: error {numbers.error(found.error[0])}")

@@ -52,7 +52,7 @@ def begin(question: str, lesson: Lesson) -> None:
 
 
 def draw_matrix(lesson: Lesson) -> None:
-    """What the matrix is, in a line, and the controls that change it."""
+    """Draw the description of the matrix and the controls that change it."""
     if lesson.stop in SMALL_STOPS and not (lesson.stop == 7 and lesson.scale == "model"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key="learn-matrix"):
             st.html(f"<span class='ps-quiet'>{escape(describe(lesson))}</span>", width="content")
@@ -72,17 +72,17 @@ def _matrix_controls(lesson: Lesson) -> None:
 
 
 def layer_box(lesson: Lesson, width: Any = "stretch") -> None:
-    """Which layer of the demo model."""
+    """Draw the choice of the demo model's layer."""
     st.selectbox("Layer", _layers(lesson.layer), key=f"{PRE}layer", persist_state="session", width=width)
 
 
 def row_slider(lesson: Lesson, width: Any = "stretch") -> None:
-    """Which row of the matrix."""
+    """Draw the choice of the matrix's row."""
     st.slider("Row", 0, max(lesson.rows - 1, 1), key=f"{PRE}row", disabled=lesson.rows == 1, persist_state="session", width=width)
 
 
 def input_slider(lesson: Lesson, word: str, label: str) -> None:
-    """Which input, for those who do not press on charts."""
+    """Draw the choice of the input, for those who do not press on charts."""
     st.slider(label, 0, max(lesson.columns - 1, 1), key=f"{PRE}{word}", disabled=lesson.columns == 1, persist_state="session")
 
 

@@ -13,7 +13,7 @@ _STOPS: dict[int, tuple[str, Callable[[Lesson], None]]] = {
     0: ("How is a network pruned in one shot?", start.draw),
     1: ("What does it cost to remove one weight?", removals.draw_one),
     2: ("Do the costs of two weights add up?", removals.draw_two),
-    3: ("How do many weights go?", steps.draw),
+    3: ("How are many weights removed?", steps.draw),
     4: ("Is it the mask or the update?", masks.draw_masks),
     5: ("Which formula is right?", masks.draw_formulas),
     6: ("How fast is the optimum reached?", convergence.draw),

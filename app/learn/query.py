@@ -1,4 +1,4 @@
-"""What the Learn page is asked, as words of its link: read, checked, written. Nothing in a link can break the page."""
+"""Request of the Learn page as words of its link: read, checked, written. Nothing in a link can break the page."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class MatrixQuestion(Question):
 
 
 class OneWeightQuestion(MatrixQuestion):
-    """What each weight costs alone."""
+    """Cost of each weight alone."""
 
     def answer(self, desk: Session) -> OneWeight:
         from core.lessons.removals import one_weight
@@ -38,7 +38,7 @@ class OneWeightQuestion(MatrixQuestion):
 
 
 class TwoWeightsQuestion(MatrixQuestion):
-    """What each pair of a row's weights costs."""
+    """Cost of each pair of a row's weights."""
 
     def answer(self, desk: Session) -> TwoWeights:
         from core.lessons.removals import two_weights
@@ -101,7 +101,7 @@ class StrongRowQuestion(MatrixQuestion):
 
 
 class ConvergenceQuestion(Question):
-    """How fast descents near the optimum of Wanda's mask on a real layer."""
+    """Convergence of the descents to the optimum of Wanda's mask on a real layer."""
 
     about_a_layer: ClassVar[bool] = True
     layer: str

@@ -1,4 +1,4 @@
-"""What each stop of the Learn page asks the core."""
+"""Questions of each stop of the Learn page to the core."""
 
 from __future__ import annotations
 

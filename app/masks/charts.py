@@ -1,4 +1,4 @@
-"""Which weights went: the whole mask as densities with its margins, a window of it weight by weight; one mask, or two against each other.
+"""Charts of masks: the whole mask as densities with its margins, a window of it weight by weight; one mask, or two against each other.
 
 Two greys for kept and removed, the accent for outlier rows, two colours for what only one of two masks removes.
 """
@@ -34,7 +34,7 @@ def mask_overview(mask: Mask, start: tuple[int, int], *, theme: Theme = "light",
 
 
 def pair_overview(pair: Pair, start: tuple[int, int], *, theme: Theme = "light", height: int = 470) -> go.Figure:
-    """Where two masks differ: the share of each cell that only A removes, and that only B removes, as a mixture of two colours."""
+    """Differences of two masks: the share of each cell that only A removes, and that only B removes, as a mixture of two colors."""
     shape = (len(pair.rows_a), len(pair.columns_a))
     figure = _overview(shape, "share that only one removes", theme, height)
     full = max(1, int(max(pair.only_a.max(initial=0), pair.only_b.max(initial=0))))
@@ -166,7 +166,7 @@ def _framed(figure: go.Figure, shape: tuple[int, int], start: tuple[int, int], t
 
 
 def _places(cells: Array, shape: tuple[int, int]) -> dict[str, float]:
-    """Where the cells of a reduced matrix lie, in rows and columns of the whole."""
+    """Positions of the cells of a reduced matrix, in rows and columns of the whole."""
     high, wide = (-(-size // count) for size, count in zip(shape, cells.shape, strict=True))
     return {"x0": (wide - 1) / 2, "dx": wide, "y0": (high - 1) / 2, "dy": high}
 

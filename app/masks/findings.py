@@ -1,4 +1,4 @@
-"""What a mask, or two of them, come to: sentences computed from counts."""
+"""Findings on a mask, or on two of them: sentences computed from counts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def mask_finding(mask: Mask) -> str:
-    """How evenly the removed weights are spread over rows and columns."""
+    """Spread of the removed weights over rows and columns."""
     record = mask.record
     entries = record.parameters
     gone = round(record.counted_sparsity * entries)
@@ -32,13 +32,13 @@ def mask_finding(mask: Mask) -> str:
 
 
 def pair_finding(a: str, b: str, pair: Pair) -> str:
-    """How much of one mask is in the other, and what each costs."""
+    """Overlap of two masks, and the error of each."""
     same = pair.overlap.same
     return f"{shared_finding(a if same else 'A', b if same else 'B', pair.overlap)} {_errors(pair)}"
 
 
 def shared_finding(a: str, b: str, counted: Overlap) -> str:
-    """How much of one mask is in the other. `a` and `b` are what the masks are called."""
+    """Overlap of two masks. `a` and `b` are what the masks are called."""
     if not counted.either:
         return f"Neither {a} nor {b} removes anything."
     if counted.same:

@@ -73,7 +73,7 @@ def draw(spec: RunSpec) -> None:
 
 
 def _start(shape: tuple[int, int]) -> tuple[int, int]:
-    """Where the loupe begins, from the link; nonsense is told."""
+    """Start of the loupe, from the link; a bad word is reported."""
     found: list[int] = []
     for word, size in zip(WINDOW_WORDS, shape, strict=True):
         try:

@@ -23,7 +23,7 @@ def read_place(word: str, text: str, size: int) -> int:
 
 
 def other_spec(spec: RunSpec, words: dict[str, str]) -> tuple[RunSpec | None, tuple[str, ...]]:
-    """What the other mask is asked for: as `spec`, but for what the words `b_…` say. None, and why, where that cannot be.
+    """Spec of the other mask: as `spec`, but for what the words `b_…` say. None, and why, where that cannot be.
 
     Another method has its own defaults.
     """

@@ -1,4 +1,4 @@
-"""Which weights of a layer went: the whole mask as densities, a window of it, and two masks against each other."""
+"""Questions on masks: the whole mask as densities, a window of it, and two masks against each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which rows carry a layer: the map of all layers, one layer's rows by energy, its columns by loss. Pure functions to Plotly."""
+"""Charts of outlier rows: the map of all layers, one layer's rows by energy, its columns by loss. Pure functions to Plotly."""
 
 from __future__ import annotations
 
@@ -143,5 +143,5 @@ def _cut(view: LayerRows, count: int) -> str:
 
 
 def _widths(ranks: np.ndarray, rows: int) -> np.ndarray:
-    """Where only some rows are told, each bar is as wide as the gap to the next."""
+    """Widths of the bars where only some rows are shown: each reaches to the next."""
     return np.diff(ranks, append=rows)

@@ -1,4 +1,4 @@
-"""What the charts of outlier rows say, in words. Pure functions of records; the sign of every claim is computed."""
+"""Findings on outlier rows. Pure functions of records; the sign of every claim is computed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def layer_finding(view: LayerRows, name: str) -> str:
 
 
 def column_finding(view: LayerRows) -> str:
-    """Which columns go, and how many of them only because rows are kept, or not."""
+    """Columns that go, and how many of them only because rows are kept, or not."""
     fates = view.columns
     if fates is None:
         return ""
@@ -57,7 +57,7 @@ def column_finding(view: LayerRows) -> str:
 
 
 def effect_finding(readings: Sequence[Reading], alpha: float, what: str, show: Callable[[float], str], *, whole: bool = True) -> str:
-    """What keeping rows does to `what` ("this layer's error"), beside random rows, at α; of α = 0, at the best other α of the sweep.
+    """Effect of keeping rows on `what` ("this layer's error"), beside random rows, at α; of α = 0, at the best other α of the sweep.
 
     `whole`: no point of the sweep is to come. Says whether it helps only where counted sparsity is equal; "" while there is
     nothing to compare.
@@ -111,7 +111,7 @@ def _seeds(readings: Sequence[Reading], kept: Kept, alpha: float) -> str:
 
 
 def _least(changes: Sequence[Spot], at: float, spots: Mapping[float, Spot], show: Callable[[float], str]) -> str:
-    """Where on the curve it is least, if that is elsewhere and there is a curve."""
+    """Position of the curve's minimum, if that is elsewhere and there is a curve."""
     best = min(changes, key=lambda spot: spot.mean)
     if len(changes) < 3 or best.alpha == at:
         return ""

@@ -160,7 +160,7 @@ def _cut_at(spec: RunSpec, rows: int, wanted: int) -> None:
 
 
 def _why(spec: RunSpec, rows: int, wanted: int) -> str:
-    """What the pattern says to the share of rows that was wanted."""
+    """Limit that the pattern sets to the share of rows that was wanted."""
     try:
         with_alpha(spec.pattern, min(wanted / rows, 0.9999))
     except ValidationError as error:

@@ -66,7 +66,7 @@ def main(runs: Annotated[list[str], typer.Argument(help=f"Each {_ALLOWED}.")],
 
 
 def _masks(results: Sequence[RunResult], keys: Sequence[str | None]) -> list[Overlaps | str]:
-    """What the masks share, counted from the weights that the store keeps; or why that cannot be known."""
+    """Overlap of the masks, counted from the weights that the store keeps; or why that cannot be known."""
     store = Store()
     masks: list[Overlaps | str] = []
     for question in overlap_questions(store, results, keys):

@@ -1,4 +1,4 @@
-"""Which weights went in the first run and not in another: a section of a report, and where its counts come from."""
+"""Overlap of masks between the first run and another: a section of a report, and where its counts come from."""
 
 from __future__ import annotations
 

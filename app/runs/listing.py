@@ -31,7 +31,7 @@ EXPLORE, COMPARE = PAGES / "explore.py", PAGES / "compare.py"
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """What the list shows now."""
+    """State of the list: what it shows now."""
 
     records: tuple[RunRecord, ...]
     total: int
@@ -86,7 +86,7 @@ def draw_dialog() -> None:
 
 
 def _confirm(record: RunRecord) -> None:
-    layout.sentence(f"{wording.describe(record.spec)}. Its result, and what was computed of it so far, will be gone. "
+    layout.sentence(f"{wording.describe(record.spec)}. Its result and its finished blocks will be deleted. "
                     "Links to it will offer to run it again.")
     with st.container(horizontal=True):
         if st.button("Delete", type="primary", key="delete-yes"):
@@ -127,7 +127,7 @@ def _draw_row(record: RunRecord) -> None:
 
 
 def draw_marked() -> None:
-    """What is marked to be compared, on any page of the list; nothing while nothing is."""
+    """Draw the runs marked to be compared, on any page of the list; nothing while none is."""
     marked = _marked()
     if not marked:
         return

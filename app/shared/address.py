@@ -116,7 +116,7 @@ def _open(words: dict[str, str]) -> tuple[str, ...]:
 
 
 def _first() -> RunSpec:
-    """What a bare link shows: the newest finished run of the demo model, else the shipped example, else the defaults."""
+    """Run of a bare link: the newest finished run of the demo model, else the shipped example, else the defaults."""
     newest = resources.newest_demo()
     if newest is not None:
         state.remember("opened", newest.key)

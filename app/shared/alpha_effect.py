@@ -1,4 +1,4 @@
-"""What keeping outlier rows does to a layer's error and to perplexity, point by point as the answers come, with its controls."""
+"""Effect of keeping outlier rows on a layer's error and on perplexity, point by point as the answers come, with its controls."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def draw(spec: RunSpec, layer: str, *, height: int = _HEIGHT) -> None:
 
 
 def facts(spec: RunSpec) -> list[tuple[str, str]]:
-    """How the points were made."""
+    """Protocol of the points."""
     point: ModelPoint | None = next((point for _, point in _model(spec).answers), None)
     measured = [] if point is None else [("Perplexity", f"{point.pruned.protocol}; the preview's windows only"),
                                          ("Calibration", point.calibration)]
@@ -120,7 +120,7 @@ def _draw_chart(name: str, readings: tuple[Reading, ...], alpha: float, what: st
 
 
 def _draw_progress(spec: RunSpec, of_layer: Gathered, of_model: Gathered) -> None:
-    """What is still to come, what failed, and the button that asks for more."""
+    """Draw the points still to come, those that failed, and the button that asks for more."""
     questions = alpha_sweep.model_questions(spec, _seeds(spec))
     problems = (*of_layer.problems, *of_model.problems)
     _draw_problems(problems, f"{numbers.plural(len(problems), 'point')} cannot be computed.")

@@ -89,7 +89,7 @@ def model_questions(spec: RunSpec, seeds: Iterable[int]) -> tuple[ModelPointQues
 
 
 def layer_readings(spec: RunSpec, answers: Iterable[tuple[LayerPointQuestion, LayerPoint]]) -> tuple[Reading, ...]:
-    """What the layer's points say so far."""
+    """Readings of the layer's points so far."""
     found: list[Reading] = []
     for question, point in answers:
         common = {"alpha": point.alpha, "counted_sparsity": point.counted_sparsity, "seed": question.spec.calibration.seed}
@@ -99,7 +99,7 @@ def layer_readings(spec: RunSpec, answers: Iterable[tuple[LayerPointQuestion, La
 
 
 def model_readings(spec: RunSpec, answers: Iterable[tuple[ModelPointQuestion, ModelPoint]]) -> tuple[Reading, ...]:
-    """What the model's points say so far."""
+    """Readings of the model's points so far."""
     return tuple(Reading(kept=_kept(spec, question.spec) if question.draw is None else "random", alpha=point.alpha, draw=question.draw,
                          value=point.pruned.perplexity, counted_sparsity=point.counted_sparsity, seed=question.spec.calibration.seed)
                  for question, point in answers)

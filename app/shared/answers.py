@@ -24,7 +24,7 @@ _MOST = 2000  # answers that a place remembers
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """What a place on a page has to show. `fits`: the answer is to the question asked now, not to an earlier one. `lost`: there is
+    """Answer to show at a place on a page. `fits`: the answer is to the question asked now, not to an earlier one. `lost`: there is
     none for want of workers; the page goes on by itself when they are there."""
 
     answer: Any
@@ -49,7 +49,7 @@ def ask(question: Question, place: str, *, wait: float = WAIT) -> Shown:
 
 
 def together(questions: Mapping[str, Question], *, wait: float) -> dict[str, Shown]:
-    """What each place has to show, by place, once all have an answer or `wait` seconds are over; asked of the worker in this order.
+    """Answers by place, once all have one or `wait` seconds are over; asked of the worker in this order.
 
     The page then looks again until all are there, and draws anew at most about once a second.
     """
@@ -128,7 +128,7 @@ def retry(place: str) -> None:
 def tell(shown: Shown, doing: str) -> None:
     """The line above an answer that is not there yet, or never will be. `doing`: "Solving this layer"."""
     if shown.problem:
-        layout.note(shown.problem, tone="bad", title="There is no answer yet." if shown.lost else "There is no answer to this.")
+        layout.note(shown.problem, tone="bad", title="There is no answer yet." if shown.lost else "This question could not be answered.")
     elif shown.waiting:
         layout.note(f"{doing} …" + (" Below is the answer before." if shown.answer is not None else ""))
 

@@ -58,7 +58,7 @@ def title(runs: Sequence[Compared]) -> str:
 
 
 def differences(runs: Sequence[Compared]) -> tuple[Difference, ...]:
-    """What was not asked alike, in the order of a form."""
+    """Settings that differ, in the order of a form."""
     return tuple(Difference(setting=title, values=tuple(run.settings[title] for run in runs))
                  for title in (runs[0].settings if runs else ()) if len({run.settings[title] for run in runs}) > 1)
 
@@ -75,7 +75,7 @@ def what_differs(runs: Sequence[Compared]) -> str:
 
 
 def equal_settings(runs: Sequence[Compared]) -> str:
-    """What all runs share, in a line; what is off or automatic is left out."""
+    """Settings that all runs share, in a line; what is off or automatic is left out."""
     first = runs[0].settings
     same = [(title, text) for title, text in first.items() if all(run.settings[title] == text for run in runs)]
     return ", ".join(text if title in ("Model", "Method", "Pattern") else f"{title[0].lower()}{title[1:]} {text}"
@@ -167,7 +167,7 @@ def _alike(parts: Sequence[Sequence[str]]) -> list[list[int]]:
 
 
 def _part(title: str, text: str) -> str:
-    """How a setting is said in a label: `B 64`, `α 0.1`, `exact refit`, `seed 4`."""
+    """Form of a setting in a label: `B 64`, `α 0.1`, `exact refit`, `seed 4`."""
     if title in ("Model", "Method", "Pattern"):
         return text.replace(" of the weights", "").replace(" of the columns", " columns")
     if text in ("yes", "no"):

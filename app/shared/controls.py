@@ -28,7 +28,7 @@ _FLAT = (_ALPHA, _BUDGET, *_CALIBRATION, *_EVALUATION, *_RUN)
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """What the controls ask for: a spec, or what must be changed before there is one."""
+    """Request of the controls: a spec, or what must be changed before there is one."""
 
     spec: RunSpec | None
     complaints: tuple[str, ...]

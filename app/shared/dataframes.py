@@ -23,5 +23,5 @@ def table(rows: Sequence[Mapping[str, object]], shares: Collection[str]) -> Styl
 
 
 def _plain(value: object) -> str:
-    """What has neither a share nor a format: pandas would write the block size 128 as 128.000000 where another run has none."""
+    """Columns with neither a share nor a format: pandas would write the block size 128 as 128.000000 where another run has none."""
     return f"{value:.15g}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""What a tab shows first: numbers at once, charts a moment later."""
+"""First paint of a tab: numbers at once, charts a moment later."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from app.shared import state
 
 
 def first_paint() -> bool:
-    """Whether this tab draws for the first time; it is then drawn once more by itself.
+    """True if this tab draws for the first time; it is then drawn once more by itself.
 
     A browser shows nothing of a page before it has read the programs of all that is on it, and Plotly's is 5 MB. So charts leave
     their place empty the first time, and numbers and controls are on the screen a second earlier.

@@ -1,4 +1,4 @@
-"""Which layer a page looks into: the word `layer` of its link, else the one that was looked into before, else the worst."""
+"""Choice of the layer of a page: the word `layer` of its link, else the layer chosen before, else the worst."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def same_layers(spec: RunSpec) -> RunSpec:
 
 
 def with_own_share(spec: RunSpec, known: Map | None, layer: str) -> RunSpec:
-    """What one layer alone is asked with: where a run shares its zeros out, the share that the layer has in the map, else the even one."""
+    """Spec of one layer alone: with an uneven allocation the layer's share in the map, else the even one."""
     record = next((item for item in known.layers if item.name == layer), None) if known is not None and known.fits else None
     if spec.allocation == "even" or isinstance(spec.pattern, SemiStructured) or record is None:
         return spec

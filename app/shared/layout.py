@@ -39,7 +39,7 @@ def begin(question: str) -> None:
 
 
 def theme() -> Theme:
-    """Whether the person looks at a light or a dark page."""
+    """Theme of the browser: light or dark."""
     return "dark" if st.context.theme.type == "dark" else "light"
 
 
@@ -51,7 +51,7 @@ def note(text: str, *, tone: Literal["plain", "bad"] = "plain", title: str = "")
 
 
 def heading(text: str, *asides: str) -> None:
-    """What the next answer is about, and in small what else there is to know about it."""
+    """Draw the heading of the next answer, and in small what else there is to know about it."""
     aside = ", ".join(filter(None, asides))
     st.html(f"<h2 class='ps-about'>{escape(text)} <span class='ps-aside'>{escape(aside)}</span></h2>")
 
@@ -93,7 +93,7 @@ def facts(items: Sequence[tuple[str, str]]) -> None:
 
 
 def link_notes(notes: Sequence[str], *, on_dismiss: Callable[[], None]) -> None:
-    """What of a link was not taken over."""
+    """Draw the words of a link that could not be used."""
     if not notes:
         return
     with st.container(horizontal=True, vertical_alignment="center", wrap=False, key="link-notes"):
@@ -104,13 +104,13 @@ def link_notes(notes: Sequence[str], *, on_dismiss: Callable[[], None]) -> None:
 
 
 def cautions(title: str, texts: Sequence[str]) -> None:
-    """What must be known before an answer is believed: nothing, one remark, or several."""
+    """Draw what must be known before an answer is believed: nothing, one remark, or several."""
     if texts:
         items = escape(texts[0]) if len(texts) == 1 else f"<ul>{''.join(f'<li>{escape(text)}</li>' for text in texts)}</ul>"
         st.html(f"<div class='ps-note ps-bad' role='alert'><strong>{escape(title)}</strong> {items}</div>")
 
 
 def complaints(texts: Sequence[str]) -> None:
-    """What must be changed in the controls before anything can be computed."""
+    """Draw what must be changed in the controls before anything can be computed."""
     for text in texts:
         note(text, tone="bad")

@@ -21,6 +21,6 @@ def from_words(words: Mapping[str, str]) -> tuple[RunSpec, tuple[str, ...]]:
 
 
 def shortened(value: object) -> str:
-    """What somebody wrote, in quotation marks, cut where it is long."""
+    """A text that somebody wrote, in quotation marks, cut where it is long."""
     text = str(value)
     return repr(text) if len(text) <= 60 else repr(text[:57] + "...")

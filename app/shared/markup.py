@@ -17,7 +17,7 @@ def glyph(run: Compared) -> str:
 
 
 def comparison_table(runs: Sequence[Compared]) -> str:
-    """What was asked differently, then what was found."""
+    """Table of the settings that differ, then of the results."""
     head = "".join(f"<th scope='col'>{glyph(run)}&nbsp;{escape(run.label)}</th>" for run in runs)
     asked = [(item.setting, item.values) for item in comparison.differences(runs) if item.setting != "Method"]  # that is in the labels
     body = "".join(_line(name, values) for name, values in asked) + "".join(

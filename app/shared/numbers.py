@@ -77,7 +77,7 @@ def size(count: float) -> str:
 
 
 def count(value: int) -> str:
-    """How many: 840, 12 800, 262 144, 4.74 M, 6.74 G."""
+    """A count as text: 840, 12 800, 262 144, 4.74 M, 6.74 G."""
     if value < 1_000_000:
         return f"{value:,}".replace(",", " ")
     factor, unit = (1e9, "G") if value >= 9.995e8 else (1e6, "M")
@@ -90,7 +90,7 @@ def moment(stamp: float) -> str:
 
 
 def ago(stamp: float, now: float) -> str:
-    """How long ago: just now, 4 min ago, 3 h ago; then the date."""
+    """Time since a moment as text: just now, 4 min ago, 3 h ago; then the date."""
     passed = max(0.0, now - stamp)
     if passed < 60:
         return "just now"

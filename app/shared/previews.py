@@ -13,7 +13,7 @@ _ALL = "all-rows"
 
 
 def first(spec: RunSpec) -> PreviewQuestion:
-    """What to ask first. What was asked for another spec ends before that: the same worker computes both."""
+    """First question of a preview. An earlier one of another spec ends before that: the same worker computes both."""
     if state.recall(f"{_ALL}-of", None) != spec:
         answers.leave(_ALL)
     return PreviewQuestion(spec=spec, at_once=True)
@@ -29,5 +29,5 @@ def best(spec: RunSpec, shown: Shown) -> Shown:
 
 
 def standing(rows: int | None) -> str:
-    """What such an answer is called."""
+    """Name of such an answer."""
     return "" if rows is None else f"estimate from {rows} rows of each layer"

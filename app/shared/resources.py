@@ -1,4 +1,4 @@
-"""What all sessions of the web server share: one store, one client of the workers, the models at hand, the shipped examples."""
+"""Resources shared by all sessions of the web server: one store, one client of the workers, the models at hand, the shipped examples."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def dense(spec: RunSpec) -> Evaluated | None:
 
 
 def at_hand() -> str:
-    """What there is instead of a run that is not there."""
+    """Runs that are there instead of one that is not."""
     count = store().count(("finished",))
     return f"{count} finished {'run is' if count == 1 else 'runs are'} here, on the Runs page, and {len(shipped())} shipped ones."
 

@@ -1,4 +1,4 @@
-"""What Explore has to show for what the controls ask: the run itself, or the last good answer beside it."""
+"""Lookup of the run that the controls ask for: the run itself, or the last good answer beside it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class View:
 
     @property
     def active(self) -> bool:
-        """Whether the run that the controls ask for is queued or running."""
+        """True if the run that the controls ask for is queued or running."""
         return self.record is not None and self.record.active
 
 

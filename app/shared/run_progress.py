@@ -29,7 +29,7 @@ def draw_activity(drawn: RunRecord) -> None:
 
 
 def draw_ended(record: RunRecord) -> None:
-    """Why a run has no result."""
+    """Draw why a run has no result."""
     if record.state == "failed":
         layout.heading(wording.describe(record.spec), wording.describe_rest(record.spec), "failed")
         layout.note(record.error or "No reason was recorded.", tone="bad", title="The run failed.")
@@ -39,7 +39,7 @@ def draw_ended(record: RunRecord) -> None:
 
 
 def bar(record: RunRecord, progress: RunProgress, position: int | None) -> tuple[float, str]:
-    """How far a run is (0 to 1), and where, in words."""
+    """Progress of a run (0 to 1), and its stage in words."""
     latest = progress.latest
     if record.state == "queued":
         return 0.0, f"Waiting, number {position} in the queue" if position else "Waiting for a worker"
@@ -51,7 +51,7 @@ def bar(record: RunRecord, progress: RunProgress, position: int | None) -> tuple
 
 
 def draw_problem(progress: RunProgress) -> None:
-    """Why a run that waits is not begun, if nobody can be asked to."""
+    """Draw why a queued run cannot begin, if no worker can be asked."""
     if progress.problem:
         layout.note(f"{progress.problem} What waits keeps its place, and goes on when they are there.", tone="bad")
 
@@ -72,8 +72,7 @@ def _draw(key: str, drawn: str) -> None:
         total = progress.started.layers if progress.started else None
         layout.sentence(_so_far(progress.layers, total))
         if progress.started and progress.started.resumed_blocks:
-            layout.aside(f"It went on behind block {progress.started.resumed_blocks} of {progress.started.blocks}: what was finished "
-                         "before is kept.")
+            layout.aside(f"Resumed after block {progress.started.resumed_blocks} of {progress.started.blocks}: finished blocks were kept.")
         blocks = progress.latest.blocks if progress.latest else None
         chart = layer_errors(progress.layers, theme=layout.theme(), title="Error of every layer so far", blocks=blocks, height=320)
         st.plotly_chart(chart, theme=None, key="so-far", config=chart_config("layer-errors-so-far"),

@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def recall(name: str, default: T) -> T:
-    """What was remembered under this name, or the default."""
+    """The value remembered under this name, or the default."""
     return st.session_state.get(f"_{name}", default)
 
 

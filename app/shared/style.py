@@ -1,4 +1,4 @@
-"""How charts look: the only place for colours, dashes and markers, and the light and dark template.
+"""Style of the charts: the only place for colors, dashes and markers, and the light and dark template.
 
 Colour is never alone: each method has its dash and marker, each module its marker. Method colours are Okabe and Ito's; module
 colours are Paul Tol's 'bright' scheme, so that a module is not mistaken for a method.
@@ -30,7 +30,7 @@ OPTIMUM = "best possible for the same mask"
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """How one series is drawn."""
+    """Appearance of one series."""
 
     color: str
     symbol: str

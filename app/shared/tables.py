@@ -36,7 +36,7 @@ def layers_csv(result: RunResult) -> str:
 
 
 def layers_protocol(result: RunResult) -> tuple[str, ...]:
-    """What the numbers of a run's layers stand on, a line each."""
+    """Protocol of the numbers of a run's layers, a line each."""
     return (result.spec.title, f"calibration: {result.calibration}", f"evaluation: {result.pruned.protocol}",
             f"perplexity: dense {result.dense.perplexity!r}, pruned {result.pruned.perplexity!r}")
 
@@ -57,7 +57,7 @@ def compared_layers(runs: Sequence[Compared]) -> list[dict[str, object]]:
 
 
 def compared_protocol(runs: Sequence[Compared]) -> tuple[str, ...]:
-    """What the numbers of a comparison stand on, a line each."""
+    """Protocol of the numbers of a comparison, a line each."""
     return tuple(f"{run.label}: {line}" for run in runs for line in layers_protocol(run.result))
 
 

@@ -157,7 +157,7 @@ def _files() -> str:
 
 
 def _code() -> str:
-    """What workers run, and where they look for models."""
+    """Code that workers run, and the folders where they look for models."""
     return "\n".join([_files(), *(f"{name}={os.environ.get(name, '')}" for name in _INHERITED)])
 
 

@@ -37,7 +37,7 @@ _ALL = 1_000_000
 
 
 class RunProgress(FrozenModel):
-    """Where a run is, as far as the scheduler has heard. Empty when it was lost or has not heard anything yet."""
+    """Progress of a run, as far as the scheduler has heard. Empty when it was lost or has not heard anything yet."""
 
     latest: Progress | None = None
     layers: tuple[LayerRecord, ...] = ()
@@ -107,7 +107,7 @@ class Jobs:
         self.store.change_record(key, lambda record: record.model_copy(update={"pinned": pinned}) if record else None)
 
     def progress(self, key: str) -> RunProgress:
-        """Where a run is. Cheap enough for each second."""
+        """Progress of a run. Cheap enough for each second."""
         record = self.store.record(key)
         client = self._connection.client() if record is not None else None
         if record is None or client is None:
@@ -125,7 +125,7 @@ class Jobs:
             heard=max((moment for moment, _ in announced), default=None))
 
     def plan(self, spec: RunSpec) -> Planning:
-        """What a run of this spec would do: from the store, or being made on the interactive worker."""
+        """Plan of a run of this spec: from the store, or being made on the interactive worker."""
         try:
             key = plan_key(spec, revisions(spec))
         except PruneError as error:
@@ -222,7 +222,7 @@ def _same(now: RunRecord, record: RunRecord) -> bool:
 
 
 def _words(future: Future) -> str:
-    """Why a task that has ended left nothing in the store."""
+    """Reason why a task that has ended left nothing in the store."""
     try:
         if future.status == "finished":
             return str(future.result(timeout=2) or "The model or a text has changed just now. Ask again in a moment.")
@@ -236,7 +236,7 @@ def _words(future: Future) -> str:
 
 
 def _events(client: Client, topic: str) -> tuple[tuple[float, str], ...]:
-    """What was announced and when, the oldest first; nothing if the scheduler does not answer."""
+    """Events with their times, the oldest first; nothing if the scheduler does not answer."""
     scheduler = client.scheduler
     if scheduler is None:
         return ()

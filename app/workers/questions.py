@@ -1,4 +1,4 @@
-"""What the interactive worker can be asked while a page waits. A question names all that its answer depends on; no torch here.
+"""Questions to the interactive worker while a page waits. A question names all that its answer depends on; no torch here.
 
 A new question is one class: its fields, and `answer`, which runs on the worker with the dense model and its Gram matrices
 (core/whatif/session.py) and returns a frozen record; numpy arrays in it are fine. Import torch, numpy and the core's
@@ -28,7 +28,7 @@ class Question(FrozenModel):
 
     @property
     def quick(self) -> bool:
-        """Whether it is answered beside a question about the whole model, whose weights another thread may just be exchanging: a quick
+        """True if it is answered beside a question about the whole model, whose weights another thread may just be exchanging: a quick
         answer never lets the model compute."""
         return self.about_a_layer and not self.spec.fisher
 

@@ -63,7 +63,7 @@ def _answer(question: Question, wanted: Callable[[], bool]) -> object:
 
 
 def _waited_for() -> Callable[[], bool]:
-    """Whether somebody still waits for the task of this thread. A released future reaches a worker as a cancelled task."""
+    """True if the task of this thread is still wanted. A released future reaches a worker as a cancelled task."""
     from distributed import get_worker
 
     try:

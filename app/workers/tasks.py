@@ -1,4 +1,4 @@
-"""What a worker executes, and which workers there are. The web server imports this: torch is imported inside functions only.
+"""Tasks of the workers, and which workers there are. The web server imports this: torch is imported inside functions only.
 
 The record in the store is the one truth about a run: a task looks at it between events, and stops as soon as the run was
 cancelled, deleted or asked for again. The journal stays, so that asking again continues.
@@ -69,14 +69,14 @@ def lanes() -> tuple[Lane, ...]:
 
 
 def threads() -> int:
-    """How many threads a worker computes with: PRUNESCOPE_THREADS, or as many cores as this process may use."""
+    """Threads of a worker: PRUNESCOPE_THREADS, or as many as the cores that this process may use."""
     from dask.system import CPU_COUNT
 
     return int(os.environ.get("PRUNESCOPE_THREADS") or CPU_COUNT)
 
 
 def topics(name: str) -> tuple[str, str]:
-    """Where the task of this name announces its layers (few, all kept) and its progress (many, the latest counts)."""
+    """Topics where the task of this name announces its layers (few, all kept) and its progress (many, the latest counts)."""
     return f"{name}-layers", f"{name}-progress"
 
 
@@ -122,7 +122,7 @@ def plan(spec_json: str) -> str | None:
 
 
 def failure_words(error: BaseException) -> str:
-    """Why it failed, for the person who asked: our own errors unchanged, want of memory with what to lower, others by name."""
+    """Reason of a failure for the person who asked: our own errors unchanged, want of memory with what to lower, others by name."""
     if isinstance(error, PruneError):
         return str(error)
     text = str(error)
@@ -214,7 +214,7 @@ def _warm(what_ifs: bool) -> None:
 
 
 def see_rate(store: Store) -> None:
-    """What the device can do, now that little else is computed: plans asked for at the start were made while all cores were busy."""
+    """Measure the device's rate, now that little else is computed: plans asked for at the start were made while all cores were busy."""
     use_all_cores()
     from core.models.cost import matrix_rate
     from core.models.device import choose_device, device_name

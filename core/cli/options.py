@@ -53,7 +53,7 @@ def _flag(word: str) -> inspect.Parameter:
 
 @contextmanager
 def complaining() -> Generator[None]:
-    """What a person can mend ends the command with its text and exit status 2."""
+    """End the command with exit status 2 and the text of an error that a person can act on."""
     try:
         yield
     except PruneError as error:

@@ -1,4 +1,4 @@
-"""What the command line writes: one JSON object, lines of CSV, tables and short reports on a terminal."""
+"""Output of the command line: one JSON object, lines of CSV, tables and short reports on a terminal."""
 
 from __future__ import annotations
 

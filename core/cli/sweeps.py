@@ -45,7 +45,7 @@ def grid(words: dict[str, str], **lists: str) -> list[RunSpec]:
 
 
 def same_dense(result: RunResult, spec: RunSpec, model: str, evaluation: str) -> bool:
-    """Whether a result's dense perplexity is the one this spec would measure."""
+    """True if a result's dense perplexity is the one that this spec would measure."""
     other = result.spec
     return ((other.evaluation, other.device, other.dtype) == (spec.evaluation, spec.device, spec.dtype)
             and (result.revisions.model, result.revisions.evaluation) == (model, evaluation))

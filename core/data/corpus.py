@@ -92,7 +92,7 @@ def split_documents() -> dict[Split, tuple[Document, ...]]:
 
 
 def in_evaluation(name: str) -> bool:
-    """Whether the document of that name is held out, under any Python version."""
+    """True if the document of that name is held out; the same under any Python version."""
     return _hash(name) < EVALUATION_SHARE * 2**64
 
 
@@ -140,7 +140,7 @@ def docstrings(source: str) -> tuple[str, ...]:
 
 
 def paragraphs(text: str) -> tuple[str, ...]:
-    """What stands between blank lines."""
+    """Paragraphs of a text: the parts between blank lines."""
     lines = "\n".join(line.rstrip() for line in text.splitlines())
     return tuple(part.strip("\n") for part in re.split(r"\n{2,}", lines) if part.strip())
 

@@ -48,7 +48,7 @@ def confine() -> None:
 
 
 def confined() -> bool:
-    """Whether this process reads texts from their folders alone."""
+    """True if this process reads texts from their folders only."""
     return bool(os.environ.get(_CONFINED))
 
 

@@ -1,4 +1,4 @@
-"""What a text source means: embedded, text:FILE, hub:NAME, windows:FILE.npy. No torch, no tokenizer.
+"""Text sources: embedded, text:FILE, hub:NAME, windows:FILE.npy. No torch, no tokenizer.
 
 A text is a list of documents. Evaluation joins them with a blank line and reads on; calibration draws windows from inside
 documents (core/data/windows.py).

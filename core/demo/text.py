@@ -1,4 +1,4 @@
-"""What the demo model reads: documentation that every install of PruneScope already holds.
+"""Training text of the demo model: documentation that every install of PruneScope already holds.
 
 The calibration split of the standard library (core/data/corpus.py) and the docstrings of the packages
 that PruneScope needs anyway. Two texts are kept from training: the evaluation split of the standard

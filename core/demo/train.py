@@ -56,7 +56,7 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """What `train` returns: `Settings(steps=steps)` makes the same model again."""
+    """Result of `train`: `Settings(steps=steps)` makes the same model again."""
 
     model: LlamaForCausalLM
     steps: int

@@ -103,7 +103,7 @@ def _failures(problem: LayerProblem, pruned: Tensor, errors: _Errors) -> Tensor:
 
 
 def _lost(problem: LayerProblem, found: Tensor, zeroed: Tensor, slack: Tensor) -> Tensor:
-    """Whether the layer's error is above that of Z or of 0 (a bool scalar)."""
+    """True (a bool scalar) if the layer's error is above that of Z or of 0."""
     totals = [part.sum(dtype=torch.float64) for part in (found, zeroed, slack)]
     return totals[0] > (1 + _LAYER) * torch.minimum(totals[1], problem.energy()) + totals[2]
 

@@ -1,4 +1,4 @@
-"""How kept weights make up for removed ones, on a mask that is chosen as it goes (the methods) or given (core/layer/updates.py).
+"""Compensation of removed weights by kept ones, for a mask chosen on the way (the methods) or given (core/layer/updates.py).
 
 H⁻¹ = UᵀU with U upper triangular, so [H_{j:,j:}]⁻¹ = U[j:,j:]ᵀU[j:,j:] for every j: one factorisation serves all blocks.
 """
@@ -25,7 +25,7 @@ Sweeper = Callable[[Tensor, Tensor, Tensor, int], None]
 
 
 def sweep_blocks(weight: Tensor, upper: Tensor, sweep: Sweeper, *, size: int) -> Iterator[tuple[int, int, Tensor]]:
-    """SparseGPT's update, in place: column by column, w_j's error makes up for itself in the columns to its right.
+    """SparseGPT's update, in place: column by column, w_j's error is compensated in the columns to its right.
 
     e = w_j/U_jj where pruned, W[:, j:] −= e·U[j, j:]: inside a block of `size` columns at once, to its right by one product. After
     each block yields its bounds and e [c, size]: its removals cost Σe² of tr(ΔHΔᵀ). O(c·b²).

@@ -134,6 +134,6 @@ def _grown(count: int, step: int, steps: int) -> int:
 
 
 def share(target: Entries | Columns, stop: int, columns: int) -> int:
-    """How much of the budget the first `stop` of all `columns` take, rounded down; all of it at the end."""
+    """Budget of the first `stop` of all `columns`, rounded down; all of it at the end."""
     return target.count * stop // columns
 

@@ -163,7 +163,7 @@ class LayerProblem:
             lambda value: inverse_factor(self.hessian(value), layer=self.name, damping=value), damping, may_raise=may_raise))
 
     def shared(self, key: tuple[object, ...], make: Callable[[], Made]) -> Made:
-        """What depends on G alone: made once for all layers with this input."""
+        """A value that depends on G alone: made once for all layers with this input."""
         key, values = (*key, self.dtype), self._shared.values
         if key not in values:
             values[key] = make()
@@ -187,5 +187,5 @@ def _positive(weights: Tensor) -> bool:
 
 
 def finite(tensor: Tensor) -> bool:
-    """Whether no entry is NaN or infinite; NaN is in both extremes. No temporary."""
+    """True if no entry is NaN or infinite; NaN is in both extremes. No temporary."""
     return bool(torch.stack(tensor.aminmax()).isfinite().all())

@@ -53,7 +53,7 @@ class LazyStep:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outcome:
-    """What a kernel returns: new weights [c, b], exactly 0 on the mask, that mask, and the damping it used (None: it has none)."""
+    """Result of a kernel: new weights [c, b], exactly 0 on the mask, that mask, and the damping used (None: the method has none)."""
 
     weight: Tensor
     pruned: Tensor

@@ -51,7 +51,7 @@ def _reduced(matrix: Tensor, high: int, wide: int, how: Reduction) -> Tensor:
 
 
 def error_parts(problem: LayerProblem, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """What each output row [c] and each input column [b] adds to f(Ŵ) = tr(ΔGΔᵀ): Σ_j Δ_ij(ΔG)_ij and Σ_i Δ_ij(ΔG)_ij, float64.
+    """Contributions of each output row [c] and each input column [b] to f(Ŵ) = tr(ΔGΔᵀ): Σ_j Δ_ij(ΔG)_ij and Σ_i Δ_ij(ΔG)_ij, float64.
 
     Both sum to f. A row's part is its own error, never negative but for rounding. A column's may be negative: its changes then
     make up for changes of other columns. At the optimum for a mask only pruned entries have a part, for (ΔG)_ij = 0 at the kept.
@@ -69,7 +69,7 @@ def error_parts(problem: LayerProblem, weight: Tensor) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Histogram:
-    """How many weights lie in each bin of `edges` [k+1]: of those that stay, before and after; of those that go. Counts [k], int64."""
+    """Counts [k], int64, of weights in each bin of `edges` [k+1]: of those that stay, before and after; of those that go."""
 
     edges: Tensor
     kept_before: Tensor

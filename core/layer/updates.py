@@ -1,7 +1,7 @@
 """Mask and update apart: what the kept weights become for a mask that is given, whoever chose it.
 
     none       nothing moves
-    sweep      SparseGPT's: each removal makes up for itself in the columns to its right, those to the left stay
+    sweep      SparseGPT's: each removal is compensated in the columns to its right, those to the left stay
     block      Thanos's: the removals of a row in a block of B columns together, from the block on to the right
     admm       alternating directions (Boža 2024)
     gradient   Adam on the layer's error, as AdaPrune does

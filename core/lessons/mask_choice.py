@@ -1,4 +1,4 @@
-"""Why the mask matters: on one row so short that every mask can be tried, what each method's mask and update cost; and whole columns."""
+"""Mask and update apart: every mask of a short row tried, and the loss of each method's mask and update; and whole columns."""
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def _dense(solution: LayerSolution) -> Tensor:
 
 
 def _gone(solution: LayerSolution) -> int:
-    """How many columns go."""
+    """Number of columns that go."""
     return int(solution.pruned.any(0).sum())
 
 

@@ -1,4 +1,4 @@
-"""Whether anybody still waits for what is being computed here: long loops look up between their pieces."""
+"""Cancellation of long computations: loops check between their pieces whether the result is still wanted."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def damp(gram: Tensor, damping: float) -> Tensor:
 
 
 def damped(diagonal: Tensor, damping: float) -> Tensor:
-    """What damping adds to each entry of diag G [b]."""
+    """Increment of each entry of diag G [b] by damping."""
     mean = diagonal.mean()
     mean = torch.where(mean > 0, mean, torch.ones_like(mean))
     return torch.where(diagonal > 0, damping * mean, damping * mean if damping > 0 else mean)

@@ -64,7 +64,7 @@ def _linear(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 @lru_cache(maxsize=1)
 def available() -> bool:
-    """Whether oneDNN's product is to be used: an AMD processor with AVX-512, and a torch whose private operator still gives the product."""
+    """True if oneDNN's product is to be used: an AMD processor with AVX-512, and a torch whose private operator gives the product."""
     try:
         vendor = "AuthenticAMD" in _CPU.read_text()
     except OSError:
@@ -73,7 +73,7 @@ def available() -> bool:
 
 
 def operator_works() -> bool:
-    """Whether the private operator exists, takes these arguments and computes inputs·weightᵀ + bias: tried on numbers it cannot round."""
+    """True if the private operator takes these arguments and computes inputs·weightᵀ + bias: tried on numbers that it cannot round."""
     inputs, weight, bias = torch.arange(6.0).view(2, 3), torch.arange(12.0).view(4, 3), torch.arange(4.0)
     try:
         return torch.equal(_linear(inputs, weight, bias), inputs @ weight.T + bias)

@@ -1,4 +1,4 @@
-"""What is done to every row on its own: subset systems and column sweeps. Compiled on a CPU, batched on a GPU.
+"""Operations on every row on its own: subset systems and column sweeps. Compiled on a CPU, batched on a GPU.
 
 On a CPU the rows are shared out over threads (core/linalg/threads.py).
 """
@@ -120,13 +120,13 @@ def exchange(system: Tensor, linear: Tensor, pruned: Tensor, *, barred: Tensor |
 
 
 def descends(matrix: Tensor, *state: Tensor) -> bool:
-    """Whether the compiled iterations below can work on these: on a CPU, contiguous, of one float dtype, the matrix small enough."""
+    """True if the compiled iterations below accept these: on a CPU, contiguous, of one float dtype, the matrix small enough."""
     most = _MATRIX_BESIDE_FAST if matrix.dtype == torch.float32 and available() else _MATRIX
     return len(matrix) <= most and passes(matrix, *state)
 
 
 def passes(matrix: Tensor, *state: Tensor) -> bool:
-    """Whether the compiled passes over rows can: on a CPU, contiguous, of one float dtype."""
+    """True if the compiled passes over rows accept these: on a CPU, contiguous, of one float dtype."""
     return (not matrix.is_cuda and matrix.dtype in (torch.float32, torch.float64)
             and all(part.is_contiguous() and part.dtype == matrix.dtype for part in state))
 

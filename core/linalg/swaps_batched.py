@@ -33,7 +33,7 @@ class Exchanged:
 
 @dataclass(eq=False)
 class _Search:
-    """Where the search of some rows stands: tables [c, B+1, B+1], masks [c, B], until when an entry rests [c, B], the moves since the
+    """State of the search of some rows: tables [c, B+1, B+1], masks [c, B], until when an entry rests [c, B], the moves since the
     best mask [c, patience, 2], and for every row how many these are, what is gained, the most that was, its tenure, and if it goes on."""
 
     table: Tensor

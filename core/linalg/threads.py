@@ -61,7 +61,7 @@ def array(value: Tensor) -> np.ndarray:
 
 
 def _taken(left: deque[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """What is left, each for one thread of those that take."""
+    """Ranges that are left, one for each thread that takes some."""
     while True:
         try:
             yield left.popleft()

@@ -81,7 +81,7 @@ class Linear:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BlockMap:
-    """Where the decoder blocks are, and the linear layers of each in the order they are registered."""
+    """The decoder blocks, and the linear layers of each in the order they are registered."""
 
     path: str  # "model.layers"
     blocks: tuple[nn.Module, ...]

@@ -38,7 +38,7 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """What the counts need to know of a model: groups of layers that share an input, as (columns, rows of each)."""
+    """Sizes of a model that its cost depends on: groups of layers that share an input, as (columns, rows of each)."""
 
     groups: tuple[tuple[int, tuple[int, ...]], ...]
     hidden: int
@@ -71,7 +71,7 @@ def pairs(shape: Shape, spec: RunSpec) -> int:
 
 
 def _coupled(spec: RunSpec, rows: int) -> bool:
-    """Whether a layer of so many outputs has its rows coupled (core/layer/coupled_rows.py)."""
+    """True if a layer of so many outputs has its rows coupled (core/layer/coupled_rows.py)."""
     return bool(spec.fisher) and spec.method.couples and rows <= COUPLED_OUTPUTS
 
 

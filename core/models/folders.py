@@ -133,7 +133,7 @@ def _entries_of(name: str, folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _target(entry: os.DirEntry[str]) -> Path | None:
-    """Where an entry leads; None for a loop of links."""
+    """Target of an entry; None for a loop of links."""
     try:
         return Path(entry.path).resolve() if entry.is_symlink() else Path(entry.path)
     except (OSError, RuntimeError):
@@ -166,7 +166,7 @@ def _json(name: str, file: Path) -> dict[str, Any]:
 
 
 def _stamp(file: Path) -> tuple[str, int, int, int]:
-    """What tells that a file is still the same: path, size, times of the last writing and of the last change."""
+    """Identity of a file's present state: path, size, times of the last writing and of the last change."""
     stat = file.stat()
     return str(file), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 

@@ -1,4 +1,4 @@
-"""What one real forward of a model shows of its blocks: how each is called, and which of its linear layers read the same input."""
+"""Trace of one real forward of a model: how each block is called, and which of its linear layers read the same input."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class PerWindow:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Call:
-    """How a block is called: the leaves of (args, kwargs), which of them is the hidden states, and what comes back."""
+    """Call of a block: the leaves of (args, kwargs), which of them is the hidden states, and what comes back."""
 
     leaves: list[Any]
     form: TreeSpec
@@ -73,7 +73,7 @@ def ending_of(logits: Tensor) -> Tensor:
 
 
 def hidden_slot(block: int, leaves: list[Any], previous: Tensor | None, output: Tensor) -> int:
-    """Which argument is the hidden states: what the block before returned; for the first block, a tensor like its output."""
+    """Index of the hidden states among the arguments: what the block before returned; for the first block, a tensor like its output."""
     for slot, leaf in enumerate(leaves):
         if isinstance(leaf, Tensor) and leaf.shape == output.shape and leaf.dtype == output.dtype and (
                 previous is None or leaf is previous or torch.equal(leaf, previous)):

@@ -1,4 +1,4 @@
-"""What the layers of a model read: G = XXᵀ and the mean of each distinct input, which is all that a method needs beside W."""
+"""Input statistics of a model's layers: G = XXᵀ and the mean of each distinct input, all that a method needs beside W."""
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class InputStatistics:
 
 
 class GramStore(Protocol):
-    """Where the statistics of a dense model are kept, block by block."""
+    """Store of the statistics of a dense model, block by block."""
 
     def read(self, block: int) -> tuple[InputStatistics, ...] | None:
         """The inputs of a block, or None if they are not there."""

@@ -1,4 +1,4 @@
-"""Which model a name means: the demo, a folder below PRUNESCOPE_MODELS, or a hub id. No torch.
+"""Model names: the demo, a folder below PRUNESCOPE_MODELS, or a hub id. No torch.
 
     resolve_model(name)  ->  ModelSource(path, revision, ...)        list_models()   unusable_models()
     model_revision(name), describe_model(name)                       before a hub model's weights are here
@@ -89,7 +89,7 @@ def list_models() -> tuple[ModelSource, ...]:
 
 
 def unusable_models() -> tuple[UnusableModel, ...]:
-    """What looks like a model and cannot be used; `list_models` leaves these out."""
+    """Folders that look like models and cannot be used; `list_models` leaves these out."""
     return tuple(item for item in _survey() if isinstance(item, UnusableModel))
 
 

@@ -23,7 +23,7 @@ class Trace(FrozenModel):
 
 
 class Convergence(FrozenModel):
-    """How several descents near the least error of one mask; all begin at the weights with the mask removed."""
+    """Descents towards the least error of one mask; all begin at the weights with the mask removed."""
 
     traces: tuple[Trace, ...]
     sweep: float  # the relative error of SparseGPT's sweep on this mask, and its seconds with its factorisation

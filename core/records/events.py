@@ -20,7 +20,7 @@ class Started(FrozenModel):
 
 
 class Progress(FrozenModel):
-    """Where the run is. `fraction` is of the estimated work, 0 to 1."""
+    """Progress of a run. `fraction` is of the estimated work, 0 to 1."""
 
     kind: Literal["progress"] = "progress"
     stage: Literal["load", "calibrate", "collect", "solve", "push", "evaluate"]

@@ -1,4 +1,4 @@
-"""What the lessons are asked and what they answer: a small matrix by name, and frozen records of arrays. No torch.
+"""Requests and answers of the lessons: a small matrix by name, and frozen records of arrays. No torch.
 
 All losses are tr(ΔHΔᵀ) in float64, with H = G/T + λ·mean(diag G/T)·I: energies a token.
 """

@@ -1,4 +1,4 @@
-"""What there is to say about outlier rows: small frozen records, as in core/records/. No torch."""
+"""Records of outlier rows. No torch."""
 
 from __future__ import annotations
 

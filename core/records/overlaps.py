@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Overlap:
-    """How many weights masks A and B both remove, only A, only B, neither."""
+    """Numbers of weights that masks A and B both remove, only A, only B, neither."""
 
     both: int
     only_a: int
@@ -35,7 +35,7 @@ class Overlap:
 
     @property
     def same(self) -> bool:
-        """Whether A and B are the same mask."""
+        """True if A and B are the same mask."""
         return not self.only_a and not self.only_b
 
     @property

@@ -23,7 +23,7 @@ class PlannedLayer(FrozenModel):
 
 
 class Plan(FrozenModel):
-    """What a run will do, before it starts. Seconds and bytes are estimates for the device named."""
+    """Plan of a run, before it starts. Seconds and bytes are estimates for the device named."""
 
     layers: tuple[PlannedLayer, ...]
     parameters: int  # of the whole model, tied weights counted once
@@ -55,7 +55,7 @@ class Plan(FrozenModel):
 
     @property
     def sparsity(self) -> float:
-        """What `counted_sparsity` will be: pruned entries of the planned layers over all their entries."""
+        """Expected `counted_sparsity`: pruned entries of the planned layers over all their entries."""
         return self.pruned / max(1, self.prunable)
 
 

@@ -1,4 +1,4 @@
-"""What a desk of what-ifs says: small frozen records, as in core/records/. No torch."""
+"""Records of what-if sessions. No torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run says while it goes on and when it ends: small frozen records, JSON both ways. No torch."""
+"""Records of a finished run and of its layers. No torch."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Evaluated(FrozenModel):
 
 
 class Environment(FrozenModel):
-    """Where the numbers were computed."""
+    """Environment in which the numbers were computed."""
 
     python: str
     torch: str

@@ -41,7 +41,7 @@ Weigher = Callable[[str], Tensor | None]  # layer name -> output weights [c] or 
 
 
 def measured_by(spec: RunSpec, rows: int, columns: int) -> dict[str, Any]:
-    """What `solve` is given for the curve of a c×b layer: the method and update of the run, or ADMM-Grad where that is less work."""
+    """Arguments of `solve` for the curve of a c×b layer: the method and update of the run, or ADMM-Grad where that is less work."""
     own = spec.method.layer_work(rows, columns, spec.pattern) + update_work(spec.update, rows, columns, refit=spec.refit)
     if own > AdmmGrad().layer_work(rows, columns, spec.pattern):
         return {"method": AdmmGrad()}
@@ -50,7 +50,7 @@ def measured_by(spec: RunSpec, rows: int, columns: int) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """What a layer costs at rising counts of units that go: `each` entries a unit. `even` is the count at p, `pattern` the layer's."""
+    """Cost of a layer at rising counts of removed units: `each` entries a unit. `even` is the count at p, `pattern` the layer's."""
 
     counts: tuple[int, ...]
     costs: tuple[float, ...]
@@ -131,7 +131,7 @@ def error_curve(problem: LayerProblem, spec: RunSpec, pattern: Even, points: Seq
 
 
 def units(pattern: Even, rows: int, columns: int, each: int) -> int:
-    """How many go from a c×b layer: columns, or entries counted in `each`."""
+    """Number of units that go from a c×b layer: columns, or entries counted in `each`."""
     target = pattern.target(rows, columns)
     assert not isinstance(target, Groups)
     return target.count if isinstance(pattern, Structured) else target.count // max(1, each)

@@ -1,4 +1,4 @@
-"""What errors of a layer's outputs cost the model: the empirical Fisher information of its outputs.
+"""Empirical Fisher information of the layers' outputs: the cost of their errors for the loss.
 
 With ℓ the next-token loss and y = Wx a layer's outputs, one backward pass through the dense model gives, summed over tokens,
 

@@ -1,4 +1,4 @@
-"""What a run writes down after each block, so that a rerun continues at the next one. No torch at run time."""
+"""Journal of a run: finished blocks, so that a rerun continues at the next one. No torch at run time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class BlockState:
 
 
 class Journal(Protocol):
-    """Where finished blocks are kept. The activations are not kept: a rerun recomputes them through the finished blocks,
+    """Storage of finished blocks. The activations are not kept: a rerun recomputes them through the finished blocks,
     with the same bits, for one forward pass a block."""
 
     def read(self, block: int) -> BlockState | None:

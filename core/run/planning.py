@@ -1,4 +1,4 @@
-"""What a run would do: the layers it matches, how many entries go, an estimate of time and memory. Loads no weights."""
+"""Plan of a run: the layers it matches, how many entries go, an estimate of time and memory. Loads no weights."""
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _note(spec: RunSpec) -> str | None:
 
 
 def session_bytes(spec: RunSpec) -> int:
-    """What a desk holds at most (core/whatif/session.py): the model in float32, and one Gram matrix a layer. Loads no weights."""
+    """Most memory of a what-if session (core/whatif/session.py): the model in float32, and one Gram matrix a layer. Loads no weights."""
     model = load_skeleton(describe_model(spec.model, spec.revision))
     grams = sum(linear.columns**2 for linears in map_blocks(model).linears for linear in linears)
     return 4 * (parameter_count(model) + grams)

@@ -1,4 +1,4 @@
-"""How far a run is, how long it will still take, where its time went, how much memory it took."""
+"""Progress, remaining time, seconds by stage and peak memory of a run."""
 
 from __future__ import annotations
 

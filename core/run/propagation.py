@@ -1,4 +1,4 @@
-"""What a layer inherits from the pruned blocks before it, and how its weights make up for that (Arai & Ichikawa 2025, QEP).
+"""Error propagation: correction of a layer's weights for the error of the pruned blocks before it (Arai & Ichikawa 2025, QEP).
 
 Where the dense model gives a layer X, it reads X̂ behind pruned blocks. With C = XX̂ᵀ, G = X̂X̂ᵀ and a strength θ of 0 to 1, methods get
 

@@ -19,5 +19,5 @@ def revisions(spec: RunSpec) -> Revisions:
 
 
 def _weighed_since(spec: RunSpec) -> int:
-    """What came to Fisher weighting later: outputs coupled, curves of shared-out sparsity weighted. All other keys stay."""
+    """Revision of Fisher weighting: outputs coupled, curves of allocated sparsity weighted. All other keys stay."""
     return (spec.method.couples + (spec.allocation != "even")) if spec.fisher else 0

@@ -1,4 +1,4 @@
-"""What a run finds out about the dense model before it prunes anything: what outputs count, and each layer's own share of the zeros.
+"""Sensitivity pass over the dense model before pruning: output weights, and each layer's own share of the zeros.
 
 Made again, the same, when a run is resumed.
 """
@@ -45,7 +45,7 @@ class SensitivityPass:
         return self._patterns.get(name, self._spec.pattern)
 
     def take_weights(self, name: str) -> Tensor | None:
-        """What the outputs of a layer count, [c] or [c, c], or None: all the same. Asked for once, when the layer is pruned."""
+        """Output weights of a layer, [c] or [c, c], or None: uniform. Asked for once, when the layer is pruned."""
         if not self._spec.fisher:
             return None
         with self._meter.stage("weigh outputs"):

@@ -1,4 +1,4 @@
-"""Which α there are: those that keep a given number of rows, those that a pattern allows, those of a sweep. No torch."""
+"""Admissible values of α: those that keep a given number of rows, those that a pattern allows, those of a sweep. No torch."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def sweep_alphas(pattern: AnyPattern) -> tuple[float, ...]:
 
 
 def row_choices(pattern: AnyPattern, rows: int) -> Sequence[int]:
-    """How many of c rows an allowed α can keep: 0 … the most there are room for; for n:m at equal counted sparsity a few counts."""
+    """Numbers of rows, of c, that an allowed α can keep: 0 … the most there is room for; for n:m at equal counted sparsity a few counts."""
     if _only_some(pattern):
         return sorted({outlier_count(rows, alpha) for alpha in _whole_groups(pattern)})
     return range(outlier_count(rows, float(_most(pattern))) + 1)

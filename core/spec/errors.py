@@ -1,4 +1,4 @@
-"""What can go wrong, said so that a person can act on it. No torch.
+"""Errors whose text says what to do. No torch.
 
 Every error that a person can cause is a `PruneError`: the browser and the command line show its text unchanged.
 `BadInput` names the field, the value given, what is allowed and what to do.

@@ -47,7 +47,7 @@ class Refused:
 
 
 def to_words(spec: RunSpec) -> dict[str, str]:
-    """What differs from the defaults, in the order of the command line."""
+    """The words that differ from the defaults, in the order of the command line."""
     usual = RunSpec.model_validate({"method": make_method(spec.method.name), "pattern": spec.pattern})
     found: dict[str, object] = {word: _differs(spec, usual, word) for word in RUN_WORDS}
     found["method"] = spec.method.name if spec.method.name != _USUAL.method.name else None
@@ -107,7 +107,7 @@ def nearest(word: str, known: Sequence[str]) -> str:
 
 
 def _like(word: str) -> str:
-    """Which words there are, in brief: all of them would fill the page."""
+    """Known words like this one, in brief."""
     near = nearest(word, WORDS)
     return f"perhaps {near}" if near else "such as model, method and pattern"
 
@@ -210,7 +210,7 @@ def _text(value: object) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class WordHelp:
-    """What a word means, for the command line; a `switch` takes no value."""
+    """Help text of a word for the command line; a `switch` takes no value."""
 
     text: str
     switch: bool

@@ -41,7 +41,7 @@ def outlier_count(rows: int, alpha: float) -> int:
 
 
 class PatternBase(FrozenModel):
-    """What all patterns share: what one declares of itself. Each has `kind` and `outlier_rows` besides."""
+    """Base of all patterns: what one declares of itself. Each has `kind` and `outlier_rows` besides."""
 
     if TYPE_CHECKING:  # not fields here, so that each class says where they stand in the JSON
         outlier_rows: OutlierRows = 0.0

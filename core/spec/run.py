@@ -37,7 +37,7 @@ class RunSpec(FrozenModel):
                                "before it have lost each layer makes up for. 0: nothing, as is usual; 1: all of it.")
     fisher: float = Field(
         default=0.0, ge=0, le=1, title="Fisher weighting", description="φ: errors count more at outputs that matter more to the "
-        "loss (its mean squared gradient there, to the power φ); Frontier also lets outputs make up for each other. 0: all outputs "
+        "loss (its mean squared gradient there, to the power φ); Frontier also couples the outputs. 0: all outputs "
         "count the same, as is usual.")
     calibration: Calibration = Calibration()
     evaluation: Evaluation = Evaluation()

@@ -25,7 +25,7 @@ class Calibration(FrozenModel):
     source: str = Field(default="embedded", title="Calibration text", description=SOURCES)
     windows: int = Field(default=128, ge=1, le=100_000, title="Calibration windows", description="How many windows of tokens.")
     length: int | None = Field(default=None, ge=2, le=131_072, title="Window length",
-                               description="Tokens a window. Automatic: 2048 or the model's context, whichever is less.")
+                               description="Tokens per window. Automatic: the smaller of 2048 and the model's context.")
     seed: int = Field(default=0, ge=0, le=2**31 - 1, title="Seed", description="Which windows are drawn.")
 
     @field_validator("source")
@@ -39,9 +39,10 @@ class Evaluation(FrozenModel):
 
     source: str = Field(default="embedded", title="Evaluation text", description=SOURCES)
     windows: int | None = Field(default=None, ge=1, le=100_000, title="Evaluation windows",
-                                description="At most this many windows from the start. Automatic: all, of the embedded text 64.")
+                                description="Number of windows, counted from the start of the text. Automatic: all windows; 64 for the "
+                                "embedded text.")
     length: int | None = Field(default=None, ge=2, le=131_072, title="Window length",
-                               description="Tokens a window. Automatic: 2048 or the model's context, whichever is less.")
+                               description="Tokens per window. Automatic: the smaller of 2048 and the model's context.")
 
     @field_validator("source")
     @classmethod

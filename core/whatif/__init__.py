@@ -1,1 +1,1 @@
-"""What-if sessions: a dense model with its Gram matrices."""
+"""Sessions of what-ifs: a dense model with its Gram matrices."""

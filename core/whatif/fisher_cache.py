@@ -1,4 +1,4 @@
-"""What the outputs of a dense model's layers count, for whoever asks again and again with another strength (core/whatif/session.py)."""
+"""Cache of Fisher weights of a dense model by strength (core/whatif/session.py)."""
 
 from __future__ import annotations
 

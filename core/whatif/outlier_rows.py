@@ -1,4 +1,4 @@
-"""Which rows carry a layer, and what keeping them does: to the columns that may go, to the layer's error, to perplexity.
+"""Outlier rows: their share of the energy, and the effect of keeping them on columns, layer error and perplexity.
 
 The control of every claim about outlier rows: as many rows drawn at random. A draw is one order of all rows of a layer, and α keeps
 the first ⌈αc⌉ of it, so that the rows kept at a smaller α are among those kept at a greater one, as they are by energy.

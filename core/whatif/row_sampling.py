@@ -1,4 +1,4 @@
-"""What a slow method would make of a layer, within a second: it prunes a few rows, and SparseGPT, which is fast, prunes all.
+"""Row sampling: estimate of a slow method's error from a few rows; SparseGPT, which is fast, prunes all.
 
     R      a few rows, evenly through the layer's in the order of their energy; those that α keeps are left out
     r      f_method(R) / f_SparseGPT(R): both prune R alone, at the share that the layer's active rows lose

@@ -104,7 +104,7 @@ class Session:
         return self._problems[name]
 
     def preview(self, spec: RunSpec, *, at_once: bool = False) -> Preview:
-        """What a run of `spec` would come to, estimated. Only method, pattern and what belongs to them are read from the spec.
+        """Estimate of a run of `spec`. Only method, pattern and what belongs to them are read from the spec.
 
         `at_once`: where solving every layer would take too long, by a few rows of each (core/whatif/row_sampling.py).
         """
@@ -157,7 +157,7 @@ class Session:
         return self.over_layers(one, at_once=3)
 
     def _seconds(self, specs: Mapping[str, RunSpec]) -> float:
-        """What solving all layers would take, about."""
+        """Estimated seconds to solve all layers."""
         rate = matrix_rate(self.opened.device)
         return sum(solve_seconds(spec, self.linears[name].rows, self.linears[name].columns, rate) for name, spec in specs.items())
 
@@ -188,7 +188,7 @@ class Session:
         return solution
 
     def _drain(self, turns: Generator[object, None, Made]) -> Made:
-        """What is there at the end of the turns. Raises Cancelled between two of them, or in one that looks up."""
+        """Value of a generator at its end. Raises Cancelled between two steps, or in one that checks."""
         with cancel_unless(self._wanted):
             while True:
                 check_cancelled()

@@ -60,7 +60,7 @@ def test_the_worst_layer_is_shown_beside_the_map(page, answers_here):
     worst = session.selectbox(key="layers_layer").value
     text = said(session)
     assert "preview from the dense model's Gram matrices" in text
-    assert f"It hurts most in {worst.removeprefix('model.layers.')}" in text
+    assert f"The largest error is in {worst.removeprefix('model.layers.')}" in text
     assert f"In {worst.removeprefix('model.layers.')} Wanda" in text
     assert methods_of(session) == ["Magnitude", "Wanda", "Thanos", "DSnoT"]
     assert "layer" not in link(session)
@@ -154,7 +154,7 @@ def test_a_method_that_has_no_meaning_for_the_pattern_is_left_out_with_the_reaso
 def test_a_method_that_fails_says_why_and_the_others_are_there(page):
     session = page(method="thanos", damping="0", layer=DOWN, windows="4")  # fewer tokens than inputs
     assert said(session).count(f"{DOWN}: the Hessian is numerically not positive definite") == 1
-    assert "There is no answer here for the reason above." in said(session)
+    assert "Nothing can be shown here, for the reason above." in said(session)
     assert "Thanos leaves" not in said(session)  # not what it leaves with its default damping either
     bars = chart(session, 1)
     names = [text.strip("</b>") for text in bars["layout"]["yaxis"]["ticktext"]]

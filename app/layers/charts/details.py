@@ -74,7 +74,7 @@ def weight_maps(weights: Weights, *, theme: Theme = "light", height: int = 360) 
 
 
 def weight_histogram(bins: Bins, *, color: str = "#CC79A7", theme: Theme = "light", height: int = 330) -> go.Figure:
-    """How many weights there are of each size: those that stay, before and after, and those that go."""
+    """Histogram of the weights: those that stay, before and after, and those that go."""
     figure = go.Figure(layout={"template": template(theme), "height": height, "margin": {"l": 8, "r": 8, "t": 40, "b": 8}})
     centres = (bins.edges[:-1] + bins.edges[1:]) / 2
     ink = INKS[theme]
@@ -94,7 +94,7 @@ def weight_histogram(bins: Bins, *, color: str = "#CC79A7", theme: Theme = "ligh
 
 
 def parts_finding(parts: Parts) -> str:
-    """How few rows and columns carry half of the error."""
+    """Numbers of rows and columns that carry half of the error."""
     if parts.relative_error <= 0:
         return "This layer's output is unchanged: there is no error to share out."
     rows, columns = _half(parts.rows), _half(parts.columns)
@@ -103,7 +103,7 @@ def parts_finding(parts: Parts) -> str:
     if len(parts.dense_rows):
         text += f" The {numbers.plural(len(parts.dense_rows), 'outlier row')}, kept dense, have none."
     if (parts.columns < -1e-4).any():
-        text += " A column below zero makes up for what others change."
+        text += " A column below zero compensates for changes of others."
     return text
 
 
@@ -125,7 +125,7 @@ def _align_titles(figure: go.Figure) -> None:
 
 
 def weights_finding(weights: Weights) -> str:
-    """What a cell is, and how much was moved."""
+    """Meaning of a cell, and the largest change."""
     high, wide = weights.cell
     cell = "A cell is one weight." if high == wide == 1 else (
         f"A cell is {high} × {wide} weights: their mean magnitude, or the one change that is largest.")
@@ -133,7 +133,7 @@ def weights_finding(weights: Weights) -> str:
 
 
 def histogram_finding(bins: Bins) -> str:
-    """Whether the kept weights grew."""
+    """Growth of the kept weights."""
     centres = (bins.edges[:-1] + bins.edges[1:]) / 2
 
     def spread(counts: Array) -> float:

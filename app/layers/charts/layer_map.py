@@ -1,4 +1,4 @@
-"""Where does it hurt: one cell a layer, decoder blocks on x, modules on y."""
+"""Map of the layers' errors: one cell a layer, decoder blocks on x, modules on y."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def mask_bars(found: Masks, chosen: int, *, theme: Theme = "light", height: int 
     figure = bare(theme, height, margin={"l": 8, "r": 8, "t": 44, "b": 8}, barmode="stack")
     figure.add_trace(go.Heatmap(z=np.where(found.pruned, 1.0, 0.0), zmin=0, zmax=1, showscale=False, xgap=1, ygap=2, hoverinfo="skip",
                                 colorscale=[[0, KEPT[theme]], [1, GONE[theme]]]))
-    words = ("no mask avoids it", "the mask's", "the update's")
+    words = ("unavoidable", "due to the mask", "due to the update")
     for part, word, color in zip(shares(found).T, words, PARTS[theme], strict=True):
         figure.add_trace(go.Bar(x=part, y=list(range(len(names))), orientation="h", name=word, marker={"color": color}, xaxis="x2",
                                 yaxis="y", customdata=[[place] for place in range(len(names))],
@@ -93,7 +93,7 @@ def repairs(found: Masks, chosen: int, *, theme: Theme = "light", height: int = 
 
 
 def formula_panels(found: Formulas, *, theme: Theme = "light", height: int = 420) -> go.Figure:
-    """What each formula does to W: the change of the kept columns, and what it leaves in those that should be gone."""
+    """Change of the kept columns by each formula, and what it leaves in those that should be zero."""
     _, rows, columns = found.after.shape
     gone = np.broadcast_to(found.gone, (rows, columns))
     limit = 2 * float(np.abs(found.weight).max())

@@ -1,4 +1,4 @@
-"""What all lessons' figures share: a small matrix as cells that can be pressed, colours around zero, and the size for a projector."""
+"""Shared parts of the lessons' figures: a small matrix as cells that can be pressed, colors around zero, and the size for a projector."""
 
 from __future__ import annotations
 

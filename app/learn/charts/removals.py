@@ -75,7 +75,7 @@ def rank_agreement(found: OneWeight, row: int, column: int, *, theme: Theme = "l
 
 
 def pairs(found: TwoWeights, row: int, first: int, second: int, *, revealed: bool, theme: Theme = "light", height: int = 430) -> go.Figure:
-    """How the inputs are correlated, and what each pair of a row costs against the sum of the two alone."""
+    """Correlations of the inputs, and the cost of each pair of a row against the sum of the two alone."""
     columns = found.hessian.shape[0]
     scale = np.sqrt(np.diag(found.hessian))
     correlation = found.hessian / scale / scale[:, None]

@@ -82,7 +82,7 @@ def loss_curves(found: Stepped, at: dict[str, int], *, theme: Theme = "light", h
 
 
 def block_panel(found: Stepped, block: int, *, theme: Theme = "light", height: int = 215) -> go.Figure:
-    """What the update with this B does to the kept weights of the one mask; lines where blocks begin."""
+    """Change of the kept weights of the one mask by the update with this B; lines where blocks begin."""
     rows, columns = found.weight.shape
     change = np.where(found.mask, np.nan, found.blocks - found.weight)
     limit = float(np.nanmax(np.abs(change), initial=0.0))

@@ -23,7 +23,7 @@ $f^*(M)$ belongs to the **mask** alone; what a method leaves above it is its **u
 
 $$f(\hat W) = f^*_{\min} + \big(f^*(M) - f^*_{\min}\big) + \big(f(\hat W) - f^*(M)\big)$$
 
-The first part no mask avoids, the second is the mask's, the third the update's.
+The first part is unavoidable at this sparsity, the second is due to the mask, the third to the update.
 
 To know $f^*_{\min}$ every mask must be tried. A row of 12 inputs has at most 924 of a size; one of 4096 has more than the universe has
 atoms. So this figure is about one row, its first 12 inputs, and it is exact.

@@ -7,10 +7,10 @@ import streamlit as st
 from app.learn import query
 from app.learn.query import STOPS, TEACHER, Lesson
 
-_TOUR = {1: "What does it cost to remove one weight, when the others may make up for it?",
+_TOUR = {1: "What does it cost to remove one weight, when the other weights may compensate for it?",
          2: "Do the costs of two weights add up? Guess first.",
          3: "SparseGPT, Thanos and OBC on the same matrix, one step at a time; and the way from B = 1 to B = b.",
-         4: "All masks of a short row, tried: what is the mask's fault, and what the update's?",
+         4: "All masks of a short row, tried: how much is due to the mask, and how much to the update?",
          5: "Three formulas for removing whole columns. Two of them are slips that are easy to make.",
          6: "Error against iterations and time: ADMM, Adam, SGD and conjugate gradients on a real layer.",
          7: "One strong row in a small matrix, then a real layer, then perplexity: what keeping the strongest rows does."}

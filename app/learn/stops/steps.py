@@ -23,7 +23,7 @@ _STEPS = r"""
 Which weights go, and what the others do about it, in three ways. All three are the program's own methods, recorded.
 
 **SparseGPT** goes from left to right. In a block of $B$ columns it takes the weights of least $w^2/U_{jj}^2$, with
-$H^{-1} = U^\top U$; each one's error makes up for itself in the columns to its right. What lies left stays.
+$H^{-1} = U^\top U$; the error of each removal is compensated by the columns to its right. Columns to its left do not move.
 
 **Thanos** looks at all columns that remain, takes those of least $|w|\sqrt{G_{jj}}$, and removes a row's share in the block together, with
 $S$ those columns:
@@ -48,7 +48,7 @@ price, about $|S|^3/6$ multiplications.
 
 
 def draw(lesson: Lesson) -> None:
-    """How do many weights go?"""
+    """How are many weights removed?"""
     found: Stepped | None = frame.ask(requests.steps(lesson), "steps")
     text = partial(_text, lesson, found)
     with frame.beside(lesson, text):

@@ -58,7 +58,7 @@ def _draw(lesson: Lesson, waited: bool) -> None:
     if waited != bool(found.waiting):
         st.rerun()
     for problem in dict.fromkeys(found.problems):
-        layout.note(problem, tone="bad", title="There is no answer to this.")
+        layout.note(problem, tone="bad", title="This question could not be answered.")
     answers = {type(question): answer for question, answer in found.answers}
     left, right = st.columns(2, gap="large")
     for place, entry in enumerate(_ENTRIES):
@@ -78,7 +78,7 @@ def _draw_stop(entry: _Stop, lesson: Lesson, answer: Any, waiting: bool) -> None
 
 
 def address(lesson: Lesson, stop: int) -> str:
-    """Where a stop's figure is alone in large type, with this matrix."""
+    """Address of a stop's figure alone in large type, with this matrix."""
     words = query.to_words(lesson.model_copy(update={"stop": stop, "present": True}))
     return f"learn?{urlencode(words)}"
 

@@ -1,4 +1,4 @@
-"""What keeping outlier rows does, over α, beside its controls. Pure functions from readings to Plotly."""
+"""Charts over α: error and perplexity beside their controls. Pure functions from readings to Plotly."""
 
 from __future__ import annotations
 

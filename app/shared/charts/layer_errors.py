@@ -1,4 +1,4 @@
-"""Where does it hurt, and how much of that is the mask's fault: the error of every layer beside the optimum for its mask."""
+"""Chart of the layers' errors, each beside the optimum of its mask."""
 
 from __future__ import annotations
 

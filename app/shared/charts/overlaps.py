@@ -1,4 +1,4 @@
-"""Which weights went in one run and not in the other: two masks against each other, layer by layer."""
+"""Chart of mask overlap: two runs' masks against each other, layer by layer."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def overlap_chart(a: Compared, b: Compared, found: Overlaps, *, theme: Theme = "
 
 
 def overlap_finding(a: Compared, b: Compared, found: Overlaps) -> str:
-    """How alike two masks are, and where least."""
+    """Likeness of two masks, and the layer where they are least alike."""
     whole = found.whole
     shared = shared_finding(a.label, b.label, whole)
     if whole.same:

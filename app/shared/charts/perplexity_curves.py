@@ -1,4 +1,4 @@
-"""How far can I go: perplexity against counted sparsity, against B, against α. Pure functions from series to Plotly.
+"""Charts of perplexity against counted sparsity, against B, against α. Pure functions from series to Plotly.
 
 A line goes through the medians over the seeds, a band spans least to greatest. What is ten times the dense perplexity and more is
 broken: it is drawn on the upper edge with its number, so that it does not flatten the rest.
@@ -102,7 +102,7 @@ def add_choice(figure: go.Figure, spec: RunSpec, sparsity: float, perplexity: fl
 
 
 def edge_of(series: Sequence[Series], dense: Evaluated, also: Sequence[float] = ()) -> float:
-    """Where the axis ends: infinity if nothing is broken, else ten times the dense perplexity."""
+    """End of the axis: infinity if nothing is broken, else ten times the dense perplexity."""
     values = [spot.value(perplexity) for one in series for spot in one.spots] + list(also)
     limit = BROKEN * dense.perplexity
     return limit if any(not value <= limit for value in values) else math.inf

@@ -1,4 +1,4 @@
-"""What a comparison shows, and what must be said before it is believed: sentences computed from the runs."""
+"""Findings of a comparison, and its cautions: sentences computed from the runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from core.records import Evaluated
 EQUAL_SPARSITY = 0.001  # counted sparsities further apart than 0.1 point are not equal
 _SAME = 0.02  # errors within 2 % in the median are alike
 _DENSE_AGREE = 1e-4
-_FACTS = {"text": "text", "text_sha256": "contents", "windows": "windows", "length": "tokens a window", "dtype": "arithmetic"}
+_FACTS = {"text": "text", "text_sha256": "contents", "windows": "windows", "length": "tokens per window", "dtype": "arithmetic"}
 
 
 def cautions(runs: Sequence[Compared]) -> list[str]:
@@ -27,19 +27,19 @@ def cautions(runs: Sequence[Compared]) -> list[str]:
 
 
 def verdict(runs: Sequence[Compared]) -> str:
-    """Who keeps the lower perplexity and the lower layer errors, by how much, and whether masks or weights make the difference."""
+    """Run with the lower perplexity and the lower layer errors, by how much, and whether masks or weights make the difference."""
     if len(runs) == 1:
         return wording.finding(runs[0].result)
     return " ".join(filter(None, (_perplexity(runs), _errors(runs))))
 
 
 def same_evaluation(runs: Sequence[Compared]) -> bool:
-    """Whether the perplexities are of the same model on the same text, in the same windows and arithmetic."""
+    """True if the perplexities are of the same model on the same text, in the same windows and arithmetic."""
     return len({(run.result.revisions.model, *_protocol(run.result.pruned).values()) for run in runs}) == 1
 
 
 def same_calibration(runs: Sequence[Compared]) -> bool:
-    """Whether the layer errors stand on the same model and calibration tokens."""
+    """True if the layer errors are on the same model and calibration tokens."""
     return len({(run.result.revisions.model, run.result.revisions.calibration, run.result.calibration) for run in runs}) == 1
 
 
@@ -163,13 +163,13 @@ def _errors(runs: Sequence[Compared]) -> str:
 
 
 def _masks(reached: float, possible: float | None) -> str:
-    """What of a difference would stay if both had the best possible weights for their masks."""
+    """Difference that would remain if both had the best possible weights for their masks."""
     if possible is None or reached > 0:
         return ""
     if abs(possible) < _SAME:
         return " With the best weights for each mask they would be alike: nothing of the difference would stay."
     share = possible / reached
-    why = ("its mask is the worse one, its weights make up for it" if share < 0 else "little of the difference would stay" if share < 0.25
+    why = ("its mask is worse, and its weights compensate for that" if share < 0 else "little of it would remain" if share < 0.25
            else "most of the difference is in the masks" if share > 0.75 else "the masks are a part of the difference")
     return f" With the best weights for each mask its error would be {_percent(possible)}: {why}."
 

@@ -1,4 +1,4 @@
-"""How the numbers of a run were measured, and what it came to: terms and what they are."""
+"""Protocol and outcome of a run: terms and what they are."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def measured(result: RunResult) -> list[Fact]:
 
 
 def weighed(spec: RunSpec) -> list[Fact]:
-    """What Fisher weighting did, where it was asked for."""
+    """Effect of Fisher weighting, where it was asked for."""
     if not spec.fisher:
         return []
-    how = ("and outputs make up for each other, so that errors end above the best possible" if wording.coupled(spec)
+    how = ("and outputs compensate for each other, so that errors end above the best possible" if wording.coupled(spec)
            else "and what went was chosen so")
     return [("Fisher weighting", f"{spec.fisher:g}: errors count as their outputs do for the loss, {how}; the errors shown count all "
              "outputs the same")]
@@ -74,7 +74,7 @@ def outcomes(runs: Sequence[Compared]) -> list[tuple[str, list[str]]]:
 
 
 def _once_or_each(runs: Sequence[Compared], term: str, texts: Sequence[str]) -> list[tuple[str, str]]:
-    """What is the same for all is said once."""
+    """Text that is the same for all, once, or each."""
     if len(set(texts)) == 1:
         return [(term, texts[0])]
     return [(f"{term}, {run.label}", text) for run, text in zip(runs, texts, strict=True)]

@@ -1,4 +1,4 @@
-"""What the numbers of a result say, in sentences computed from them."""
+"""Findings of a result, in sentences computed from its numbers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def describe(spec: RunSpec) -> str:
 
 
 def describe_rest(spec: RunSpec) -> str:
-    """What `describe` leaves out and is not the default: `damping 0.1, calibration 32 windows of 256 tokens, seed 4`."""
+    """Settings that `describe` leaves out and that are not the default: `damping 0.1, calibration 32 windows of 256 tokens, seed 4`."""
     words = {word: text for word, text in to_words(spec).items() if word not in _TOLD}
     said = [f"no {word}" if (word, text) == ("damping", "0") else f"{word.replace('_', ' ')} {text}"
             for word, text in words.items() if word not in _SAMPLES]
@@ -66,7 +66,7 @@ def short_name(layer: LayerRecord) -> str:
 
 
 def finding(result: RunResult) -> str:
-    """What this run shows: how far from the optimum, where it hurts most, what it costs in perplexity."""
+    """Finding of a run: distance from the optimum, worst layer, cost in perplexity."""
     worst = result.worst
     if worst.relative_error <= 0:
         return f"{_method(result.spec)} changes no layer's output here: nothing that matters was removed."
@@ -74,7 +74,7 @@ def finding(result: RunResult) -> str:
 
 
 def preview_finding(preview: Preview) -> str:
-    """What a preview shows, in the words of a run's finding."""
+    """Finding of a preview, in the words of a run's finding."""
     worst = preview.worst
     if worst.relative_error <= 0:
         return f"{_method(preview.spec)} would change no layer's output: nothing that matters would be removed."
@@ -82,7 +82,7 @@ def preview_finding(preview: Preview) -> str:
 
 
 def caution(result: RunResult) -> str:
-    """What makes the errors of this run say little; empty if nothing does."""
+    """Caution where the errors of this run say little; empty otherwise."""
     short = [layer for layer in result.layers if layer.tokens < layer.shape[1]]
     if not short:
         return ""
@@ -99,15 +99,15 @@ def _method(spec: RunSpec) -> str:
 
 def _over_optimum(spec: RunSpec, gap: float) -> str:
     if gap < _AT_OPTIMUM:
-        return f"{_method(spec)} reaches the best possible error for its mask: what is lost, the mask has lost."
+        return f"{_method(spec)} reaches the best possible error for its mask: all of the remaining error is due to the mask."
     if not math.isfinite(gap):
-        return f"{_method(spec)} makes an error where none was needed: other values of the kept weights would have lost nothing."
+        return f"{_method(spec)} makes an error where none was needed: with other values of the kept weights the error would be 0."
     told = f"{_method(spec)} leaves {numbers.over_optimum(gap)} the best possible error for its mask (median of the layers)"
-    return f"{told}: outputs make up for each other as the loss feels them." if coupled(spec) else f"{told}."
+    return f"{told}: outputs compensate for each other, weighted by the loss." if coupled(spec) else f"{told}."
 
 
 def coupled(spec: RunSpec) -> bool:
-    """Whether weights give up some of their layers' error for the loss (core/layer/coupled_rows.py)."""
+    """True if weights give up some of their layers' error for the loss (core/layer/coupled_rows.py)."""
     return bool(spec.fisher) and spec.method.couples and spec.update == "own" and not spec.refit
 
 

@@ -1,4 +1,4 @@
-"""Which rows carry a layer, and what keeping them dense does; the same for as many random rows."""
+"""Questions on outlier rows, and on keeping them dense; the same for as many random rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which weights two finished runs have both removed: counted from the pruned weights that the store keeps of them."""
+"""Question on the overlap of two finished runs: counted from the pruned weights that the store keeps of them."""
 
 from __future__ import annotations
 

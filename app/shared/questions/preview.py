@@ -1,4 +1,4 @@
-"""What a run would come to, before it is run; and the layers there are."""
+"""Questions on a run before it is run: its preview, and the layers there are."""
 
 from __future__ import annotations
 

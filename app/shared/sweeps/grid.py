@@ -38,7 +38,7 @@ class Grid:
 
 
 class Sweep(FrozenModel):
-    """What to vary around a base. A block size of None is the method's own."""
+    """Values to vary around a base. A block size of None is the method's own."""
 
     base: RunSpec = RunSpec()
     methods: tuple[str, ...] = ("thanos",)
@@ -74,7 +74,7 @@ class Sweep(FrozenModel):
 
 
 def shipped() -> tuple[Sweep, ...]:
-    """What the curves show at a first visit: computed by `python -m app.gallery`, shipped with the program."""
+    """Sweep shown at a first visit: computed by `python -m app.gallery`, shipped with the program."""
     both: tuple[AlphaBudget, ...] = ("paper", "iso")
     shown = SHOWN_PATTERNS
     return (

@@ -33,17 +33,17 @@ class Point(FrozenModel):
 
     @property
     def usual(self) -> bool:
-        """Whether the method's parameters are its defaults for this pattern."""
+        """True if the method's parameters are its defaults for this pattern."""
         return self.spec.method == METHODS[self.spec.method.name]().resolved(self.spec.pattern)
 
     @property
     def asked(self) -> RunSpec:
-        """What was asked for, wherever it was computed."""
+        """Request of a point, wherever it was computed."""
         return self.spec.model_copy(update={"device": "auto"})
 
     @property
     def machine(self) -> str:
-        """What times can be compared within: device and threads."""
+        """Setting within which times can be compared: device and threads."""
         where = self.environment
         return where.device if "thread" in where.device else f"{where.device}, {where.threads} threads"
 
@@ -59,7 +59,7 @@ class Matching:
 
 
 def ground(spec: RunSpec) -> RunSpec:
-    """What the points of one chart have in common: the run without method, pattern, seed and device."""
+    """Common settings of the points of one chart: the run without method, pattern, seed and device."""
     usual = RunSpec()
     return spec.model_copy(update={"method": usual.method, "pattern": usual.pattern, "device": usual.device,
                                    "calibration": spec.calibration.model_copy(update={"seed": 0})})

@@ -50,7 +50,7 @@ class Published:
 
 
 def published_for(points: Iterable[Point]) -> tuple[Published, ...]:
-    """What the paper has for the model of these points, if their protocol is the paper's."""
+    """Published values for the model of these points, if their protocol is the paper's."""
     found = {name for point in points if _paper_protocol(point.spec, point) for name in _MODELS if point.spec.model in _MODELS[name]}
     return tuple(number for number in NUMBERS if number.model in found)
 

@@ -77,7 +77,7 @@ def series_of(points: Iterable[Point], x: Measure, budget: str = "") -> tuple[Se
 
 
 def falls(series: Series) -> bool:
-    """Whether counted sparsity changes along a series: its ends are then not comparable."""
+    """True if counted sparsity changes along a series: its ends are then not comparable."""
     shares = [spot.value(counted) for spot in series.spots]
     return max(shares) - min(shares) > _EQUAL
 

@@ -177,7 +177,7 @@ class _Registers:
         return self.context.make_array(kind)(self.context, self.builder, array).data
 
     def place(self, memory, row, stride, column=0):
-        """Where [row, column] is in a table with `stride` columns."""
+        """Offset of [row, column] in a table with `stride` columns."""
         return self.builder.gep(memory, [self.builder.add(self.builder.mul(row, row.type(stride)), row.type(column))])
 
     def load(self, place):

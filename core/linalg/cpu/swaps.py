@@ -226,7 +226,7 @@ def _exchange(table, mine, barred, m, floor, least, patience, terms, until, trai
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
 def _next_ones(table, mine, barred, floor, coming, values, entries, terms, pivots, shares):
-    """What the row's next entries gain when they come in, one after the other, or cost when they go; `entries` says which.
+    """Gains of the row's next entries when they come in, one after the other, or costs when they go; `entries` says which.
 
     The table stays: each needs only its diagonal, its last row and one column, and these follow what was chosen before.
     """

@@ -32,7 +32,7 @@ class Summary(NamedTuple):
 
 
 class MethodParameters(FrozenModel):
-    """What all methods share. `version` goes up when a change moves the numbers: it is part of every cache key.
+    """Base of the parameters of all methods. `version` goes up when a change moves the numbers: it is part of every cache key.
 
     `name` is a field of every method, `named("…")`: its word in links and on the command line.
     """
@@ -60,7 +60,7 @@ class MethodParameters(FrozenModel):
 
     @classmethod
     def parameters(cls) -> dict[str, FieldInfo]:
-        """What a person can set, by name, in the order of forms and flags."""
+        """Parameters that a person can set, by name, in the order of forms and flags."""
         return {name: field for name, field in cls.model_fields.items() if name != "name"}
 
     @property

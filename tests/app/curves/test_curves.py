@@ -126,7 +126,7 @@ def test_the_finding_names_the_lowest_at_the_largest_common_sparsity():
     assert "below Thanos (30.00) (one seed each)" in said
     assert "Frontier at 50.0 %, all that was computed" in said
     assert "Thanos up to 50.0 %" in said
-    assert said.endswith("Wanda nowhere.")
+    assert said.endswith("Wanda: none.")
     more = [*points, point("frontier", "0.6", 30.2)]
     assert "Frontier at every computed sparsity (to 60.0 %)" in findings.sparsity_finding(series_of(more, counted), DENSE)
     worse = [entry.model_copy(update={"pruned": evaluated(40.0)}) if entry.spec.method.name == "frontier" else entry for entry in points]
@@ -167,7 +167,7 @@ def test_the_front_holds_what_nobody_beats():
     front = pareto([spot for one in series for spot in one.spots], perplexity)
     assert [spot.points[0].spec.method.name for spot in front] == ["magnitude", "thanos"]
     said = findings.time_finding(series)
-    assert "No other run is both quicker and lower in perplexity than Magnitude and Thanos." in said
+    assert "Magnitude and Thanos: no other run is both faster and lower in perplexity." in said
     assert "10.0× the time" in said
     assert "Peak memory" in said
     figure = charts.time_curves(series, DENSE)

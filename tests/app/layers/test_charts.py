@@ -115,8 +115,8 @@ def test_what_is_not_known_yet_keeps_its_place_and_what_is_old_is_pale():
 
 def test_the_sentence_says_whose_fault_it_is():
     text = layer_finding(bars(wanda=(0.04, 0.01), thanos=(0.02, 0.015), frontier=(0.012, 0.0119)))
-    assert text == ("In 0.mlp.down_proj Thanos leaves 1.33× the best possible error for its mask: 75.0 % is the mask's. Wanda leaves 4.0× "
-                    "its optimum, the most of the others. The least error here is Frontier's, 0.0120.")
+    assert text == ("In 0.mlp.down_proj Thanos leaves 1.33× the best possible error for its mask: 75.0 % of it is due to the mask. "
+                    "Wanda leaves 4.0× its optimum, the most of the others. The least error here is Frontier's, 0.0120.")
     assert "No other method has less error here than Thanos's 0.0200." in layer_finding(bars(wanda=(0.04, 0.01), thanos=(0.02, 0.015)))
     assert "reaches the best possible error" in layer_finding(bars(thanos=(0.02, 0.02)))
     assert "makes an error where its mask needs none" in layer_finding(bars(thanos=(0.02, 0.0)))
@@ -127,8 +127,8 @@ def test_the_sentence_says_whose_fault_it_is():
 
 def test_the_map_s_sentence():
     found = (layer(0, "a", 0.01, 0.005), layer(1, "a", 0.02, 0.02), layer(2, "a", 0.06, 0.02))
-    assert map_finding(found) == ("It hurts most in 2.a: error 0.0600, 3.0× the median layer's. Of all layers' error 50.0 % is the masks' "
-                                  "fault.")
+    assert map_finding(found) == ("The largest error is in 2.a: error 0.0600, 3.0× the median layer's. Over all layers, 50.0 % of "
+                                  "the error is due to the masks.")
     assert map_finding((layer(error=0.0, optimum=0.0),)) == "No layer's output changes."
 
 
