@@ -53,7 +53,7 @@ def score(spec: RunSpec, tasks: tuple[OpenTask, ...], weights: Mapping[str, Tens
 
 
 def has_tasks(result: RunResult, tasks: tuple[OpenTask, ...]) -> bool:
-    """Whether a stored run has the scores of these tasks, on the same examples."""
+    """True if a stored run has the scores of these tasks, on the same examples."""
     stored = result.tasks or {}
     return all(task.name in stored and stored[task.name].content == task.content for task in tasks)
 

@@ -42,7 +42,7 @@ class WatchedModel(_Harness):
 
     @property
     def prefix_token_id(self) -> int:
-        """Where a context is empty. Raises BadInput for a tokenizer that has neither a begin nor an end token."""
+        """Token put before an empty context. Raises BadInput for a tokenizer that has neither a begin nor an end token."""
         token = super().prefix_token_id
         if token is None:
             raise BadInput("tasks", type(self.tokenizer).__name__, "a tokenizer with a begin or an end token (bos_token, eos_token)",

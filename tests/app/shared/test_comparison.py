@@ -80,7 +80,7 @@ def test_the_verdict_is_computed():
 
 @pytest.mark.parametrize(("optima", "told"), [
     ((0.5, 0.45), "10.0 % lower: little of it would remain"), ((0.5, 0.3), "part of the difference"),
-    ((0.5, 0.25), "50.0 % lower: most of the difference is in the masks"), ((0.5, 0.8), "60.0 % higher: its mask is the worse one"),
+    ((0.5, 0.25), "50.0 % lower: most of the difference is in the masks"), ((0.5, 0.8), "60.0 % higher: its mask is worse"),
 ])
 def test_masks_and_weights_are_told_apart(optima, told):
     theirs, mine = (scaled(factor, optimum) for factor, optimum in zip((2.0, 1.0), optima, strict=True))
