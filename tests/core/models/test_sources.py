@@ -1,72 +1,20 @@
-"""Names to models: what is refused and in which words, what the content address depends on, and that no torch is needed."""
+"""Names to models: what a folder says, which names are refused and in which words, what is listed, and that no torch is needed."""
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from huggingface_hub import constants
 from safetensors.numpy import save_file
 
-from core.models import folders as checkpoint
 from core.models import sources
 from core.models.sources import ModelSource, list_models, resolve_model, unusable_models
-from core.spec.errors import BadInput
-
-CONFIG: dict[str, Any] = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 8, "num_hidden_layers": 2,
-                          "max_position_embeddings": 128}
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-
-
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty hub cache and a hub that refuses every connection at once."""
-    folder = tmp_path / "hub"
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    return folder
-
-
-@pytest.fixture
-def models(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "models"
-    folder.mkdir()
-    monkeypatch.setenv("PRUNESCOPE_MODELS", str(folder))
-    return folder
-
-
-def make(folder: Path, config: dict[str, Any] | None = None, dtype: Any = np.float16, shards: int = 1) -> Path:
-    """A folder with a configuration, a tokenizer and 8·8 + 8 weights in each shard."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(CONFIG if config is None else config))
-    (folder / "tokenizer.json").write_text("{}")
-    tensors = {"a": np.arange(64, dtype=dtype).reshape(8, 8), "b": np.ones(8, dtype=np.float32)}
-    if shards == 1:
-        save_file(tensors, folder / "model.safetensors")
-        return folder
-    names = [f"model-{index:05d}-of-{shards:05d}.safetensors" for index in range(1, shards + 1)]
-    for index, name in enumerate(names):
-        save_file({f"{key}{index}": value for key, value in tensors.items()}, folder / name)
-    index = {"weight_map": {f"{key}{index}": name for index, name in enumerate(names) for key in tensors}}
-    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    return folder
-
-
-def refusal(name: str, **options: Any) -> BadInput:
-    with pytest.raises(BadInput) as caught:
-        resolve_model(name, **options)
-    return caught.value
-
-
-# --- what a folder says ----------------------------------------------------------------------------------------------------------
+from tests.core.models.saved import COMMIT, CONFIG, make, refusal
 
 
 def test_a_folder_is_described_from_its_configuration_and_headers(models: Path) -> None:
@@ -222,163 +170,6 @@ def test_links_inside_and_a_linked_root_are_fine(models: Path, tmp_path: Path, m
     assert resolve_model("mine").path == models / "mine"
 
 
-# --- bad folders -----------------------------------------------------------------------------------------------------------------
-
-
-def no_config(folder: Path) -> None:
-    (folder / "config.json").unlink()
-
-
-def configured(**changes: Any) -> Callable[[Path], None]:
-    return lambda folder: (folder / "config.json").write_text(json.dumps({**CONFIG, **changes}))  # type: ignore[func-returns-value]
-
-
-def written(file: str, content: bytes) -> Callable[[Path], None]:
-    return lambda folder: (folder / file).write_bytes(content)  # type: ignore[func-returns-value]
-
-
-def only_bin(folder: Path) -> None:
-    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-
-
-def truncated(folder: Path) -> None:
-    file = folder / "model.safetensors"
-    file.write_bytes(file.read_bytes()[:-1])
-
-
-def header(content: object) -> Callable[[Path], None]:
-    text = json.dumps(content).encode()
-    return written("model.safetensors", len(text).to_bytes(8, "little") + text)
-
-
-def index(weight_map: object) -> Callable[[Path], None]:
-    def change(folder: Path) -> None:
-        (folder / "model.safetensors").unlink()
-        (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
-
-    return change
-
-
-CODE = {"model_type": "homemade", "auto_map": {"AutoModelForCausalLM": "modeling.Homemade"}}
-BAD_FOLDERS: dict[str, tuple[Callable[[Path], None], str]] = {
-    "no configuration": (no_config, "no config.json"),
-    "configuration is no JSON": (written("config.json", b"{"), "config.json holds no JSON object"),
-    "configuration is no text": (written("config.json", b"\xff\xfe\0"), "config.json holds no JSON object"),
-    "configuration is a list": (written("config.json", b"[1]"), "config.json holds no JSON object"),
-    "configuration is very deep": (written("config.json", b"[" * 100_000), "config.json holds no JSON object"),
-    "no family": (configured(model_type=None), "model_type None"),
-    "unknown family": (configured(model_type="homemade"), "'homemade' is no causal language model"),
-    "an encoder": (configured(model_type="vit"), "'vit' is no causal language model"),
-    "own code": (configured(**CODE), "code from model folders never runs"),
-    "quantised": (configured(quantization_config={"bits": 4}), "quantised"),
-    "no width": (configured(hidden_size=None), "how wide"),
-    "no blocks": (configured(num_hidden_layers=0), "how many blocks"),
-    "width is no number": (configured(hidden_size="8"), "how wide"),
-    "only .bin": (only_bin, r"Only safetensors are read; it has pytorch_model.bin. To convert.*save_pretrained"),
-    "no weights": (lambda folder: (folder / "model.safetensors").unlink(), "it has no weights"),
-    "truncated": (truncated, "no whole safetensors file"),
-    "longer": (lambda folder: (folder / "model.safetensors").open("ab").write(b"x"), "no whole safetensors file"),  # type: ignore
-    "empty": (written("model.safetensors", b""), "no whole safetensors file"),
-    "header too long": (written("model.safetensors", b"\xff" * 64), "header does not fit"),
-    "Git LFS": (written("model.safetensors", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n"), "Git LFS pointer"),
-    "header is no JSON": (written("model.safetensors", (4).to_bytes(8, "little") + b"nope"), "no whole safetensors file"),
-    "header is a list": (header([1]), "no whole safetensors file"),
-    "header without tensors": (header({}), "no whole safetensors file"),
-    "tensor without shape": (header({"a": {"dtype": "F32", "data_offsets": [0, 0]}}), "no whole safetensors file"),
-    "index of nothing": (index({}), "does not name plain safetensors files"),
-    "index is odd": (index([1]), "does not name plain safetensors files"),
-    "index leads out": (index({"a": "../other/model.safetensors"}), "does not name plain safetensors files"),
-    "index names pickles": (index({"a": "model.bin"}), "does not name plain safetensors files"),
-    "shards missing": (index({"a": "1.safetensors", "b": "2.safetensors"}), "2 of its 2 weight files are missing"),
-}
-
-
-@pytest.mark.parametrize("kind", BAD_FOLDERS)
-def test_bad_folders_are_refused_in_words_and_listed_as_unusable(models: Path, kind: str) -> None:
-    change, words = BAD_FOLDERS[kind]
-    change(make(models / "bad"))
-    make(models / "good")
-    with pytest.raises(BadInput, match=words) as caught:
-        resolve_model("bad")
-    assert caught.value.field == "model"
-    assert [model.name for model in list_models() if model.origin == "folder"] == ["good"]
-    assert {model.name: model.reason for model in unusable_models()}["bad"] == str(caught.value)
-
-
-def test_code_of_its_own_does_no_harm_where_the_family_is_known(models: Path) -> None:
-    make(models / "mine", {**CONFIG, "auto_map": CODE["auto_map"]})
-    assert resolve_model("mine").family == "llama"
-
-
-def test_the_families_are_known() -> None:
-    families = {"llama", "opt", "qwen3", "mistral", "gemma", "gemma2", "gemma3", "gemma3_text", "gpt_neox", "phi", "gpt2"}
-    assert families <= checkpoint.known_families()
-
-
-# --- the content address ---------------------------------------------------------------------------------------------------------
-
-
-def test_the_address_is_of_the_content(models: Path) -> None:
-    folder = make(models / "mine")
-    address = resolve_model("mine").revision
-    shutil.copytree(folder, models / "copy")
-    assert resolve_model("copy").revision == address
-    for file in folder.iterdir():
-        os.utime(file, ns=(1, 1))
-    (folder / "README.md").write_text("read me")
-    assert resolve_model("mine").revision == address
-
-
-@pytest.mark.parametrize("file", ["model.safetensors", "config.json", "tokenizer.json"])
-def test_a_changed_byte_changes_the_address(models: Path, file: str) -> None:
-    folder = make(models / "mine")
-    before = resolve_model("mine").revision
-    stat = (folder / file).stat()
-    content = bytearray((folder / file).read_bytes())
-    if file == "model.safetensors":
-        content[-1] ^= 1
-    else:
-        content += b" "
-    (folder / file).write_bytes(content)
-    os.utime(folder / file, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # even where the times do not show it
-    assert resolve_model("mine").revision != before
-
-
-def test_names_and_contents_are_not_confused(models: Path) -> None:
-    folder = make(models / "mine")
-    before = resolve_model("mine").revision
-    (folder / "tokenizer.json").rename(folder / "vocab.json")
-    assert resolve_model("mine").revision != before
-
-
-def test_large_files_are_sampled_from_the_header_to_the_last_byte(models: Path) -> None:
-    folder = make(models / "mine")
-    count = 16 * (1 << 20) + (1 << 18)  # 65 MiB of float32, written as a hole
-    text = json.dumps({"a": {"dtype": "F32", "shape": [count], "data_offsets": [0, 4 * count]}}).encode()
-    file = folder / "model.safetensors"
-    file.write_bytes(len(text).to_bytes(8, "little") + text)
-    with file.open("r+b") as stream:
-        stream.truncate(8 + len(text) + 4 * count)
-    addresses = [resolve_model("mine").revision]
-    assert resolve_model("mine").parameters == count
-    for place in (8 + len(text), 8 + len(text) + (21 << 19), 8 + len(text) + 4 * count - 1):
-        with file.open("r+b") as stream:
-            stream.seek(place)
-            stream.write(b"x")
-        addresses.append(resolve_model("mine").revision)
-    assert len(set(addresses)) == 4
-
-
-def test_unchanged_files_are_read_once(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    make(models / "mine")
-    source = resolve_model("mine")
-    monkeypatch.setattr(checkpoint, "open", lambda *_: pytest.fail("read again"), raising=False)
-    assert resolve_model("mine") == source
-
-
-# --- lists -----------------------------------------------------------------------------------------------------------------------
-
-
 def test_lists_hold_folders_three_deep_and_no_deeper(models: Path) -> None:
     for name in ("one", "one/inside", "a/two", "a/b/three", "a/b/c/four", ".hidden/five"):
         make(models / name)
@@ -399,94 +190,6 @@ def test_names_that_cannot_be_asked_for_are_reported(models: Path) -> None:
     make(models / "line\nbreak")
     assert [model.name for model in list_models() if model.origin == "folder"] == []
     assert "line\nbreak" in {model.name for model in unusable_models()}
-
-
-# --- the hub ---------------------------------------------------------------------------------------------------------------------
-
-
-def cached(cache: Path, name: str, commit: str = COMMIT, ref: str = "main", config: dict[str, Any] | None = None) -> Path:
-    """A model as huggingface_hub keeps it: blobs, links to them in a snapshot, a ref."""
-    repository = cache / f"models--{name.replace('/', '--')}"
-    (repository / "refs").mkdir(parents=True, exist_ok=True)
-    (repository / "refs" / ref).write_text(commit)
-    made = make(repository / "made", config)
-    blobs, snapshot = repository / "blobs", repository / "snapshots" / commit
-    blobs.mkdir(exist_ok=True)
-    snapshot.mkdir(parents=True)
-    for number, file in enumerate(made.iterdir()):
-        file.rename(blobs / f"{commit[:4]}{number}")
-        (snapshot / file.name).symlink_to(blobs / f"{commit[:4]}{number}")
-    made.rmdir()
-    return snapshot
-
-
-def test_a_cached_snapshot_needs_no_network(models: Path, cache: Path) -> None:
-    snapshot = cached(cache, "owner/name")
-    cached(cache, "owner/name", "f" * 40, "v2")
-    source = resolve_model("owner/name")
-    assert (source.origin, source.path, source.revision) == ("hub", snapshot, COMMIT)
-    assert resolve_model("owner/name", download=True) == source
-    assert resolve_model("owner/name", "v2").revision == "f" * 40
-    assert resolve_model("owner/name", COMMIT) == source
-    assert [model for model in list_models() if model.origin == "hub"] == [source]
-    make(models / "owner" / "name")
-    assert resolve_model("owner/name").origin == "folder"
-
-
-@pytest.mark.parametrize("download", [False, True])
-def test_a_model_out_of_reach_is_an_error_at_once(models: Path, download: bool) -> None:
-    make(models / "mine")
-    error = refusal("owner/name", revision="v2", download=download)
-    assert "hf download owner/name --revision v2" in error.remedy
-    assert "mine" in error.remedy.partition("At hand:")[2]
-    assert ("The hub did not give it" in error.remedy) == download
-
-
-def test_offline_mode_is_respected(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    assert "The hub did not give it" in refusal("owner/name", download=True).remedy
-
-
-def test_a_snapshot_without_weights_says_so_and_is_fetched_where_allowed(models: Path, cache: Path) -> None:
-    (cached(cache, "owner/name") / "model.safetensors").unlink()
-    assert "it has no weights" in refusal("owner/name").remedy
-    assert "no weights" in refusal("owner/name", download=True).remedy  # out of reach: the cache's own trouble is what helps
-    assert "owner/name" in {model.name for model in unusable_models()}
-
-
-def test_a_broken_snapshot_is_fetched_again(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken, whole = make(tmp_path / "broken"), make(tmp_path / "snapshots" / COMMIT)
-    (broken / "model.safetensors").unlink()
-    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda _, **options: broken if options["local_files_only"] else whole)
-    assert resolve_model("owner/name", download=True).path == whole
-
-
-def test_a_cached_model_with_code_of_its_own_is_refused(models: Path, cache: Path) -> None:
-    cached(cache, "owner/name", config={**CONFIG, **CODE})
-    assert "never runs" in refusal("owner/name").remedy
-
-
-def test_what_is_fetched_is_safetensors_and_their_company(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[dict[str, Any]] = []
-    folder = make(tmp_path / "snapshots" / COMMIT)
-
-    def download(name: str, **options: Any) -> str:
-        asked.append({"name": name, **options})
-        if options["local_files_only"]:
-            raise FileNotFoundError("not here")
-        return str(folder)
-
-    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
-    assert resolve_model("owner/name", "main", download=True).revision == COMMIT
-    assert [call["local_files_only"] for call in asked] == [True, False]
-    assert asked[1]["revision"] == "main"
-    assert not any(pattern.endswith((".bin", ".py", ".pt")) or pattern == "*" for pattern in asked[1]["allow_patterns"])
-    asked.clear()
-    refusal("owner/name")
-    assert [call["local_files_only"] for call in asked] == [True]
-
-
-# --- speed and imports -----------------------------------------------------------------------------------------------------------
 
 
 def test_no_torch_and_no_transformers_are_imported(models: Path, root: Path) -> None:
