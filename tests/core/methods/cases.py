@@ -109,13 +109,18 @@ def ways(name: str) -> list[Way]:
 WAYS = [way for name in METHODS for way in ways(name)]
 
 
+def kind_of(word: object) -> str | None:
+    """The kind of a pattern, for combinations: what takes all or nothing is one of its own, as it shows few faults."""
+    return "all or nothing" if word in ("0:4", "4:4") else PATTERNS[word].kind if word in PATTERNS else None
+
+
 def combinations(names: str, *axes: Sequence[Any], subjects: Sequence[Any] = WAYS, kinds: bool = False,
                  patterns: bool = False) -> pytest.MarkDecorator:
     """Parametrize `names`, a subject (a way or a method's name) and a value of each axis; values are words, patterns those of PATTERNS.
 
-    Every subject occurs, each method with every value, and every two values of different axes. `kinds`: each subject with every kind
-    of pattern. `patterns`: each method with every kind of pattern, and each pattern, in place of each method with each pattern.
-    Combinations without a meaning, a pattern that the method refuses, are left out.
+    Every subject occurs, each method with every value and with every kind of pattern at every value of the other axes, and every two
+    values of different axes. `kinds`: each subject with every kind of pattern. `patterns`: each pattern once, and each method with
+    every kind, in place of each method with each pattern. A pattern that the method refuses is left out.
     """
 
     def features(row: tuple[Any, ...]) -> Iterator[Hashable]:
@@ -123,13 +128,14 @@ def combinations(names: str, *axes: Sequence[Any], subjects: Sequence[Any] = WAY
         method = getattr(subject, "name", subject)
         yield subject
         for axis, value in enumerate(values):
-            kind = PATTERNS[value].kind if value in PATTERNS else None
+            kind = kind_of(value)
             yield axis, value
             yield method, axis, kind if patterns and kind else value
             if kinds and kind:
                 yield subject, axis, kind
             for other in range(axis):
                 yield axis, kind if patterns and kind else value, other, values[other]
+                yield method, axis, kind or value, other, kind_of(values[other]) or values[other]
 
     def meaningful(row: tuple[Any, ...]) -> bool:
         name = getattr(row[0], "name", row[0])
