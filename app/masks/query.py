@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.shared import link
 from core.spec import RunSpec
 from core.spec.errors import BadInput
-from core.spec.flags import METHOD_WORDS
+from core.spec.flags import method_words
 
 WINDOW_WORDS = ("row", "column")
 OTHER_WORDS = ("b_method", "b_pattern", "b_block_size", "b_alpha")
@@ -30,7 +30,7 @@ def other_spec(spec: RunSpec, words: dict[str, str]) -> tuple[RunSpec | None, tu
     told = {word.removeprefix("b_"): text for word, text in words.items() if text}
     mine = link.to_words(spec)
     if told.get("method", spec.method.name) != spec.method.name:
-        mine = {word: text for word, text in mine.items() if word not in METHOD_WORDS}
+        mine = {word: text for word, text in mine.items() if word not in method_words()}
     if told.get("alpha") == "0":
         mine.pop("alpha_budget", None)
     found, complaints = link.check_words({**mine, **told})

@@ -17,7 +17,7 @@ from core.cli.tasks import FolderOption, LimitOption, TasksOption, dense_scores,
 from core.records import Evaluated, RunResult
 from core.spec import METHODS, RunSpec
 from core.spec.errors import PruneError
-from core.spec.flags import WORDS
+from core.spec.flags import run_words
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
                   help="One-shot pruning of language models. Pattern words: 0.5 or 50% (unstructured), 2:4 (n zeros in every m), "
@@ -122,7 +122,7 @@ def sweep(words: dict[str, str], json_file: JsonOption = None,
 
 
 @app.command()
-@spec_flags(*(word for word in WORDS if word not in ("model", "revision", "evaluation", "evaluation_windows", "evaluation_length",
+@spec_flags(*(word for word in run_words() if word not in ("model", "revision", "evaluation", "evaluation_windows", "evaluation_length",
                                                      "device", "dtype")))
 def evaluate(words: dict[str, str], json_file: JsonOption = None, tasks: TasksOption = None, task_folder: FolderOption = None,
              limit: LimitOption = None) -> None:

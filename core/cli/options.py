@@ -14,23 +14,26 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from core.spec import RunSpec
 from core.spec.errors import PruneError
-from core.spec.flags import WORDS, check_words, describe_word
+from core.spec.flags import check_words, describe_word, method_words, run_words
+from core.spec.words import text
 
 notes = Console(stderr=True)
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the result as one JSON object to FILE; - is standard output.")]
 
 
 def spec_flags(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command one flag for each word of a run, gathered in its parameter `words`."""
+    """Give a command one flag for each word of a run, gathered in its parameter `words`.
+
+    Typer reads a command's signature (PEP 362); it has no public way to add an option that is known only when the methods are.
+    """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "words"]
-        flags = [_flag(word) for word in WORDS if word not in without]
+        flags = [_flag(word) for word in run_words() if word not in without]
 
         def wrapper(**given: Any) -> None:
             words = {flag.name: given.pop(flag.name) for flag in flags}
-            texts = {word: str(value).lower() if isinstance(value, bool) else str(value)
-                     for word, value in words.items() if value not in (None, False)}
+            texts = {word: text(value) for word, value in words.items() if value not in (None, False)}
             with complaining():
                 command(words=texts, **given)
 
@@ -44,11 +47,12 @@ def spec_flags(*without: str) -> Callable[[Callable[..., None]], Callable[..., N
 
 def _flag(word: str) -> inspect.Parameter:
     about = describe_word(word)
-    kind = bool if about.switch else str
-    option = typer.Option(f"--{word.replace('_', '-')}", help=about.text, metavar=None if about.switch else word.upper(),
+    switch = about.kind == "switch"
+    usual = "" if about.default in (None, False, "") or word in method_words() else f" [default: {about.default}]"
+    option = typer.Option(f"--{word.replace('_', '-')}", help=f"{about.help}{usual}", metavar=None if switch else word.upper(),
                           show_default=False)
-    return inspect.Parameter(word, inspect.Parameter.KEYWORD_ONLY, default=False if about.switch else None,
-                             annotation=Annotated[kind | None if kind is str else bool, option])
+    return inspect.Parameter(word, inspect.Parameter.KEYWORD_ONLY, default=False if switch else None,
+                             annotation=Annotated[bool if switch else str | None, option])
 
 
 @contextmanager
@@ -67,8 +71,8 @@ def progress_bar() -> Progress:
     return Progress(*columns, console=notes, transient=True, disable=not notes.is_terminal)
 
 
-def complain(text: str) -> None:
-    notes.print(f"Error: {text}", style="red", markup=False, highlight=False, soft_wrap=True)
+def complain(message: str) -> None:
+    notes.print(f"Error: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def spec_of(words: dict[str, str]) -> RunSpec:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.shared.link import METHOD_WORDS, WORDS, check_words, command_line, from_words, to_words
+from app.shared.link import check_words, command_line, from_words, method_words, run_words, to_words
 from core.spec import METHODS, UPDATES, Calibration, Evaluation, RunSpec, make_method
 from core.spec.errors import BadInput
 from core.spec.patterns import SemiStructured, Structured, Unstructured
@@ -78,7 +78,7 @@ SPECS = st.builds(
 @given(SPECS)
 def test_every_run_survives_the_trip(spec):
     words = to_words(spec)
-    assert set(words) <= set(WORDS)
+    assert set(words) <= set(run_words())
     assert from_words(words) == (spec, ())
 
 
@@ -101,7 +101,7 @@ ANYTHING = st.one_of(st.text(max_size=40), st.integers().map(str), st.floats().m
      "0.99", "iso"]))
 
 
-@given(st.dictionaries(st.sampled_from((*WORDS, "run", "unknown")), ANYTHING))
+@given(st.dictionaries(st.sampled_from((*run_words(), "run", "unknown")), ANYTHING))
 def test_no_link_breaks_and_every_loss_is_told(words):
     spec, notes = from_words(words)
     again, silence = from_words(to_words(spec))
@@ -147,7 +147,7 @@ def test_an_automatic_block_size_is_not_in_the_link(pattern, automatic):
     ({"pattern": "0.9", "alpha": "0.3", "alpha_budget": "iso"}, ["alpha_budget", "iso with α = 0.3", "Used instead: paper"]),
     ({"evaluation_windows": "x"}, ["evaluation_windows: 'x'", "Used instead: auto"]),
     ({"model": "../../etc"}, ["model: '../../etc'", "Used instead: demo"]),
-    ({"utm_source": "mail"}, ["utm_source: 'mail'", "such as model, method and pattern", "left out"]),
+    ({"utm_source": "mail"}, ["utm_source: 'mail'", "such as model, revision and dtype", "left out"]),
     ({"dampning": "0.1"}, ["dampning: '0.1'", "perhaps damping", "left out"]),
 ])
 def test_a_refused_word_says_field_value_allowed_and_what_is_used(words, told):
@@ -174,7 +174,7 @@ def test_a_form_is_refused_instead_of_changed():
 def test_every_parameter_of_every_method_is_a_word():
     for name, kind in METHODS.items():
         for field in set(kind.model_fields) - {"name"}:
-            assert field in METHOD_WORDS, name
+            assert field in method_words(), name
 
 
 def test_words_outside_a_method_say_whose_they_are():

@@ -11,7 +11,7 @@ from core.cli import commands as main
 from core.cli.commands import app
 from core.records import RunResult
 from core.spec import METHODS
-from core.spec.flags import WORDS
+from core.spec.flags import run_words
 from tests.core.families import save_family
 
 # More tokens than inputs: on a singular Gram matrix the optimum of every layer takes four times as long.
@@ -169,7 +169,7 @@ def test_listings():
 
 def test_every_word_is_a_documented_flag():
     text = call("prune", "--help").stdout
-    assert all(f"--{word.replace('_', '-')}" in text for word in WORDS)
+    assert all(f"--{word.replace('_', '-')}" in text for word in run_words())
 
 
 @pytest.mark.parametrize(("words", "said"), [
