@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ from core.records import Evaluated, RunResult
 from core.spec import METHODS, RunSpec
 from core.spec.errors import PruneError
 from core.spec.flags import run_words
+from core.spec.methods.table import methods_table
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
                   help="One-shot pruning of language models. Pattern words: 0.5 or 50% (unstructured), 2:4 (n zeros in every m), "
@@ -143,12 +145,15 @@ def evaluate(words: dict[str, str], json_file: JsonOption = None, tasks: TasksOp
 
 
 @app.command()
-def methods() -> None:
+def methods(markdown: Annotated[bool, typer.Option(help="Write the table of docs/methods/README.md.")] = False) -> None:
     """The methods and their parameters."""
+    if markdown:
+        sys.stdout.write(f"{methods_table()}\n")
+        return
     listing = Table("method", "what it does", "parameters (default)", box=None)
     for name, method in METHODS.items():
         fields = [f"--{field.replace('_', '-')} ({'automatic' if about.default is None else about.default})"
-                  for field, about in method.model_fields.items() if field != "name"]
+                  for field, about in method.parameters().items()]
         listing.add_row(name, (method.__doc__ or "").strip(), "\n".join(fields) or "none")
     Console().print(listing)
 

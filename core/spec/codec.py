@@ -180,7 +180,7 @@ class ChoiceCodec(Generic[M]):
         return found, refused + more
 
     def write(self, value: M, usual: M, *, whole: bool = False) -> dict[str, str]:
-        """The choice where it is not the default one, and what differs from `usual`, a model of the same kind."""
+        """The choice where it is not the default one, and what differs from `usual`, or from the kind's own defaults."""
         name = next(name for name, kind in self.kinds.items() if kind is type(value))
         chosen = {self.word: name} if whole or name != self.default else {}
-        return chosen | self.codec(name).write(value, usual, whole=whole)
+        return chosen | self.codec(name).write(value, usual if type(usual) is type(value) else None, whole=whole)
