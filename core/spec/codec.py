@@ -26,7 +26,7 @@ M = TypeVar("M", bound=FrozenModel)
 
 
 class Codec(Protocol[T]):
-    """What a part of a `ModelCodec` offers. The first of its `words` is the one that is given up first."""
+    """Interface of a part of a `ModelCodec`. The first of its `words` is the one that is given up first."""
 
     @property
     def words(self) -> tuple[str, ...]: ...
@@ -52,11 +52,11 @@ class ModelCodec(Generic[M]):
         return (*self.fields, *(word for part in self.parts.values() for word in part.words))
 
     def usual(self, value: M) -> M:
-        """What `value` is compared with: the same differences are in the words."""
+        """The model that `value` is compared with: the words are the differences."""
         return self.model()
 
     def describe(self, word: str) -> Field:
-        """What a word means. Raises KeyError for an unknown one."""
+        """The field behind a word. Raises StopIteration for an unknown one."""
         if word in self.fields:
             return describe_field(self.model, self.fields[word], word)
         return next(part for part in self.parts.values() if word in part.words).describe(word)
@@ -80,7 +80,7 @@ class ModelCodec(Generic[M]):
         return found, [*refused, *(item for item in more if item.word not in taken), *strangers(words, known)]
 
     def write(self, value: M, usual: M | None = None, *, whole: bool = False) -> dict[str, str]:
-        """What differs from the usual, or the `whole`, in the order of `words`."""
+        """The words of the differences from the usual, or the `whole`, in the order of `words`."""
         usual = self.usual(value) if usual is None else usual
         mine = {word: getattr(value, name) for word, name in self.fields.items()}
         found = {word: text(one) for word, one in mine.items()

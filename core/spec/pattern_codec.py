@@ -57,7 +57,7 @@ class PatternCodec:
         return pattern, refused
 
     def write(self, value: AnyPattern, usual: AnyPattern, *, whole: bool = False) -> dict[str, str]:
-        """What differs from half of any weights, or the `whole`."""
+        """The differences from half of any weights, or the `whole`."""
         found: dict[str, str] = {}
         if whole or value.word != _USUAL.word:
             found["pattern"] = value.word
@@ -68,7 +68,7 @@ class PatternCodec:
         return found
 
     def describe(self, word: str) -> Field:
-        """What one of the three words means."""
+        """The field behind one of the three words."""
         if word == "pattern":
             return Field(word=word, kind="text", title="Pattern", help=", ".join(kind.example for kind in KINDS.values()),
                          default=_USUAL.word)

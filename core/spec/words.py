@@ -47,13 +47,13 @@ def nearest(word: str, known: Sequence[str]) -> str:
 
 
 def shortened(value: object) -> str:
-    """What somebody wrote, in quotation marks, cut where it is long."""
+    """A text that somebody wrote, in quotation marks, cut where it is long."""
     written = str(value)
     return repr(written) if len(written) <= 60 else repr(written[:57] + "...")
 
 
 def _like(word: str, known: Sequence[str]) -> str:
-    """Which words there are, in brief: all of them would fill a page."""
+    """Known words like this one, in brief."""
     near = nearest(word, known)
     if near or len(known) < 2:
         return f"the known words, perhaps {near}" if near else "no words"
