@@ -15,7 +15,7 @@ from core.cli.options import JsonOption, complain, progress_bar, spec_flags, spe
 from core.cli.output import require_writable, show, stored_runs, table, write_csv, write_json
 from core.cli.sweeps import grid, same_dense
 from core.cli.tasks import FolderOption, LimitOption, TasksOption, dense_scores, has_tasks, open_asked, score, show_tasks
-from core.records import Evaluated, RunResult
+from core.records import Evaluated, Revisions, RunResult
 from core.spec import METHODS, RunSpec
 from core.spec.errors import PruneError
 from core.spec.flags import run_words
@@ -26,13 +26,14 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
                   "columns:0.3 (whole input columns).")
 
 
-def run(spec: RunSpec, *, journal: Any = None, dense: Evaluated | None = None, title: str = "") -> RunResult:
+def run(spec: RunSpec, *, journal: Any = None, dense: Evaluated | None = None, expected: Revisions | None = None,
+        title: str = "") -> RunResult:
     """Drain `prune` with a progress bar on a terminal."""
     from core.run.pipeline import prune
 
     with progress_bar() as bar:
         task = bar.add_task(title or spec.title, total=1.0)
-        for event in prune(spec, journal=journal, dense=dense):
+        for event in prune(spec, journal=journal, dense=dense, expected=expected):
             if event.kind == "progress":
                 where = f" · block {event.block + 1} of {event.blocks} · {event.stage}" if event.blocks else " · loading"
                 bar.update(task, completed=event.fraction, description=(title or spec.title) + where)
@@ -88,14 +89,14 @@ def sweep(words: dict[str, str], json_file: JsonOption = None,
     from core.export.folder import MemoryJournal
     from core.run.revisions import revisions
 
+    begun = [revisions(spec) for spec in specs]  # once: all runs of a table are of the same model and texts, or fail
     try:
-        for index, spec in enumerate(specs):
-            now = revisions(spec)
+        for index, (spec, now) in enumerate(zip(specs, begun, strict=True)):
             found = next((result for result in done if result.spec == spec and result.revisions == now and has_tasks(result, asked)), None)
             like = next((result for result in results if same_dense(result, spec, now.model, now.evaluation)), None)
             journal = MemoryJournal() if asked else None
             try:
-                result = found or run(spec, journal=journal, dense=like.dense if like else None,
+                result = found or run(spec, journal=journal, dense=like.dense if like else None, expected=now,
                                       title=f"{index + 1} of {len(specs)}: {spec.title}")
                 if journal is not None and found is None:
                     scores = score(spec, asked, journal.weights, dense_scores(like) if like else None)

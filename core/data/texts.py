@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from core.data.corpus import embedded_text
+from core.data.files import Stamp, stamp
 from core.data.places import locate_text
 from core.spec.errors import BadInput
 
@@ -49,23 +50,25 @@ def read_text(source: str, split: Split) -> Text:
     if kind == "embedded":
         text = embedded_text(split)
         return Text(documents=[text.text], description=text.description, sha256=text.sha256)
-    if kind == "hub":
-        return _from_hub(rest, split)
-    path = locate_text(rest, split)
-    return _from_file(str(path), kind, split, _stamp(path, rest, split))
+    file = text_file(source, split)
+    return _from_hub(rest, split) if file is None else _from_file(stamp(file), kind, split)
 
 
-def _stamp(path: Path, name: str, split: Split) -> tuple[int, int]:
-    stat = path.stat()
-    if not 0 < stat.st_size <= MAX_BYTES:
+def text_file(source: str, split: Split) -> Path | None:
+    """The file behind text:FILE or windows:FILE, links resolved; None for other sources. Raises BadInput for one that cannot be read."""
+    kind, _, name = source.partition(":")
+    if kind in ("embedded", "hub"):
+        return None
+    path = locate_text(name, split)
+    if not 0 < path.stat().st_size <= MAX_BYTES:
         raise BadInput(split, name, f"a file of 1 byte to {MAX_BYTES >> 30} GiB", "Cut the file, or fill it.")
-    return stat.st_size, stat.st_mtime_ns
+    return path
 
 
 @lru_cache(maxsize=8)
-def _from_file(name: str, kind: str, split: Split, stat: tuple[int, int]) -> Text:
-    """`stat` (size, mtime) is part of the cache's key: a file that changes is read again."""
-    path = Path(name)
+def _from_file(known: Stamp, kind: str, split: Split) -> Text:
+    """The stamp is the cache's key: a file that changes is read again."""
+    name, path = known.path, Path(known.path)
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     if kind == "windows":

@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 from core.models.blocks import map_blocks
+from core.models.inputs import take_inputs
 from core.models.loading import load_model
-from core.models.sources import resolve_model
 from core.records import RunResult
 from core.run.journal import BlockState
-from core.spec.errors import BadInput
+from core.spec.errors import BadInput, InputChanged
 
 RECORD = "prunescope.json"
+_PART = ".unfinished"  # of a folder: what a save was writing; one that was ended leaves it behind
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json", "added_tokens.json",
                    "vocab.json", "vocab.txt", "merges.txt")
 
@@ -42,7 +43,7 @@ class MemoryJournal:
 
 def require_empty(folder: Path) -> None:
     """Raises BadInput for a folder that holds something already, or that cannot be made."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or any(entry.name != _PART for entry in folder.iterdir())):
         raise BadInput("save", str(folder), "a folder that is empty or does not exist yet", "Choose another, or empty it.")
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
@@ -52,16 +53,26 @@ def require_empty(folder: Path) -> None:
 def save_checkpoint(result: RunResult, weights: Mapping[str, Tensor], folder: Path) -> None:
     """The model of `result` with `weights` [out, in] by layer name in place of its own, in the checkpoint's dtype.
 
-    A mask survives any dtype; kept weights are rounded to it. Raises BadInput for a folder that is not empty.
+    A mask survives any dtype; kept weights are rounded to it. Raises BadInput for a folder that is not empty, InputChanged where the
+    dense model is not the one that was pruned.
     """
     require_empty(folder)
-    source = resolve_model(result.spec.model, result.spec.revision)
+    inputs = take_inputs(result.spec, ("model",))
+    if inputs.addresses["model"] != result.revisions.model:
+        raise InputChanged("model", result.spec.model)
+    source = inputs.source
     model: Any = load_model(source, dtype=getattr(torch, source.dtype, torch.float32))
     for linears in map_blocks(model).linears:
         for linear in linears:
             linear.write(weights[linear.name])
-    model.save_pretrained(folder)
+    part = folder / _PART
+    shutil.rmtree(part, ignore_errors=True)
+    model.save_pretrained(part)
     for name in TOKENIZER_FILES:
         if (source.path / name).is_file():
-            shutil.copyfile(source.path / name, folder / name)
-    (folder / RECORD).write_text(result.model_dump_json(indent=1))
+            shutil.copyfile(source.path / name, part / name)
+    (part / RECORD).write_text(result.model_dump_json(indent=1))
+    inputs.check()
+    for file in sorted(part.iterdir(), key=lambda file: file.name == "config.json"):  # last: a folder without it does not load
+        file.replace(folder / file.name)
+    part.rmdir()

@@ -18,6 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
+from core.data.files import Stamp, stamp
 from core.data.places import models_root
 from core.spec.base import FrozenModel
 from core.spec.errors import BadInput
@@ -79,7 +80,7 @@ def inspect_folder(name: str, origin: Origin, path: Path, *, weights_needed: boo
         raise refused(name, "Its config.json does not say how wide it is and how many blocks it has.")
     weights = _weight_files(name, path) if weights_needed else []
     try:
-        counts = sum((_entries(*_stamp(file)) for file in weights), Counter[str]())
+        counts = sum((_entries(stamp(file)) for file in weights), Counter[str]())
     except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
         raise refused(name, f"A weight file is no whole safetensors file ({error!r:.200}); copy or download it again.") from error
     dtype = counts.most_common(1)[0][0] if counts else str(config.get("dtype") or config.get("torch_dtype") or "float32")
@@ -165,16 +166,10 @@ def _json(name: str, file: Path) -> dict[str, Any]:
         raise refused(name, f"Its {file.name} holds no JSON object that can be read ({error!r:.200}).") from error
 
 
-def _stamp(file: Path) -> tuple[str, int, int, int]:
-    """Identity of a file's present state: path, size, times of the last writing and of the last change."""
-    stat = file.stat()
-    return str(file), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
-
-
 @lru_cache(maxsize=4096)
-def _entries(file: str, size: int, mtime_ns: int, ctime_ns: int) -> Counter[str]:
+def _entries(known: Stamp) -> Counter[str]:
     """Entries by dtype, from a safetensors header, which must fit the file's size."""
-    counts, end = Counter[str](), 0
+    counts, end, file, size = Counter[str](), 0, known.path, known.size
     with open(file, "rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
         if not 2 <= length <= min(size - 8, 100 * _MIB):
@@ -188,17 +183,27 @@ def _entries(file: str, size: int, mtime_ns: int, ctime_ns: int) -> Counter[str]
     return counts
 
 
+def model_files(source: ModelSource) -> list[Path]:
+    """All files that decide what a model computes: weights, configuration, tokenizer. Raises BadInput where they are not whole."""
+    return _addressed_files(source.path, _weight_files(source.name, source.path))
+
+
+def _addressed_files(path: Path, weights: list[Path]) -> list[Path]:
+    return [file for file in (*weights, *(path / name for name in _ADDRESSED)) if file.is_file()]
+
+
 def _content_address(path: Path, weights: list[Path]) -> str:
     """sha256 over (name, digest) of the files that decide what the model computes. One read, remembered until a file changes."""
-    files = {file.name: file for file in [*weights, *(path / name for name in _ADDRESSED)] if file.is_file()}
-    lines = [f"{name}\0{_digest(*_stamp(files[name]))}\n" for name in sorted(files)]
+    files = {file.name: file for file in _addressed_files(path, weights)}
+    lines = [f"{name}\0{_digest(stamp(files[name]))}\n" for name in sorted(files)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 @lru_cache(maxsize=4096)
-def _digest(file: str, size: int, mtime_ns: int, ctime_ns: int) -> str:
+def _digest(known: Stamp) -> str:
     """sha256 of the whole file up to 64 MiB; of a larger one the size, the header and 64 samples of 1 MiB, evenly spaced."""
-    with open(file, "rb") as stream:
+    size = known.size
+    with open(known.path, "rb") as stream:
         if size <= 64 * _MIB:
             return hashlib.file_digest(stream, "sha256").hexdigest()
         start = stream.read(8)

@@ -92,7 +92,8 @@ def _add_lower(gram: Tensor, inputs: Tensor) -> None:
 def collect(opened: OpenModel, store: GramStore | None = None) -> Iterator[tuple[InputStatistics, ...]]:
     """The statistics of the dense model's inputs, block by block, on the CPU; from `store` what it has, into it what it lacks.
 
-    One forward pass of the calibration windows, from the first missing block's predecessors on.
+    One forward pass of the calibration windows, from the first missing block's predecessors on. Raises InputChanged, and writes
+    nothing, where model or text have changed since they were opened.
     """
     block_map = map_blocks(opened.model)
     blocks = len(block_map.blocks)
@@ -109,6 +110,7 @@ def collect(opened: OpenModel, store: GramStore | None = None) -> Iterator[tuple
                 found = input_statistics(stream, block, hidden, wanted, push=True) if block <= last else {}
             inputs = known or tuple(_on_cpu(item) for _, item in sorted(found.items()))
             if known is None and store:
+                opened.inputs.check()
                 store.write(block, inputs)
             yield inputs
 

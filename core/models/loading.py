@@ -43,7 +43,16 @@ def load_model(source: ModelSource, *, dtype: torch.dtype | None = None) -> PreT
             names = sorted(str(key) for key in loading[kind])
             more = f" and {len(names) - 5} more" if len(names) > 5 else ""
             raise _unloadable(source, f"The checkpoint {words} {', '.join(names[:5])}{more}.")
-    return model.eval().requires_grad_(False)
+    return _off_the_disk(model).eval().requires_grad_(False)
+
+
+def _off_the_disk(model: PreTrainedModel) -> PreTrainedModel:
+    """Weights that transformers left as views of the mapped file, copied: the file may be written while a run goes on, which would
+    change them, or cut off, which would end the process. The storage of a mapped file cannot be resized."""
+    for parameter in model.parameters():
+        if parameter.device.type == "cpu" and not parameter.untyped_storage().resizable():
+            parameter.data = parameter.data.clone()
+    return model
 
 
 def load_skeleton(source: ModelSource) -> PreTrainedModel:

@@ -12,12 +12,16 @@ import torch
 from torch import Tensor
 from transformers import AutoTokenizer
 
+from core.data.files import Stamp, current, stamp
 from core.data.windows import Encode, Windows, calibration_windows, evaluation_windows
 from core.models.device import BATCH_TOKENS, choose_dtype
+from core.models.folders import model_files
+from core.models.inputs import Inputs, take_inputs
 from core.models.loading import load_model
 from core.models.sources import ModelSource, resolve_model
 from core.models.streaming import Stream
 from core.spec import RunSpec
+from core.spec.errors import InputChanged
 
 REMEMBERED = range(1 << 16, 1 << 24)  # characters of a text whose tokens a process keeps: each run and each desk reads the same two
 
@@ -26,6 +30,7 @@ REMEMBERED = range(1 << 16, 1 << 24)  # characters of a text whose tokens a proc
 class OpenModel:
     """A model with its texts as token windows."""
 
+    inputs: Inputs
     source: ModelSource
     model: Any
     calibration: Windows
@@ -34,13 +39,18 @@ class OpenModel:
 
 
 def open_model(spec: RunSpec, device: torch.device) -> OpenModel:
-    """Load what a spec names; what is on a hub is downloaded. Raises BadInput for what is missing or does not fit."""
+    """Load what a spec names; what is on a hub is downloaded.
+
+    Raises BadInput for what is missing or does not fit, InputChanged for what was written meanwhile.
+    """
+    inputs = take_inputs(spec)
     source = resolve_model(spec.model, spec.revision, download=True)
     model: Any = load_model(source, dtype=choose_dtype(spec, source, device))
     reader = text_reader(source, model)
     calibration = calibration_windows(spec.calibration, *reader)
     evaluation = evaluation_windows(spec.evaluation, *reader)
-    return OpenModel(source=source, model=model, calibration=calibration, evaluation=evaluation, device=device)
+    inputs.check_read(source)
+    return OpenModel(inputs=inputs, source=source, model=model, calibration=calibration, evaluation=evaluation, device=device)
 
 
 def text_reader(source: ModelSource, model: Any) -> tuple[Encode, int, int]:
@@ -48,7 +58,7 @@ def text_reader(source: ModelSource, model: Any) -> tuple[Encode, int, int]:
 
     def encode(text: str) -> list[int] | np.ndarray:
         if len(text) in REMEMBERED:
-            return _token_ids(str(source.path), source.revision, text)
+            return _token_ids(source, tuple(map(stamp, model_files(source))), text)
         if not loaded:
             loaded.append(_tokenizer(str(source.path)))
         return loaded[0](text, verbose=False)["input_ids"]
@@ -58,9 +68,12 @@ def text_reader(source: ModelSource, model: Any) -> tuple[Encode, int, int]:
 
 
 @lru_cache(maxsize=4)
-def _token_ids(folder: str, revision: str, text: str) -> np.ndarray:
-    """The token ids [n] of a long text. `revision` stands for the tokenizer's files: when they change, the text is read anew."""
-    ids = np.asarray(_tokenizer(folder)(text, verbose=False)["input_ids"], dtype=np.int32)
+def _token_ids(source: ModelSource, files: tuple[Stamp, ...], text: str) -> np.ndarray:
+    """The token ids [n] of a long text. `files` stands for the tokenizer's: when they change, the text is read anew. Raises
+    InputChanged, and remembers nothing, where they change meanwhile."""
+    ids = np.asarray(_tokenizer(str(source.path))(text, verbose=False)["input_ids"], dtype=np.int32)
+    if any(current(item) != item for item in files):
+        raise InputChanged("model", source.name)
     ids.flags.writeable = False
     return ids
 

@@ -34,6 +34,7 @@ from core.models.blocks import Linear, map_blocks
 from core.models.cost import Work, count_work
 from core.models.device import choose_device, choose_dtype, device_name
 from core.models.grams import InputStatistics, input_statistics
+from core.models.inputs import require_same, take_inputs
 from core.models.loading import load_model
 from core.models.open_model import OpenModel, batches, embed, open_model, text_reader
 from core.models.sources import resolve_model
@@ -47,6 +48,7 @@ from core.records import (
     LayerPruned,
     LayerRecord,
     Progress,
+    Revisions,
     RunResult,
     Started,
 )
@@ -59,26 +61,32 @@ from core.run.sensitivity import SensitivityPass
 from core.spec import RunSpec
 
 
-def prune(spec: RunSpec, *, journal: Journal | None = None, dense: Evaluated | None = None) -> Iterator[Event]:
+def prune(spec: RunSpec, *, journal: Journal | None = None, dense: Evaluated | None = None,
+          expected: Revisions | None = None) -> Iterator[Event]:
     """Prune a model and measure it; the last event is `Finished`. Close the iterator to stop: nothing is left behind.
 
     `journal` keeps finished blocks and makes a rerun continue at the next one. `dense` is the unpruned model's perplexity
-    under the same protocol where it is known already. Raises PruneError for what a person can mend.
+    under the same protocol where it is known already. `expected`: the revisions to which journal and dense perplexity belong. Raises
+    PruneError for what a person can mend, InputChanged where model or texts are not those expected or change before the end.
     """
     device = choose_device(spec.device)
     meter = Meter(device)
     yield Progress(stage="load", block=0, blocks=0, fraction=0.0, seconds=meter.seconds)
     with meter.stage("load"):
         opened = open_model(spec, device)
+        if expected is not None:
+            require_same(expected.model_dump(), opened.inputs.addresses, spec)
     yield from _Pass(spec, opened, meter, journal, dense).run()
 
 
 def evaluate(spec: RunSpec) -> Evaluated:
     """The unpruned model's perplexity: the model, evaluation, device and dtype of the spec; the rest is ignored."""
     device = choose_device(spec.device)
+    inputs = take_inputs(spec, ("model", "evaluation"))
     source = resolve_model(spec.model, spec.revision, download=True)
     model: Any = load_model(source, dtype=choose_dtype(spec, source, device))
     windows = evaluation_windows(spec.evaluation, *text_reader(source, model))
+    inputs.check_read(source)
     with Stream(model, map_blocks(model), device, windows.tokens[:1]) as stream:
         losses: list[Tensor] = []
         for batch in batches(windows.tokens):
@@ -86,6 +94,7 @@ def evaluate(spec: RunSpec) -> Evaluated:
             for block in range(stream.blocks):
                 hidden = stream.forward(block, hidden)
             losses.append(next_token_loss(stream.logits(hidden), batch))
+    inputs.check()
     return evaluated(float(torch.stack(losses).sum()), windows, next(model.parameters()).dtype)
 
 
@@ -134,6 +143,7 @@ class _Pass:
                 dense = self.dense if self.reference is None else evaluated(
                     _loss(evaluator, self.reference, opened.evaluation.tokens), opened.evaluation, dtype)
         assert dense is not None
+        opened.inputs.check()
         yield Finished(result=self._result(dense, pruned))
 
     def _block(self, block: int, calibrator: Stream, evaluator: Stream, state: BlockState | None) -> Iterator[Event]:
@@ -190,6 +200,7 @@ class _Pass:
                     yield LayerPruned(layer=record, done=len(self.records) + len(records), layers=self.total)
         self.records.extend(records)
         if self.journal:
+            self.opened.inputs.check()
             with self.meter.stage("journal"):
                 self.journal.write(block, BlockState(layers=tuple(records), weights=weights))
 
@@ -237,8 +248,8 @@ class _Pass:
         zeros = sum(round(record.counted_sparsity * record.parameters) for record in self.records)
         device, calibration = self.opened.device, self.opened.calibration
         return RunResult(
-            spec=self.spec, revisions=revisions(self.spec), dense=dense, pruned=pruned, counted_sparsity=zeros / weights,
-            layers=tuple(self.records), calibration=calibration.description, seconds=self.meter.seconds,
+            spec=self.spec, revisions=revisions(self.spec, self.opened.inputs), dense=dense, pruned=pruned,
+            counted_sparsity=zeros / weights, layers=tuple(self.records), calibration=calibration.description, seconds=self.meter.seconds,
             stages=dict(self.meter.stages), peak_memory_bytes=self.meter.peak_memory_bytes(), resumed_blocks=self.resumed,
             environment=Environment(python=platform.python_version(), torch=str(torch.__version__),
                                     transformers=transformers.__version__, device=device_name(device),

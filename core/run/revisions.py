@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core.data.texts import text_revision
+from core.models.inputs import Inputs
 from core.models.sources import model_revision
 from core.records import Revisions
 from core.spec import RunSpec
@@ -10,11 +11,12 @@ from core.spec import RunSpec
 CORE_VERSION = 1  # goes up when a change outside the methods (streaming, perplexity, ...) moves numbers: CHANGELOG says which
 
 
-def revisions(spec: RunSpec) -> Revisions:
-    """Raises BadInput when the model or a text is not there."""
-    return Revisions(model=model_revision(spec.model, spec.revision),
-                     calibration=text_revision(spec.calibration.source, "calibration"),
-                     evaluation=text_revision(spec.evaluation.source, "evaluation"),
+def revisions(spec: RunSpec, inputs: Inputs | None = None) -> Revisions:
+    """The revisions of now, or of `inputs` taken before. Raises BadInput when the model or a text is not there."""
+    found = inputs.addresses if inputs else {"model": model_revision(spec.model, spec.revision),
+                                             "calibration": text_revision(spec.calibration.source, "calibration"),
+                                             "evaluation": text_revision(spec.evaluation.source, "evaluation")}
+    return Revisions(model=found["model"], calibration=found["calibration"], evaluation=found["evaluation"],
                      method=spec.method.version + _weighed_since(spec), core=CORE_VERSION)
 
 

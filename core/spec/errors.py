@@ -53,6 +53,19 @@ class Diverged(PruneError):
         return Diverged, (self.layer, self.method, self.error, self.remedy)
 
 
+class InputChanged(PruneError):
+    """A model or a text that was written while a run read it. `field`: model, calibration or evaluation; `name`: what was asked for."""
+
+    def __init__(self, field: str, name: str) -> None:
+        super().__init__(
+            f"{field}: {_short(name)} has changed since it was first read. Numbers from both contents would describe neither, so none are "
+            "kept; blocks finished before the change are. Leave its files as they are until the end, and ask again.")
+        self.field, self.name = field, name
+
+    def __reduce__(self) -> tuple[type[InputChanged], tuple[str, str]]:
+        return InputChanged, (self.field, self.name)
+
+
 class Cancelled(Exception):
     """Nobody waits for the answer any more: what was being computed has ended early."""
 
