@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from bench.layers import layer
-from cache.keys import run_key
+from cache.keys import dense_key, run_key
 from core import Calibration, Evaluation, LayerProblem, RunSpec, prune
 from core.models.grams import collect
 from core.models.open_model import open_model
@@ -89,9 +89,10 @@ def perplexity(spec: RunSpec, kept: Path | None = None) -> RunResult:
     file = kept / f"{run_key(spec, found)}.json" if kept else None
     if file is not None and file.exists():
         return RunResult.model_validate_json(file.read_text())
-    *_, last = prune(spec, dense=_dense.get(spec.model))
+    same = dense_key(spec, found)
+    *_, last = prune(spec, dense=_dense.get(same), expected=found)
     assert isinstance(last, Finished)
-    _dense[spec.model] = last.result.dense
+    _dense[same] = last.result.dense
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(last.result.model_dump_json())

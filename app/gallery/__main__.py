@@ -74,12 +74,13 @@ def main(words: Iterable[str] | None = None) -> None:
         specs = [spec for spec in specs if there.get(spec) != revisions(spec)]
     if not specs:
         return
+    begun = [revisions(spec) for spec in specs]  # once: all shipped runs are of the same model and texts
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["core.run.pipeline"])
     dense: Evaluated | None = None
     with context.Pool(1, maxtasksperchild=1) as pool:
-        for number, spec in enumerate(specs, 1):
-            result = pool.apply(compute, (spec, dense))
+        for number, (spec, expected) in enumerate(zip(specs, begun, strict=True), 1):
+            result = pool.apply(compute, (spec, expected, dense))
             dense = result.dense
             keep(result)
             sys.stdout.write(f"{number} of {len(specs)}: {spec.title}, α {spec.pattern.outlier_rows:g}, seed {spec.calibration.seed}: "

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from app.workers import sessions, tasks
 from app.workers.questions import Question
 from cache.keys import content_key
+from core.records import Revisions
 from core.run.revisions import revisions
 from core.spec.errors import PruneError
 
@@ -53,9 +54,10 @@ class Answers:
     def ask(self, question: Question, *, place: str, wait: float = 0.0) -> Asked:
         """The answer if it is known or comes within `wait` seconds. `place` names who asks: a session and a part of its page."""
         try:
-            key = content_key(type(question).__name__, question=question, revisions=revisions(question.spec))
+            found = revisions(question.spec)
         except PruneError as error:
             return Asked(state="failed", error=str(error))
+        key = content_key(type(question).__name__, question=question, revisions=found)
         with self._guard:
             if key in self._known:
                 self._known.move_to_end(key)
@@ -66,7 +68,7 @@ class Answers:
                 return Asked(state="failed", error=error, lost=True)
             time.sleep(wait)
             return Asked(state="computing")
-        return self._result(key, self._future(client, key, question, place), wait)
+        return self._result(key, self._future(client, key, (question, found), place), wait)
 
     def give_up(self, place: str) -> None:
         """Nobody at this place waits any more for what it asked."""
@@ -84,16 +86,17 @@ class Answers:
         with self._guard:
             self._asked.clear()
 
-    def _future(self, client: Client, key: str, question: Question, place: str) -> Future:
+    def _future(self, client: Client, key: str, asked: tuple[Question, Revisions], place: str) -> Future:
         with self._guard:
             before, self._places[place] = self._places.get(place), key
             if before != key:
                 self._release(before)
             future = self._asked.get(key)
             if future is None or future.client is not client or future.status in ("cancelled", "lost"):
-                future = client.submit(sessions.answer, question, key=f"ask-{key}-{time.time_ns()}",
-                                       resources={"quick" if question.quick else "interactive": 1},
-                                       priority=round(time.time()) + _QUICK * question.quick, fifo_timeout="0 ms")
+                quick = asked[0].quick
+                future = client.submit(sessions.answer, *asked, key=f"ask-{key}-{time.time_ns()}",
+                                       resources={"quick" if quick else "interactive": 1},
+                                       priority=round(time.time()) + _QUICK * quick, fifo_timeout="0 ms")
                 self._asked[key] = future
             return future
 

@@ -19,12 +19,14 @@ import psutil
 from app.workers import tasks
 from app.workers.questions import Question, StoreQuestion
 from cache.keys import content_key, grams_key
-from cache.store import Store
+from core.models.inputs import require_same
+from core.records import Revisions
 from core.run.revisions import revisions
 from core.spec import RunSpec
 from core.spec.errors import BadInput, Cancelled
 
 if TYPE_CHECKING:
+    from cache.grams import GramFolder
     from core.whatif.session import Session
 
 log = logging.getLogger("distributed.prunescope")
@@ -43,10 +45,12 @@ class Failure:
     words: str
 
 
-def answer(question: Question) -> object:
-    """The answer to a question, or a Failure. Ends early when nobody waits for it any more."""
+def answer(question: Question, asked_of: Revisions | None = None) -> object:
+    """The answer to a question, or a Failure. Ends early when nobody waits for it any more. `asked_of`: the revisions when it was
+    asked, under which the answer will be kept; a model or text that has changed since is refused."""
     try:
-        return _answer(question, _waited_for()) if question.quick else _aside.submit(_answer, question, _waited_for()).result()
+        given = question, asked_of, _waited_for()
+        return _answer(*given) if question.quick else _aside.submit(_answer, *given).result()
     except Cancelled:
         log.info("given up: %s", type(question).__name__)
         return Failure(words="This answer was given up. Ask again.")
@@ -55,11 +59,11 @@ def answer(question: Question) -> object:
         return Failure(words=tasks.failure_words(error))
 
 
-def _answer(question: Question, wanted: Callable[[], bool]) -> object:
+def _answer(question: Question, asked_of: Revisions | None, wanted: Callable[[], bool]) -> object:
     if isinstance(question, StoreQuestion):
         tasks.use_all_cores()
         return question.answer_from(tasks.open_store())
-    return question.answer(desk_for(question.spec).until(wanted))
+    return question.answer(desk_for(question.spec, asked_of).until(wanted))
 
 
 def _waited_for() -> Callable[[], bool]:
@@ -79,14 +83,16 @@ def _waited_for() -> Callable[[], bool]:
     return waited_for
 
 
-def desk_for(spec: RunSpec, store: Store | None = None) -> Session:
-    """The desk of a spec's model and texts, opened if need be; its Gram matrices are kept in the store. Raises PruneError."""
+def desk_for(spec: RunSpec, expected: Revisions | None = None) -> Session:
+    """The desk of a spec's model and texts, opened if need be; its Gram matrices are kept in the store. Raises PruneError,
+    InputChanged where model or texts are not those expected or change while they are opened."""
     with _opening:
         tasks.use_all_cores()
         found = revisions(spec)
+        require_same((expected or found).model_dump(), found.model_dump(), spec)
         key = content_key("desk", grams=grams_key(spec, found), evaluation=spec.evaluation, text=found.evaluation)
         if key not in _desks:
-            _desks[key] = _open(spec, (store or tasks.open_store()).grams(grams_key(spec, found)))
+            _desks[key] = _open(spec, found, tasks.open_store().grams(grams_key(spec, found)))
             while len(_desks) > _MOST:
                 _desks.popitem(last=False)
         _desks.move_to_end(key)
@@ -104,7 +110,7 @@ def open_first(spec: RunSpec) -> None:
         log.exception("the demo's desk could not be opened")
 
 
-def _open(spec: RunSpec, kept: object) -> Session:
+def _open(spec: RunSpec, found: Revisions, kept: GramFolder) -> Session:
     from core.models.device import choose_device
     from core.models.open_model import open_model
     from core.run.planning import session_bytes
@@ -114,4 +120,6 @@ def _open(spec: RunSpec, kept: object) -> Session:
     if needed > _SHARE * free:
         raise BadInput("model", spec.model, f"models whose Gram matrices fit into memory ({_SHARE * free / 1e9:.1f} GB here)",
                        f"This one's take {needed / 1e9:.1f} GB. Run it instead: a run holds one block at a time.")
-    return Session(open_model(spec, choose_device(spec.device)), kept)  # type: ignore[arg-type]
+    opened = open_model(spec, choose_device(spec.device))
+    require_same(found.model_dump(), opened.inputs.addresses, spec)
+    return Session(opened, kept)

@@ -20,6 +20,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
 from cache import RunRecord, Store, dense_key, plan_key, run_key
+from core.models.inputs import require_same
 from core.records import Event, Finished, LayerPruned, Progress, RunResult, Started
 from core.run.revisions import revisions
 from core.spec import RunSpec
@@ -114,7 +115,10 @@ def plan(spec_json: str) -> str | None:
         from core.run.planning import plan as make_plan
 
         spec = RunSpec.model_validate_json(spec_json)
-        open_store().put_plan(plan_key(spec, revisions(spec)), make_plan(spec))
+        found = revisions(spec)
+        made = make_plan(spec)
+        require_same(found.model_dump(), revisions(spec).model_dump(), spec)
+        open_store().put_plan(plan_key(spec, found), made)
     except Exception as error:
         log.exception("plan failed")
         return failure_words(error)
@@ -152,7 +156,7 @@ def _follow(store: Store, record: RunRecord) -> RunResult | None:
         raise PruneError("The model or a text has changed since this run was asked for. Ask for it again.")
     dense = dense_key(spec, found)
     announce = _Announcer(task_name(record))
-    events = prune(spec, journal=store.journal(record.key), dense=store.dense(dense))
+    events = prune(spec, journal=store.journal(record.key), dense=store.dense(dense), expected=found)
     for event in events:
         if isinstance(event, Finished):
             store.put_dense(dense, event.result.dense)

@@ -58,7 +58,7 @@ def text_reader(source: ModelSource, model: Any) -> tuple[Encode, int, int]:
 
     def encode(text: str) -> list[int] | np.ndarray:
         if len(text) in REMEMBERED:
-            return _token_ids(source, tuple(map(stamp, model_files(source))), text)
+            return _token_ids(source.name, str(source.path), tuple(map(stamp, model_files(source))), text)
         if not loaded:
             loaded.append(_tokenizer(str(source.path)))
         return loaded[0](text, verbose=False)["input_ids"]
@@ -68,12 +68,12 @@ def text_reader(source: ModelSource, model: Any) -> tuple[Encode, int, int]:
 
 
 @lru_cache(maxsize=4)
-def _token_ids(source: ModelSource, files: tuple[Stamp, ...], text: str) -> np.ndarray:
+def _token_ids(model: str, folder: str, files: tuple[Stamp, ...], text: str) -> np.ndarray:
     """The token ids [n] of a long text. `files` stands for the tokenizer's: when they change, the text is read anew. Raises
     InputChanged, and remembers nothing, where they change meanwhile."""
-    ids = np.asarray(_tokenizer(str(source.path))(text, verbose=False)["input_ids"], dtype=np.int32)
+    ids = np.asarray(_tokenizer(folder)(text, verbose=False)["input_ids"], dtype=np.int32)
     if any(current(item) != item for item in files):
-        raise InputChanged("model", source.name)
+        raise InputChanged("model", model)
     ids.flags.writeable = False
     return ids
 

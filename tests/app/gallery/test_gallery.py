@@ -27,7 +27,7 @@ def test_shipped_points_are_what_this_code_computes(shipped, spec):
     there = shipped[spec]
     if there.revisions != revisions(spec):
         pytest.skip("shipped with the texts of another Python: their numbers cannot be the same")
-    made = point_of(compute(spec, there.dense))
+    made = point_of(compute(spec, there.revisions, there.dense))
     assert made.pruned.perplexity == pytest.approx(there.pruned.perplexity, rel=PERPLEXITY)
     assert made.median_error == pytest.approx(there.median_error, rel=ERROR)
     assert made.counted_sparsity == there.counted_sparsity
