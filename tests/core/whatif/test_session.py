@@ -86,7 +86,7 @@ def test_every_method_can_be_asked(desk):
 
 
 def test_at_once_a_slow_method_is_estimated_from_a_few_rows_and_a_fast_one_is_not(desk, monkeypatch):
-    fast, slow = (RunSpec(**SMALL, method=make_method(name), pattern=parse_pattern("0.6")) for name in ("wanda", "obc"))
+    fast, slow = (RunSpec(**SMALL, method=make_method(name), pattern=parse_pattern("0.6")) for name in ("wanda", "admm-grad"))
     assert desk.preview(fast, at_once=True).rows is None
     monkeypatch.setattr("core.whatif.session._AT_ONCE", 0.01)
     guess, preview = desk.preview(slow, at_once=True), desk.preview(slow)
