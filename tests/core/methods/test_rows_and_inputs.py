@@ -26,12 +26,12 @@ from tests.core.methods.cases import (
 QUARTER = {"0.5": Unstructured(sparsity=1 / 4), "columns": Structured(sparsity=1 / 4), "2:4": SemiStructured(n=1, m=4)}
 
 
-@combinations("way, pattern", list(QUARTER))
+@combinations("way, pattern", list(QUARTER), kinds=True)
 def test_dead_inputs_go_first_and_cost_nothing(layer, way, pattern):
-    """One dead input in each group of four is just what each of these patterns asks for."""
-    problem = layer(5, 16, dead=(1, 4, 10, 15))
-    dead = torch.zeros(16, dtype=torch.bool)
+    """One dead input in each group of four is just what each of these patterns asks for, however large their weights are."""
+    problem, dead = layer(5, 16, dead=(1, 4, 10, 15)), torch.zeros(16, dtype=torch.bool)
     dead[[1, 4, 10, 15]] = True
+    problem = changed(problem, weight=torch.where(dead, 1000 * problem.weight, problem.weight))
     if way.name == "sparsegpt" and way.block_size % 16 and pattern != "2:4":
         pytest.skip("SparseGPT spends a block's share in the block, dead inputs or not")
     solution = way(problem, QUARTER[pattern])
