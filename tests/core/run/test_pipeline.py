@@ -9,6 +9,7 @@ from transformers import AutoModelForCausalLM
 from core.export.folder import MemoryJournal, save_checkpoint
 from core.methods.solve import solve
 from core.records import RunResult
+from core.run import pipeline
 from core.run.journal import BlockState
 from core.run.pipeline import evaluate, prune
 from core.spec import METHODS, Calibration, Evaluation, RunSpec, make_method, parse_pattern
@@ -136,7 +137,7 @@ class Interrupted(MemoryJournal):
             raise KeyboardInterrupt
 
 
-def test_interrupted_run_continues_with_the_same_bits():
+def test_interrupted_run_continues_with_the_same_bits(monkeypatch):
     spec = RunSpec(**SMALL)
     whole = MemoryJournal()
     expected = result_of(spec, journal=whole)
@@ -145,8 +146,11 @@ def test_interrupted_run_continues_with_the_same_bits():
         result_of(spec, journal=journal)
     rest = MemoryJournal()
     rest.states.update(journal.states)
+    solved: list[str] = []
+    monkeypatch.setattr(pipeline, "solve", lambda problem, *given, **named: solved.append(problem.name) or solve(problem, *given, **named))
     result = result_of(spec, journal=rest)
     assert result.resumed_blocks == 3
+    assert set(solved) == {layer.name for layer in result.layers if layer.block >= 3}, "no finished block is solved again"
     assert (result.pruned.perplexity, result.dense) == (expected.pruned.perplexity, expected.dense)
     assert all(torch.equal(weight, rest.weights[name]) for name, weight in whole.weights.items())
     timeless = [[layer.model_copy(update={"seconds": 0.0}) for layer in found.layers] for found in (result, expected)]

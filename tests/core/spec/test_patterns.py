@@ -203,3 +203,14 @@ def test_patterns_are_frozen_and_know_no_other_fields():
     with pytest.raises(ValidationError):
         Unstructured(sparsity=0.5).sparsity = 0.6
     assert refusal(Structured, sparsity=0.3, alpha_budget="iso").field == "alpha_budget"
+
+
+@pytest.mark.parametrize(("rows", "alpha", "count"), [(100, 0.07, 7), (100, 0.14, 14), (100, 0.29, 29), (3, 0.1, 1), (10, 0.1, 1)])
+def test_alpha_counts_rows_as_it_is_written(rows, alpha, count):
+    """0.07·100 is 7.000000000000001 in binary arithmetic."""
+    assert outlier_count(rows, alpha) == count
+
+
+@pytest.mark.parametrize(("sparsity", "alpha"), [(0.7, 0.3), (0.5, 0.5), (0.9, 0.1)])
+def test_the_active_rows_may_hold_exactly_all_zeros(sparsity, alpha):
+    assert Unstructured(sparsity=sparsity, outlier_rows=alpha, alpha_budget="iso").target(10, 8).count == round(80 * sparsity)
