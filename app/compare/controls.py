@@ -13,9 +13,9 @@ from html import escape
 import streamlit as st
 
 from app.compare import query
-from app.compare.query import MOST, SHIPPED, Choice
+from app.compare.query import SHIPPED, Choice
 from app.shared import dataframes, layout, numbers, resources, state
-from app.shared.comparison import Compared
+from app.shared.comparison import MOST, Compared
 from app.shared.findings import wording
 from app.shared.markup import glyph
 from core.spec import RunSpec

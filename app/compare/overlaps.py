@@ -13,10 +13,11 @@ from app.report import report
 from app.report.masks import overlap_questions
 from app.shared import answers, dataframes, layout, resources, tables
 from app.shared.chart_downloads import take_away
-from app.shared.charts.overlaps import overlap_chart, overlap_finding, overlap_rows
+from app.shared.charts.overlaps import overlap_chart
 from app.shared.comparison import Compared
 from app.shared.downloads import NoAnswer, fetch
 from app.shared.findings import wording
+from app.shared.findings.overlaps import overlap_finding, overlap_rows
 from app.shared.questions.overlaps import NOT_KEPT, OverlapsQuestion, kept_key
 from app.shared.style import chart_config
 from app.workers.answers import Answers

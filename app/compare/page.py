@@ -8,16 +8,17 @@ from functools import partial
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
-from app.compare import query
+from app.compare import controls, query
 from app.compare.overlaps import draw_overlaps, report_of
 from app.compare.query import Choice
 from app.report import file_name, runs_json
 from app.shared import comparison, dataframes, layout, resources, tables
 from app.shared.chart_downloads import take_away
 from app.shared.charts.comparison import errors, perplexities, perplexities_height
-from app.shared.comparison import Compared
+from app.shared.comparison import Compared, compare
 from app.shared.findings import facts, wording
-from app.shared.findings.comparison import cautions, verdict
+from app.shared.findings.cautions import cautions
+from app.shared.findings.comparison import verdict
 from app.shared.first_paint import first_paint
 from app.shared.link import command_line
 from app.shared.markup import comparison_table
@@ -28,7 +29,23 @@ _ERRORS_HEIGHT = 350
 _BESIDE = 3  # up to so many runs the table leaves room for a chart beside it
 
 
-def draw_comparison(choice: Choice, runs: Sequence[Compared]) -> None:
+def draw() -> None:
+    """Draw the whole page, from its link."""
+    layout.begin("What changed?")
+    choice = query.arrive()
+    runs = compare([run.result for run in choice.runs])
+    query.write(choice)
+    with st.sidebar:
+        controls.draw_choice(choice, runs)
+    controls.draw_dialog()
+    layout.link_notes(choice.notes, on_dismiss=query.dismiss)
+    if len(runs) > 1:
+        _draw_comparison(choice, runs)
+    else:
+        _draw_too_few(runs)
+
+
+def _draw_comparison(choice: Choice, runs: Sequence[Compared]) -> None:
     """Everything about two or more runs."""
     layout.heading(comparison.title(runs), comparison.what_differs(runs))
     layout.sentence(verdict(runs))
@@ -53,7 +70,7 @@ def draw_comparison(choice: Choice, runs: Sequence[Compared]) -> None:
     _details(choice, runs)
 
 
-def draw_too_few(runs: Sequence[Compared]) -> None:
+def _draw_too_few(runs: Sequence[Compared]) -> None:
     """Nothing to compare yet: what this page will show."""
     layout.heading("One more run is needed" if runs else "No runs to compare")
     layout.sentence("This page shows two to six runs side by side: what was asked differently, then perplexity, the error of every "

@@ -12,12 +12,12 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app.shared import resources, state
+from app.shared.comparison import MOST
 from app.shared.findings import wording
 from cache.keys import is_key
 from cache.records import RunRecord
 from core.records import RunResult
 
-MOST = 6
 SHIPPED = "gallery:"
 _FIRST = (f"{SHIPPED}sparsegpt-0.5", f"{SHIPPED}thanos-0.5")
 

@@ -8,9 +8,21 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from app.shared.charts.perplexity_curves import Scale, add_dense, add_series, edge_of, perplexity_axis
-from app.shared.style import INKS, Theme, log_axis, share_axis, template
-from app.shared.sweeps.series import Measure, Series, Spot, counted, falls, median_error, pareto, perplexity
+from app.shared.charts.axes import log_axis, share_axis
+from app.shared.charts.perplexity_curves import curves
+from app.shared.charts.series import Scale, add_dense, add_published, add_series, edge_of, perplexity_axis
+from app.shared.style import INKS, Theme, template
+from app.shared.sweeps.published import Published
+from app.shared.sweeps.series import (
+    Measure,
+    Series,
+    Spot,
+    counted,
+    falls,
+    median_error,
+    pareto,
+    perplexity,
+)
 from core.records import Evaluated
 
 
@@ -69,3 +81,17 @@ def time_curves(series: Sequence[Series], dense: Evaluated, *, theme: Theme = "l
 
 def _x(_: Series, spot: Spot) -> float:
     return spot.x
+
+
+def block_curves(series: Sequence[Series], dense: Evaluated, *, theme: Theme = "light", published: Sequence[Published] = (),
+                 height: int = 430, scale: Scale = "auto") -> go.Figure:
+    """Perplexity against the block size, on a logarithmic axis with a tick at each B."""
+    figure = curves(series, dense, theme=theme, height=height, scale=scale, also=[number.perplexity for number in published])
+    for number in published:
+        add_published(figure, number, float(number.block_size or 0))
+    sizes = sorted({spot.x for one in series for spot in one.spots} | {float(number.block_size or 1) for number in published})
+    if sizes:
+        axis = log_axis(sizes[0], sizes[-1] if sizes[-1] > sizes[0] else 2 * sizes[0])
+        figure.update_xaxes(**{**axis, "tickvals": sizes, "ticktext": [f"{size:g}" for size in sizes]})
+    figure.update_xaxes(title="block size B: columns pruned at a time")
+    return figure

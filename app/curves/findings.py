@@ -16,6 +16,19 @@ BEARABLE = 1.1  # times the dense perplexity: what "how far" is answered for
 _SAME = 0.0005  # relative difference that no table would print
 
 
+def view_finding(tab: str, series: Sequence[Series], dense: Evaluated) -> str:
+    """Finding of a view of the page."""
+    match tab:
+        case "sparsity":
+            return sparsity_finding(series, dense)
+        case "blocks":
+            return block_finding(series)
+        case "alpha":
+            return alpha_finding(series)
+        case _:
+            return time_finding(series)
+
+
 def sparsity_finding(series: Sequence[Series], dense: Evaluated) -> str:
     """Method with the lowest perplexity at the largest common sparsity, the difference, and the sparsity each reaches at a given price."""
     if not series:

@@ -6,25 +6,19 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 
 import streamlit as st
 
-from app.gallery import POINTS
-from app.shared import layout, numbers, resources, run_progress, state
+from app.shared import numbers, resources, run_progress, state
 from app.shared.findings import wording
 from app.shared.sweeps.grid import Grid, Sweep
-from app.shared.sweeps.points import Matching, Point, ground, matching, point_of, read_points
+from app.shared.sweeps.points import Matching, Point, matching
+from app.shared.sweeps.stored import candidates, revisions_today
 from cache.keys import run_key
 from cache.records import RunRecord
 from core.records import Revisions
-from core.run.revisions import revisions
 from core.spec import RunSpec
 from core.spec.errors import PruneError
-
-_ALL = 1_000_000
-_SHOWN = 6  # failures told in full
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +39,8 @@ class State:
 
 def look(sweep: Sweep) -> State:
     """Find the points for a sweep, and what is missing."""
-    today, problem = _today(sweep.base)
-    found = matching(_candidates(sweep.base), sweep.base, today)
+    today, problem = revisions_today(sweep.base)
+    found = matching(candidates(sweep.base), sweep.base, today)
     grid = sweep.grid()
     done = dict.fromkeys(() if found.foreign else (point.asked for point in found.points))
     open_specs = [spec for spec in grid.specs if spec.model_copy(update={"device": "auto"}) not in done]
@@ -57,13 +51,6 @@ def look(sweep: Sweep) -> State:
         missing=tuple(spec for spec, record in pairs if record is None or not record.active),
         active=tuple(record for _, record in pairs if record is not None and record.active),
         failed=tuple(record for _, record in pairs if record is not None and record.state == "failed"))
-
-
-def points_like(base: RunSpec) -> tuple[Point, ...]:
-    """Every point with the model, texts, windows and arithmetic of a run."""
-    usual = RunSpec()
-    plain = base.model_copy(update={"update": usual.update, "refit": usual.refit})
-    return matching(_candidates(plain), plain, _today(plain)[0]).points
 
 
 def draw_button(now: State, *, ready: bool) -> None:
@@ -84,68 +71,10 @@ def draw_activity(now: State) -> None:
         st.fragment(_draw_activity, run_every=1.0)(tuple(record.key for record in now.active))
 
 
-def draw_troubles(now: State) -> None:
-    """Draw points that cannot be run, that failed and why, and that were left out of the chart."""
-    if now.problem:
-        layout.note(now.problem, tone="bad", title="Nothing can be computed for this choice.")
-    refused = state.recall("curves_refused", "")
-    if refused:
-        layout.note(refused, tone="bad", title="Not started.")
-    for record in now.failed[:_SHOWN]:
-        layout.note(record.error or "No reason was recorded.", tone="bad", title=f"{_title(record.spec)} failed.")
-    if len(now.failed) > _SHOWN:
-        layout.note(f"{len(now.failed) - _SHOWN} more failed; the Runs page lists them.", tone="bad")
-    for reason in now.grid.refused[:_SHOWN]:
-        layout.note(reason)
-    for text in _left_out(now):
-        layout.note(text)
-
-
-def _left_out(now: State) -> list[str]:
-    said: list[str] = []
-    if now.matching.foreign:
-        said.append("These points were computed with other texts, or another model or version, than are here now (the embedded texts are "
-                    "the installed Python's own). Points computed here will stand alone.")
-    if now.matching.elsewhere:
-        said.append(f"{numbers.plural(now.matching.elsewhere, 'point')} with other texts, model or arithmetic behind the same names "
-                    "left out: such numbers cannot be compared.")
-    if now.matching.outdated:
-        said.append(f"{numbers.plural(now.matching.outdated, 'point')} of an earlier version of the method left out.")
-    return said
-
-
-def _today(base: RunSpec) -> tuple[Revisions | None, str | None]:
-    try:
-        return revisions(base), None
-    except PruneError as error:
-        return None, str(error)
-
-
 def _record(spec: RunSpec, today: Revisions | None) -> RunRecord | None:
     if today is None:
         return None
     return resources.store().record(run_key(spec, today.model_copy(update={"method": spec.method.version})))
-
-
-def _candidates(base: RunSpec) -> list[Point]:
-    """Points of this ground, the store's first. Results are read once; a list of hundreds of runs costs their records only."""
-    store, same = resources.store(), ground(base)
-    finished = store.runs(limit=_ALL, states=("finished",))
-    stored = [_stored(str(store.home), record.key, record.ended) for record in finished if ground(record.spec) == same]
-    return [*(point for point in stored if point is not None), *_shipped(str(resources.GALLERY), str(POINTS))]
-
-
-@lru_cache(maxsize=8192)
-def _stored(home: str, key: str, ended: float | None) -> Point | None:
-    """`home` and `ended` tell apart what a key alone does not: another store, a run computed again."""
-    result = resources.store().result(key)
-    return point_of(result, key) if result is not None else None
-
-
-@lru_cache(maxsize=2)
-def _shipped(gallery: str, points: str) -> tuple[Point, ...]:
-    """Read once; the names of the folder and of the file tell one house from another."""
-    return (*map(point_of, resources.read_gallery(gallery).values()), *read_points(Path(points)))
 
 
 def _compute(specs: Sequence[RunSpec]) -> None:
@@ -196,11 +125,11 @@ def _draw_activity(keys: tuple[str, ...]) -> None:
     progress = jobs.progress(first.key)
     share, words = run_progress.bar(first, progress, jobs.position(first.key))
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(share, text=f"{numbers.plural(len(records), 'point')} to come. {_title(first.spec)}: {words}")
+        st.progress(share, text=f"{numbers.plural(len(records), 'point')} to come. {run_title(first.spec)}: {words}")
         st.button("Cancel all", key="curves_cancel", on_click=_cancel, args=(keys,))
     run_progress.draw_problem(progress)
 
 
-def _title(spec: RunSpec) -> str:
+def run_title(spec: RunSpec) -> str:
     seed = f", seed {spec.calibration.seed}" if spec.calibration.seed else ""
     return wording.describe(spec).partition(" · ")[2] + seed

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.shared import link
-from app.shared.charts.perplexity_curves import SCALES, Scale
+from app.shared.charts.series import SCALES, Scale
 from app.shared.sweeps.grid import BLOCK_METHODS, SHOWN_ALPHAS, SHOWN_BLOCKS, SHOWN_METHODS, SHOWN_PATTERNS
 from core.spec import METHODS, RunSpec, parse_pattern
 from core.spec.errors import BadInput

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-
 import streamlit as st
 
 from app.shared import state
-
-LAYERS = Path(__file__).resolve().parents[2] / "pages" / "layers.py"
+from app.shared.page_links import LAYERS
+from app.shared.pressed_marks import pressed_word
 
 
 def follow() -> None:
@@ -22,9 +19,6 @@ def follow() -> None:
 
 def pressed(key: str) -> None:
     """Remember whose mark was pressed in the chart of this key. Layers checks the name, as it does any link's."""
-    chart: Mapping[str, Mapping[str, Sequence[Mapping[str, object]]]] = state.widget(key) or {}
-    name = next((point.get("customdata") for point in chart.get("selection", {}).get("points", ())), None)
-    if isinstance(name, list):
-        name = name[0] if name else None
+    name = pressed_word(key)
     if isinstance(name, str):
         state.remember("open-layer", name)

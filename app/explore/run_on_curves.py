@@ -7,12 +7,12 @@ from functools import partial
 
 import streamlit as st
 
-from app.curves import missing_runs
 from app.shared import layout, numbers
 from app.shared.chart_downloads import take_away
 from app.shared.charts.perplexity_curves import add_choice, sparsity_curves
 from app.shared.findings import wording
 from app.shared.style import chart_config
+from app.shared.sweeps import stored
 from app.shared.sweeps.points import Point
 from app.shared.sweeps.series import counted, series_of
 from app.shared.sweeps.tables import point_rows
@@ -49,7 +49,7 @@ def draw_pair(draw_layers: Callable[[], None], spec: RunSpec, *, dense: Evaluate
 def _points(spec: RunSpec) -> list[Point]:
     """Runs of the same kind of pattern with their methods' usual parameters, no outlier rows: what the Curves page shows first."""
     found: dict[RunSpec, Point] = {}
-    for point in missing_runs.points_like(spec):
+    for point in stored.points_like(spec):
         if point.usual and point.spec.pattern.kind == spec.pattern.kind and not point.spec.pattern.outlier_rows:
             found.setdefault(point.asked, point)
     return list(found.values())

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.shared import controls, dataframes, layout, numbers, resources, state, tables
+from app.shared import dataframes, layout, numbers, resources, state, tables
 from app.shared.findings import wording
 from app.shared.layout import Figure
 from app.shared.run_lookup import View
+from app.shared.submission import start
 from core.records import Plan
 from core.spec import RunSpec
-from core.spec.errors import PruneError
 
 _FORMATS = {
     "weights": st.column_config.NumberColumn("weights", format="localized"),
@@ -35,22 +35,6 @@ def draw_problem(spec: RunSpec | None, view: View) -> None:
     if spec is not None and not (view.answer and view.answer.fits):
         layout.heading(wording.describe(spec), wording.describe_rest(spec), view.record.state if view.record else "not computed yet")
     layout.note(view.problem or "", tone="bad", title="This cannot be run as it is.")
-
-
-def start(spec: RunSpec) -> None:
-    """Ask for a run. What prevents it is shown as it is."""
-    state.forget("opened")
-    try:
-        resources.jobs().submit(spec)
-        state.forget("refused")
-    except PruneError as error:
-        state.remember("refused", (spec, str(error)))
-
-
-def start_demo(spec: RunSpec) -> None:
-    """Set the controls to the example and run it."""
-    controls.fill(spec)
-    start(spec)
 
 
 def draw_refusal(spec: RunSpec | None) -> None:

@@ -7,9 +7,9 @@ from functools import partial
 
 import streamlit as st
 
-from app.explore import layer_link, run_on_curves, run_plan, run_preview
+from app.explore import layer_link, run_on_curves, run_preview
 from app.report import file_name, report
-from app.shared import dataframes, layout, numbers, tables
+from app.shared import dataframes, layout, numbers, submission, tables
 from app.shared.chart_downloads import take_away
 from app.shared.charts.layer_errors import layer_errors
 from app.shared.findings import facts, wording
@@ -69,7 +69,7 @@ def draw_empty() -> None:
                     "the error of every layer beside the best possible error for the same mask: what the method lost, and what the "
                     "mask had already lost.")
     demo = RunSpec()
-    st.button(f"Run the example: {wording.describe(demo)}", key="run_demo", on_click=run_plan.start_demo, args=(demo,))
+    st.button(f"Run the example: {wording.describe(demo)}", key="run_demo", on_click=submission.start_demo, args=(demo,))
 
 
 def _origin(answer: Answer) -> str:

@@ -1,5 +1,1 @@
 """Runs of the demo model that were computed by this code and are shipped with it, so that no first visit is empty."""
-
-from pathlib import Path
-
-POINTS = Path(__file__).with_name("sweep.jsonl")

@@ -15,8 +15,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from app.gallery import POINTS
 from app.gallery.compute import compute
+from app.shared.shipped import POINTS
 from app.shared.sweeps.grid import shipped
 from app.shared.sweeps.points import point_of, read_points, write_points
 from core.records import Evaluated, RunResult

@@ -8,6 +8,7 @@ from functools import partial
 import plotly.graph_objects as go
 import streamlit as st
 
+from app.layers import findings
 from app.layers.charts import details
 from app.layers.questions import Bins, HistogramQuestion, Parts, PartsQuestion, Weights, WeightsQuestion
 from app.shared import answers, layout
@@ -32,15 +33,15 @@ def draw(spec: RunSpec, layer: str, record: LayerRecord | None, known: Map | Non
             ordered = st.segmented_control("Order", _ORDERS, default=_ORDERS[0], key="layers_order", required=True,
                                            label_visibility="collapsed", persist_state="session") == _ORDERS[1]
             draw_parts = partial(details.error_parts, ordered=ordered, color=color, theme=theme)
-            _view(PartsQuestion(spec=spec, layer=layer), "parts", draw_parts, details.parts_finding, _parts_rows, told)
+            _view(PartsQuestion(spec=spec, layer=layer), "parts", draw_parts, findings.parts_finding, _parts_rows, told)
     if weights.open:
         with weights:
             _view(WeightsQuestion(spec=spec, layer=layer), "weights", partial(details.weight_maps, theme=theme),
-                  details.weights_finding, _weights_rows, told)
+                  findings.weights_finding, _weights_rows, told)
     if histogram.open:
         with histogram:
             _view(HistogramQuestion(spec=spec, layer=layer), "histogram", partial(details.weight_histogram, color=color, theme=theme),
-                  details.histogram_finding, _bins_rows, told)
+                  findings.histogram_finding, _bins_rows, told)
     if measured.open:
         with measured:
             layout.facts(_facts(spec, layer, record, known))

@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
+from app.layers.charts.details import ENDS_AT
 from app.layers.charts.method_bars import Bar
+from app.layers.questions import Array, Bins, Parts, Weights
 from app.shared import numbers
+from app.shared.findings.wording import WEIGHED
 from core.records import LayerRecord
 
-WEIGHED = "Here an error counts all outputs the same; the methods went by what the loss feels."
 _AT_OPTIMUM = 0.005  # a gap below half a percent is none to speak of
 
 
@@ -69,3 +73,47 @@ def _least(present: Bar, known: Sequence[tuple[Bar, LayerRecord]]) -> str:
     if bar is present:
         return f"No other method has less error here than {bar.label}'s {numbers.error(record.relative_error)}."
     return f"The least error here is {bar.label}'s, {numbers.error(record.relative_error)}."
+
+
+def parts_finding(parts: Parts) -> str:
+    """Numbers of rows and columns that carry half of the error."""
+    if parts.relative_error <= 0:
+        return "This layer's output is unchanged: there is no error to share out."
+    rows, columns = _half(parts.rows), _half(parts.columns)
+    text = (f"Half of the error is in {numbers.plural(rows, 'output row')} of {numbers.count(len(parts.rows))} and in "
+            f"{numbers.plural(columns, 'input column')} of {numbers.count(len(parts.columns))}.")
+    if len(parts.dense_rows):
+        text += f" The {numbers.plural(len(parts.dense_rows), 'outlier row')}, kept dense, have none."
+    if (parts.columns < -1e-4).any():
+        text += " A column below zero compensates for changes of others."
+    return text
+
+
+def _half(shares: Array) -> int:
+    """The fewest parts that hold half of the whole together."""
+    ordered = np.sort(shares.astype(np.float64))[::-1]
+    return int(np.searchsorted(np.cumsum(ordered), 0.5 * ordered.sum()) + 1)
+
+
+def weights_finding(weights: Weights) -> str:
+    """Meaning of a cell, and the largest change."""
+    high, wide = weights.cell
+    cell = "A cell is one weight." if high == wide == 1 else (
+        f"A cell is {high} × {wide} weights: their mean magnitude, or the one change that is largest.")
+    return f"{cell} Colours end at the {ENDS_AT:g}th percentile; hover for the value."
+
+
+def histogram_finding(bins: Bins) -> str:
+    """Growth of the kept weights."""
+    centres = (bins.edges[:-1] + bins.edges[1:]) / 2
+
+    def spread(counts: Array) -> float:
+        return float(np.sqrt((counts * centres**2).sum() / max(1, counts.sum())))
+
+    before, after, gone = spread(bins.kept_before), spread(bins.kept_after), spread(bins.removed_before)
+    if not bins.removed_before.sum() or before == 0:
+        return "No weight of this layer goes."
+    change = after / before - 1
+    moved = "keep their size" if abs(change) < 0.005 else f"{'grow' if change > 0 else 'shrink'} by {numbers.percent(abs(change))}"
+    return (f"In root mean square the weights that stay {moved}; those that go were {numbers.percent(gone / before)} as large as those "
+            "that stay.")

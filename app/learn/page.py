@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from app.learn import frame, query
+from app.learn import controls, frame, query
 from app.learn.query import Lesson
-from app.learn.stops import convergence, masks, outlier_rows, removals, start, steps, teacher
+from app.learn.stops import convergence, formulas, masks, one_weight, outlier_rows, start, steps, teacher, two_weights
 from app.shared import layout, state
 
 _STOPS: dict[int, tuple[str, Callable[[Lesson], None]]] = {
     0: ("How is a network pruned in one shot?", start.draw),
-    1: ("What does it cost to remove one weight?", removals.draw_one),
-    2: ("Do the costs of two weights add up?", removals.draw_two),
+    1: ("What does it cost to remove one weight?", one_weight.draw),
+    2: ("Do the costs of two weights add up?", two_weights.draw),
     3: ("How are many weights removed?", steps.draw),
-    4: ("Is it the mask or the update?", masks.draw_masks),
-    5: ("Which formula is right?", masks.draw_formulas),
+    4: ("Is it the mask or the update?", masks.draw),
+    5: ("Which formula is right?", formulas.draw),
     6: ("How fast is the optimum reached?", convergence.draw),
     7: ("What do a few strong rows do?", outlier_rows.draw),
     8: ("How can this be taught?", teacher.draw),
@@ -23,7 +23,7 @@ _STOPS: dict[int, tuple[str, Callable[[Lesson], None]]] = {
 
 
 def draw() -> None:
-    """The whole page, from its link."""
+    """Draw the whole page, from its link."""
     notes = query.arrive()
     lesson = query.read()
     if not state.recall("playing", False):
@@ -31,5 +31,5 @@ def draw() -> None:
     question, stop = _STOPS[lesson.stop]
     frame.begin(question, lesson)
     layout.link_notes(notes, on_dismiss=query.dismiss)
-    frame.draw_matrix(lesson)
+    controls.draw_matrix(lesson)
     stop(lesson)

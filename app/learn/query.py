@@ -11,9 +11,11 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app.shared import link, state
 from core.records.lessons import MOST_COLUMNS, MOST_ROWS, STRENGTHS, Matrix
+from core.spec import RunSpec
 from core.spec.errors import input_errors
 
 PRE = "learn_"  # its widgets are its own
+SPEC = RunSpec()  # lessons are about the demo model: it is at hand everywhere
 STOPS = {0: "Start", 1: "1 One weight", 2: "2 Two weights", 3: "3 Step by step", 4: "4 Mask or update?", 5: "5 Which formula?",
          6: "6 Convergence", 7: "7 Outlier rows", 8: "Teachers"}
 TEACHER = 8

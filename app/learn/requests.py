@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.learn import frame
+from app.learn import query
 from app.learn.query import Lesson
 from app.learn.questions import (
     ConvergenceQuestion,
@@ -16,30 +16,30 @@ from app.learn.questions import (
 
 
 def one(lesson: Lesson) -> OneWeightQuestion:
-    return OneWeightQuestion(spec=frame.SPEC, matrix=lesson.matrix)
+    return OneWeightQuestion(spec=query.SPEC, matrix=lesson.matrix)
 
 
 def two(lesson: Lesson) -> TwoWeightsQuestion:
-    return TwoWeightsQuestion(spec=frame.SPEC, matrix=lesson.matrix)
+    return TwoWeightsQuestion(spec=query.SPEC, matrix=lesson.matrix)
 
 
 def steps(lesson: Lesson) -> SteppedQuestion:
     """The curve over B is for one mask, the same whatever B is: moving along it asks nothing new."""
     size = lesson.columns if lesson.view == "blocks" else lesson.block
-    return SteppedQuestion(spec=frame.SPEC, matrix=lesson.matrix, sparsity=lesson.sparsity, block_size=size)
+    return SteppedQuestion(spec=query.SPEC, matrix=lesson.matrix, sparsity=lesson.sparsity, block_size=size)
 
 
 def masks(lesson: Lesson) -> MasksQuestion:
-    return MasksQuestion(spec=frame.SPEC, matrix=lesson.matrix, row=lesson.row, sparsity=lesson.sparsity, block_size=lesson.block)
+    return MasksQuestion(spec=query.SPEC, matrix=lesson.matrix, row=lesson.row, sparsity=lesson.sparsity, block_size=lesson.block)
 
 
 def formulas(lesson: Lesson) -> FormulasQuestion:
-    return FormulasQuestion(spec=frame.SPEC, matrix=lesson.matrix, sparsity=lesson.share)
+    return FormulasQuestion(spec=query.SPEC, matrix=lesson.matrix, sparsity=lesson.share)
 
 
 def convergence(lesson: Lesson) -> ConvergenceQuestion:
-    return ConvergenceQuestion(spec=frame.SPEC, layer=lesson.layer, sparsity=lesson.sparsity)
+    return ConvergenceQuestion(spec=query.SPEC, layer=lesson.layer, sparsity=lesson.sparsity)
 
 
 def rows(lesson: Lesson) -> StrongRowQuestion:
-    return StrongRowQuestion(spec=frame.SPEC, matrix=lesson.matrix, row=lesson.row, factor=lesson.factor, sparsity=lesson.share)
+    return StrongRowQuestion(spec=query.SPEC, matrix=lesson.matrix, row=lesson.row, factor=lesson.factor, sparsity=lesson.share)

@@ -13,7 +13,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from app.masks.questions import WINDOW, Array, Mask, Pair, Window
-from app.shared.style import INKS, KEPT, ONLY_A, ONLY_B, OUTLIER_ROWS, REMOVED, Theme, bare_axis, template
+from app.shared.charts.axes import bare_axis
+from app.shared.style import INKS, KEPT, ONLY_A, ONLY_B, OUTLIER_ROWS, REMOVED, Theme, template
 
 _LEVELS = 8  # of each colour where two are mixed
 _WORDS = ("kept", "removed", "kept: an outlier row", "removed only by A", "removed only by B")

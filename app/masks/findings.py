@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from app.masks.questions import Array, Mask, Pair
 from app.shared import numbers
-
-if TYPE_CHECKING:
-    from core.records.overlaps import Overlap
+from app.shared.findings.overlaps import shared_finding
 
 
 def mask_finding(mask: Mask) -> str:
@@ -35,17 +31,6 @@ def pair_finding(a: str, b: str, pair: Pair) -> str:
     """Overlap of two masks, and the error of each."""
     same = pair.overlap.same
     return f"{shared_finding(a if same else 'A', b if same else 'B', pair.overlap)} {_errors(pair)}"
-
-
-def shared_finding(a: str, b: str, counted: Overlap) -> str:
-    """Overlap of two masks. `a` and `b` are what the masks are called."""
-    if not counted.either:
-        return f"Neither {a} nor {b} removes anything."
-    if counted.same:
-        return f"{a} and {b} remove exactly the same weights."
-    if counted.sparsities[0] == 0:
-        return f"{a} removes nothing."
-    return f"Of the weights that {a} removes, {b} removes {numbers.percent(counted.common)} too."
 
 
 def _errors(pair: Pair) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from app.shared import link
+from app.masks.questions import WINDOW
+from app.shared import address, link
 from core.spec import RunSpec
 from core.spec.errors import BadInput
 from core.spec.flags import method_words
@@ -35,3 +36,16 @@ def other_spec(spec: RunSpec, words: dict[str, str]) -> tuple[RunSpec | None, tu
         mine.pop("alpha_budget", None)
     found, complaints = link.check_words({**mine, **told})
     return found, tuple(f"B: {text}" for text in complaints)
+
+
+def read_window(shape: tuple[int, int]) -> tuple[int, int]:
+    """Start of the loupe, from the link; a bad word is reported."""
+    found: list[int] = []
+    for word, size in zip(WINDOW_WORDS, shape, strict=True):
+        try:
+            at = read_place(word, address.word(word), size)
+        except BadInput as error:
+            address.refuse(word, f"{error} Used instead: 0.")
+            at = 0
+        found.append(max(0, min(at, size - WINDOW)))
+    return found[0], found[1]

@@ -8,7 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.shared import numbers
-from app.shared.style import CIVIDIS, INKS, OUTLIER_ROWS, Theme, bare_axis, log_axis, readable, share_axis, template
+from app.shared.charts.axes import bare_axis, log_axis, share_axis
+from app.shared.style import CIVIDIS, INKS, OUTLIER_ROWS, Theme, readable, template
 from core.records.outlier_rows import EnergyShare, LayerRows
 
 LEFT = 62  # pixels left of the axis of rows: the slider below begins where the axis does

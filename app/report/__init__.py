@@ -26,7 +26,8 @@ from app.shared.charts.comparison import errors, perplexities
 from app.shared.charts.layer_errors import layer_errors
 from app.shared.comparison import Compared, compare
 from app.shared.findings import facts, wording
-from app.shared.findings.comparison import cautions, verdict
+from app.shared.findings.cautions import cautions
+from app.shared.findings.comparison import verdict
 from app.shared.link import command_line
 from app.shared.markup import comparison_table
 from app.shared.style import Theme, chart_config

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from app.gallery import POINTS
 from app.report import file_name, report
 from app.report.masks import overlap_questions
+from app.shared.shipped import GALLERY
 from cache.keys import is_key
 from cache.store import Store
 from core.records import RunResult
@@ -28,9 +28,8 @@ def read_runs(word: str) -> list[tuple[str | None, RunResult]]:
         if found is None:
             raise BadInput("run", word, "the keys of finished runs in this store", "Is PRUNESCOPE_HOME the one of the app?")
         return [(word, found)]
-    folder = POINTS.parent
     if word.startswith("gallery:"):
-        names = {path.stem.removeprefix("0-"): path for path in sorted(folder.glob("*.json"))}
+        names = {path.stem.removeprefix("0-"): path for path in sorted(GALLERY.glob("*.json"))}
         name = word.removeprefix("gallery:")
         if name not in names:
             raise BadInput("run", word, ", ".join(f"gallery:{name}" for name in names), "Choose one of these.")

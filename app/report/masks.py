@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 
 from app.report.cells import table
-from app.shared.charts.overlaps import overlap_chart, overlap_finding, overlap_rows
+from app.shared.charts.overlaps import overlap_chart
 from app.shared.comparison import Compared, compare
+from app.shared.findings.overlaps import overlap_finding, overlap_rows
 from app.shared.findings.wording import listed
 from app.shared.questions.overlaps import NOT_KEPT, OverlapsQuestion, kept_key
 from app.shared.style import Theme

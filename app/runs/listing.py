@@ -7,14 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from html import escape
-from pathlib import Path
 
 import streamlit as st
 
-from app.compare.query import MOST
-from app.explore import run_plan
-from app.shared import layout, numbers, resources, run_progress, state
+from app.shared import layout, numbers, resources, run_progress, state, submission
+from app.shared.comparison import MOST
 from app.shared.findings import wording
+from app.shared.page_links import COMPARE, EXPLORE
 from cache.records import ACTIVE, RunRecord
 from core.spec import RunSpec
 
@@ -25,8 +24,6 @@ FILTERS: dict[str, tuple[str, ...] | None] = {
 }
 _HEAD = ("<div class='ps-row ps-head'><span>Run</span><span title='On the evaluation text of the run; open it for the protocol'>"
          "Perplexity, dense → pruned</span><span>State</span><span>When</span></div>")
-PAGES = Path(__file__).resolve().parents[2] / "pages"
-EXPLORE, COMPARE = PAGES / "explore.py", PAGES / "compare.py"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +70,7 @@ def draw_empty() -> None:
                     "and how far it is, what is finished with its perplexity, and what failed with its reason.")
     demo = RunSpec()
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button(f"Run the example: {wording.describe(demo)}", key="run_demo", on_click=run_plan.start_demo, args=(demo,))
+        st.button(f"Run the example: {wording.describe(demo)}", key="run_demo", on_click=submission.start_demo, args=(demo,))
         st.page_link(EXPLORE, label="or choose another on the Explore page")
 
 

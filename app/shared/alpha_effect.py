@@ -8,13 +8,13 @@ from statistics import fmean
 
 import streamlit as st
 
-from app.outliers import findings
 from app.shared import alpha_sweep, answers, layout, numbers, state
 from app.shared.alpha_sweep import SEEDS, Kept, Reading
 from app.shared.answers import Gathered
 from app.shared.chart_downloads import take_away
 from app.shared.charts.alpha_effect import alpha_effect, reading_rows
 from app.shared.findings import facts as figure_facts
+from app.shared.findings.alpha_effect import effect_finding, sparsity_warning
 from app.shared.style import chart_config
 from core.records.outlier_rows import ModelPoint
 from core.spec import RunSpec
@@ -98,7 +98,7 @@ def _draw(spec: RunSpec, layer: str, waited: bool, height: int) -> None:
                     coming="" if of_model.problems and not of_model.waiting else _MODEL_FIRST)
         take_away("perplexity-over-alpha", partial(reading_rows, perplexities, _names(spec), "perplexity"),
                   (spec.title, _protocol(of_model), "every layer solved from the dense model's Gram matrices"))
-    warning = findings.sparsity_warning(errors)
+    warning = sparsity_warning(errors)
     if warning:
         layout.aside(warning)
     _draw_progress(spec, of_layer, of_model)
@@ -109,7 +109,7 @@ def _draw_chart(name: str, readings: tuple[Reading, ...], alpha: float, what: st
     """One of the charts. `coming`: what its place says while there is no point yet; empty if none will come."""
     change = len({reading.seed for reading in readings}) > 1
     show = numbers.perplexity if name == "model" else numbers.error
-    finding = findings.effect_finding(readings, alpha, what, show, whole=whole)
+    finding = effect_finding(readings, alpha, what, show, whole=whole)
     title = "perplexity" if name == "model" else "layer error"
     axis = "perplexity, preview" if name == "model" else "relative error"
     layout.sentence(finding or f"What α does to {what}: {'being computed …' if coming else 'no point could be computed.'}")

@@ -174,3 +174,6 @@ def _part(title: str, text: str) -> str:
         return title.lower() if text == "yes" else ""
     end = title.rpartition(" ")[2]
     return f"{end if len(end) == 1 else title.lower()} {text}"
+
+
+MOST = 6

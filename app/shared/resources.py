@@ -10,6 +10,7 @@ from pathlib import Path
 import streamlit as st
 from pydantic import ValidationError
 
+from app.shared.shipped import GALLERY
 from app.workers.jobs import Jobs
 from cache.keys import dense_key
 from cache.records import RunRecord
@@ -20,7 +21,6 @@ from core.run.revisions import revisions
 from core.spec import RunSpec
 from core.spec.errors import PruneError
 
-GALLERY = Path(__file__).parents[1] / "gallery"
 _ALL = 1024  # runs of a page between two collections that look through everything
 _runs = itertools.count(1)
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from app.workers import sessions, tasks
+from app.workers import process, sessions
 from app.workers.questions import Question
 from cache.keys import content_key
 from core.records import Revisions
@@ -116,7 +116,7 @@ class Answers:
             return Asked(state="computing")
         except Exception as error:  # a worker that died several times
             self._forget(key)
-            return Asked(state="failed", error=tasks.failure_words(error))
+            return Asked(state="failed", error=process.failure_words(error))
         self._forget(key)
         if not isinstance(answer, sessions.Failure):  # the reason of a failure may be gone the next time
             with self._guard:

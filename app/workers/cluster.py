@@ -21,32 +21,25 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import platform
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import psutil
 
-from app.workers.keys import KeyFault, client_security, dask_settings, ensure_keys
-from app.workers.tasks import Lane, lanes, threads
-from cache.keys import files_key
+from app.workers.keys import KeyFault, client_security, ensure_keys
+from app.workers.lanes import lanes
+from app.workers.launch import cluster_folder, code_version, start_scheduler, start_worker
 from cache.store import default_home
 
 if TYPE_CHECKING:
     from distributed.security import Security
 
-ROOT = Path(__file__).resolve().parents[2]
-IDLE = "8 hours"
-_INHERITED = ("PRUNESCOPE_MODELS", "PRUNESCOPE_TEXTS", "PRUNESCOPE_THREADS",  # workers keep what they started with
-              "HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT")
 _START_SECONDS = 30.0
 
 
@@ -59,22 +52,22 @@ def ensure_cluster(home: Path, *, renew: bool = False) -> str:
     `renew`: also where they run other code than this process. Raises ClusterError."""
     if external := os.environ.get("PRUNESCOPE_SCHEDULER"):
         return external
-    folder = _folder(home)
+    folder = cluster_folder(home)
     with _lock(folder):
         try:
             ensure_keys(folder)
         except KeyFault as error:
             raise ClusterError(str(error)) from error
         alive = _alive(folder)
-        outdated = renew and (not (folder / "code").exists() or (folder / "code").read_text() != _code())
+        outdated = renew and (not (folder / "code").exists() or (folder / "code").read_text() != code_version())
         address = _address(folder) if "scheduler" in alive and not outdated else None
         if address is None:
             _end(alive.values())
             (folder / "scheduler.json").unlink(missing_ok=True)
-            alive = {"scheduler": _start_scheduler(home)}
+            alive = {"scheduler": start_scheduler(home)}
         for lane in lanes():
             if lane.name not in alive:
-                alive[lane.name] = _start_worker(home, lane)
+                alive[lane.name] = start_worker(home, lane)
         entries = {name: {"pid": process.pid, "created": process.create_time()} for name, process in alive.items()}
         (folder / "processes.tmp").write_text(json.dumps(entries))
         (folder / "processes.tmp").replace(folder / "processes.json")
@@ -91,14 +84,14 @@ def ensure_cluster(home: Path, *, renew: bool = False) -> str:
 def security(home: Path, address: str) -> Security | None:
     """What a client shows to the scheduler at this address; None for one that asks for nothing. Raises ClusterError."""
     try:
-        return client_security(address, ensure_keys(_folder(home)))
+        return client_security(address, ensure_keys(cluster_folder(home)))
     except KeyFault as error:
         raise ClusterError(str(error)) from error
 
 
 def stop_cluster(home: Path) -> None:
     """End what `ensure_cluster` started. Finished blocks of a run that is going on are kept; it continues when started again."""
-    folder = _folder(home)
+    folder = cluster_folder(home)
     with _lock(folder):
         _end(_alive(folder).values())
         for name in ("scheduler.json", "processes.json"):
@@ -107,16 +100,10 @@ def stop_cluster(home: Path) -> None:
 
 def cluster_status(home: Path) -> dict[str, object]:
     """The address, or None, and the numbers of the processes that are alive."""
-    folder = _folder(home)
+    folder = cluster_folder(home)
     alive = _alive(folder)
     address = os.environ.get("PRUNESCOPE_SCHEDULER") or (_address(folder) if "scheduler" in alive else None)
     return {"home": str(home), "address": address, "processes": {name: process.pid for name, process in alive.items()}}
-
-
-def _folder(home: Path) -> Path:
-    folder = home / "cluster" / (platform.node() or "localhost")
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return folder
 
 
 @contextmanager
@@ -147,65 +134,6 @@ def _address(folder: Path) -> str | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return address
-
-
-@lru_cache(maxsize=1)
-def _files() -> str:
-    """The code of this process and the workers it starts. Read once: files that change later are the next process's."""
-    return files_key([*(ROOT / "core").rglob("*.py"), *(ROOT / "cache").rglob("*.py"), *(ROOT / "app" / "workers").glob("*.py"),
-                      *(ROOT / "app").glob("*/questions.py"), *(ROOT / "app" / "shared" / "questions").glob("*.py")])
-
-
-def _code() -> str:
-    """Code that workers run, and the folders where they look for models."""
-    return "\n".join([_files(), *(f"{name}={os.environ.get(name, '')}" for name in _INHERITED)])
-
-
-def _start_scheduler(home: Path) -> psutil.Process:
-    comm = dask_settings(ensure_keys(_folder(home)))
-    (_folder(home) / "dask.yaml").write_text(json.dumps({"distributed": {**_SETTINGS, "comm": comm}}))
-    (_folder(home) / "code").write_text(_code())
-    return _start(home, "scheduler", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--protocol", "tls", "--port", "0",
-                  "--no-dashboard", "--dashboard-address", "127.0.0.1:0", "--idle-timeout", IDLE, gpu="")
-
-
-def _start_worker(home: Path, lane: Lane) -> psutil.Process:
-    return _start(home, lane.name, "distributed.cli.dask_worker", "--host", "127.0.0.1", "--protocol", "tls", "--name", lane.name,
-                  "--nthreads", str(len(lane.resources)), "--resources", ",".join(f"{name}=1" for name in lane.resources),
-                  "--memory-limit", f"{lane.memory:.3f}", "--death-timeout", "60", "--no-dashboard",
-                  "--dashboard-address", "127.0.0.1:0", "--preload", "app.workers.tasks",
-                  "--local-directory", str(_folder(home) / "scratch"), gpu=lane.gpu)
-
-
-def _start(home: Path, name: str, module: str, *arguments: str, gpu: str | None) -> psutil.Process:
-    folder, log = _folder(home), home / "logs" / f"{name}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    if log.exists() and log.stat().st_size > 5 * 2**20:
-        log.replace(log.with_suffix(".log.1"))
-    paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    environment = {f"{library}_NUM_THREADS": str(threads()) for library in ("OMP", "MKL", "OPENBLAS")}  # Dask's nanny would say 1
-    environment |= {"PYTHONPATH": paths, "PRUNESCOPE_HOME": str(home), "DASK_CONFIG": str(folder / "dask.yaml")}
-    # Threads that spin on take each other's cores. Those of a second thread that computes would not spin at all, unless active, and
-    # be woken anew for every small product, which takes several times the product itself.
-    environment |= {name: os.environ.get(name, default) for name, default in (("GOMP_SPINCOUNT", "10000"), ("OMP_WAIT_POLICY", "active"))}
-    environment |= {"CUDA_VISIBLE_DEVICES": gpu} if gpu is not None else {}
-    with log.open("ab") as output:
-        started = subprocess.Popen([sys.executable, "-m", module, "--scheduler-file", str(folder / "scheduler.json"), *arguments],
-                                   cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-                                   env={**os.environ, **environment})
-    return psutil.Process(started.pid)
-
-
-# Spilling and pausing are for Dask's own data, of which there is none here; a worker that outgrows its memory is killed and started
-# again, and its task continues from the journal. Dask has the C library give back all memory that is free for a moment: every
-# temporary is then paged in anew, which doubles the time of a preview and of a run.
-_SETTINGS = {
-    "nanny": {"pre-spawn-environ": {"MALLOC_TRIM_THRESHOLD_": None}},
-    "worker": {"memory": {"target": False, "spill": False, "pause": False, "terminate": 0.95}, "profile": {"enabled": False},
-               "http": {"routes": []}},
-    "scheduler": {"http": {"routes": []}, "active-memory-manager": {"start": False}},
-    "diagnostics": {"nvml": False}, "admin": {"low-level-log-length": 10_000},  # events kept of a topic: all layers
-}
 
 
 def _end(processes: Iterable[psutil.Process]) -> None:
@@ -239,4 +167,3 @@ def main(words: list[str]) -> int:
         stop_cluster(home)
     sys.stdout.write(json.dumps(cluster_status(home), indent=2) + "\n")
     return 0
-

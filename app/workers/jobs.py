@@ -11,47 +11,22 @@ from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import CancelledError
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Literal, cast
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING
 
 from app.workers import tasks
 from app.workers.answers import Answers
 from app.workers.connection import Connection
+from app.workers.plans import Planning, Plans, ending_words
+from app.workers.progress import RunProgress, read_progress
 from cache import RunRecord, Store, plan_key, run_key
 from cache.records import ACTIVE
-from core.records import EVENT, Event, LayerPruned, LayerRecord, Plan, Progress, Started
 from core.run.revisions import revisions
 from core.spec import RunSpec
-from core.spec.base import FrozenModel
-from core.spec.errors import PruneError
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-_KEEP_SECONDS = 30.0  # how long a failed plan is believed
-_PLANS = 64  # as many plans are asked for at once; those that fell behind are given up
 _ALL = 1_000_000
-
-
-class RunProgress(FrozenModel):
-    """Progress of a run, as far as the scheduler has heard. Empty when it was lost or has not heard anything yet."""
-
-    latest: Progress | None = None
-    layers: tuple[LayerRecord, ...] = ()
-    started: Started | None = None
-    heard: float | None = None  # when the scheduler heard of it last, in seconds since 1970
-    problem: str | None = None  # why the scheduler cannot be asked
-
-
-class Planning(FrozenModel):
-    """A plan, or that it is being made, or why there is none."""
-
-    state: Literal["computing", "ready", "failed"]
-    plan: Plan | None = None
-    error: str | None = None
 
 
 class Jobs:
@@ -63,7 +38,7 @@ class Jobs:
         self.answers = Answers(self._connection)
         self._guard = threading.Lock()
         self._runs: dict[str, Future] = {}
-        self._plans: dict[str, tuple[Future, float]] = {}
+        self._plans = Plans(store, self._connection)
 
     def key(self, spec: RunSpec) -> str:
         """The key of a run of this spec, now. Raises BadInput if its model or texts cannot be found."""
@@ -112,33 +87,11 @@ class Jobs:
         client = self._connection.client() if record is not None else None
         if record is None or client is None:
             return RunProgress(problem=self._connection.error)
-        layers, progress = tasks.topics(tasks.task_name(record))
-        told: list[Event] = []
-        announced = (*_events(client, layers), *_events(client, progress)[-1:])
-        for _, text in announced:
-            with suppress(ValidationError):  # a worker of another version
-                told.append(EVENT.validate_json(text))
-        return RunProgress(
-            latest=next((event for event in reversed(told) if isinstance(event, Progress)), None),
-            layers=tuple({event.layer.name: event.layer for event in told if isinstance(event, LayerPruned)}.values()),
-            started=next((event for event in reversed(told) if isinstance(event, Started)), None),
-            heard=max((moment for moment, _ in announced), default=None))
+        return read_progress(client, record)
 
     def plan(self, spec: RunSpec) -> Planning:
-        """Plan of a run of this spec: from the store, or being made on the interactive worker."""
-        try:
-            key = plan_key(spec, revisions(spec))
-        except PruneError as error:
-            return Planning(state="failed", error=str(error))
-        plan = self.store.plan(key)
-        if plan is not None:
-            self._plans.pop(key, None)
-            return Planning(state="ready", plan=plan)
-        client = self._connection.client()
-        if client is None:
-            error = self._connection.error
-            return Planning(state="failed", error=error) if error else Planning(state="computing")
-        return self._made(client, key, spec)
+        """The plan of a run of this spec: from the store, or being made on the interactive worker."""
+        return self._plans.plan(spec)
 
     def position(self, key: str) -> int | None:
         """The place of a waiting run in the queue, 1 for the next; None for all others."""
@@ -160,7 +113,7 @@ class Jobs:
         """Let go of the connection; what was asked goes on."""
         with self._guard:
             self._runs.clear()
-            self._plans.clear()
+        self._plans.close()
         self.answers.close()
         self._connection.close()
 
@@ -192,55 +145,11 @@ class Jobs:
         if now is None or not _same(now, record):
             return
         if future.status == "error":
-            reason = _words(future)
+            reason = ending_words(future)
             self.store.change_record(record.key, lambda now: now.failed(reason) if now and _same(now, record) else None)
         else:
             self._connection.client(mend=True)
 
-    def _made(self, client: Client, key: str, spec: RunSpec) -> Planning:
-        with self._guard:
-            future, asked = self._plans.get(key, (None, 0.0))
-            if future is None or future.client is not client or future.status in ("cancelled", "lost"):
-                future, asked = client.submit(
-                    tasks.plan, spec.model_dump_json(), key=f"plan-{key}-{time.time_ns()}", resources={"quick": 1},
-                    priority=round(time.time()), fifo_timeout="0 ms"), time.monotonic()  # the newest first: sliders move on
-                self._plans[key] = future, asked
-                while len(self._plans) > _PLANS:
-                    del self._plans[next(iter(self._plans))]
-        if future.status not in ("finished", "error"):
-            return Planning(state="computing")
-        plan = self.store.plan(key)
-        if plan is not None:
-            return Planning(state="ready", plan=plan)
-        if asked + _KEEP_SECONDS < time.monotonic():
-            self._plans.pop(key, None)
-        return Planning(state="failed", error=_words(future))
-
 
 def _same(now: RunRecord, record: RunRecord) -> bool:
     return now.active and now.submitted == record.submitted
-
-
-def _words(future: Future) -> str:
-    """Reason why a task that has ended left nothing in the store."""
-    try:
-        if future.status == "finished":
-            return str(future.result(timeout=2) or "The model or a text has changed just now. Ask again in a moment.")
-        error = cast("BaseException", future.exception(timeout=2))
-    except (OSError, CancelledError):
-        return "The scheduler was lost before it could say why. Ask again in a moment."
-    if type(error).__name__ == "KilledWorker":
-        return ("The worker died several times over this, most likely for want of memory. Lower the calibration windows or their "
-                "length, or choose a smaller model; finished blocks are kept. The worker's log has more.")
-    return tasks.failure_words(error)
-
-
-def _events(client: Client, topic: str) -> tuple[tuple[float, str], ...]:
-    """Events with their times, the oldest first; nothing if the scheduler does not answer."""
-    scheduler = client.scheduler
-    if scheduler is None:
-        return ()
-    try:
-        return tuple(cast("Any", client.sync(scheduler.events, topic=topic, callback_timeout=2)))
-    except OSError:  # a lost connection or a silent scheduler; TimeoutError is one too
-        return ()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from app.workers import tasks
+from app.workers import process
 from app.workers.questions import Question, StoreQuestion
 from cache.keys import content_key, grams_key
 from core.models.inputs import require_same
@@ -56,13 +56,13 @@ def answer(question: Question, asked_of: Revisions | None = None) -> object:
         return Failure(words="This answer was given up. Ask again.")
     except Exception as error:
         log.exception("no answer to %s", type(question).__name__)
-        return Failure(words=tasks.failure_words(error))
+        return Failure(words=process.failure_words(error))
 
 
 def _answer(question: Question, asked_of: Revisions | None, wanted: Callable[[], bool]) -> object:
     if isinstance(question, StoreQuestion):
-        tasks.use_all_cores()
-        return question.answer_from(tasks.open_store())
+        process.use_all_cores()
+        return question.answer_from(process.open_store())
     return question.answer(desk_for(question.spec, asked_of).until(wanted))
 
 
@@ -87,12 +87,12 @@ def desk_for(spec: RunSpec, expected: Revisions | None = None) -> Session:
     """The desk of a spec's model and texts, opened if need be; its Gram matrices are kept in the store. Raises PruneError,
     InputChanged where model or texts are not those expected or change while they are opened."""
     with _opening:
-        tasks.use_all_cores()
+        process.use_all_cores()
         found = revisions(spec)
         require_same((expected or found).model_dump(), found.model_dump(), spec)
         key = content_key("desk", grams=grams_key(spec, found), evaluation=spec.evaluation, text=found.evaluation)
         if key not in _desks:
-            _desks[key] = _open(spec, found, tasks.open_store().grams(grams_key(spec, found)))
+            _desks[key] = _open(spec, found, process.open_store().grams(grams_key(spec, found)))
             while len(_desks) > _MOST:
                 _desks.popitem(last=False)
         _desks.move_to_end(key)

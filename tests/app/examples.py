@@ -1,8 +1,10 @@
-"""Points for tests of figures, by hand: no run behind them."""
+"""Layers, results and points for tests of figures, by hand: no run behind them."""
 
 from app.shared.sweeps.points import Point
-from core.records import Environment, Evaluated, Revisions
+from core.records import Environment, Evaluated, LayerRecord, Revisions, RunResult
 from core.spec import METHODS, Calibration, RunSpec, make_method, parse_pattern
+
+MODULES = ("self_attn.q_proj", "self_attn.o_proj", "mlp.down_proj")
 
 
 def evaluated(perplexity, **more):
@@ -21,3 +23,24 @@ def point(method="thanos", word="0.5", perplexity=31.0, *, alpha=0.0, budget="pa
         counted_sparsity=share, median_error=error, median_gap=0.5, seconds=10 * seconds, solve_seconds=seconds, key=key,
         peak_memory_bytes=700_000_000, calibration=f"20 windows of 32 tokens, seed {seed}",
         environment=Environment(python="3", torch="2", transformers="5", device=device, threads=2, started=1.7e9))
+
+
+def layer(block, module, error, optimum, **more):
+    return LayerRecord(name=f"model.layers.{block}.{module}", block=block, module=module, shape=(8, 12), counted_sparsity=0.5,
+                       relative_error=error, optimum_error=optimum, seconds=0.1, tokens=640, **more)
+
+
+def layers(blocks=3, low=0.01):
+    return tuple(layer(block, module, low * (1 + block + place), low * (1 + block + place) / 2)
+                 for block in range(blocks) for place, module in enumerate(MODULES))
+
+
+def result(found=None, *, dense=14.98, pruned=15.59, **spec):
+    def evaluated(value):
+        return Evaluated(perplexity=value, tokens=62, windows=2, length=32, text="a text", text_sha256="0" * 64, dtype="float32")
+
+    return RunResult(
+        spec=RunSpec(**spec), revisions=Revisions(model="m", calibration="c", evaluation="e", method=1, core=1),
+        dense=evaluated(dense), pruned=evaluated(pruned), counted_sparsity=0.5, layers=found or layers(),
+        calibration="20 windows of 32 tokens", seconds=4.1, stages={"solve": 2.0}, peak_memory_bytes=612_000_000,
+        environment=Environment(python="3", torch="2", transformers="5", device="cpu", threads=2, started=1.7e9))

@@ -49,6 +49,13 @@ def store(prunescope_home: Path, without_workers: None) -> Iterator[Store]:
 
 
 @pytest.fixture
+def no_gallery(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty gallery: what is shipped must not hide what a test is about."""
+    monkeypatch.setattr(resources, "GALLERY", tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
 def keep(store: Store) -> Callable[..., str]:
     """keep(result) or keep(spec=..., state=..., error=...): puts a run into the store, as the worker does; returns its key."""
     jobs = Jobs(store)

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from app import gallery
-from app.curves import missing_runs
 from app.shared import resources
+from app.shared.shipped import POINTS
+from app.shared.sweeps import stored
 from app.shared.sweeps.points import point_of, write_points
 from app.workers.jobs import Jobs
 from cache.records import RunRecord
@@ -37,7 +37,7 @@ def results(small_result):
 @pytest.fixture
 def nothing_shipped(monkeypatch, tmp_path):
     monkeypatch.setattr(resources, "GALLERY", tmp_path)
-    monkeypatch.setattr(missing_runs, "POINTS", tmp_path / "none.jsonl")
+    monkeypatch.setattr(stored, "POINTS", tmp_path / "none.jsonl")
     return tmp_path
 
 
@@ -212,7 +212,7 @@ def drawn_with_papers(page):
 def test_shipped_points_of_other_texts_are_shown_and_said_to_be(curves, nothing_shipped, results, monkeypatch):
     other = results["wanda", "0.5"].revisions.model_copy(update={"evaluation": "the text of another Python"})
     write_points(nothing_shipped / "points.jsonl", [point_of(results["wanda", "0.5"].model_copy(update={"revisions": other}))])
-    monkeypatch.setattr(missing_runs, "POINTS", nothing_shipped / "points.jsonl")
+    monkeypatch.setattr(stored, "POINTS", nothing_shipped / "points.jsonl")
     page = curves(TWO)
     assert len(drawn(page)["Wanda"]) == 1
     assert "computed with other texts" in said(page)
@@ -234,4 +234,4 @@ def test_five_hundred_runs_are_read_once(curves, store, results, monkeypatch):
     monkeypatch.setattr(type(resources.store()), "result", None)
     page.run()
     assert not page.exception, "no result is read again"
-    assert gallery.POINTS.parent.name == "gallery"
+    assert POINTS.parent.name == "gallery"

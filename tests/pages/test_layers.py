@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from app.layers import page as layers_page
+from app.layers import view
 from app.layers.questions import HistogramQuestion, LayerQuestion, MethodsQuestion, PartsQuestion, WeightsQuestion
 from app.shared import resources
 from app.shared.questions.preview import PreviewQuestion
@@ -20,13 +20,13 @@ DOWN = "model.layers.3.mlp.down_proj"
 def quick(monkeypatch, tmp_path):
     """No gallery; the slow methods only on demand, whatever this machine does besides; controls count as settled at once."""
     monkeypatch.setattr(resources, "GALLERY", tmp_path)
-    monkeypatch.setattr(layers_page, "_SLOWER", ("obc",))
-    monkeypatch.setattr(layers_page, "_QUICK", ("magnitude", "wanda", "thanos", "dsnot"))
-    monkeypatch.setattr(layers_page, "_ORDER", ("magnitude", "wanda", "thanos", "dsnot", "obc"))
+    monkeypatch.setattr(view, "_SLOWER", ("obc",))
+    monkeypatch.setattr(view, "_QUICK", ("magnitude", "wanda", "thanos", "dsnot"))
+    monkeypatch.setattr("app.layers.bars._ORDER", ("magnitude", "wanda", "thanos", "dsnot", "obc"))
     monkeypatch.setattr("core.models.cost._SOLVE", 1e3)
-    monkeypatch.setattr(layers_page, "_QUICK_SECONDS", 1e9)
-    monkeypatch.setattr(layers_page, "_AT_MOST", 1e9)
-    monkeypatch.setattr(layers_page, "_SETTLED", 0.0)
+    monkeypatch.setattr(view, "_QUICK_SECONDS", 1e9)
+    monkeypatch.setattr(view, "AT_MOST", 1e9)
+    monkeypatch.setattr(view, "_SETTLED", 0.0)
 
 
 @pytest.fixture

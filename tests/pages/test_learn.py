@@ -5,7 +5,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from app.learn import findings, frame, query
+from app.learn import query
+from app.learn.findings import formulas, one_weight, two_weights
 from app.learn.questions import FormulasQuestion, OneWeightQuestion, SteppedQuestion, TwoWeightsQuestion
 from app.shared import answers
 from app.shared.questions.outliers import ModelPointQuestion
@@ -47,7 +48,7 @@ def here():
 @pytest.fixture
 def lesson(visit, here, monkeypatch):
     """lesson(words): the page as a link opens it."""
-    monkeypatch.setattr(frame, "SPEC", SMALL)
+    monkeypatch.setattr(query, "SPEC", SMALL)
     monkeypatch.setattr(answers, "_answers", lambda: here)
 
     def open_page(words=None):
@@ -95,10 +96,10 @@ def test_a_pressed_weight_is_removed_and_the_sentence_says_its_loss(lesson, here
     before = here.asked
     page.session_state["learn_row"], page.session_state["learn_column"] = 4, 5  # what a press sets
     page.run()
-    assert findings.one_weight_finding(found, 4, 5) in said(page)
+    assert one_weight.one_weight_finding(found, 4, 5) in said(page)
     assert link(page) == {**DRAWN, "stop": "1", "row": "4", "column": "5"}
     page.slider(key="learn_column").set_value(1).run()
-    assert findings.one_weight_finding(found, 4, 1) in said(page)
+    assert one_weight.one_weight_finding(found, 4, 1) in said(page)
     assert here.asked == before
 
 
@@ -107,10 +108,10 @@ def test_the_pairs_are_shown_after_a_guess(lesson, here):
     found = here.ask(TwoWeightsQuestion(spec=SMALL, matrix=Matrix(source="drawn")), place="").answer
     page.slider(key="learn_other").set_value(2).run()  # the same weight twice is no pair: the next is taken
     assert page.slider(key="learn_other").value == 3
-    told = findings.pair_finding(found, 1, 2, 3)
+    told = two_weights.pair_finding(found, 1, 2, 3)
     assert "Guess first" in said(page)
     assert told not in said(page)
-    right = findings.pair_verdict(found, 1, 2, 3)
+    right = two_weights.pair_verdict(found, 1, 2, 3)
     page.button(key=f"learn_guess_{right}").click().run()
     assert "Right: " in said(page)
     assert told in said(page)
@@ -170,7 +171,7 @@ def test_nonsense_in_a_link_is_told_and_clamped(lesson):
 def test_the_teachers_page_has_every_exercise_and_opens_the_projector(lesson, here):
     page = lesson({**DRAWN, "stop": "8", "seed": "5"})
     found = here.ask(OneWeightQuestion(spec=SMALL, matrix=Matrix(source="drawn", seed=5)), place="").answer
-    for question, answer in findings.one_weight_exercises(found):
+    for question, answer in one_weight.one_weight_exercises(found):
         assert question in said(page)
         assert answer in said(page)
     assert "drawn with seed 5" in said(page)
@@ -191,7 +192,7 @@ def test_the_slips_are_what_the_page_says_of_them_on_several_layers(here):
                 assert found.left[3] < 1e-9
                 assert right <= none < hessian
                 assert right < part
-                assert "worse than no update at all" in findings.formulas_finding(found)
+                assert "worse than no update at all" in formulas.formulas_finding(found)
 
 
 def test_words_of_a_lesson_read_back():

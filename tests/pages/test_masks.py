@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.masks import page as masks_page
+from app.masks import panels
 from app.masks.questions import MaskQuestion, PairQuestion, WindowQuestion
-from app.shared import resources
 from app.shared.downloads import NoAnswer
 from app.workers.answers import Answers
 from core.spec import RunSpec
@@ -17,11 +16,7 @@ from tests.pages.conftest import SMALL, charts, link, said
 
 WORDS = {"windows": "16", "length": "64", "evaluation_windows": "4", "evaluation_length": "64", "method": "wanda"}
 DOWN = "model.layers.3.mlp.down_proj"
-
-
-@pytest.fixture(autouse=True)
-def no_gallery(monkeypatch, tmp_path):
-    monkeypatch.setattr(resources, "GALLERY", tmp_path)
+pytestmark = pytest.mark.usefixtures("no_gallery")
 
 
 @pytest.fixture
@@ -118,8 +113,8 @@ def test_nonsense_is_told(page):
 
 def test_the_file_is_the_mask(answers_here):
     spec = RunSpec.model_validate({**dict(SMALL), "pattern": {"kind": "semi-structured", "n": 1, "m": 4}})
-    image = np.array(Image.open(io.BytesIO(masks_page._png(Answers(None), spec, DOWN))))
+    image = np.array(Image.open(io.BytesIO(panels._png(Answers(None), spec, DOWN))))
     assert image.shape == (256, 688)
     assert (image.reshape(256, 172, 4).sum(2) == 3).all(), "three of four are kept: white"
     with pytest.raises(NoAnswer, match="nix"):
-        masks_page._png(Answers(None), spec, "nix")
+        panels._png(Answers(None), spec, "nix")

@@ -5,8 +5,9 @@ import json
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.outliers.questions import EnergySharesQuestion, LayerRowsQuestion
 from app.shared import alpha_sweep, resources
-from app.shared.questions.outliers import EnergySharesQuestion, LayerPointQuestion, LayerRowsQuestion, ModelPointQuestion
+from app.shared.questions.outliers import LayerPointQuestion, ModelPointQuestion
 from core.spec import alphas
 from tests.pages.conftest import charts, link, said
 

@@ -4,18 +4,14 @@ import json
 
 import pytest
 
-from app.shared import numbers, resources
+from app.shared import numbers
 from app.shared.questions.preview import PreviewQuestion
 from app.workers.answers import Answers, Asked
 from core.spec import make_method, parse_pattern
 from tests.pages.conftest import SMALL, charts, said
 
 WORDS = {"windows": "16", "length": "64", "evaluation_windows": "4", "evaluation_length": "64", "method": "magnitude"}
-
-
-@pytest.fixture(autouse=True)
-def no_gallery(monkeypatch, tmp_path):
-    monkeypatch.setattr(resources, "GALLERY", tmp_path)
+pytestmark = pytest.mark.usefixtures("no_gallery")
 
 
 def test_a_preview_stands_where_the_answer_will_be(visit, keep, small_result, answers_here):

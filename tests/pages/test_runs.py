@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 from app.runs.listing import PAGE
 from app.shared import numbers, resources, run_progress
 from app.shared.findings import wording
-from app.workers.jobs import RunProgress
+from app.workers.progress import RunProgress
 from cache.records import RunRecord
 from core.records import Progress
 from core.spec import Calibration, RunSpec

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from app.layers.questions import Array, Bins, Parts, Weights
-from app.shared import numbers
 from app.shared.style import INKS, MAGNITUDES, OUTLIER_ROWS, Theme, template
 
-_ENDS_AT = 99.5  # percentile where the colours of weights end: one outlier would flatten all others
+ENDS_AT = 99.5  # percentile where the colours of weights end: one outlier would flatten all others
 _BLUE, _RED = {"light": "#2166AC", "dark": "#6FB1DE"}, {"light": "#B2182B", "dark": "#F08A6C"}
 
 
@@ -93,56 +93,12 @@ def weight_histogram(bins: Bins, *, color: str = "#CC79A7", theme: Theme = "ligh
     return figure
 
 
-def parts_finding(parts: Parts) -> str:
-    """Numbers of rows and columns that carry half of the error."""
-    if parts.relative_error <= 0:
-        return "This layer's output is unchanged: there is no error to share out."
-    rows, columns = _half(parts.rows), _half(parts.columns)
-    text = (f"Half of the error is in {numbers.plural(rows, 'output row')} of {numbers.count(len(parts.rows))} and in "
-            f"{numbers.plural(columns, 'input column')} of {numbers.count(len(parts.columns))}.")
-    if len(parts.dense_rows):
-        text += f" The {numbers.plural(len(parts.dense_rows), 'outlier row')}, kept dense, have none."
-    if (parts.columns < -1e-4).any():
-        text += " A column below zero compensates for changes of others."
-    return text
-
-
-def _half(shares: Array) -> int:
-    """The fewest parts that hold half of the whole together."""
-    ordered = np.sort(shares.astype(np.float64))[::-1]
-    return int(np.searchsorted(np.cumsum(ordered), 0.5 * ordered.sum()) + 1)
-
-
 def _end(*cells: Array) -> float:
-    return float(np.percentile(np.abs(np.concatenate([part.ravel() for part in cells])), _ENDS_AT)) or 1.0
+    return float(np.percentile(np.abs(np.concatenate([part.ravel() for part in cells])), ENDS_AT)) or 1.0
 
 
 def _align_titles(figure: go.Figure) -> None:
     """Subplot titles on the left of their plots, as other charts have theirs."""
-    for place, note in enumerate(figure.layout.annotations, 1):
-        axis = figure.layout[f"xaxis{'' if place == 1 else place}"]
-        note.update(x=axis.domain[0], xanchor="left", font={"size": 14}, yshift=4)
-
-
-def weights_finding(weights: Weights) -> str:
-    """Meaning of a cell, and the largest change."""
-    high, wide = weights.cell
-    cell = "A cell is one weight." if high == wide == 1 else (
-        f"A cell is {high} × {wide} weights: their mean magnitude, or the one change that is largest.")
-    return f"{cell} Colours end at the {_ENDS_AT:g}th percentile; hover for the value."
-
-
-def histogram_finding(bins: Bins) -> str:
-    """Growth of the kept weights."""
-    centres = (bins.edges[:-1] + bins.edges[1:]) / 2
-
-    def spread(counts: Array) -> float:
-        return float(np.sqrt((counts * centres**2).sum() / max(1, counts.sum())))
-
-    before, after, gone = spread(bins.kept_before), spread(bins.kept_after), spread(bins.removed_before)
-    if not bins.removed_before.sum() or before == 0:
-        return "No weight of this layer goes."
-    change = after / before - 1
-    moved = "keep their size" if abs(change) < 0.005 else f"{'grow' if change > 0 else 'shrink'} by {numbers.percent(abs(change))}"
-    return (f"In root mean square the weights that stay {moved}; those that go were {numbers.percent(gone / before)} as large as those "
-            "that stay.")
+    drawn: Any = figure["layout"]
+    for place, note in enumerate(drawn["annotations"], 1):
+        note.update(x=drawn[f"xaxis{'' if place == 1 else place}"]["domain"][0], xanchor="left", font={"size": 14}, yshift=4)

@@ -11,8 +11,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.shared import numbers
+from app.shared.charts.axes import bare_axis, log_axis, share_axis
 from app.shared.charts.layer_errors import hover_of, short_modules
-from app.shared.style import INKS, MAGNITUDES, Theme, bare_axis, log_axis, readable, share_axis, template
+from app.shared.style import INKS, MAGNITUDES, Theme, readable, template
 from core.records import LayerRecord
 
 Measure = Literal["error", "gap", "sparsity"]

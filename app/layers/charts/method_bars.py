@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from app.shared import numbers
+from app.shared.charts.axes import log_axis
 from app.shared.charts.layer_errors import hover_of
-from app.shared.style import INKS, OPTIMUM, Theme, log_axis, method_mark, template
+from app.shared.style import INKS, OPTIMUM, Theme, method_mark, template
 from core.records import LayerRecord
 
 _LOG_FROM = 30.0  # a linear axis hides the small errors beyond this ratio

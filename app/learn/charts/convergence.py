@@ -5,7 +5,8 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from app.learn.charts.matrix import bare
-from app.shared.style import INKS, Mark, Theme, log_axis, method_mark
+from app.shared.charts.axes import log_axis
+from app.shared.style import INKS, Mark, Theme, method_mark
 from core.records import DESCENTS, Convergence
 
 MARKS = {"admm": method_mark("admm1"), "adam": method_mark("adaprune"), "sgd": Mark(color="#7F7F7F", symbol="x", dash="dot"),

@@ -75,6 +75,7 @@ def enlarged(figure: go.Figure, factor: float = 1.45) -> go.Figure:
     figure.update_layout(font={"size": 13 * factor}, legend={"font": {"size": 13 * factor}})
     figure.update_xaxes(tickfont={"size": 13 * factor}, title={"font": {"size": 13 * factor}})
     figure.update_yaxes(tickfont={"size": 13 * factor}, title={"font": {"size": 13 * factor}})
-    for note in figure.layout.annotations:
+    notes: Any = figure["layout"]["annotations"]
+    for note in notes:
         note.font.size = size(note.font, 13)
     return figure

@@ -9,7 +9,8 @@ import plotly.graph_objects as go
 
 from app.learn.charts.matrix import PICKED, bare, cells, matrix_axes, panel_title, removed
 from app.shared import numbers
-from app.shared.style import INKS, Theme, method_mark, share_axis
+from app.shared.charts.axes import share_axis
+from app.shared.style import INKS, Theme, method_mark
 from core.records.lessons import Recording, Stepped, label
 
 

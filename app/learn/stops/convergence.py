@@ -6,9 +6,9 @@ from functools import partial
 
 import streamlit as st
 
-from app.learn import findings as say
-from app.learn import frame, requests
+from app.learn import controls, frame, requests
 from app.learn.charts.convergence import descent_curves
+from app.learn.findings import convergence as findings
 from app.learn.query import PRE, Lesson
 from app.shared import answers, layout
 from app.shared.chart_downloads import take_away
@@ -43,7 +43,7 @@ def draw(lesson: Lesson) -> None:
     found: Convergence | None = shown.answer if shown.fits else None
     with frame.beside(lesson, partial(_text, found)):
         with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="learn-convergence-controls"):
-            frame.layer_box(lesson, width=260)
+            controls.layer_box(lesson, width=260)
             st.slider("Sparsity p", 0.05, 0.95, key=f"{PRE}sparsity", step=0.05, format="percent", persist_state="session", width=150)
             st.segmented_control("Over", list(_OVER), key=f"{PRE}over", format_func=_OVER.__getitem__, required=True,
                                  persist_state="session", label_visibility="collapsed", width="content")
@@ -51,7 +51,7 @@ def draw(lesson: Lesson) -> None:
         if found is None:
             _draw_old(lesson, shown.answer)
             return
-        finding = say.convergence_finding(found, lesson.layer)
+        finding = findings.convergence_finding(found, lesson.layer)
         layout.sentence(finding)
         frame.chart(descent_curves(found, over=lesson.over, theme=layout.theme()), "convergence", lesson, finding)
         take_away("learn-convergence", partial(_rows, found), (f"{lesson.layer}, Wanda's mask at p = {lesson.sparsity:g}",
@@ -68,7 +68,7 @@ def _draw_old(lesson: Lesson, before: Convergence | None) -> None:
 def _text(found: Convergence | None) -> None:
     st.markdown(_TEXT)
     if found is not None:
-        frame.exercises(say.convergence_exercises(found), "this layer")
+        frame.exercises(findings.convergence_exercises(found), "this layer")
 
 
 def _rows(found: Convergence) -> list[dict[str, object]]:

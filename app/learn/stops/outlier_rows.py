@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from pathlib import Path
 
 import streamlit as st
 
-from app.learn import findings as say
-from app.learn import frame, requests
+from app.learn import controls, frame, query, requests
 from app.learn.charts.outlier_rows import readings, row_choices, strong_rows
+from app.learn.findings import outlier_rows as findings
 from app.learn.query import PRE, Lesson
 from app.shared import alpha_effect as whole
 from app.shared import layout, numbers
 from app.shared.chart_downloads import take_away
 from app.shared.charts.alpha_effect import alpha_effect
+from app.shared.page_links import OUTLIERS
 from core.records.lessons import STRENGTHS, StrongRow
 from core.spec.patterns import Structured
 
-PAGE = Path(__file__).resolve().parents[3] / "pages" / "outliers.py"
 _SCALES = {"matrix": "This matrix", "model": "Layer and model"}
 _LABELS = ("the rows of most energy", "")
 _TEXT = r"""
@@ -60,11 +59,11 @@ def _controls(lesson: Lesson) -> None:
         st.segmented_control("Of", list(_SCALES), key=f"{PRE}scale", format_func=_SCALES.__getitem__, required=True,
                              persist_state="session", label_visibility="collapsed", width="content")
         if lesson.scale == "matrix":
-            frame.row_slider(lesson, width=110)
+            controls.row_slider(lesson, width=110)
             st.slider("That row times", STRENGTHS[0], STRENGTHS[-1], key=f"{PRE}factor", step=0.5, format="%g", persist_state="session",
                       width=130)
         else:
-            frame.layer_box(lesson, width=260)
+            controls.layer_box(lesson, width=260)
         st.slider("Columns to remove", 0.05, 0.9, key=f"{PRE}share", step=0.05, format="percent", persist_state="session", width=140)
         top = max(0.05, min(0.5, round(1 - lesson.share - 0.05, 2)))
         st.slider("Outlier rows α", 0.0, top, key=f"{PRE}alpha", step=0.05, persist_state="session", width=130)
@@ -72,7 +71,7 @@ def _controls(lesson: Lesson) -> None:
 
 def _draw_matrix(lesson: Lesson, found: StrongRow) -> None:
     count = min(math.ceil(round(lesson.alpha * lesson.rows, 9)), len(found.error) - 1)
-    finding = say.rows_finding(found, lesson.row, count)
+    finding = findings.rows_finding(found, lesson.row, count)
     layout.sentence(finding)
     frame.chart(strong_rows(found, count, theme=layout.theme(), height=275), "rows", lesson, finding)
     which, many = st.columns(2, gap="medium")
@@ -81,20 +80,20 @@ def _draw_matrix(lesson: Lesson, found: StrongRow) -> None:
     with many:
         frame.chart(alpha_effect(readings(found), count / lesson.rows, title="error ÷ energy", show=numbers.error, labels=_LABELS,
                                  theme=layout.theme(), height=200), "alpha-small", lesson, "The error against α, beside other rows.")
-    take_away("learn-rows", partial(_rows, found), (frame.describe(lesson), f"row {lesson.row} times {lesson.factor:g}"))
+    take_away("learn-rows", partial(_rows, found), (controls.describe(lesson), f"row {lesson.row} times {lesson.factor:g}"))
 
 
 def _draw_model(lesson: Lesson) -> None:
     """A layer's error and the model's perplexity over α: the figure of the page Outlier rows."""
-    spec = frame.SPEC.model_copy(update={"pattern": Structured(sparsity=lesson.share, outlier_rows=lesson.alpha)})
+    spec = query.SPEC.model_copy(update={"pattern": Structured(sparsity=lesson.share, outlier_rows=lesson.alpha)})
     whole.draw(spec, lesson.layer, height=400 if lesson.present else 330)
-    st.page_link(PAGE, label="More on the page Outlier rows: every layer, its rows one by one, calibration seeds")
+    st.page_link(OUTLIERS, label="More on the page Outlier rows: every layer, its rows one by one, calibration seeds")
 
 
 def _text(found: StrongRow | None, lesson: Lesson) -> None:
     st.markdown(_TEXT)
     if found is not None:
-        frame.exercises(say.rows_exercises(found, lesson.row))
+        frame.exercises(findings.rows_exercises(found, lesson.row))
 
 
 def _rows(found: StrongRow) -> list[dict[str, object]]:

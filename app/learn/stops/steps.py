@@ -9,9 +9,9 @@ from typing import Any
 
 import streamlit as st
 
-from app.learn import findings as say
-from app.learn import frame, query, requests
+from app.learn import controls, frame, query, requests
 from app.learn.charts.steps import block_curve, block_panel, loss_curves, places, step_panels
+from app.learn.findings import steps as findings
 from app.learn.query import PRE, Lesson
 from app.shared import layout, state
 from app.shared.chart_downloads import take_away
@@ -76,14 +76,14 @@ def _draw_steps(lesson: Lesson, found: Stepped) -> None:
     last = next(one.last for one in found.recordings if one.method == lesson.focus)
     _buttons(min(lesson.step, last), last)
     at = places(found, lesson.focus, lesson.step)
-    finding = say.steps_finding(found, at)
+    finding = findings.steps_finding(found, at)
     layout.sentence(finding)
     left, right = st.columns([0.62, 0.38], gap="small")
     with left:
         frame.chart(step_panels(found, at, theme=layout.theme(), height=430), "steps", lesson, finding)
     with right:
         frame.chart(loss_curves(found, at, theme=layout.theme(), height=430), "losses", lesson, finding)
-    take_away("learn-steps", partial(_step_rows, found), (frame.describe(lesson), f"p = {lesson.sparsity:g}, B = {lesson.block}"))
+    take_away("learn-steps", partial(_step_rows, found), (controls.describe(lesson), f"p = {lesson.sparsity:g}, B = {lesson.block}"))
 
 
 def _buttons(step: int, last: int) -> None:
@@ -131,11 +131,11 @@ def _go(step: int, *, playing: bool = False) -> None:
 
 
 def _draw_blocks(lesson: Lesson, found: Stepped) -> None:
-    finding = say.blocks_finding(found, lesson.block)
+    finding = findings.blocks_finding(found, lesson.block)
     layout.sentence(finding)
     frame.chart(block_panel(found, lesson.block, theme=layout.theme()), "block", lesson, finding)
     frame.chart(block_curve(found, lesson.block, theme=layout.theme()), "curve", lesson, finding, pressed=_pick_block)
-    take_away("learn-blocks", partial(_block_rows, found), (frame.describe(lesson), f"SparseGPT's mask at p = {lesson.sparsity:g}"))
+    take_away("learn-blocks", partial(_block_rows, found), (controls.describe(lesson), f"SparseGPT's mask at p = {lesson.sparsity:g}"))
 
 
 def _pick_block(size: Sequence[Any]) -> None:
@@ -147,7 +147,7 @@ def _text(lesson: Lesson, found: Stepped | None) -> None:
     if lesson.view == "steps":
         layout.aside("Grey: removed; × in this step. Red and blue: how far a kept weight has moved. Hatched: can no longer move.")
     if found is not None:
-        frame.exercises(say.steps_exercises(found))
+        frame.exercises(findings.steps_exercises(found))
 
 
 def _step_rows(found: Stepped) -> list[dict[str, object]]:

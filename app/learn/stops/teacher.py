@@ -9,9 +9,9 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from app.learn import findings as say
 from app.learn import frame, query, requests
-from app.learn.findings import Exercise
+from app.learn.findings import convergence, formulas, masks, one_weight, outlier_rows, steps, two_weights
+from app.learn.findings.common import Exercise
 from app.learn.query import STOPS, Lesson
 from app.shared import answers, layout
 from app.workers.questions import Question
@@ -32,13 +32,13 @@ class _Stop:
 
 
 _ENTRIES = (
-    _Stop(1, requests.one, lambda found, lesson: say.one_weight_exercises(found)),
-    _Stop(2, requests.two, lambda found, lesson: say.pair_exercises(found, lesson.row)),
-    _Stop(3, requests.steps, lambda found, lesson: say.steps_exercises(found)),
-    _Stop(4, requests.masks, lambda found, lesson: say.masks_exercises(found)),
-    _Stop(5, requests.formulas, lambda found, lesson: say.formulas_exercises(found[0])),
-    _Stop(6, requests.convergence, lambda found, lesson: say.convergence_exercises(found)),
-    _Stop(7, requests.rows, lambda found, lesson: say.rows_exercises(found, lesson.row)),
+    _Stop(1, requests.one, lambda found, lesson: one_weight.one_weight_exercises(found)),
+    _Stop(2, requests.two, lambda found, lesson: two_weights.pair_exercises(found, lesson.row)),
+    _Stop(3, requests.steps, lambda found, lesson: steps.steps_exercises(found)),
+    _Stop(4, requests.masks, lambda found, lesson: masks.masks_exercises(found)),
+    _Stop(5, requests.formulas, lambda found, lesson: formulas.formulas_exercises(found[0])),
+    _Stop(6, requests.convergence, lambda found, lesson: convergence.convergence_exercises(found)),
+    _Stop(7, requests.rows, lambda found, lesson: outlier_rows.rows_exercises(found, lesson.row)),
 )
 
 

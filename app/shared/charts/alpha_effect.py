@@ -9,7 +9,8 @@ import plotly.graph_objects as go
 
 from app.shared import numbers
 from app.shared.alpha_sweep import Kept, Reading, Spot, curve
-from app.shared.style import INKS, OUTLIER_ROWS, Theme, log_axis, share_axis, template
+from app.shared.charts.axes import log_axis, share_axis
+from app.shared.style import INKS, OUTLIER_ROWS, Theme, template
 
 _LOG_FROM = 4.0  # beyond this ratio a linear axis would show only the worst point
 Show = Callable[[float], str]

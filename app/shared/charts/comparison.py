@@ -10,11 +10,12 @@ from html import escape
 import plotly.graph_objects as go
 
 from app.shared import numbers
+from app.shared.charts.axes import log_axis
 from app.shared.charts.module_axis import ModuleAxis
 from app.shared.comparison import Compared, common_layers
 from app.shared.findings import wording
-from app.shared.findings.comparison import same_evaluation
-from app.shared.style import INKS, OPTIMUM, Theme, dense_mark, log_axis, template
+from app.shared.findings.cautions import same_evaluation
+from app.shared.style import INKS, OPTIMUM, Theme, dense_mark, template
 from core.records import LayerRecord
 
 _LOG_FROM = 20.0  # a linear axis hides the small errors beyond this ratio

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from app.shared import numbers
-from app.shared.style import INKS, OPTIMUM, Mark, Theme, log_axis, module_marks, template
+from app.shared.charts.axes import log_axis
+from app.shared.style import INKS, OPTIMUM, Mark, Theme, module_marks, template
 from core.records import LayerRecord
 
 TITLE = "Where the error is: every layer, and the best possible for its mask"

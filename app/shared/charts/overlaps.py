@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import statistics
 from html import escape
 
 import plotly.graph_objects as go
 
-from app.masks.findings import shared_finding
 from app.shared import numbers
 from app.shared.charts.module_axis import ModuleAxis
 from app.shared.comparison import Compared
@@ -36,26 +34,6 @@ def overlap_chart(a: Compared, b: Compared, found: Overlaps, *, theme: Theme = "
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.01, "x": 0, "xanchor": "left"})
     axis.draw(figure, theme)
     return figure
-
-
-def overlap_finding(a: Compared, b: Compared, found: Overlaps) -> str:
-    """Likeness of two masks, and the layer where they are least alike."""
-    whole = found.whole
-    shared = shared_finding(a.label, b.label, whole)
-    if whole.same:
-        return shared
-    least = min(found.layers, key=lambda name: found.layers[name].jaccard)
-    typical = statistics.median(layer.jaccard for layer in found.layers.values())
-    return (f"{shared} Jaccard index {whole.jaccard:.2f}; by chance it would be {whole.jaccard_by_chance:.2f}. "
-            f"Median layer {typical:.2f}, least alike {wording.short_name(a.layers[least])} with {found.layers[least].jaccard:.2f}.")
-
-
-def overlap_rows(a: Compared, b: Compared, found: Overlaps) -> list[dict[str, object]]:
-    """One row a layer, shares of its weights."""
-    return [{"layer": name, "Jaccard index": layer.jaccard, "by chance": layer.jaccard_by_chance,
-             **{share: count / layer.entries for share, count in (
-                 ("removed by both", layer.both), (f"only by {a.label}", layer.only_a), (f"only by {b.label}", layer.only_b),
-                 ("kept by both", layer.neither))}} for name, layer in found.layers.items()]
 
 
 def _hover(a: Compared, b: Compared, name: str, layer: Overlap) -> str:

@@ -132,3 +132,6 @@ def _cost(dense: float, pruned: float) -> str:
     if change > 9:
         return f"Perplexity is {numbers.times(pruned / dense)} that of the dense model: it is broken."
     return f"Perplexity {'rises' if change > 0 else 'falls'} by {numbers.percent(abs(change))}."
+
+
+WEIGHED = "Here an error counts all outputs the same; the methods went by what the loss feels."

@@ -6,6 +6,7 @@ import pytest
 
 from app.curves import charts, findings
 from app.shared.charts import perplexity_curves
+from app.shared.charts.series import BROKEN, hover
 from app.shared.link import from_words
 from app.shared.sweeps.published import NUMBERS, published_for
 from app.shared.sweeps.series import counted, opens, pareto, perplexity, series_of
@@ -42,7 +43,7 @@ def test_a_destroyed_model_does_not_flatten_the_others(theme):
     points = [point("magnitude", "0.5", 32.0), point("magnitude", "0.7", 12_000.0), point("magnitude", "0.9", math.inf),
               point("thanos", "0.5", 30.0)]
     figure = perplexity_curves.sparsity_curves(series_of(points, counted), DENSE, theme=theme)
-    edge = perplexity_curves.BROKEN * DENSE.perplexity
+    edge = BROKEN * DENSE.perplexity
     assert marks(figure, "Magnitude") == {(0.5, 32.0), (0.7, edge), (0.9, edge)}
     (arrows,) = (trace for trace in named(figure, "Magnitude") if trace.mode == "markers+text")
     assert [text.strip() for text in arrows.text] == ["12 000.00", "infinite"]
@@ -55,7 +56,7 @@ def test_two_that_are_beyond_the_axis_at_one_place_do_not_hide_each_other():
     points = [point(name, "0.7", value) for name, value in (("magnitude", 12_000.0), ("wanda", 9_000.0))] + [
         point("thanos", "0.5", 30.0), point("wanda", "0.8", 9_999.0)]
     figure = perplexity_curves.sparsity_curves(series_of(points, counted), DENSE)
-    edge = perplexity_curves.BROKEN * DENSE.perplexity
+    edge = BROKEN * DENSE.perplexity
     found = [marks(figure, name) for name in ("Magnitude", "Wanda")]
     assert sorted(y for x, y in found[0] | found[1] if x == 0.7) == pytest.approx([0.85 * edge, edge])
     assert (0.8, edge) in found[1]
@@ -63,7 +64,7 @@ def test_two_that_are_beyond_the_axis_at_one_place_do_not_hide_each_other():
 
 def test_small_differences_are_on_a_linear_axis():
     points = [point(perplexity=30.0 + at, parameters={"block_size": 8 * 2**at}) for at in range(3)]
-    figure = perplexity_curves.block_curves(series_of(points, lambda point: point.spec.method.block_size), DENSE)
+    figure = charts.block_curves(series_of(points, lambda point: point.spec.method.block_size), DENSE)
     assert figure.layout.yaxis.type == "linear"
     assert figure.layout.xaxis.type == "log"
     assert list(figure.layout.xaxis.ticktext) == ["8", "16", "32"]
@@ -72,7 +73,7 @@ def test_small_differences_are_on_a_linear_axis():
 @pytest.mark.parametrize(("scale", "kind"), [("auto", "linear"), ("linear", "linear"), ("log", "log")])
 def test_a_person_can_choose_the_axis(scale, kind):
     points = [point("wanda", "0.5", 33.0), point("thanos", "0.5", 30.0)]
-    drawn = (perplexity_curves.sparsity_curves, perplexity_curves.block_curves, charts.alpha_curves, charts.time_curves)
+    drawn = (perplexity_curves.sparsity_curves, charts.block_curves, charts.alpha_curves, charts.time_curves)
     for figure in (draw(series_of(points, counted), DENSE, scale=scale) for draw in drawn):
         assert figure.layout.yaxis.type == kind
         dense = next(note for note in figure.layout.annotations if note.text.startswith("dense"))
@@ -94,12 +95,12 @@ def test_seeds_are_one_spot_with_a_band_from_least_to_greatest():
 
 
 def test_hover_has_the_protocol_and_says_where_it_comes_from():
-    text = perplexity_curves.hover(series_of([point(key="f" * 64)], counted)[0].spots[0])
+    text = hover(series_of([point(key="f" * 64)], counted)[0].spots[0])
     assert "a text, 2 windows of 32 tokens, no overlap, float32" in text.replace("<br>", " ")
     assert "20 windows of 32 tokens, seed 0" in text.replace("<br>", " ")
     assert "one seed (0)" in text
     assert "700 MB" in text
-    assert "shipped" in perplexity_curves.hover(series_of([point()], counted)[0].spots[0])
+    assert "shipped" in hover(series_of([point()], counted)[0].spots[0])
 
 
 @pytest.mark.parametrize("made", [point(), point("wanda", "2:4", seed=2), point("admm-grad", "columns:0.3", alpha=0.1, refit=True)])

@@ -2,10 +2,10 @@
 
 import pytest
 
-from app import gallery
 from app.gallery.__main__ import FOLDER, FULL, file_name, known, main, wanted
 from app.gallery.compute import compute
 from app.shared import resources
+from app.shared.shipped import POINTS
 from app.shared.sweeps.points import Point, point_of, read_points
 from core.run.revisions import revisions
 from core.spec import METHODS, RunSpec, make_method, parse_pattern
@@ -18,7 +18,7 @@ AGAIN = (RunSpec(), RunSpec(method=make_method("wanda"), pattern=parse_pattern("
 
 @pytest.fixture(scope="module")
 def shipped() -> dict[RunSpec, Point]:
-    return {point.spec: point for point in (*map(point_of, known().values()), *read_points(gallery.POINTS))}
+    return {point.spec: point for point in (*map(point_of, known().values()), *read_points(POINTS))}
 
 
 @pytest.mark.timeout(600)
@@ -36,7 +36,7 @@ def test_shipped_points_are_what_this_code_computes(shipped, spec):
 def test_every_shipped_file_can_be_read_and_is_wanted(shipped):
     assert set(shipped) <= set(wanted())
     assert set(FULL) <= set(known())
-    assert len(read_points(gallery.POINTS)) == len(gallery.POINTS.read_text().splitlines())
+    assert len(read_points(POINTS)) == len(POINTS.read_text().splitlines())
     assert len(resources.gallery()) == len(FULL)
     assert all(FOLDER.joinpath(file_name(spec)).exists() for spec in FULL)
 

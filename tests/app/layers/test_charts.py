@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import ImageColor
 
+from app.layers import findings
 from app.layers.charts import details
 from app.layers.charts.layer_map import MEASURES, layer_map
 from app.layers.charts.method_bars import Bar, method_bars
@@ -149,7 +150,7 @@ def test_rows_and_columns_with_outlier_rows_in_the_accent(rows, ordered):
     if marks:
         assert marks[0].marker.color == OUTLIER_ROWS
         assert list(marks[0].x) == ([rows - 1] if ordered else [0])
-    text = details.parts_finding(parts)
+    text = findings.parts_finding(parts)
     assert "1 input column of 3" in text
     assert "below zero" in text
     assert ("outlier row" in text) == bool(len(dense))
@@ -159,7 +160,7 @@ def test_a_layer_without_error_has_nothing_to_share_out():
     parts = Parts(rows=np.zeros(2, np.float32), columns=np.zeros(2, np.float32), dense_rows=np.array([0, 1]), dense_columns=0,
                   relative_error=0.0, removed=np.zeros(2))
     details.error_parts(parts)
-    assert "no error" in details.parts_finding(parts)
+    assert "no error" in findings.parts_finding(parts)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -171,7 +172,7 @@ def test_weights_before_and_after_share_a_scale_and_changes_are_centred(theme, c
     assert [trace.coloraxis for trace in figure.data] == ["coloraxis", "coloraxis", "coloraxis2"]
     assert figure.layout.coloraxis2.cmin == -figure.layout.coloraxis2.cmax
     assert [trace.dx for trace in figure.data] == [cell[1]] * 3
-    assert ("one weight" in details.weights_finding(weights)) == (cell == (1, 1))
+    assert ("one weight" in findings.weights_finding(weights)) == (cell == (1, 1))
     details.weight_maps(Weights(before=0 * cells, after=0 * cells, change=0 * cells, cell=cell, shape=shape))
 
 
@@ -180,7 +181,7 @@ def test_the_histogram_says_whether_kept_weights_grew():
     bins = Bins(edges=edges, kept_before=np.array([0, 5, 0, 5, 0]), kept_after=np.array([5, 0, 0, 0, 5]),
                 removed_before=np.array([0, 0, 4, 0, 0]))
     assert [trace.name for trace in details.weight_histogram(bins).data] == ["removed, before", "kept, before", "kept, after"]
-    assert details.histogram_finding(bins).startswith("In root mean square the weights that stay grow by 100.0 %")
+    assert findings.histogram_finding(bins).startswith("In root mean square the weights that stay grow by 100.0 %")
     same = Bins(edges=edges, kept_before=bins.kept_before, kept_after=bins.kept_before, removed_before=bins.removed_before)
-    assert "keep their size" in details.histogram_finding(same)
-    assert "No weight" in details.histogram_finding(Bins(**{**vars(same), "removed_before": 0 * bins.removed_before}))
+    assert "keep their size" in findings.histogram_finding(same)
+    assert "No weight" in findings.histogram_finding(Bins(**{**vars(same), "removed_before": 0 * bins.removed_before}))

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from app.outliers.charts import column_losses, column_rows, energy_map, row_rows, share_rows, sorted_rows
-from app.outliers.findings import column_finding, effect_finding, layer_finding, map_finding, sparsity_warning
+from app.outliers.findings import column_finding, layer_finding, map_finding
 from app.shared import alpha_sweep, numbers
 from app.shared.alpha_sweep import Reading, curve, layer_questions, layer_readings, model_questions, model_readings
 from app.shared.charts.alpha_effect import alpha_effect, reading_rows
+from app.shared.findings.alpha_effect import effect_finding, sparsity_warning
 from core.records import Evaluated
 from core.records.outlier_rows import ColumnFates, EnergyShare, LayerPoint, LayerRows, ModelPoint
 from core.spec import Calibration, RunSpec, make_method, parse_pattern

@@ -11,19 +11,19 @@ import torch
 import typer
 from typer.testing import CliRunner
 
-from app.gallery import POINTS
 from app.report import report, runs_json
 from app.report.__main__ import main
 from app.shared import numbers
 from app.shared.comparison import compare
 from app.shared.findings.comparison import verdict
 from app.shared.link import command_line
+from app.shared.shipped import GALLERY
 from cache.records import RunRecord
 from cache.store import Store
 from core.records import RunResult
 from core.run.journal import BlockState
 from core.spec import make_method
-from tests.app.shared.test_figures import layer, layers, result
+from tests.app.examples import layer, layers, result
 
 EVIL = "a/</script><script>alert(1)</script><img src=x onerror=alert(1)>'\""
 
@@ -140,7 +140,7 @@ def test_masks_are_counted_where_the_weights_are_kept_and_missed_in_words_where_
     done = CliRunner().invoke(_app(), [*keys, "gallery:thanos-0.5", "-o", str(tmp_path / "report.html")])
     assert done.exit_code == 0, done.output
     read = Reader((tmp_path / "report.html").read_text())
-    shipped = RunResult.model_validate_json(next(POINTS.parent.glob("*thanos-0.5.json")).read_bytes())
+    shipped = RunResult.model_validate_json(next(GALLERY.glob("*thanos-0.5.json")).read_bytes())
     first, second, _ = (run.label for run in compare([*runs, shipped]))
     assert f"Of the weights that {first} removes, {second} removes 50.0 % too. Jaccard index 0.33; by chance it would be 0.33." in read.text
     assert "No pruned weights are kept of" in read.text

@@ -8,9 +8,10 @@ import pytest
 from app.shared import style, tables
 from app.shared.charts import comparison
 from app.shared.comparison import common_layers, compare, differences, equal_settings, what_differs
-from app.shared.findings.comparison import cautions, verdict
+from app.shared.findings.cautions import cautions
+from app.shared.findings.comparison import verdict
 from core.spec import Calibration, make_method, parse_pattern
-from tests.app.shared.test_figures import layer, layers, result
+from tests.app.examples import layer, layers, result
 
 THANOS, SPARSEGPT, WANDA = (make_method(name) for name in ("thanos", "sparsegpt", "wanda"))
 

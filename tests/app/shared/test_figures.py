@@ -8,35 +8,14 @@ import math
 import pytest
 
 from app.shared import numbers, style, tables
+from app.shared.charts import axes
+from app.shared.charts.axes import share_axis
 from app.shared.charts.layer_errors import layer_errors
 from app.shared.findings import facts, wording
-from app.shared.style import readable, share_axis
-from core.records import Environment, Evaluated, LayerRecord, PlannedLayer, Revisions, RunResult
+from app.shared.style import readable
+from core.records import PlannedLayer
 from core.spec import METHODS, Calibration, Evaluation, RunSpec, make_method, parse_pattern
-
-
-def layer(block, module, error, optimum, **more):
-    return LayerRecord(name=f"model.layers.{block}.{module}", block=block, module=module, shape=(8, 12), counted_sparsity=0.5,
-                       relative_error=error, optimum_error=optimum, seconds=0.1, tokens=640, **more)
-
-
-MODULES = ("self_attn.q_proj", "self_attn.o_proj", "mlp.down_proj")
-
-
-def layers(blocks=3, low=0.01):
-    return tuple(layer(block, module, low * (1 + block + place), low * (1 + block + place) / 2)
-                 for block in range(blocks) for place, module in enumerate(MODULES))
-
-
-def result(found=None, *, dense=14.98, pruned=15.59, **spec):
-    def evaluated(value):
-        return Evaluated(perplexity=value, tokens=62, windows=2, length=32, text="a text", text_sha256="0" * 64, dtype="float32")
-
-    return RunResult(
-        spec=RunSpec(**spec), revisions=Revisions(model="m", calibration="c", evaluation="e", method=1, core=1),
-        dense=evaluated(dense), pruned=evaluated(pruned), counted_sparsity=0.5, layers=found or layers(),
-        calibration="20 windows of 32 tokens", seconds=4.1, stages={"solve": 2.0}, peak_memory_bytes=612_000_000,
-        environment=Environment(python="3", torch="2", transformers="5", device="cpu", threads=2, started=1.7e9))
+from tests.app.examples import layer, layers, result
 
 
 def drawn(figure, solid=True):
@@ -224,7 +203,7 @@ def test_planned_rows_count_the_zeros():
 
 @pytest.mark.parametrize(("low", "high"), [(29.3, 32.2), (0.0051, 0.0056), (100.0, 101.0), (30.0, 63.0), (1e-4, 3.0)])
 def test_a_logarithmic_axis_has_labels_wherever_it_ends(low, high):
-    axis = style.log_axis(low, high)
+    axis = axes.log_axis(low, high)
     first, last = axis["range"]
     assert first < math.log10(low) < math.log10(high) < last
     inside = [text for value, text in zip(axis["tickvals"], axis["ticktext"], strict=True) if first <= math.log10(value) <= last]

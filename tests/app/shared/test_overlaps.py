@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from app.shared.charts.overlaps import overlap_chart, overlap_finding, overlap_rows
+from app.shared.charts.overlaps import overlap_chart
 from app.shared.comparison import compare
+from app.shared.findings.overlaps import overlap_finding, overlap_rows
 from app.shared.questions.overlaps import OverlapsQuestion
 from app.workers import sessions
 from cache.store import Store
@@ -13,7 +14,7 @@ from core.records.overlaps import Overlaps
 from core.run.journal import BlockState
 from core.spec import RunSpec, make_method
 from core.spec.errors import BadInput
-from tests.app.shared.test_figures import layers, result
+from tests.app.examples import layers, result
 
 A, B = "ab" * 32, "cd" * 32
 SHAPE = (8, 12)
@@ -58,7 +59,7 @@ def test_the_same_run_agrees_with_itself(masks):
 
 def test_no_model_is_opened_for_it(masks, monkeypatch):
     monkeypatch.setattr(sessions, "desk_for", lambda spec: pytest.fail("a desk was opened"))
-    monkeypatch.setattr(sessions.tasks, "open_store", lambda: masks[0])
+    monkeypatch.setattr(sessions.process, "open_store", lambda: masks[0])
     assert isinstance(sessions.answer(OverlapsQuestion(spec=RunSpec(), a=A, b=B)), Overlaps)
     failure = sessions.answer(OverlapsQuestion(spec=RunSpec(), a=A, b="0" * 64))
     assert isinstance(failure, sessions.Failure)

@@ -14,8 +14,7 @@ from core.cli.sweeps import grid
 from core.records import Revisions
 from core.spec import METHODS, Calibration, Evaluation, RunSpec
 from core.spec.errors import PruneError
-from tests.app.examples import point
-from tests.app.shared.test_figures import result
+from tests.app.examples import point, result
 
 ALL = tuple(METHODS)
 

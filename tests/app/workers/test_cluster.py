@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app.workers import cluster, tasks
+from app.workers import cluster, lanes, launch
 from tests.app.workers.processes import family, kill, processes
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -49,7 +49,7 @@ def test_a_dead_scheduler_is_replaced_with_its_workers(own_home):
 
 
 def test_a_file_of_a_scheduler_that_never_was_is_not_believed(own_home):
-    folder = cluster._folder(own_home)
+    folder = launch.cluster_folder(own_home)
     (folder / "scheduler.json").write_text('{"address": "tcp://127.0.0.1:9"}')
     (folder / "processes.json").write_text(json.dumps({"scheduler": {"pid": os.getpid(), "created": 1.0}, "device-0": {}}))
     assert processes(own_home) == {}
@@ -95,8 +95,8 @@ def test_one_device_worker_for_each_gpu(tmp_path, monkeypatch, listed, chosen, e
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if chosen is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
-    lanes = tasks.lanes()
-    devices = [lane for lane in lanes if lane.resources == ("device",)]
+    found = lanes.lanes()
+    devices = [lane for lane in found if lane.resources == ("device",)]
     assert [lane.gpu for lane in devices] == (expected or [None])
-    assert len({lane.name for lane in lanes}) == len(lanes) == len(devices) + 1
-    assert sum(lane.memory for lane in lanes) == pytest.approx(1)
+    assert len({lane.name for lane in found}) == len(found) == len(devices) + 1
+    assert sum(lane.memory for lane in found) == pytest.approx(1)

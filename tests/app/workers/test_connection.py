@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from app.workers import cluster, tasks
+from app.workers import cluster, lanes
 from app.workers.cluster import ClusterError
 from app.workers.connection import Connection
 from tests.app.workers.processes import family, kill, processes, wait_for
@@ -33,7 +33,7 @@ def test_workers_listen_on_loopback_and_compute_with_all_cores_in_the_root(home)
     def look() -> tuple[str, str, str, str]:
         return os.environ["OMP_NUM_THREADS"], os.environ["MKL_NUM_THREADS"], os.getcwd(), os.environ["PRUNESCOPE_HOME"]
 
-    assert set(client.run(look).values()) == {(str(tasks.threads()), str(tasks.threads()), str(ROOT), str(home))}
+    assert set(client.run(look).values()) == {(str(lanes.threads()), str(lanes.threads()), str(ROOT), str(home))}
     listening = {place.laddr.ip for pid in processes(home).values() for process in family(pid)
                  for place in process.net_connections("tcp") if place.status == psutil.CONN_LISTEN}
     assert listening == {"127.0.0.1"}

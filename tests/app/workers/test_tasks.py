@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.workers import tasks
+from app.workers import lanes, tasks
 from cache import RunRecord
 from core.spec import RunSpec
 from tests.cache.examples import key_of
@@ -32,4 +32,4 @@ def test_an_attempt_that_is_over_is_not_computed(store, monkeypatch, state, subm
 ])
 def test_gpus_are_those_that_the_environment_leaves(monkeypatch, chosen, expected):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
-    assert tasks.visible_gpus() == expected
+    assert lanes.visible_gpus() == expected

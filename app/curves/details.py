@@ -1,0 +1,69 @@
+"""Below the chart: how it was measured, every point, and the commands that compute the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from app.curves.controls import Form
+from app.shared import dataframes, layout
+from app.shared.charts.series import BROKEN
+from app.shared.sweeps.points import Point
+from app.shared.sweeps.published import DENSE, PROTOCOL, SOURCE, Published, paper_name
+from app.shared.sweeps.tables import point_rows
+
+_FORMATS = {
+    "method": st.column_config.TextColumn("method", pinned=True), "pattern": "pattern", "block_size": "B",
+    "alpha": st.column_config.NumberColumn("α", format="%g"), "alpha_budget": "α budget", "seed": "seed",
+    "counted_sparsity": st.column_config.NumberColumn("counted sparsity"),
+    "perplexity": st.column_config.NumberColumn("perplexity", format="%.2f"),
+    "median_error": st.column_config.NumberColumn("layer error", format="%.3g", help="median relative error of the layers"),
+    "median_over_optimum": st.column_config.NumberColumn("error ÷ best", format="%.2f×"),
+    "solve_seconds": st.column_config.NumberColumn("solve", format="%.2f s", help="the method alone, all layers"),
+    "seconds": st.column_config.NumberColumn("run", format="%.1f s", help="the whole run"),
+    "peak_memory_bytes": st.column_config.NumberColumn("peak memory", format="bytes"), "machine": "computed on", "run": "run",
+}
+
+
+def draw(form: Form, points: Sequence[Point], papers: Sequence[Published]) -> None:
+    measured, every, repeat = st.tabs(["How it was measured", "Every point", "Repeat it"], key=f"curves-{form.asked.tab}-details",
+                                      on_change="rerun")
+    if measured.open:
+        with measured:
+            layout.facts(_facts(form, points, papers))
+    if every.open:
+        rows = dataframes.table(point_rows(points), ["counted_sparsity"])
+        every.dataframe(rows, hide_index=True, column_config=_FORMATS, column_order=tuple(_FORMATS), height=300, placeholder="",
+                        alt="Every point of the chart with its numbers")
+    if repeat.open:
+        repeat.caption("The runs chosen on the left, computed from a terminal:")
+        repeat.code("\n".join(form.sweep.commands()), language=None, wrap_lines=True)
+
+
+def _facts(form: Form, points: Sequence[Point], papers: Sequence[Published]) -> list[tuple[str, str]]:
+    point = points[0]
+    shipped = sum(not point.key for point in points)
+    seeds = sorted({point.spec.calibration.seed for point in points})
+    texts = point.calibration if len(seeds) == 1 else f"{point.calibration.rpartition(', ')[0]}, seeds {', '.join(map(str, seeds))}"
+    facts = [
+        ("Perplexity", f"{point.pruned.protocol}; exp of the mean loss. From {BROKEN:g} times the dense perplexity on, a mark stands on "
+         "the upper edge with its number"),
+        ("Calibration", texts),
+        ("Lines and bands", "medians over the seeds; bands from the least to the greatest, where there are several seeds"),
+        ("Points", f"{len(points)}, {shipped} of them shipped with PruneScope; computed on "
+         + " and on ".join(dict.fromkeys(point.machine for point in points))),
+        ("Published numbers", _paper_words(form, papers)),
+    ]
+    return [*facts, *(("Doubt", text) for text in dict.fromkeys(number.doubt for number in papers if number.doubt))]
+
+
+def _paper_words(form: Form, papers: Sequence[Published]) -> str:
+    model = form.asked.base.model
+    name = paper_name(model)
+    if papers:
+        anchor = f" The paper's dense model: {DENSE[papers[0].model]:.2f}." if papers[0].model in DENSE else ""
+        return f"hollow marks: {SOURCE}, {papers[0].model}, {PROTOCOL}.{anchor}"
+    if name is None:
+        return f"none: no paper has numbers for {model}."
+    return f"none shown: the papers' numbers for {name} are of {PROTOCOL}, or of another view."

@@ -1,0 +1,34 @@
+"""The energy of rows: of all layers, and of one layer row by row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from app.workers.questions import Question
+
+if TYPE_CHECKING:
+    from core.records.outlier_rows import EnergyShare, LayerRows
+    from core.whatif.session import Session
+
+
+class EnergySharesQuestion(Question):
+    """The share of each layer's energy in its ⌈αc⌉ strongest rows. Method and pattern do not matter: leave them at their defaults."""
+
+    alpha: float
+
+    def answer(self, desk: Session) -> tuple[EnergyShare, ...]:
+        from core.whatif.outlier_rows import energy_shares
+
+        return energy_shares(desk, self.alpha)
+
+
+class LayerRowsQuestion(Question):
+    """One layer's rows by energy, and what goes and stays."""
+
+    about_a_layer: ClassVar[bool] = True
+    layer: str
+
+    def answer(self, desk: Session) -> LayerRows:
+        from core.whatif.outlier_rows import layer_rows
+
+        return layer_rows(desk, self.layer, self.spec)

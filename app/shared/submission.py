@@ -1,0 +1,23 @@
+"""Submission of a run from a page."""
+
+from __future__ import annotations
+
+from app.shared import controls, resources, state
+from core.spec import RunSpec
+from core.spec.errors import PruneError
+
+
+def start(spec: RunSpec) -> None:
+    """Ask for a run. What prevents it is shown as it is."""
+    state.forget("opened")
+    try:
+        resources.jobs().submit(spec)
+        state.forget("refused")
+    except PruneError as error:
+        state.remember("refused", (spec, str(error)))
+
+
+def start_demo(spec: RunSpec) -> None:
+    """Set the controls to the example and run it."""
+    controls.fill(spec)
+    start(spec)
