@@ -18,6 +18,7 @@ from cache.keys import is_key
 from cache.records import RunRecord
 from core.records import RunResult
 
+_MOST_WORDS = 24  # of a link that are looked up
 SHIPPED = "gallery:"
 _FIRST = (f"{SHIPPED}sparsegpt-0.5", f"{SHIPPED}thanos-0.5")
 
@@ -52,7 +53,7 @@ def arrive() -> Choice:
     history = context is not None and context.is_history_navigation
     if not state.recall("comparing", ()) or history or (entered and words):
         choose(_split(words) if words else _first())
-        state.remember("strangers", strangers)
+        state.remember("strangers", strangers[:_MOST_WORDS])
     return look(state.recall("comparing", ()), state.recall("strangers", ()))
 
 
@@ -143,7 +144,7 @@ def example() -> tuple[str, ...]:
 
 
 def _split(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    return tuple(dict.fromkeys(word.strip() for word in text.split(",", _MOST_WORDS)[:_MOST_WORDS] if word.strip()))
 
 
 def _first() -> tuple[str, ...]:

@@ -125,7 +125,8 @@ def _draw_activity(keys: tuple[str, ...]) -> None:
     progress = jobs.progress(first.key)
     share, words = run_progress.bar(first, progress, jobs.position(first.key))
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(share, text=f"{numbers.plural(len(records), 'point')} to come. {run_title(first.spec)}: {words}")
+        title = layout.plain(run_title(first.spec))
+        st.progress(share, text=f"{numbers.plural(len(records), 'point')} to come. {title}: {words}")
         st.button("Cancel all", key="curves_cancel", on_click=_cancel, args=(keys,))
     run_progress.draw_problem(progress)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from pydantic import ValidationError
@@ -71,7 +72,7 @@ def read(words: Mapping[str, str]) -> tuple[Asked, tuple[str, ...]]:
             notes.append(_note(error, ",".join(lists[word])))
     allowed = (*BASE_WORDS, *lists)
     base, more = link.from_words({word: text for word, text in words.items() if word in BASE_WORDS})
-    strange = [word for word in words if word not in ("tab", "scale", *allowed)]
+    strange = [word for word in islice(words, link.MOST_WORDS) if word not in ("tab", "scale", *allowed)]
     notes += [*more, *(_stranger(word, (*allowed, "scale")) for word in strange)]
     return Asked(tab=tab, base=base, lists=lists, scale=scale or "auto"), tuple(notes)
 

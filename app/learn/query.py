@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, Literal
 
 import streamlit as st
@@ -60,7 +61,7 @@ WORDS: tuple[str, ...] = tuple(Lesson.model_fields)
 def parse(words: Mapping[str, Any]) -> tuple[Lesson, tuple[str, ...]]:
     """The lesson that words ask for, and one sentence for each that could not be used. Never raises."""
     notes = [f"{link.shortened(word)} is no word of this page. Allowed: {', '.join(WORDS)}. It is left out."
-             for word in words if word not in WORDS]
+             for word in islice(words, link.MOST_WORDS) if word not in WORDS]
     kept = {word: value for word, value in words.items() if word in WORDS}
     try:
         return _within(Lesson.model_validate(kept)), tuple(notes)

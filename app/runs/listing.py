@@ -112,7 +112,7 @@ def _draw_active(key: str, *, first: bool) -> None:
 def _draw_row(record: RunRecord) -> None:
     which = wording.describe(record.spec)
     with st.container(horizontal=True, vertical_alignment="center", wrap=False):
-        st.checkbox(f"Mark to compare: {which}", key=f"mark-{record.key}", value=record.key in _marked(),
+        st.checkbox(f"Mark to compare: {layout.plain(which)}", key=f"mark-{record.key}", value=record.key in _marked(),
                     disabled=record.state != "finished", on_change=_mark, args=(record.key,), label_visibility="collapsed", help=None)
         st.html(_row(record))
         st.button(layout.named("Open", which), key=f"open-{record.key}", on_click=state.remember, args=("open", record.key))

@@ -21,13 +21,13 @@ def arrive(page: str = "explore", own: Collection[str] = ()) -> tuple[str, ...]:
     browser's history. Returns what to tell about it. In all other reruns the controls are right and the address bar may be late.
 
     `own` are words of this page beside those of a run; `word` reads them, `set_word` changes them."""
-    words = st.query_params.to_dict()
+    words, notes = link.bounded(st.query_params.to_dict())
     entered = state.recall("page", "") != page
     state.remember("page", page)
     if not state.recall("arrived", False) or _history() or (entered and words):
         state.remember("own", {page: {name: words.pop(name) for name in own if name in words}, **_others(page)})
         if words or not state.recall("arrived", False) or _history():  # a link with words of the page alone keeps the controls
-            state.remember("notes", _open(words))
+            state.remember("notes", (*notes, *_open(words)))
         state.remember("arrived", True)
     elif entered:
         state.forget("notes")

@@ -14,6 +14,7 @@ import streamlit as st
 from app.shared.style import Theme
 
 CSS = Path(__file__).with_name("style.css")
+MOST_NOTES = 10  # about one link
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")  # what Markdown may read as markup, and a backslash makes itself
 # The dark theme's primary colour is light.
 _ON_LIGHT = ("<style>[data-testid='stBaseButton-primary']:enabled, [data-testid='stMultiSelect'] [data-tag] * "
@@ -74,8 +75,12 @@ def _unbroken(text: str) -> str:
 def named(label: str, of: str) -> str:
     """The label of a control of which a page has several: `label` is seen, and who hears the page hears `of` too. Plain text in,
     Streamlit's markup out; style.css hides what is emphasised in such controls."""
-    plain = _PUNCTUATION.sub(r"\\\g<0>", of.strip())
-    return f"{label} *{plain}*"
+    return f"{label} *{plain(of.strip())}*"
+
+
+def plain(text: str) -> str:
+    """Text that somebody else wrote, such as a model's name, for a place where Streamlit reads Markdown."""
+    return _PUNCTUATION.sub(r"\\\g<0>", text)
 
 
 def figures(items: Sequence[Figure]) -> None:
@@ -97,7 +102,9 @@ def link_notes(notes: Sequence[str], *, on_dismiss: Callable[[], None]) -> None:
     if not notes:
         return
     with st.container(horizontal=True, vertical_alignment="center", wrap=False, key="link-notes"):
-        items = "".join(f"<li>{escape(text)}</li>" for text in notes)
+        more = len(notes) - MOST_NOTES
+        shown = [*notes[:MOST_NOTES], *([f"And {more} more of the kind."] if more > 0 else [])]
+        items = "".join(f"<li>{escape(text)}</li>" for text in shown)
         st.html("<div class='ps-note ps-bad' role='alert'><strong>Not everything in this link could be used.</strong>"
                 f"<ul>{items}</ul></div>")
         st.button("Dismiss", key="dismiss", on_click=on_dismiss)

@@ -40,7 +40,7 @@ def _where(latest: Progress, *, timed: bool) -> list[str]:
     if latest.stage in ("collect", "solve", "push"):
         parts.append(f"block {latest.block + 1} of {latest.blocks}")
     if latest.layer:
-        parts.append(_WITHIN.sub("", latest.layer))
+        parts.append(layout.plain(_WITHIN.sub("", latest.layer)))
     if timed:
         parts.append("estimating the time left" if latest.seconds_left is None else f"{numbers.seconds(latest.seconds_left)} left")
     return parts

@@ -23,6 +23,7 @@ from core.spec.errors import BadInput
 
 Split = Literal["calibration", "evaluation"]
 MAX_BYTES = 1 << 30
+SEEN_WHOLE = 8 << 20  # bytes of a file that is opened where it is asked for; of a larger one only the hash is taken, and a run opens it
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?", re.ASCII)
 _HUB = {  # the literature's texts by a short name: repository, configuration, files, splits
     "c4": ("allenai/c4", None, {"train": "en/c4-train.00000-of-01024.json.gz",
@@ -65,7 +66,7 @@ def text_file(source: str, split: Split) -> Path | None:
     return path
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _from_file(known: Stamp, kind: str, split: Split) -> Text:
     """The stamp is the cache's key: a file that changes is read again."""
     name, path = known.path, Path(known.path)
@@ -75,12 +76,18 @@ def _from_file(known: Stamp, kind: str, split: Split) -> Text:
         return Text(documents=(), description=f"windows of {path.name}", sha256=digest, windows=path)
     try:
         documents = _documents(path, content.decode())
-    except (UnicodeDecodeError, ValueError, KeyError, TypeError) as error:
+    except (UnicodeDecodeError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadInput(split, name, "UTF-8 text; .jsonl with a field 'text' a line; .json with a list of strings",
-                       f"It cannot be read so: {error}.") from error
+                       f"It cannot be read so: {str(error)[:200]}.") from error
     if not any(document.strip() for document in documents):
         raise BadInput(split, name, "a file with text in it", "This one is empty.")
     return Text(documents=documents, description=path.name, sha256=digest)
+
+
+@lru_cache(maxsize=64)
+def _digest(known: Stamp) -> str:
+    with open(known.path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _documents(path: Path, content: str) -> list[str]:
@@ -97,6 +104,9 @@ def _documents(path: Path, content: str) -> list[str]:
 def text_revision(source: str, split: Split) -> str:
     """The content address of a text, without reading a hub's data set: there it is the repository's commit."""
     kind, _, name = source.partition(":")
+    if (file := text_file(source, split)) is not None:
+        known = stamp(file)
+        return _digest(known) if known.size > SEEN_WHOLE else _from_file(known, kind, split).sha256
     if kind != "hub":
         return read_text(source, split).sha256
     repository, configuration, part, _ = _hub_parts(name, split)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.lib.format import open_memmap
 from torch import Tensor
 
 from core.data.texts import Split, Text, read_text
@@ -16,6 +17,7 @@ from core.spec.errors import BadInput
 
 Encode = Callable[[str], "list[int] | np.ndarray"]
 EMBEDDED_WINDOWS = 64  # of the embedded text by default: a first visit should not wait
+MAX_TOKENS = 1 << 27  # of ready windows: 1 GiB as int64
 MAX_LENGTH = 2048  # the literature's window: min(2048, context)
 
 
@@ -101,19 +103,23 @@ def _ready(text: Text, split: Split, count: int | None, context: int, vocabulary
     """Windows from a .npy file: int [n, length]; at most `count` from the start."""
     assert text.windows is not None
     try:
-        array = np.load(text.windows, allow_pickle=False)
-    except (ValueError, OSError) as error:
-        raise BadInput(split, str(text.windows), "a .npy file of integers [n, length]", f"It cannot be read: {error}.") from error
+        array = open_memmap(text.windows, mode="r")  # reads no more than is asked for, and no archive or pickle
+    except Exception as error:  # its header is read as Python's literals are, and fails in as many ways
+        raise BadInput(split, str(text.windows), "a .npy file of integers [n, length]",
+                       f"It cannot be read: {str(error)[:200]}.") from error
     if array.ndim != 2 or array.dtype.kind not in "iu" or not array.size:
         raise BadInput(split, f"{array.shape} {array.dtype}", "integers [n, length]", "Save token windows with numpy.save.")
     if not 2 <= array.shape[1] <= context:
         raise BadInput(f"{split}_length", array.shape[1], f"2 to {context}, the context of this model", "Cut the windows shorter.")
+    if split == "calibration" and count is not None and len(array) < count:
+        raise BadInput("windows", count, f"1 to {len(array)}, the windows of {text.windows.name}", "Ask for fewer.")
+    array = array[:count]
+    if array.size > MAX_TOKENS:
+        raise BadInput(f"{split}_windows", len(array), f"windows of {MAX_TOKENS:,} tokens in all", "Ask for fewer.")
     if array.min() < 0 or array.max() >= vocabulary:
         raise BadInput(split, f"tokens {array.min()} to {array.max()}", f"0 to {vocabulary - 1}, this model's vocabulary",
                        "Make the windows with this model's tokenizer.")
-    if split == "calibration" and count is not None and len(array) < count:
-        raise BadInput("windows", count, f"1 to {len(array)}, the windows of {text.windows.name}", "Ask for fewer.")
-    return Windows(tokens=torch.from_numpy(array[:count].astype(np.int64)), description=text.description, sha256=text.sha256)
+    return Windows(tokens=torch.from_numpy(array.astype(np.int64)), description=text.description, sha256=text.sha256)
 
 
 def _too_short(split: Split, text: Text, tokens: int, length: int) -> BadInput:

@@ -10,25 +10,19 @@ import hashlib
 import importlib.util
 import json
 import math
-import os
 import re
 from collections import Counter
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from core.data.files import Stamp, stamp
-from core.data.places import models_root
+from core.models.folder_limits import MAX_JSON, Origin, check_claims, check_links, refused
 from core.spec.base import FrozenModel
-from core.spec.errors import BadInput
 
-Origin = Literal["demo", "folder", "hub"]
-ALLOWED = "demo, a folder below PRUNESCOPE_MODELS, or a hub id such as owner/name"
 _ADDRESSED = ("config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json",
               "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "model.safetensors.index.json")
 _OTHER_WEIGHTS = {".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf", ".onnx"}
-MAX_ENTRIES = 10_000  # of a model's folder, nested ones included
 _SAMPLES, _MIB = 64, 1 << 20
 _DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
@@ -50,11 +44,6 @@ class ModelSource(FrozenModel):
     dtype: str  # of most of the weights
 
 
-def refused(name: str, why: str) -> BadInput:
-    """A model that cannot be used."""
-    return BadInput("model", name, ALLOWED, why)
-
-
 def inspect_folder(name: str, origin: Origin, path: Path, *, weights_needed: bool = True) -> ModelSource:
     """Read a folder's configuration and headers. Raises BadInput for one that cannot be loaded as it stands.
 
@@ -64,7 +53,7 @@ def inspect_folder(name: str, origin: Origin, path: Path, *, weights_needed: boo
         raise refused(name, "The demo model is not here yet: run `make demo-model`." if origin == "demo" else
                        "Its folder has no config.json; copy the whole Hugging Face folder, not only the weights.")
     if origin != "demo":
-        _check_links(name, origin, path)
+        check_links(name, origin, path)
     config = _json(name, path / "config.json")
     family, known = config.get("model_type"), known_families()
     if not isinstance(family, str) or (known and family not in known):
@@ -78,6 +67,7 @@ def inspect_folder(name: str, origin: Origin, path: Path, *, weights_needed: boo
     blocks = _number(config, "num_hidden_layers", "n_layer", "num_layers", "n_layers")
     if not hidden or not blocks:
         raise refused(name, "Its config.json does not say how wide it is and how many blocks it has.")
+    check_claims(name, config, blocks)
     weights = _weight_files(name, path) if weights_needed else []
     try:
         counts = sum((_entries(stamp(file)) for file in weights), Counter[str]())
@@ -103,44 +93,6 @@ def known_families() -> frozenset[str]:
     return frozenset(re.findall(r"\(\s*\"([^\"]+)\",", rest.partition("\n)\n")[0]))
 
 
-def _check_links(name: str, origin: Origin, path: Path) -> None:
-    """Raise BadInput for a file or folder, at any depth, that is a link out of PRUNESCOPE_MODELS, or of the cache of the hub.
-
-    A snapshot of the hub consists of links into its own cache. Any file could be read by a tokenizer or by a loader.
-    """
-    root, place = (path.parents[2].resolve(), "the hub's cache") if origin == "hub" else (models_root().resolve(), "PRUNESCOPE_MODELS")
-    pending, seen, count = [path.resolve()], set[Path](), 0
-    root = root if pending[0].is_relative_to(root) else pending[0]
-    while pending:
-        folder = pending.pop()
-        seen.add(folder)
-        for entry in _entries_of(name, folder):
-            count += 1
-            target = _target(entry)
-            if target is None or not target.is_relative_to(root):
-                raise refused(name, f"Its {entry.name} is a link out of {place}; put the file itself there.")
-            if entry.is_dir() and target not in seen:
-                pending.append(target)
-            if count > MAX_ENTRIES:
-                raise refused(name, f"Its folder holds more than {MAX_ENTRIES:,} files; keep only those of the model.")
-
-
-def _entries_of(name: str, folder: Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return list(islice(entries, MAX_ENTRIES + 1))
-    except OSError as error:
-        raise refused(name, f"{folder} cannot be read ({error.strerror}).") from error
-
-
-def _target(entry: os.DirEntry[str]) -> Path | None:
-    """Target of an entry; None for a loop of links."""
-    try:
-        return Path(entry.path).resolve() if entry.is_symlink() else Path(entry.path)
-    except (OSError, RuntimeError):
-        return None
-
-
 def _weight_files(name: str, path: Path) -> list[Path]:
     """The safetensors files that transformers would load: model.safetensors, or all that its index names."""
     names, index = ["model.safetensors"], path / "model.safetensors.index.json"
@@ -160,6 +112,8 @@ def _weight_files(name: str, path: Path) -> list[Path]:
 
 
 def _json(name: str, file: Path) -> dict[str, Any]:
+    if file.is_file() and file.stat().st_size > MAX_JSON:
+        raise refused(name, f"Its {file.name} is larger than {MAX_JSON >> 20} MiB.")
     try:
         return dict(json.loads(file.read_text(encoding="utf-8")).items())
     except (OSError, ValueError, AttributeError, RecursionError) as error:

@@ -19,7 +19,7 @@ class BadInput(PruneError, ValueError):
     """A value that cannot be used. A ValueError too, so that pydantic validators may raise it."""
 
     def __init__(self, field: str, value: object, allowed: str, remedy: str) -> None:
-        super().__init__(f"{field}: {_short(value)} cannot be used. Allowed: {allowed}. {remedy}")
+        super().__init__(f"{short_name(field)}: {_short(value)} cannot be used. Allowed: {allowed}. {remedy}")
         self.field, self.value, self.allowed, self.remedy = field, value, allowed, remedy
 
     def __reduce__(self) -> tuple[type[BadInput], tuple[str, object, str, str]]:
@@ -101,6 +101,11 @@ def _plain(limit: object) -> str:
     return f"{limit:g}" if isinstance(limit, float) else str(limit)
 
 
+def short_name(field: str) -> str:
+    """A field's name, cut where somebody made up a long one."""
+    return field if len(field) <= 60 else f"{field[:57]}..."
+
+
 def _short(value: object) -> str:
-    text = repr(value)
+    text = repr(value[:100] if isinstance(value, str | bytes) else value)
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -7,6 +7,7 @@ from pydantic import Field, field_validator
 from core.spec.base import FrozenModel
 from core.spec.errors import BadInput
 
+MAX_NAME = 1024  # letters of a source
 SOURCES = "embedded, text:FILE, hub:NAME or windows:FILE.npy"
 
 
@@ -14,6 +15,8 @@ def check_source(source: str, field: str) -> str:
     """A text source's form (its existence is checked where it is read)."""
     kind, _, rest = source.partition(":")
     fits = source == "embedded" or (kind in ("text", "hub") and rest) or (kind == "windows" and rest.endswith(".npy"))
+    if len(source) > MAX_NAME:
+        raise BadInput(field, source, f"at most {MAX_NAME:,} letters", "Give the file a shorter path.")
     if not fits or any(ord(letter) < 32 for letter in source):
         raise BadInput(field, source, SOURCES, "The embedded text is always at hand.")
     return source

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from core.spec.errors import BadInput
+from core.spec.errors import BadInput, short_name
 
 Words = Mapping[str, object]  # texts; a form may give values
 
@@ -21,7 +21,7 @@ class Refused:
 
     def __str__(self) -> str:
         ending = "It is left out." if self.used is None else f"Used instead: {self.used}."
-        return f"{self.word}: {shortened(self.reason.value)} cannot be used. Allowed: {self.reason.allowed}. {ending}"
+        return f"{short_name(self.word)}: {shortened(self.reason.value)} cannot be used. Allowed: {self.reason.allowed}. {ending}"
 
 
 def text(value: object) -> str:
