@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app.shared import numbers, resources, run_progress, state
+from app.shared import layout, numbers, resources, run_progress, state
 from app.shared.findings import wording
 from app.shared.sweeps.grid import Grid, Sweep
 from app.shared.sweeps.points import Matching, Point, matching
