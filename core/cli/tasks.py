@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from core.evaluate.tasks import OpenTask
 
 TasksOption = Annotated[str | None, typer.Option("--tasks", help="Zero-shot tasks, with commas: lm-eval's, those of --task-folder, or "
-                                                 "demo_names (made from the embedded text, no network).")]
+                                                 "embedded_words (made from the embedded text, without a network).")]
 FolderOption = Annotated[Path | None, typer.Option("--task-folder", help="A folder with YAML files of tasks. Functions that they name "
                                                    "are run: use folders that you trust.")]
 LimitOption = Annotated[int | None, typer.Option("--limit", help="Only the first N examples of each task. Such scores cannot be compared "

@@ -1,4 +1,4 @@
-"""Zero-shot tasks by name: lm-eval's own, or those of a folder of YAML files.
+"""Zero-shot tasks by name: lm-eval's own, those of a folder of YAML files, and the one of the embedded text.
 
 A name is looked for in the folder first. Of lm-eval's tasks only the folder of the one that is asked for is read: reading all takes
 eight seconds. A data file in a folder's YAML is looked for beside the YAML.
@@ -22,6 +22,7 @@ import yaml
 from lm_eval.tasks import TaskManager
 from lm_eval.tasks._yaml_loader import load_yaml
 
+from core.evaluate import embedded_task
 from core.evaluate.harness import quiet
 from core.evaluate.task_errors import broken, check_fields, line_of, unloadable
 from core.spec.errors import BadInput, PruneError
@@ -29,6 +30,7 @@ from core.spec.errors import BadInput, PruneError
 _TASK_LINE = re.compile(rb"^task:[ \t]*['\"]?([\w.+-]+)", re.MULTILINE)
 _GROUP_LINE = re.compile(rb"^(?:group|tag):[ \t]*['\"]?([\w.+-]+)|^[ \t]*-[ \t]*['\"]?([\w.+-]+)['\"]?[ \t]*$",
                          re.MULTILINE)  # tags may be lists
+_NOT_CONTENT = ("metadata", "custom_dataset")  # the rows are
 _LOCAL = ("json", "csv", "parquet", "text")
 
 
@@ -92,8 +94,10 @@ def _checked(file: Path) -> dict[str, Any]:
 
 def _load(name: str, folder: Path | None, own: Mapping[str, Path]) -> dict[str, Any]:
     """lm-eval's Task objects behind a name. A group or a tag of lm-eval's needs its whole index."""
-    file = own.get(name) or lm_eval_files().get(name)
-    if file is not None:
+    file = own.get(name) or (lm_eval_files().get(name) if name != embedded_task.NAME else None)
+    if file is None and name == embedded_task.NAME:
+        manager, asked = TaskManager(include_defaults=False), [embedded_task.task_config()]
+    elif file is not None:
         manager, asked = TaskManager(include_defaults=False), [_config(file, name, local=name in own)]
     else:
         manager = _whole_index(name, folder, own)
@@ -115,7 +119,7 @@ def _whole_index(name: str, folder: Path | None, own: Mapping[str, Path]) -> Tas
         manager = TaskManager(include_path=str(folder) if folder else None)
         if name in manager.all_tasks:
             return manager
-    near = get_close_matches(name, [*own, *lm_eval_files()], n=3)
+    near = get_close_matches(name, [*own, embedded_task.NAME, *lm_eval_files()], n=3)
     raise BadInput("tasks", name, f"perhaps {', '.join(near)}" if near else "a task that lm-eval has, or one of a task folder",
                    "Names are those of `lm-eval ls tasks`; own tasks are YAML files: --task-folder.")
 
@@ -173,7 +177,7 @@ def _opened(name: str, task: Any, limit: int | None) -> OpenTask:
         raise BadInput("tasks", name, "a task with examples", "Its split is empty.")
     rows = [docs[index] for index in range(count)]
     check_fields(name, task, rows)
-    config = {key: value for key, value in task.dump_config().items() if not key.startswith("dataset_") and key != "metadata"}
+    config = {key: value for key, value in task.dump_config().items() if not key.startswith("dataset_") and key not in _NOT_CONTENT}
     shots = int(config.get("num_fewshot") or 0)
     parts = {"lm_eval": metadata.version("lm_eval"), "version": str(task.VERSION), "config": config, "rows": rows,
              "examples shown": list(task.fewshot_docs() or ()) if shots else []}
