@@ -38,7 +38,7 @@ def records(threads: int) -> tuple[dict[str, dict[str, LayerRecord]], str]:
         found[layer] = {}
         for name in METHODS:
             solution = desk.solve(layer, asked.model_copy(update={"method": make_method(name), "pattern": PATTERN}))
-            found[layer][name] = desk.record(layer, solution, tolerance=1e-5, iterations=200)
+            found[layer][name] = desk.record(layer, solution)
     return found, opened.calibration.description
 
 

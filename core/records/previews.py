@@ -25,7 +25,7 @@ class LayerInfo(FrozenModel):
 class Preview(FrozenModel):
     """An estimate of a run, from the Gram matrices of the dense model. Perplexities are of the first windows only.
 
-    The optimum of a layer is sought to within a few percent here; a run seeks it to 1e-4.
+    The optimum of a layer is computed as in a run, to three digits; with `rows`, errors and optimum are estimates.
     """
 
     spec: RunSpec

@@ -52,7 +52,7 @@ def sampled(problem: LayerProblem, base: LayerSolution, method: Method, pattern:
     known = solve(part, BASE, alone).relative_error
     ratio = found.relative_error / known if known > 0 else 1.0
     error = ratio * base.relative_error
-    best = optimum_error(part, found, tolerance=0.01, iterations=20) / found.relative_error if found.relative_error > 0 else 1.0
+    best = optimum_error(part, found) / found.relative_error if found.relative_error > 0 else 1.0
     weight = torch.lerp(problem.working_weight, base.weight.to(problem.dtype), math.sqrt(ratio)).to(problem.weight.dtype)
     counted = found.counted_sparsity * (1 - len(base.dense_rows) / len(problem.weight)) if method.by_row else base.counted_sparsity
     return SampledSolution(weight=weight, relative_error=error, optimum_error=error * best, counted_sparsity=counted, damping=found.damping)

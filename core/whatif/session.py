@@ -220,9 +220,9 @@ class Session:
         done = {name: made for part in map_layers(together, shares, self.opened.device) for name, made in part.items()}
         return {name: done[name] for name in self.linears}
 
-    def record(self, name: str, solution: LayerSolution, *, tolerance: float = 0.01, iterations: int = 20) -> LayerRecord:
-        """The record of a solution of this layer, its optimum sought with so many products at most."""
-        return self._record(name, solution, optimum_error(self.problem(name), solution, tolerance=tolerance, iterations=iterations))
+    def record(self, name: str, solution: LayerSolution) -> LayerRecord:
+        """Record of a solution of this layer, with the optimum of its mask as a run computes it."""
+        return self._record(name, solution, optimum_error(self.problem(name), solution))
 
     def _record(self, name: str, solution: LayerSolution, optimum: float) -> LayerRecord:
         linear = self.linears[name]

@@ -6,9 +6,11 @@ import torch
 from core import BadInput, optimum
 from core.methods.solve import solve
 from core.models.open_model import open_model
+from core.run.pipeline import prune
 from core.spec import METHODS, Calibration, Evaluation, RunSpec, make_method, parse_pattern
 from core.spec.errors import Cancelled
 from core.whatif.session import Session
+from tests import oracles
 
 SMALL = {"calibration": Calibration(windows=16, length=64), "evaluation": Evaluation(windows=4, length=64)}
 
@@ -29,6 +31,19 @@ def test_a_preview_counts_and_measures(desk):
         best = problem.relative(problem.error(optimum(problem, solution.pruned, tolerance=1e-5)))
         assert layer.relative_error == pytest.approx(solution.relative_error, rel=1e-6)
         assert best * 0.999 <= layer.optimum_error <= layer.relative_error
+
+
+def test_run_preview_and_what_if_tell_one_optimum_the_least_squares_one(desk):
+    """The first block's inputs are the same in a run and in a session; the oracle solves each row by numpy in float64."""
+    spec = RunSpec(**SMALL, method=make_method("thanos"), pattern=parse_pattern("0.5"))
+    name = "model.layers.0.self_attn.v_proj"
+    run = next(event.layer for event in prune(spec) if event.kind == "layer" and event.layer.name == name)
+    preview = next(layer for layer in desk.preview(spec).layers if layer.name == name)
+    solution = desk.solve(name, spec)
+    weight, gram = (tensor.double().numpy() for tensor in (desk.problem(name).weight, desk.problem(name).gram))
+    least = oracles.least_error(weight, gram, solution.pruned.numpy()) / oracles.energies(weight, gram).sum()
+    for told in (run.optimum_error, preview.optimum_error, desk.record(name, solution).optimum_error):
+        assert f"{told:.3g}" == f"{least:.3g}"
 
 
 def test_its_perplexity_is_the_model_s_own(desk):
