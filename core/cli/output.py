@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -20,11 +21,15 @@ from core.spec.patterns import pattern_word
 
 
 def stored_runs(file: Path | None) -> list[RunResult]:
-    """The runs of an earlier sweep. Raises BadInput for a file that is something else, so that it is not overwritten."""
+    """The runs of an earlier sweep; not those whose perplexity is no number, which older versions wrote.
+
+    Raises BadInput for a file that is something else, so that it is not overwritten.
+    """
     if file is None or str(file) == "-" or not file.is_file():
         return []
     try:
-        return [RunResult.model_validate(entry) for entry in json.loads(file.read_text())["runs"]]
+        runs = [RunResult.model_validate(entry) for entry in json.loads(file.read_text())["runs"]]
+        return [run for run in runs if math.isfinite(run.dense.perplexity) and math.isfinite(run.pruned.perplexity)]
     except (ValueError, KeyError, TypeError) as error:
         raise BadInput("json", str(file), "a new file, or one that a sweep of this version wrote", "Choose another file.") from error
 
@@ -43,7 +48,7 @@ def write_json(content: dict[str, Any], file: Path | None) -> None:
     """One JSON object; a file appears whole or not at all."""
     if file is None:
         return
-    text = json.dumps(content, indent=1, ensure_ascii=False)
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     if str(file) == "-":
         sys.stdout.write(text + "\n")
     else:

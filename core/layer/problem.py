@@ -14,6 +14,7 @@ from torch import Tensor
 
 from core.linalg.cholesky import cholesky, inverse_factor
 from core.linalg.damping import damp, with_raised_damping
+from core.linalg.finite import count_not_finite, finite, remedy_for_overflow
 from core.linalg.products import product
 from core.spec.errors import BadInput, IllConditioned
 
@@ -61,9 +62,11 @@ class LayerProblem:
             raise BadInput("gram", str(gram.dtype), "float32 or float64", "Accumulate G in float32 at least.")
         if gram.device != weight.device:
             raise BadInput("gram", str(gram.device), f"the weight's device, {weight.device}", "Move one of them.")
-        if not (self._shared.validated or finite(gram)) or not finite(weight):
-            raise BadInput(self.name, "NaN or infinity", "finite weights and inputs",
-                           "Look for overflow in the model: fp16 activations are the usual cause.")
+        if not finite(weight):
+            raise BadInput(self.name, count_not_finite(weight, "the weight"), "finite weights", "Use a checkpoint without them.")
+        if not (self._shared.validated or finite(gram)):
+            raise BadInput(self.name, count_not_finite(gram, "the Gram matrix of the inputs"), "finite inputs",
+                           remedy_for_overflow(weight.dtype))
         if self.mean is not None and not self._shared.validated:
             self._check_mean(self.mean)
         self._shared.validated = True
@@ -184,8 +187,3 @@ def _positive(weights: Tensor) -> bool:
     except IllConditioned:
         return False
     return True
-
-
-def finite(tensor: Tensor) -> bool:
-    """True if no entry is NaN or infinite; NaN is in both extremes. No temporary."""
-    return bool(torch.stack(tensor.aminmax()).isfinite().all())

@@ -19,11 +19,12 @@ import torch
 from torch import Tensor
 
 from core.layer.divergence import checked_error, remedy
-from core.layer.problem import LayerProblem, finite
+from core.layer.problem import LayerProblem
 from core.layer.solution import LayerSolution
 from core.layer.steps import Kernel, LazyStep, Outcome, Step, drain
 from core.layer.updates import damped_update
 from core.linalg.clock import now
+from core.linalg.finite import finite
 from core.spec.errors import BadInput, IllConditioned
 from core.spec.methods import Method, make_method
 from core.spec.methods.base import automatic_block_size

@@ -6,9 +6,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
+from core.linalg.finite import count_not_finite, finite
 from core.models.sources import ModelSource
 from core.spec.errors import BadInput
 
@@ -18,7 +20,8 @@ def load_model(source: ModelSource, *, dtype: torch.dtype | None = None) -> PreT
 
     `dtype` None means float32 whatever the checkpoint holds, so that half-precision weights are widened before pruning.
     Attention is transformers' choice for the family: sdpa, or eager where scores are soft-capped (Gemma 2), which sdpa cannot do.
-    Raises BadInput when transformers cannot build the model, or when weights are missing, left over or of another shape.
+    Raises BadInput when transformers cannot build the model, or when weights are missing, left over, of another shape or no
+    numbers.
     """
     bar = transformers_logging.is_progress_bar_enabled()
     verbosity = transformers_logging.get_verbosity()
@@ -43,6 +46,7 @@ def load_model(source: ModelSource, *, dtype: torch.dtype | None = None) -> PreT
             names = sorted(str(key) for key in loading[kind])
             more = f" and {len(names) - 5} more" if len(names) > 5 else ""
             raise _unloadable(source, f"The checkpoint {words} {', '.join(names[:5])}{more}.")
+    _refuse_not_finite(source, model)
     return _off_the_disk(model).eval().requires_grad_(False)
 
 
@@ -53,6 +57,19 @@ def _off_the_disk(model: PreTrainedModel) -> PreTrainedModel:
         if parameter.device.type == "cpu" and not parameter.untyped_storage().resizable():
             parameter.data = parameter.data.clone()
     return model
+
+
+def _refuse_not_finite(source: ModelSource, model: nn.Module) -> None:
+    """Raises BadInput naming the first tensor that holds a NaN or an infinity, before it spreads to where nobody looks for it."""
+    bad = [(name, parameter) for name, parameter in model.named_parameters() if parameter.numel() and not finite(parameter)]
+    if not bad:
+        return
+    name, parameter = bad[0]
+    more = f" (and {len(bad) - 1} more tensors)" if len(bad) > 1 else ""
+    narrow = parameter.dtype == torch.float16 and not any(bool(other.isnan().any()) for _, other in bad)
+    raise BadInput("model", source.name, "a checkpoint whose weights are all finite", f"{count_not_finite(parameter, name)}{more}. " + (
+        "float16 holds numbers to 65504 only: choose bfloat16 or float32." if narrow else
+        f"The files are damaged or were saved from a training that diverged: get {source.path} again."))
 
 
 def load_skeleton(source: ModelSource) -> PreTrainedModel:

@@ -39,7 +39,10 @@ class LayerRecord(FrozenModel):
 
 
 class Evaluated(FrozenModel):
-    """A perplexity with its protocol: consecutive windows of `length` tokens, tail dropped, exp of the mean next-token loss."""
+    """A perplexity with its protocol: consecutive windows of `length` tokens, tail dropped, exp of the mean next-token loss.
+
+    `losses` are the windows' own means, for the noise of differences (core/evaluate/comparison.py); older records have none.
+    """
 
     perplexity: float
     tokens: int  # predicted tokens: windows · (length − 1)
@@ -48,6 +51,7 @@ class Evaluated(FrozenModel):
     text: str  # which text, in words
     text_sha256: str
     dtype: str
+    losses: tuple[float, ...] | None = None  # nats a token, a window each, in order
 
     @property
     def protocol(self) -> str:

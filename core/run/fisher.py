@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from core.layer.problem import finite
+from core.linalg.finite import finite
 from core.linalg.products import product
 from core.models.blocks import BlockMap
 from core.models.cost import COUPLED_OUTPUTS, FISHER_TOKENS

@@ -25,9 +25,10 @@ import transformers
 from torch import Tensor
 
 from core.data.windows import evaluation_windows
-from core.evaluate.perplexity import evaluated, next_token_loss
+from core.evaluate.perplexity import evaluated, token_losses
 from core.layer.optimum import optimum_error
 from core.layer.problem import LayerProblem
+from core.linalg.finite import count_not_finite, finite, remedy_for_overflow
 from core.linalg.products import product
 from core.methods.solve import solve
 from core.models.blocks import Linear, map_blocks
@@ -59,6 +60,7 @@ from core.run.propagation import DenseActivations, correction
 from core.run.revisions import revisions
 from core.run.sensitivity import SensitivityPass
 from core.spec import RunSpec
+from core.spec.errors import NotFinite
 
 
 def prune(spec: RunSpec, *, journal: Journal | None = None, dense: Evaluated | None = None,
@@ -66,8 +68,9 @@ def prune(spec: RunSpec, *, journal: Journal | None = None, dense: Evaluated | N
     """Prune a model and measure it; the last event is `Finished`. Close the iterator to stop: nothing is left behind.
 
     `journal` keeps finished blocks and makes a rerun continue at the next one. `dense` is the unpruned model's perplexity
-    under the same protocol where it is known already. `expected`: the revisions to which journal and dense perplexity belong. Raises
-    PruneError for what a person can mend, InputChanged where model or texts are not those expected or change before the end.
+    under the same protocol where it is known already, window by window (without its losses it is measured again). `expected`: the
+    revisions to which journal and dense perplexity belong. Raises PruneError for what a person can mend, InputChanged where model or
+    texts are not those expected or change before the end, NotFinite naming the stage where activations or a perplexity are no numbers.
     """
     device = choose_device(spec.device)
     meter = Meter(device)
@@ -93,16 +96,18 @@ def evaluate(spec: RunSpec) -> Evaluated:
             hidden = stream.embed(batch)
             for block in range(stream.blocks):
                 hidden = stream.forward(block, hidden)
-            losses.append(next_token_loss(stream.logits(hidden), batch))
+                _require_finite(hidden, f"Block {block + 1} of {stream.blocks} of the dense model")
+            losses.append(token_losses(stream.logits(hidden), batch))
     inputs.check()
-    return evaluated(float(torch.stack(losses).sum()), windows, next(model.parameters()).dtype)
+    return evaluated(losses, windows, next(model.parameters()).dtype, model="the dense model")
 
 
 class _Pass:
     """One pass over the blocks. Holds the activations; everything else is local to a block."""
 
     def __init__(self, spec: RunSpec, opened: OpenModel, meter: Meter, journal: Journal | None, dense: Evaluated | None) -> None:
-        self.spec, self.opened, self.meter, self.journal, self.dense = spec, opened, meter, journal, dense
+        self.spec, self.opened, self.meter, self.journal = spec, opened, meter, journal
+        self.dense = dense if dense is not None and dense.losses is not None else None
         self.block_map = map_blocks(opened.model)
         planned_layers(self.block_map, spec.pattern)  # refuses a pattern that does not fit before anything is computed
         self.blocks = len(self.block_map.blocks)
@@ -139,9 +144,10 @@ class _Pass:
             yield self._progress("evaluate", self.blocks - 1)
             with meter.stage("evaluate"):
                 dtype = next(opened.model.parameters()).dtype
-                pruned = evaluated(_loss(evaluator, self.evaluation, opened.evaluation.tokens), opened.evaluation, dtype)
                 dense = self.dense if self.reference is None else evaluated(
-                    _loss(evaluator, self.reference, opened.evaluation.tokens), opened.evaluation, dtype)
+                    _losses(evaluator, self.reference, opened.evaluation.tokens), opened.evaluation, dtype, model="the dense model")
+                pruned = evaluated(_losses(evaluator, self.evaluation, opened.evaluation.tokens), opened.evaluation, dtype,
+                                   model="the pruned model")
         assert dense is not None
         opened.inputs.check()
         yield Finished(result=self._result(dense, pruned))
@@ -150,7 +156,7 @@ class _Pass:
         share = 1 / self.blocks
         if self.reference is not None:
             yield self._progress("evaluate", block)
-            self._push(evaluator, block, self.reference, "evaluate", self.work.evaluate * share / 2)
+            self._push(evaluator, block, self.reference, "evaluate", self.work.evaluate * share / 2, what="dense model, evaluation text")
         if self.inherited:
             self.inherited.enter(self.block_map.linears[block])
         if state is None:
@@ -164,9 +170,10 @@ class _Pass:
             self.records.extend(state.layers)
             self.meter.advance((self.work.collect + self.work.solve) * share, skipped=True)
         yield self._progress("push", block)
-        self._push(calibrator, block, self.calibration, "forward", self.work.push * share)
+        self._push(calibrator, block, self.calibration, "forward", self.work.push * share, what="pruned model, calibration text")
         yield self._progress("evaluate", block)
-        self._push(evaluator, block, self.evaluation, "evaluate", self.work.evaluate * share / (1 if self.dense else 2))
+        self._push(evaluator, block, self.evaluation, "evaluate", self.work.evaluate * share / (1 if self.dense else 2),
+                   what="pruned model, evaluation text")
 
     def _solve_block(self, block: int, calibrator: Stream) -> Iterator[Event]:
         """Collect and solve; with `true_sequential`, one group of layers at a time, each seeing the pruned ones before it."""
@@ -226,11 +233,12 @@ class _Pass:
             dense_columns=solution.dense_columns, refitted_rows=solution.refitted_rows, tokens=problem.tokens)
         return record, solution.weight
 
-    def _push(self, stream: Stream, block: int, hidden: Tensor, stage: str, work: float) -> None:
+    def _push(self, stream: Stream, block: int, hidden: Tensor, stage: str, work: float, *, what: str) -> None:
         """All windows through the block, in place."""
         with self.meter.stage(stage), stream.on_device(block):
             for batch in batches(hidden):
                 batch.copy_(stream.forward(block, batch))
+            _require_finite(hidden, f"Block {block + 1} of {self.blocks}, {what}")
         self.meter.advance(work)
 
     def _progress(self, stage: Any, block: int, linear: Linear | None = None) -> Progress:
@@ -256,6 +264,10 @@ class _Pass:
                                     threads=torch.get_num_threads(), started=self.meter.started))
 
 
-def _loss(stream: Stream, hidden: Tensor, tokens: Tensor) -> float:
-    losses = [next_token_loss(stream.logits(part), target) for part, target in zip(batches(hidden), batches(tokens), strict=True)]
-    return float(torch.stack(losses).sum())
+def _losses(stream: Stream, hidden: Tensor, tokens: Tensor) -> list[Tensor]:
+    return [token_losses(stream.logits(part), target) for part, target in zip(batches(hidden), batches(tokens), strict=True)]
+
+
+def _require_finite(hidden: Tensor, place: str) -> None:
+    if not finite(hidden):
+        raise NotFinite(place, count_not_finite(hidden, "its output"), remedy_for_overflow(hidden.dtype))

@@ -66,6 +66,17 @@ class InputChanged(PruneError):
         return InputChanged, (self.field, self.name)
 
 
+class NotFinite(PruneError):
+    """A NaN or an infinity where a number was computed: `place` is the stage and what it worked on."""
+
+    def __init__(self, place: str, what: str, remedy: str) -> None:
+        super().__init__(f"{place}: {what}. {remedy}")
+        self.place, self.what, self.remedy = place, what, remedy
+
+    def __reduce__(self) -> tuple[type[NotFinite], tuple[str, str, str]]:
+        return NotFinite, (self.place, self.what, self.remedy)
+
+
 class Cancelled(Exception):
     """Nobody waits for the answer any more: what was being computed has ended early."""
 

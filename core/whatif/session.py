@@ -25,10 +25,15 @@ import torch
 from torch import Tensor
 
 from core.data.windows import Windows
+<<<<<<< HEAD
 from core.evaluate.perplexity import evaluated, next_token_loss
 from core.layer.optimum import optimum_error
 from core.layer.problem import LayerProblem
 from core.layer.solution import LayerSolution
+=======
+from core.evaluate.perplexity import evaluated, token_losses
+from core.layer.problem import LayerProblem, LayerSolution, optimum_error
+>>>>>>> 0ab81a1 (Losses are kept by window; what is no number is told with its tensor or stage)
 from core.linalg.cancellation import cancel_unless, check_cancelled
 from core.linalg.parallel import map_layers
 from core.linalg.products import FastLayers
@@ -246,8 +251,9 @@ class Session:
         with ExitStack() as stack:
             for name, weight in weights.items():
                 stack.enter_context(self.linears[name].replaced(weight))
-            losses = self._over_parts(lambda logits, part: next_token_loss(logits, parts[part]), parts)
-        return evaluated(float(torch.stack(losses).sum()), windows, next(self.opened.model.parameters()).dtype)
+            losses = self._over_parts(lambda logits, part: token_losses(logits, parts[part]), parts)
+        return evaluated(losses, windows, next(self.opened.model.parameters()).dtype,
+                         model="the pruned model" if weights else "the dense model")
 
     def _over_parts(self, work: Callable[[Tensor, int], Made], parts: Sequence[Tensor]) -> list[Made]:
         """work(logits [n, L, vocabulary], i) of the model as it is, for every part i of some tokens, int64 [n, L]."""
