@@ -80,6 +80,6 @@ def _hash(text: str) -> int:
 
 
 def _dataset(**keywords: object) -> dict[str, Any]:
-    import datasets
+    import datasets  # pyright: ignore[reportMissingTypeStubs]
 
     return {"test": datasets.Dataset.from_list([dict(row) for row in rows()])}

@@ -25,15 +25,10 @@ import torch
 from torch import Tensor
 
 from core.data.windows import Windows
-<<<<<<< HEAD
-from core.evaluate.perplexity import evaluated, next_token_loss
+from core.evaluate.perplexity import evaluated, token_losses
 from core.layer.optimum import optimum_error
 from core.layer.problem import LayerProblem
 from core.layer.solution import LayerSolution
-=======
-from core.evaluate.perplexity import evaluated, token_losses
-from core.layer.problem import LayerProblem, LayerSolution, optimum_error
->>>>>>> 0ab81a1 (Losses are kept by window; what is no number is told with its tensor or stage)
 from core.linalg.cancellation import cancel_unless, check_cancelled
 from core.linalg.parallel import map_layers
 from core.linalg.products import FastLayers

@@ -143,8 +143,8 @@ def test_permissions_and_links_are_no_change(folder, spec):
 def test_an_evaluation_fails_too(folder, spec, monkeypatch):
     from core.run import pipeline
 
-    measured = pipeline.next_token_loss
-    monkeypatch.setattr(pipeline, "next_token_loss", lambda *given: (write_in_place(folder), measured(*given))[1])
+    measured = pipeline.token_losses
+    monkeypatch.setattr(pipeline, "token_losses", lambda *given: (write_in_place(folder), measured(*given))[1])
     with pytest.raises(InputChanged):
         evaluate(spec)
 
