@@ -18,12 +18,12 @@ _LOOPBACK = ("localhost", "::1", "[::1]")
 
 
 def is_loopback(address: str | None) -> bool:
-    """Whether only this machine reaches an address; None means all of its addresses."""
+    """True where only this machine reaches an address; None means all of its addresses."""
     return address is not None and (address in _LOOPBACK or address.startswith("127."))
 
 
 def required(address: str | None) -> bool:
-    """Whether a server at this address asks for a token: beyond loopback, and wherever PRUNESCOPE_TOKEN is set (behind a proxy, say)."""
+    """True where a server at this address asks for a token: beyond loopback, and wherever PRUNESCOPE_TOKEN is set (behind a proxy, say)."""
     return not is_loopback(address) or bool(os.environ.get("PRUNESCOPE_TOKEN"))
 
 
@@ -50,10 +50,10 @@ def read_token(home: Path) -> str:
 
 
 def same(given: str, token: str) -> bool:
-    """Whether what somebody gave is the token; takes as long for every wrong one."""
+    """Compare a given text with the token, in the same time for every wrong one."""
     return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.encode())
 
 
 def session_of(token: str) -> str:
-    """What a browser's cookie holds instead of the token. Another token makes it worthless."""
+    """Content of a browser's cookie, in place of the token. Another token makes it worthless."""
     return hmac.new(token.encode(), b"prunescope browser session", hashlib.sha256).hexdigest()

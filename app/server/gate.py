@@ -96,7 +96,7 @@ def _without_token(scope: Scope) -> str:
 
 
 def _is_here(place: str) -> bool:
-    """Whether a place is a path on this server: no other host, no second line in a header."""
+    """True for a path on this server: no other host, no second line in a header."""
     return place.startswith("/") and not place.startswith("//") and "\\" not in place and place.isascii() and place.isprintable()
 
 

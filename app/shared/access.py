@@ -1,4 +1,4 @@
-"""Who may see the pages: everybody on loopback, holders of the token (app/server), or people who signed in and are on the list.
+"""Access to the pages: everybody on loopback, holders of the token (app/server), or people who signed in and are on the list.
 
     .streamlit/secrets.toml    [auth] ...                a provider for st.login (OIDC)
                                [prunescope] allow = ["ada@example.org", "@team.example.org"]
@@ -23,7 +23,7 @@ def guarded() -> None:
 
 
 def login_configured() -> bool:
-    """Whether the secrets name a provider to sign in with."""
+    """True where the secrets name a provider to sign in with."""
     return st.secrets.load_if_toml_exists() and "auth" in st.secrets
 
 
@@ -38,7 +38,7 @@ def require() -> None:
 
 
 def may_enter(user: Mapping[str, Any], allowed: Iterable[str]) -> bool:
-    """Whether a person who signed in is on the list: a whole address, or @domain for all of it. An address that the provider has
+    """True where a person who signed in is on the list: a whole address, or @domain for all of it. An address that the provider has
     not verified is nobody's."""
     address = str(user.get("email") or "").strip().lower()
     if address.count("@") != 1 or user.get("email_verified") is False:

@@ -1,4 +1,4 @@
-"""Where the shipped runs lie: results in full, and points of curves."""
+"""Places of the shipped runs: results in full, and points of curves."""
 
 from __future__ import annotations
 

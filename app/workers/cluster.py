@@ -82,7 +82,7 @@ def ensure_cluster(home: Path, *, renew: bool = False) -> str:
 
 
 def security(home: Path, address: str) -> Security | None:
-    """What a client shows to the scheduler at this address; None for one that asks for nothing. Raises ClusterError."""
+    """Credentials of a client for the scheduler at this address; None for one that asks for nothing. Raises ClusterError."""
     try:
         return client_security(address, ensure_keys(cluster_folder(home)))
     except KeyFault as error:

@@ -47,7 +47,7 @@ def dask_settings(keys: Path) -> dict[str, object]:
 
 
 def client_security(address: str, keys: Path) -> Security | None:
-    """What a client shows to a scheduler at `address`; None for one without TLS, which is somebody's own choice."""
+    """Credentials of a client for a scheduler at `address`; None for one without TLS, which is somebody's own choice."""
     if not address.startswith("tls://"):
         return None
     from distributed.security import Security

@@ -1,4 +1,4 @@
-"""What makes runs less comparable than they look, in sentences computed from the runs."""
+"""Reasons why runs are less comparable than they look, in sentences computed from the runs."""
 
 from __future__ import annotations
 
