@@ -41,7 +41,7 @@ class LayerRecord(FrozenModel):
 class Evaluated(FrozenModel):
     """A perplexity with its protocol: consecutive windows of `length` tokens, tail dropped, exp of the mean next-token loss.
 
-    `losses` are the windows' own means, for the noise of differences (core/evaluate/comparison.py); older records have none.
+    `losses` are the windows' own means, for the noise of differences; older records have none.
     """
 
     perplexity: float

@@ -1,5 +1,6 @@
 """Requests: patterns, methods' parameters, texts, runs, and their words. No torch."""
 
+from core.spec.external import load_methods
 from core.spec.methods import (
     METHOD_LABELS,
     METHODS,
@@ -9,7 +10,6 @@ from core.spec.methods import (
     SparseGPT,
     Thanos,
     Wanda,
-    load_methods,
     make_method,
     register_method,
     unregister_method,

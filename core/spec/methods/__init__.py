@@ -12,7 +12,6 @@ from core.spec.methods.registry import (
     METHODS,
     Method,
     adapted_method,
-    load_methods,
     make_method,
     register_method,
     unregister_method,
@@ -24,6 +23,6 @@ for _method in (Magnitude, Wanda, SparseGPT, Thanos, Obc, Admm1, AdmmGrad, AdaPr
 
 __all__ = [
     "METHODS", "METHOD_LABELS", "AdaPrune", "Admm1", "AdmmGrad", "Blocked", "Compensating", "Damped", "Dsnot", "Frontier", "Granular",
-    "Magnitude", "Method", "MethodParameters", "Obc", "SparseGPT", "Summary", "Thanos", "Wanda", "adapted_method", "load_methods",
+    "Magnitude", "Method", "MethodParameters", "Obc", "SparseGPT", "Summary", "Thanos", "Wanda", "adapted_method",
     "make_method", "named", "register_method", "unregister_method",
 ]

@@ -2,14 +2,11 @@
 
     register_method(Toy)   from then on `toy` is in forms, links, flags, sweeps, tables, and a valid `RunSpec.method`
 
-A module named in PRUNESCOPE_METHODS (several with commas) is imported with `core.spec`, by the server, the workers and the command line
-alike, and may register methods of its own.
+Methods of other packages: core/spec/external.
 """
 
 from __future__ import annotations
 
-import importlib
-import os
 from collections.abc import Mapping
 from typing import Annotated, TypeVar, cast
 
@@ -100,12 +97,3 @@ def adapted_method(name: str, **parameters: object) -> MethodParameters:
     """As `make_method`, with those of the parameters that the method has."""
     known = METHODS[name].parameters() if name in METHODS else {}
     return make_method(name, **{word: value for word, value in parameters.items() if word in known})
-
-
-def load_methods() -> None:
-    """Import the modules of PRUNESCOPE_METHODS. Raises BadInput for one that cannot be imported."""
-    for module in filter(None, map(str.strip, os.environ.get("PRUNESCOPE_METHODS", "").split(","))):
-        try:
-            importlib.import_module(module)
-        except ImportError as error:
-            raise BadInput("PRUNESCOPE_METHODS", module, "modules on the Python path, with commas", str(error)) from error
