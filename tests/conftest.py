@@ -21,12 +21,11 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
 LONGEST = tuple(f"tests/{name}.py" for name in (
     "browser/test_explore", "app/gallery/test_gallery", "browser/test_compare", "app/workers/jobs/test_recovery",
-    "app/workers/jobs/test_runs",
-    "core/run/test_pipeline",
-    "browser/test_learn", "pages/test_explore", "app/workers/test_answers", "browser/test_outliers", "core/whatif/test_session",
-    "pages/test_layers", "browser/test_layers", "app/workers/test_cluster", "core/test_gpu", "browser/test_curves", "pages/test_curves",
-    "core/methods/test_numerics", "pages/test_learn", "pages/test_outliers", "core/cli/test_commands", "core/linalg/test_products",
-    "core/methods/test_textbook", "core/linalg/test_swaps", "core/run/test_allocation",
+    "app/workers/jobs/test_runs", "core/run/test_pipeline", "browser/test_learn", "pages/test_explore", "pages/test_controls",
+    "app/workers/test_answers", "browser/test_outliers", "core/whatif/test_session", "pages/test_layers", "browser/test_layers",
+    "app/workers/test_cluster", "core/test_gpu", "browser/test_curves", "pages/test_curves", "core/methods/test_numerics",
+    "pages/test_learn", "pages/test_outliers", "core/cli/test_commands", "core/linalg/test_products", "core/methods/test_textbook",
+    "core/linalg/test_swaps", "core/run/test_allocation",
 ))
 
 # Before anything imports numpy or torch, so that neither they nor the tests' subprocesses start one thread a core.

@@ -11,7 +11,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, cast
 
-from app.workers.process import failure_words, log, open_store, use_all_cores
+from app.workers import process
+from app.workers.process import log
 from cache import RunRecord, Store, dense_key, plan_key, run_key
 from core.models.inputs import require_same
 from core.records import Event, Finished, LayerPruned, Progress, RunResult, Started
@@ -40,7 +41,7 @@ def task_name(record: RunRecord) -> str:
 def run(key: str, attempt: float) -> None:
     """Compute a run, from its journal on where there is one. The outcome goes into the store, whatever it is. `attempt` is when
     the run was asked for: one that was cancelled since, or asked for again, is not computed."""
-    store = open_store()
+    store = process.open_store()
     record = store.change_record(key, lambda record: record.begun() if record and _wanted(record, attempt) else None)
     if record is None or not _wanted(record, attempt):
         return
@@ -53,7 +54,7 @@ def run(key: str, attempt: float) -> None:
             store.delete(key)  # deleted while it ran: what was still written goes too
     except Exception as error:
         log.exception("run %s failed", key)
-        reason = failure_words(error)
+        reason = process.failure_words(error)
         store.change_record(key, lambda record: record.failed(reason) if record and _wanted(record, attempt) else None)
     finally:
         _free_memory()
@@ -62,23 +63,23 @@ def run(key: str, attempt: float) -> None:
 def plan(spec_json: str) -> str | None:
     """Put the plan of a spec into the store; returns None, or why there is none."""
     try:
-        use_all_cores()
+        process.use_all_cores()
         from core.run.planning import plan as make_plan
 
         spec = RunSpec.model_validate_json(spec_json)
         found = revisions(spec)
         made = make_plan(spec)
         require_same(found.model_dump(), revisions(spec).model_dump(), spec)
-        open_store().put_plan(plan_key(spec, found), made)
+        process.open_store().put_plan(plan_key(spec, found), made)
     except Exception as error:
         log.exception("plan failed")
-        return failure_words(error)
+        return process.failure_words(error)
     return None
 
 
 def _follow(store: Store, record: RunRecord) -> RunResult | None:
     """The result, or None if the run is not wanted any more."""
-    use_all_cores()
+    process.use_all_cores()
     from core.run.pipeline import prune
 
     spec = record.spec

@@ -6,7 +6,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from app.layers.questions import LayerQuestion
-from app.workers import sessions, tasks
+from app.workers import process, sessions, tasks
 from cache import RunRecord, Store, run_key
 from cache.keys import dense_key, grams_key, plan_key
 from core.records import LayerPruned
@@ -35,7 +35,7 @@ def spec(folder):
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     made = Store(tmp_path / "home")
-    monkeypatch.setattr(tasks, "open_store", lambda: made)
+    monkeypatch.setattr(process, "open_store", lambda: made)
     yield made
     made.close()
 

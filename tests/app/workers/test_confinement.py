@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.shared.questions.preview import PreviewQuestion
-from app.workers import sessions, tasks
+from app.workers import process, sessions, tasks
 from app.workers.answers import Answers
 from app.workers.connection import Connection
 from app.workers.jobs import Jobs
@@ -43,11 +43,11 @@ def spec(request: pytest.FixtureRequest, secret: Path, prunescope_home: Path) ->
 @pytest.fixture
 def store(prunescope_home: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PRUNESCOPE_SCHEDULER", "tcp://127.0.0.1:1")
-    tasks.open_store.cache_clear()
+    process.open_store.cache_clear()
     opened = Store(prunescope_home)
     yield opened
     opened.close()
-    tasks.open_store.cache_clear()
+    process.open_store.cache_clear()
 
 
 def test_a_submitted_run_is_refused_before_anything_is_read(store: Store, spec: RunSpec) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.workers import lanes, tasks
+from app.workers import lanes, process, tasks
 from cache import RunRecord
 from core.spec import RunSpec
 from tests.cache.examples import key_of
@@ -12,9 +12,9 @@ from tests.cache.examples import key_of
 
 @pytest.fixture
 def store():
-    tasks.open_store.cache_clear()
-    yield tasks.open_store()
-    tasks.open_store.cache_clear()
+    process.open_store.cache_clear()
+    yield process.open_store()
+    process.open_store.cache_clear()
 
 
 @pytest.mark.parametrize(("state", "submitted"), [("queued", 2.0), ("running", 2.0), ("cancelled", 1.0), ("failed", 1.0)])
