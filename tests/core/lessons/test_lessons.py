@@ -80,7 +80,8 @@ def test_a_recording_is_what_solve_does(matrix, method, block_size):
     recording, solution = record(problem, chosen, pattern)
     expected = solve(problem, chosen, pattern)
     assert torch.equal(solution.weight, expected.weight)
-    assert np.array_equal(recording.weight[-1], expected.weight.numpy())
+    if not expected.refitted_rows:  # the recording ends with the method's own weights; `solve` refits rows that have diverged
+        assert np.array_equal(recording.weight[-1], expected.weight.numpy())
     assert np.array_equal(recording.pruned[-1], expected.pruned.numpy())
     assert (np.diff(recording.pruned.sum((1, 2))) >= 0).all()
     assert (recording.pruned[1:] >= recording.pruned[:-1]).all()  # what is gone stays gone
