@@ -1,4 +1,4 @@
-"""Compare: what changed?"""
+"""Compare: runs side by side."""
 
 from app.compare import page
 

@@ -1,4 +1,4 @@
-"""Curves: how far can I go?"""
+"""Curves: perplexity over sparsity, block size, outlier rows and time."""
 
 from app.curves import page
 

@@ -1,4 +1,4 @@
-"""Explore: what does this pruning do to this model?"""
+"""Explore: effect of a pruning on a model."""
 
 from app.explore import page
 

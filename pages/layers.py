@@ -1,4 +1,4 @@
-"""Layers: where does it hurt, and how much of that is due to the mask?"""
+"""Layers: error of every layer, and its part due to the mask."""
 
 from app.layers import page
 

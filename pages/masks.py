@@ -1,4 +1,4 @@
-"""Masks: which weights went?"""
+"""Masks: the removed weights of a layer."""
 
 from app.masks import page
 

@@ -1,4 +1,4 @@
-"""Outlier rows: which rows carry the layer?"""
+"""Outlier rows: the rows that carry a layer."""
 
 from app.outliers import page
 

@@ -1,4 +1,4 @@
-"""Runs: which are queued, running and finished?"""
+"""Runs: queued, running and finished."""
 
 from app.runs import page
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from numpy.typing import NDArray
 
-from app.workers.questions import Question
+from app.workers.questions import SessionQuestion
 from core.records import LayerRecord
 from core.spec import RunSpec, make_method
 
@@ -25,7 +25,7 @@ def with_method(spec: RunSpec, name: str) -> RunSpec:
     return RunSpec.model_validate({**dict(spec), "method": make_method(name), "update": "own", "refit": False})
 
 
-class LayerQuestion(Question):
+class LayerQuestion(SessionQuestion):
     """Result of `spec` in one layer."""
 
     about_a_layer: ClassVar[bool] = True
@@ -44,7 +44,7 @@ class Methods:
     failed: dict[str, str]
 
 
-class MethodsQuestion(Question):
+class MethodsQuestion(SessionQuestion):
     """Results of some methods in one layer at the pattern of `spec`, each with its defaults; the method of `spec` is not read."""
 
     layer: str
@@ -91,7 +91,7 @@ class Parts:
     removed: Array  # [b]: the share of each column that is pruned
 
 
-class PartsQuestion(Question):
+class PartsQuestion(SessionQuestion):
     """Distribution of a layer's error over rows and columns."""
 
     about_a_layer: ClassVar[bool] = True
@@ -120,7 +120,7 @@ class Weights:
     shape: tuple[int, int]
 
 
-class WeightsQuestion(Question):
+class WeightsQuestion(SessionQuestion):
     """A layer's weights before and after."""
 
     about_a_layer: ClassVar[bool] = True
@@ -146,7 +146,7 @@ class Bins:
     removed_before: Array
 
 
-class HistogramQuestion(Question):
+class HistogramQuestion(SessionQuestion):
     """Histogram of the weights that stay, before and after, and of those that go."""
 
     about_a_layer: ClassVar[bool] = True

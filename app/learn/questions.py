@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from app.workers.questions import Question
+from app.workers.questions import SessionQuestion
 from core.records import Convergence
 from core.records.lessons import MOST_COLUMNS, Formulas, Masks, Matrix, OneWeight, Stepped, StrongRow, TwoWeights
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from core.whatif.session import Session
 
 
-class MatrixQuestion(Question):
+class MatrixQuestion(SessionQuestion):
     """Something about a small matrix."""
 
     about_a_layer: ClassVar[bool] = True
@@ -100,7 +100,7 @@ class StrongRowQuestion(MatrixQuestion):
         return strong_row(self.problem(desk), self.row, factor=self.factor, sparsity=self.sparsity)
 
 
-class ConvergenceQuestion(Question):
+class ConvergenceQuestion(SessionQuestion):
     """Convergence of the descents to the optimum of Wanda's mask on a real layer."""
 
     about_a_layer: ClassVar[bool] = True

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from numpy.typing import NDArray
 
-from app.workers.questions import Question
+from app.workers.questions import SessionQuestion
 from core.records import LayerRecord
 from core.spec import RunSpec
 
@@ -37,7 +37,7 @@ class Mask:
     dense_rows: Array
 
 
-class MaskQuestion(Question):
+class MaskQuestion(SessionQuestion):
     """The mask of `spec` in one layer."""
 
     about_a_layer: ClassVar[bool] = True
@@ -74,7 +74,7 @@ class Pair:
     dense_rows: Array  # of A
 
 
-class PairQuestion(Question):
+class PairQuestion(SessionQuestion):
     """The mask of `spec`, A, against that of `other`, B: another method or pattern on the same layer and texts."""
 
     about_a_layer: ClassVar[bool] = True
@@ -107,7 +107,7 @@ class Window:
     after: Array
 
 
-class WindowQuestion(Question):
+class WindowQuestion(SessionQuestion):
     """A window of the mask of `spec`, or, with `other`, of both masks."""
 
     about_a_layer: ClassVar[bool] = True
@@ -134,7 +134,7 @@ class WindowQuestion(Question):
                       after=after.float().cpu().numpy())
 
 
-class MaskFileQuestion(Question):
+class MaskFileQuestion(SessionQuestion):
     """The whole mask as a PNG, one pixel a weight."""
 
     about_a_layer: ClassVar[bool] = True

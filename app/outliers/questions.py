@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from app.workers.questions import Question
+from app.workers.questions import SessionQuestion
 
 if TYPE_CHECKING:
     from core.records.outlier_rows import EnergyShare, LayerRows
     from core.whatif.session import Session
 
 
-class EnergySharesQuestion(Question):
+class EnergySharesQuestion(SessionQuestion):
     """The share of each layer's energy in its ⌈αc⌉ strongest rows. Method and pattern do not matter: leave them at their defaults."""
 
     alpha: float
@@ -22,7 +22,7 @@ class EnergySharesQuestion(Question):
         return energy_shares(desk, self.alpha)
 
 
-class LayerRowsQuestion(Question):
+class LayerRowsQuestion(SessionQuestion):
     """One layer's rows by energy, and what goes and stays."""
 
     about_a_layer: ClassVar[bool] = True

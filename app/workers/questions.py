@@ -7,6 +7,7 @@ mathematics inside `answer`.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from core.spec import RunSpec
@@ -32,14 +33,18 @@ class Question(FrozenModel):
         answer never lets the model compute."""
         return self.about_a_layer and not self.spec.fisher
 
+
+class SessionQuestion(Question):
+    """A question that a what-if session answers."""
+
+    @abstractmethod
     def answer(self, desk: Session) -> object:
         """The answer, on the worker. What a person caused is raised as PruneError."""
-        raise NotImplementedError
 
 
 class StoreQuestion(Question):
     """A question about what the store keeps: no model is opened for it."""
 
+    @abstractmethod
     def answer_from(self, store: Store) -> object:
         """The answer, on the worker. What a person caused is raised as PruneError."""
-        raise NotImplementedError

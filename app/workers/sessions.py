@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from app.workers import process
-from app.workers.questions import Question, StoreQuestion
+from app.workers.questions import Question, SessionQuestion, StoreQuestion
 from cache.keys import content_key, grams_key
 from core.models.inputs import require_same
 from core.records import Revisions
@@ -63,6 +63,7 @@ def _answer(question: Question, asked_of: Revisions | None, wanted: Callable[[],
     if isinstance(question, StoreQuestion):
         process.use_all_cores()
         return question.answer_from(process.open_store())
+    assert isinstance(question, SessionQuestion), type(question)
     return question.answer(desk_for(question.spec, asked_of).until(wanted))
 
 

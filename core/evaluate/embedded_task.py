@@ -1,4 +1,4 @@
-"""The task that needs no network: which of four words ends this sentence of Python's documentation?
+"""Zero-shot task without a network: four words, of which one ends a sentence of Python's documentation.
 
 The sentences are those of the embedded text that is held out (core/data/corpus.py). The word that ends one has been used in the passage
 before it; the three others end other sentences of the same document and are not in the passage. A model that looks back can tell, by

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from abc import abstractmethod
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -53,14 +54,14 @@ class PatternBase(FrozenModel):
     has_budget: ClassVar[bool] = False  # α can be compared at p of the other rows, or at p of all
 
     @property
+    @abstractmethod
     def word(self) -> str:
         """The shortest word that `parse_pattern` reads back; α and its budget are not part of it."""
-        raise NotImplementedError
 
     @classmethod
+    @abstractmethod
     def parse(cls, word: str) -> dict[str, object] | None:
         """The fields that a word sets, unchecked. None: the word is another pattern's."""
-        raise NotImplementedError
 
     @property
     def share(self) -> float | None:

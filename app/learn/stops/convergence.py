@@ -1,4 +1,4 @@
-"""Stop 6: how fast does one come near the optimum?"""
+"""Stop 6: convergence to the optimum of a mask."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ damped error, which cannot be better.
 
 
 def draw(lesson: Lesson) -> None:
-    """How fast is the optimum reached?"""
+    """Draw stop 6."""
     shown = answers.ask(requests.convergence(lesson), "learn-convergence")
     found: Convergence | None = shown.answer if shown.fits else None
     with frame.beside(lesson, partial(_text, found)):

@@ -1,4 +1,4 @@
-"""Stop 5: which formula is right?"""
+"""Stop 5: three formulas for the removal of columns."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ only.
 
 
 def draw(lesson: Lesson) -> None:
-    """Which formula is right?"""
+    """Draw stop 5."""
     answer: tuple[Formulas, Formulas | None] | None = frame.ask(requests.formulas(lesson), "formulas")
     found, whole = answer or (None, None)
     with frame.beside(lesson, partial(_formulas_text, found)):

@@ -1,4 +1,4 @@
-"""Stop 4: is it the mask or the update?"""
+"""Stop 4: mask and update apart."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Press a bar to choose a mask. Below, see where it stands among all masks, or wha
 
 
 def draw(lesson: Lesson) -> None:
-    """Mask or update?"""
+    """Draw stop 4."""
     found: Masks | None = frame.ask(requests.masks(lesson), "masks")
     with frame.beside(lesson, partial(_masks_text, found)):
         _controls(lesson)

@@ -1,4 +1,4 @@
-"""Stop 1: what does it cost to remove one weight?"""
+"""Stop 1: cost of removing one weight."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ how far inputs are correlated (the entries of $H$ beside the diagonal) and how u
 
 
 def draw(lesson: Lesson) -> None:
-    """What does one weight cost?"""
+    """Draw stop 1."""
     found: OneWeight | None = frame.ask(requests.one(lesson), "one")
     if found is None:
         return

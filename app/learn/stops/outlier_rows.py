@@ -41,7 +41,7 @@ not the energy that mattered.
 
 
 def draw(lesson: Lesson) -> None:
-    """What do a few strong rows do?"""
+    """Draw stop 7."""
     if lesson.scale == "model":
         with frame.beside(lesson, partial(_text, None, lesson)):
             _controls(lesson)

@@ -48,7 +48,7 @@ price, about $|S|^3/6$ multiplications.
 
 
 def draw(lesson: Lesson) -> None:
-    """How are many weights removed?"""
+    """Draw stop 3."""
     found: Stepped | None = frame.ask(requests.steps(lesson), "steps")
     text = partial(_text, lesson, found)
     with frame.beside(lesson, text):

@@ -1,4 +1,4 @@
-"""Stop 2: do the costs of two weights add up?"""
+"""Stop 2: interaction of two weights."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _GUESSES = {"less": "less than the sum", "same": "the same, within 1 %", "more":
 
 
 def draw(lesson: Lesson) -> None:
-    """Do the costs of two weights add up?"""
+    """Draw stop 2."""
     found: TwoWeights | None = frame.ask(requests.two(lesson), "two")
     if found is None:
         return

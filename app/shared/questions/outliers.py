@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.workers.questions import Question
+from app.workers.questions import SessionQuestion
 
 if TYPE_CHECKING:
     from core.records.outlier_rows import LayerPoint, ModelPoint
     from core.whatif.session import Session
 
 
-class LayerPointQuestion(Question):
+class LayerPointQuestion(SessionQuestion):
     """One layer's error at the spec's α, and for so many draws with random rows."""
 
     layer: str
@@ -23,7 +23,7 @@ class LayerPointQuestion(Question):
         return layer_point(desk, self.layer, self.spec, self.draws)
 
 
-class ModelPointQuestion(Question):
+class ModelPointQuestion(SessionQuestion):
     """Perplexity at the spec's α, estimated; with a draw of random rows, or None for those of most energy."""
 
     draw: int | None = None

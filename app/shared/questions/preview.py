@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from app.workers.questions import Question
+from app.workers.questions import SessionQuestion
 from core.records.previews import LayerInfo, Preview
 
 if TYPE_CHECKING:
     from core.whatif.session import Session
 
 
-class PreviewQuestion(Question):
+class PreviewQuestion(SessionQuestion):
     """All layer errors and an estimate of perplexity. `at_once`: for a slow method from a few rows of each layer."""
 
     at_once: bool = False
@@ -20,7 +20,7 @@ class PreviewQuestion(Question):
         return desk.preview(self.spec, at_once=self.at_once)
 
 
-class LayersQuestion(Question):
+class LayersQuestion(SessionQuestion):
     """The layers of the model."""
 
     about_a_layer: ClassVar[bool] = True
