@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import streamlit as st
 
-from app.curves import query
-from app.curves.query import BUDGETS, FIRST, TABS, Asked
+from app.curves.lists import BUDGETS, MOST_SEEDS
+from app.curves.query import FIRST, TABS, VIEWS, Asked
 from app.shared import link, resources, state
 from app.shared.charts.series import SCALES
 from app.shared.controls import KINDS
@@ -17,7 +17,6 @@ from app.shared.fields import Field, draw, fields_of
 from app.shared.findings import wording
 from app.shared.sweeps.grid import SHOWN_PATTERNS, Sweep
 from core.spec import METHOD_LABELS, Calibration, Evaluation, RunSpec, parse_pattern
-from core.spec.errors import BadInput
 from core.spec.flags import CALIBRATION_WORDS, EVALUATION_WORDS, RUN_WORDS
 from core.spec.patterns import AlphaBudget
 
@@ -61,7 +60,7 @@ def fill(asked: Asked) -> None:
     for tab, about in TABS.items():
         if tab != asked.tab and not first:
             continue
-        for word, texts in (asked.lists if tab == asked.tab else about.lists).items():
+        for word, texts in (asked.lists if tab == asked.tab else about().lists).items():
             _set(tab, word, texts)
 
 
@@ -80,8 +79,8 @@ def draw_controls() -> None:
     names = list(dict.fromkeys(["demo", *(model.name for model in resources.models()), state.widget(f"{_PRE}model") or "demo"]))
     st.selectbox("Model", names, key=f"{_PRE}model", accept_new_options=True, persist_state="session",
                  help="The shipped demo, a folder below PRUNESCOPE_MODELS, or type a hub id such as owner/name.")
-    st.multiselect("Methods", TABS[tab].methods, key=_key(tab, "methods"), format_func=METHOD_LABELS.__getitem__, persist_state="session",
-                   help="Each with its own parameters as they are by default.")
+    st.multiselect("Methods", TABS[tab].methods_offered(), key=_key(tab, "methods"), format_func=METHOD_LABELS.__getitem__,
+                   persist_state="session", help="Each with its own parameters as they are by default.")
     if tab == "sparsity":
         kind = st.segmented_control("Pattern: what may go", list(KINDS), key=f"{_PRE}kind", format_func=KINDS.__getitem__, required=True,
                                     persist_state="session", width="stretch")
@@ -98,7 +97,7 @@ def draw_controls() -> None:
         _many("Outlier rows α", tab, "alphas", "These shares of the rows stay dense. Type another number.")
         if not str(state.widget(_key(tab, "patterns"))).startswith("col"):
             _draw_budgets(tab)
-    st.number_input("Seeds", 1, query.MOST_SEEDS, key=_key(tab, "seeds"), persist_state="session",
+    st.number_input("Seeds", 1, MOST_SEEDS, key=_key(tab, "seeds"), persist_state="session",
                     help="Each run as many times, with other calibration windows: what differs less than the seeds is a tie.")
 
 
@@ -119,18 +118,13 @@ def draw_more() -> None:
 
 def read() -> Form:
     """Request made by the controls."""
-    tab, complaints, lists = _tab(), [], {}
-    for word, usual in TABS[tab].lists.items():
-        try:
-            lists[word] = query.check(tab, word, _texts(tab, word))
-        except BadInput as error:
-            complaints.append(str(error))
-            lists[word] = usual
+    tab = _tab()
+    view, wrong = VIEWS.codec(tab).read({word: tuple(_texts(tab, word)) for word in VIEWS.parameters(tab)})
     found = {field.word.removeprefix(_PRE): field.write(state.widget(field.word)) for field in _BASE}
     found["model"] = (state.widget(f"{_PRE}model") or "").strip() or "demo"
     base, refused = link.check_words({word: text for word, text in found.items() if text is not None})
-    asked = Asked(tab=tab, base=base or RunSpec(), lists=lists, scale=state.widget(f"{_PRE}scale") or "auto")
-    return Form(asked=asked, complaints=(*refused, *complaints))
+    asked = Asked.model_validate({"view": view, "base": base or RunSpec(), "scale": state.widget(f"{_PRE}scale") or "auto"})
+    return Form(asked=asked, complaints=(*refused, *(str(item.reason) for item in wrong)))
 
 
 def _many(label: str, tab: str, word: str, more: str) -> None:

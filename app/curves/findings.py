@@ -10,7 +10,7 @@ from app.shared.findings.wording import describe_pattern
 from app.shared.sweeps.series import Measure, Series, Spot, counted, falls, median_error, pareto, perplexity
 from core.records import Evaluated
 from core.spec import METHOD_LABELS
-from core.spec.patterns import Pattern, SemiStructured
+from core.spec.patterns import Pattern
 
 BEARABLE = 1.1  # times the dense perplexity: what "how far" is answered for
 _SAME = 0.0005  # relative difference that no table would print
@@ -105,7 +105,7 @@ def _lowest(series: Sequence[Series]) -> str:
     common = [pattern for pattern in there[0] if all(pattern in spots for spots in there)]
     if len(series) < 2 or not common:
         return "" if len(series) < 2 else "There is no sparsity yet at which all of them were computed."
-    pattern = max(common, key=lambda pattern: (there[0][pattern].value(counted), -getattr(pattern, "m", 0)))
+    pattern = max(common, key=lambda pattern: (there[0][pattern].value(counted), -(pattern.group or 0)))
     ranked = sorted(((spots[pattern], METHOD_LABELS[one.method]) for spots, one in zip(there, series, strict=True)),
                     key=lambda entry: entry[0].value(perplexity))
     first, name = ranked[0]
@@ -160,7 +160,7 @@ def _span(series: Series, name: Callable[[Spot], str]) -> str:
 
 def _at(pattern: Pattern, spot: Spot) -> str:
     share = numbers.percent(spot.value(counted))
-    return f"{describe_pattern(pattern)} ({share} counted)" if isinstance(pattern, SemiStructured) else f"{share} counted sparsity"
+    return f"{describe_pattern(pattern)} ({share} counted)" if pattern.group is not None else f"{share} counted sparsity"
 
 
 def _all(count: int) -> str:

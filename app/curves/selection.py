@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.curves.controls import Form
-from app.curves.query import BUDGETS
+from app.curves.lists import BUDGETS
 from app.shared import numbers
 from app.shared.sweeps.points import Point
 from app.shared.sweeps.published import Published, published_for
 from app.shared.sweeps.series import Series, counted, series_of
 from core.spec import make_method, parse_pattern
-from core.spec.patterns import Structured, pattern_word
+from core.spec.patterns import pattern_word
 
 
 def chosen(form: Form, points: Sequence[Point]) -> list[Point]:
@@ -40,7 +40,7 @@ def series_for(form: Form, points: Sequence[Point]) -> tuple[tuple[Series, ...],
     if tab == "sparsity":
         return series_of(points, counted), ""
     if tab == "blocks":
-        return series_of(points, lambda point: float(getattr(point.spec.method, "block_size", 0))), ""
+        return series_of(points, lambda point: float(point.spec.method.own_block_size or 0)), ""
     if tab == "alpha":
         return _alpha_series(form, points), ""
     machines: dict[str, list[Point]] = {}
@@ -56,12 +56,12 @@ def series_for(form: Form, points: Sequence[Point]) -> tuple[tuple[Series, ...],
 
 def _alpha_series(form: Form, points: Sequence[Point]) -> tuple[Series, ...]:
     """One series a method and budget. Without outlier rows there is one budget: that point belongs to both."""
-    structured = isinstance(parse_pattern(form.asked.lists["patterns"][0]), Structured)
-    budgets = {"": None} if structured else {BUDGETS[name]: name for name in form.asked.lists["budgets"]}
+    has_budget = parse_pattern(form.asked.lists["patterns"][0]).has_budget
+    budgets = {"": None} if not has_budget else {BUDGETS[name]: name for name in form.asked.lists["budgets"]}
     found: list[Series] = []
     for label, budget in budgets.items():
         mine = [point for point in points if budget is None or not point.spec.pattern.outlier_rows
-                or getattr(point.spec.pattern, "alpha_budget", None) == budget]
+                or point.spec.pattern.budget == budget]
         found += series_of(mine, lambda point: point.spec.pattern.outlier_rows, label)
     return tuple(found)
 

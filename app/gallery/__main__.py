@@ -17,7 +17,7 @@ from pathlib import Path
 
 from app.gallery.compute import compute
 from app.shared.shipped import POINTS
-from app.shared.sweeps.grid import shipped
+from app.shared.sweeps.grid import SHOWN_METHODS, shipped
 from app.shared.sweeps.points import point_of, read_points, write_points
 from core.records import Evaluated, RunResult
 from core.run.revisions import revisions
@@ -25,9 +25,8 @@ from core.spec import METHODS, RunSpec, make_method, parse_pattern, pattern_word
 
 FOLDER = Path(__file__).parent
 
-METHODS_SHOWN = ("magnitude", "wanda", "sparsegpt", "thanos", "admm-grad", "frontier")
 PATTERNS_SHOWN = ("0.5", "2:4", "columns:0.3")
-FULL = tuple(RunSpec(method=make_method(name), pattern=parse_pattern(word)) for name in METHODS_SHOWN for word in PATTERNS_SHOWN)
+FULL = tuple(RunSpec(method=make_method(name), pattern=parse_pattern(word)) for name in SHOWN_METHODS for word in PATTERNS_SHOWN)
 
 
 def wanted() -> tuple[RunSpec, ...]:

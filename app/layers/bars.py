@@ -8,9 +8,9 @@ from app.layers.charts.method_bars import Bar
 from app.layers.questions import Methods
 from app.shared import answers, tables
 from core.records import LayerRecord
-from core.spec import METHOD_LABELS, METHODS, RunSpec
+from core.spec import METHOD_LABELS, METHODS, RunSpec, Unstructured
 
-_ORDER = sorted(METHODS, key=lambda name: name == "obc")  # the slowest last
+_WIDE = 1 << 14  # inputs of a layer
 
 
 def bars_of(spec: RunSpec, layer: str, record: LayerRecord | None, mine: answers.Shown, shown: Sequence[answers.Shown]) -> list[Bar]:
@@ -27,7 +27,7 @@ def bars_of(spec: RunSpec, layer: str, record: LayerRecord | None, mine: answers
     if record is not None:
         found[spec.method.name] = (record, not mine.fits)
     bars: list[Bar] = []
-    for name in _ORDER:
+    for name in _in_order():
         present = name == spec.method.name
         label = _label(spec) if present else METHOD_LABELS[name]
         if name in found or present or name not in left_out:
@@ -35,6 +35,12 @@ def bars_of(spec: RunSpec, layer: str, record: LayerRecord | None, mine: answers
             missing = (known is None or stale) and not (mine.waiting if present else to_come)
             bars.append(Bar(method=name, label=label, record=known, present=present, stale=stale, missing=missing))
     return bars
+
+
+def _in_order() -> list[str]:
+    """All methods, the one with the most work on a wide layer last."""
+    most = max(METHODS, key=lambda name: METHODS[name]().layer_work(1, _WIDE, Unstructured()))
+    return sorted(METHODS, key=lambda name: name == most)
 
 
 def _label(spec: RunSpec) -> str:

@@ -21,8 +21,6 @@ _TOGETHER = 1.2  # seconds in which the others' answers are gathered before the 
 _SETTLED = 0.6  # seconds that the controls must have been left alone before all layers are solved: one layer answers first
 _QUICK_SECONDS = 5.0
 AT_MOST = 600.0  # seconds: what takes longer is not offered
-_QUICK = ("magnitude", "wanda", "sparsegpt", "thanos", "dsnot", "admm1", "admm-grad")
-_SLOWER = tuple(name for name in METHODS if name not in _QUICK)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +58,7 @@ def look(spec: RunSpec, known: Map | None, layer: str) -> View | None:
     asked = st.container(gap=None)  # what looks again takes no room: the page does not move when the answers are there
     with asked:
         settled = _settled(spec)
-        for place in () if settled else ("quick", *_SLOWER, "preview"):
+        for place in () if settled else ("quick", *_methods(quick=False), "preview"):
             answers.before(place)  # what these compute leaves its cores to the layer's own answer
         solved = layer_choice.with_own_share(spec, known or _map_before(spec), layer)
         present = _solve(solved, layer) if layer else None
@@ -97,8 +95,13 @@ def base_of(spec: RunSpec) -> RunSpec:
 def _others(base: RunSpec, layer: str) -> dict[str, Question]:
     """Errors of the other methods: the quick ones in one question, each of the others by itself."""
     most = AT_MOST if state.recall("layers-slow", None) == (base, layer) else AT_ONCE
-    return {"quick": MethodsQuestion(spec=base, layer=layer, methods=_QUICK, seconds=_QUICK_SECONDS),
-            **{name: MethodsQuestion(spec=base, layer=layer, methods=(name,), seconds=most) for name in _SLOWER}}
+    return {"quick": MethodsQuestion(spec=base, layer=layer, methods=_methods(quick=True), seconds=_QUICK_SECONDS),
+            **{name: MethodsQuestion(spec=base, layer=layer, methods=(name,), seconds=most) for name in _methods(quick=False)}}
+
+
+def _methods(*, quick: bool) -> tuple[str, ...]:
+    """The methods whose answers are quick, or the others."""
+    return tuple(name for name, method in METHODS.items() if method.quick == quick)
 
 
 def _settled(spec: RunSpec) -> bool:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import islice
 from typing import Any, Literal
 
 import streamlit as st
-from pydantic import Field, ValidationError
+from pydantic import Field
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from app.shared import link, state
+from app.shared import state
 from core.records.lessons import MOST_COLUMNS, MOST_ROWS, STRENGTHS, Matrix
 from core.spec import RunSpec
-from core.spec.errors import input_errors
+from core.spec.codec import ModelCodec
 
 PRE = "learn_"  # its widgets are its own
 SPEC = RunSpec()  # lessons are about the demo model: it is at hand everywhere
@@ -55,28 +54,19 @@ class Lesson(Matrix):
         return Matrix.model_validate(fields)
 
 
-WORDS: tuple[str, ...] = tuple(Lesson.model_fields)
+CODEC = ModelCodec(model=Lesson, fields={word: word for word in Lesson.model_fields})
+WORDS = CODEC.words
 
 
 def parse(words: Mapping[str, Any]) -> tuple[Lesson, tuple[str, ...]]:
     """The lesson that words ask for, and one sentence for each that could not be used. Never raises."""
-    notes = [f"{link.shortened(word)} is no word of this page. Allowed: {', '.join(WORDS)}. It is left out."
-             for word in islice(words, link.MOST_WORDS) if word not in WORDS]
-    kept = {word: value for word, value in words.items() if word in WORDS}
-    try:
-        return _within(Lesson.model_validate(kept)), tuple(notes)
-    except ValidationError as error:
-        for item in input_errors(error):
-            kept.pop(item.field, None)
-            used = Lesson.model_fields[item.field].default
-            notes.append(f"{item.field}: {link.shortened(item.value)} cannot be used. Allowed: {item.allowed}. Used instead: {used}.")
-    return _within(Lesson.model_validate(kept)), tuple(notes)
+    lesson, refused = CODEC.read(words)
+    return _within(lesson), tuple(map(str, refused))
 
 
 def to_words(lesson: Lesson) -> dict[str, str]:
     """The link of a lesson; defaults are left out."""
-    words = {word: getattr(lesson, word) for word in WORDS if getattr(lesson, word) != Lesson.model_fields[word].default}
-    return {word: str(value).lower() if isinstance(value, bool) else f"{value}" for word, value in words.items()}
+    return CODEC.write(lesson)
 
 
 def arrive() -> tuple[str, ...]:

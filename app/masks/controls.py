@@ -6,9 +6,8 @@ from collections.abc import Collection
 
 import streamlit as st
 
-from app.masks.query import OTHER_WORDS, other_spec
+from app.masks.query import OTHER_WORDS, OTHERS, other_spec
 from app.shared import address, layer_choice, layout, state
-from app.shared.link import shortened
 from core.spec import METHOD_LABELS, METHODS, RunSpec
 
 _NOTHING = "nothing"
@@ -19,7 +18,7 @@ def draw(spec: RunSpec, found: Collection[str], layer: str) -> RunSpec | None:
     words = _words()
     comparing = any(words.values())
     method = words["b_method"] or (spec.method.name if comparing else _NOTHING)
-    has_blocks = method in METHODS and "block_size" in METHODS[method].model_fields
+    has_blocks = method in METHODS and METHODS[method].has_blocks
     widths = [3.15, 1.6, *([1.05, 0.75] if comparing else [2.2]), *([1.4] if has_blocks else [])]  # each label is one line, 1024 wide too
     places = st.columns(widths, gap="small", vertical_alignment="bottom")
     with places[0]:
@@ -44,12 +43,11 @@ def draw(spec: RunSpec, found: Collection[str], layer: str) -> RunSpec | None:
 
 
 def _words() -> dict[str, str]:
-    words = {word: address.word(word) for word in OTHER_WORDS}
-    if words["b_method"] and words["b_method"] not in METHODS:
-        allowed = ", ".join(METHODS)
-        address.refuse("b_method", f"b_method: {shortened(words['b_method'])} cannot be used. Allowed: {allowed}. It is left out.")
-        words["b_method"] = ""
-    return words
+    """The words of the other mask; those that cannot be used are told and dropped."""
+    other, refused = OTHERS.read({word: address.word(word) for word in OTHER_WORDS})
+    for item in refused:
+        address.refuse(item.word, str(item))
+    return {**dict.fromkeys(OTHER_WORDS, ""), **OTHERS.write(other)}
 
 
 def _text(word: str, value: str, label: str, explained: str) -> None:

@@ -16,7 +16,7 @@ from app.shared.pressed_marks import pressed_mark
 from app.shared.style import chart_config
 from app.workers.answers import Answers
 from core.spec import RunSpec
-from core.spec.patterns import SemiStructured, pattern_word
+from core.spec.patterns import pattern_word
 
 HEIGHT, _PAIR_HEIGHT = 460, 410
 
@@ -40,7 +40,7 @@ def draw_loupe(window: answers.Shown, spec: RunSpec, other: RunSpec | None, laye
     if window.answer is None:
         return
     pair = other is not None
-    group = spec.pattern.m if isinstance(spec.pattern, SemiStructured) else None
+    group = spec.pattern.group
     st.plotly_chart(loupe(window.answer, group=group, columns=shape[1], pair=pair, theme=layout.theme(),
                           height=_PAIR_HEIGHT if pair else HEIGHT), theme=None,
                     key="masks-loupe", config=chart_config("mask-window"),

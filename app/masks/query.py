@@ -1,29 +1,60 @@
-"""The words of the Masks page beside those of a run: where the loupe is, and what the other mask differs in. Read and checked here."""
+"""Words of the Masks page beside those of a run: the loupe's place, and the differences of the other mask."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from pydantic import Field, field_validator
+
 from app.masks.questions import WINDOW
 from app.shared import address, link
-from core.spec import RunSpec
+from core.spec import METHODS, RunSpec
+from core.spec.base import FrozenModel
+from core.spec.codec import ModelCodec
 from core.spec.errors import BadInput
 from core.spec.flags import method_words
 
-WINDOW_WORDS = ("row", "column")
-OTHER_WORDS = ("b_method", "b_pattern", "b_block_size", "b_alpha")
+
+class Window(FrozenModel):
+    """The first row and column that the loupe shows."""
+
+    row: int = Field(default=0, ge=0, lt=10**9)
+    column: int = Field(default=0, ge=0, lt=10**9)
+
+
+class Other(FrozenModel):
+    """The differences of the other mask, as texts; empty: none."""
+
+    method: str = ""
+    pattern: str = ""
+    block_size: str = ""
+    alpha: str = ""
+
+    @field_validator("method")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name and name not in METHODS:
+            raise BadInput("method", name, ", ".join(METHODS), "Choose one of these.")
+        return name
+
+
+WINDOWS = ModelCodec(model=Window, fields={"row": "row", "column": "column"})
+OTHERS = ModelCodec(model=Other, fields={f"b_{name}": name for name in Other.model_fields})
+WINDOW_WORDS = WINDOWS.words
+OTHER_WORDS = OTHERS.words
 OWN = ("layer", *WINDOW_WORDS, *OTHER_WORDS)
-_LONGEST = 9  # digits of a row or column
 
 
 def read_place(word: str, text: str, size: int) -> int:
     """A row or column where the loupe begins. Raises BadInput, naming the word."""
-    if not text:
-        return 0
-    if not text.isdecimal() or len(text) > _LONGEST or int(text) >= size:
+    window, refused = WINDOWS.read({word: text} if text else {})
+    place = getattr(window, WINDOWS.fields[word])
+    if refused or place >= size:
         raise BadInput(word, text, f"whole numbers from 0 to {size - 1}", "Count from 0.")
-    return int(text)
+    return place
 
 
-def other_spec(spec: RunSpec, words: dict[str, str]) -> tuple[RunSpec | None, tuple[str, ...]]:
+def other_spec(spec: RunSpec, words: Mapping[str, str]) -> tuple[RunSpec | None, tuple[str, ...]]:
     """Spec of the other mask: as `spec`, but for what the words `b_…` say. None, and why, where that cannot be.
 
     Another method has its own defaults.

@@ -15,7 +15,6 @@ from app.shared.questions.outliers import LayerPointQuestion, ModelPointQuestion
 from core.records.outlier_rows import LayerPoint, ModelPoint
 from core.spec import RunSpec
 from core.spec.alphas import sweep_alphas, with_alpha
-from core.spec.patterns import Structured
 
 Kept = Literal["chosen", "random", "other"]
 LAYER_DRAWS, MODEL_DRAWS = 5, 3
@@ -55,9 +54,8 @@ def at(spec: RunSpec, alpha: float, budget: str | None = None, seed: int | None 
 
 def budgets(spec: RunSpec) -> tuple[str | None, str | None]:
     """The α budget that is asked for, and the other one; whole columns have one only."""
-    if isinstance(spec.pattern, Structured):
-        return None, None
-    return spec.pattern.alpha_budget, "iso" if spec.pattern.alpha_budget == "paper" else "paper"
+    budget = spec.pattern.budget
+    return budget, None if budget is None else "iso" if budget == "paper" else "paper"
 
 
 def alphas(spec: RunSpec, budget: str | None) -> tuple[float, ...]:
@@ -128,5 +126,5 @@ def without(readings: Sequence[Reading]) -> dict[int, float]:
 
 
 def _kept(spec: RunSpec, asked: RunSpec) -> Kept:
-    budget = getattr(asked.pattern, "alpha_budget", None)
+    budget = asked.pattern.budget
     return "other" if asked.pattern.outlier_rows and budget != budgets(spec)[0] else "chosen"

@@ -94,7 +94,7 @@ def _settings(result: RunResult) -> dict[str, str]:
     spec, revisions = result.spec, result.revisions
     found = {"Model": spec.model, "Method": METHOD_LABELS[spec.method.name], "Pattern": describe_pattern(spec.pattern),
              "Outlier rows α": f"{spec.pattern.outlier_rows:g}",
-             "α budget": getattr(spec.pattern, "alpha_budget", "paper") if spec.pattern.outlier_rows else ""}
+             "α budget": spec.pattern.budget or "paper" if spec.pattern.outlier_rows else ""}
     found |= _fields(spec.method, skip={"name"})
     found |= _fields(spec, skip={"model", "method", "pattern", "calibration", "evaluation"})
     found |= _fields(spec.calibration, length="Calibration window length")

@@ -41,9 +41,9 @@ def fill(spec: RunSpec) -> None:
     state.set_widget("model", spec.model)
     state.set_widget("method", spec.method.name)
     state.set_widget("pattern_kind", pattern.kind)
-    state.set_widget("sparsity", round(100 * getattr(pattern, "sparsity", 0.5), _DIGITS - 2))  # 0.57 is not 57 % in binary
-    state.set_widget("n", getattr(pattern, "n", _N.default))
-    state.set_widget("m", getattr(pattern, "m", _M.default))
+    state.set_widget("sparsity", round(100 * (0.5 if pattern.share is None else pattern.share), _DIGITS - 2))  # 0.57 is not 57 % in binary
+    state.set_widget("n", pattern.n if pattern.kind == "semi-structured" else _N.default)
+    state.set_widget("m", pattern.group or _M.default)
     for field in (*_FLAT, *_parameters(spec.method.name)):
         state.set_widget(field.word, field.read(words.get(field.word)))
 
@@ -102,7 +102,7 @@ def _method_changed() -> None:
 
 
 def _parameters(method: str) -> tuple[Field, ...]:
-    return fields_of(METHODS[method], {name: name for name in METHODS[method].model_fields if name != "name"})
+    return fields_of(METHODS[method], {name: name for name in METHODS[method].parameters()})
 
 
 def _method() -> str:

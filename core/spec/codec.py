@@ -117,16 +117,18 @@ class ModelCodec(Generic[M]):
         if not found:
             others = [*(name for name in left if left[name]), *named]
             found = {name: blamed[0][1] for name in others[:1]}
+        several = [word for word, value in values.items() if isinstance(value, tuple)]
         for name, reason in found.items():
             if name in named:
                 word = named[name]
                 del values[word]
-                used = text(self._default(name))
+                used = text(self._default(name)) or None
             else:
                 part, word = self.parts[name], left[name].pop(0)
                 built[name] = part.read(among(words, left[name]))[0]
                 used = part.write(built[name], built[name], whole=True).get(word)
-            refused.append(Refused(word=word, used=used, reason=BadInput(word, words[word], reason.allowed, reason.remedy)))
+            given = reason.value if isinstance(words[word], tuple) or word in several else words[word]  # the value of a list at fault
+            refused.append(Refused(word=word, used=used, reason=BadInput(word, given, reason.allowed, reason.remedy)))
         return bool(found)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import islice
 
 from core.spec.errors import BadInput, short_name
 
 Words = Mapping[str, object]  # texts; a form may give values
+_LONGEST, _MOST_STRANGERS = 60, 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +38,9 @@ def text(value: object) -> str:
 
 
 def strangers(words: Words, known: Sequence[str]) -> list[Refused]:
-    """The words that are not among the known ones."""
-    return [Refused(word=word, reason=BadInput(word, words[word], _like(word, known), "Leave it out."))
-            for word in words if word not in known]
+    """The words that are not among the known ones, the first 64 of them: what is said about a link stays short."""
+    strange = islice((word for word in words if word not in known), _MOST_STRANGERS)
+    return [Refused(word=word, reason=BadInput(_cut(word), words[word], _like(_cut(word), known), "Leave it out.")) for word in strange]
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
@@ -48,8 +50,11 @@ def nearest(word: str, known: Sequence[str]) -> str:
 
 def shortened(value: object) -> str:
     """A text that somebody wrote, in quotation marks, cut where it is long."""
-    written = str(value)
-    return repr(written) if len(written) <= 60 else repr(written[:57] + "...")
+    return repr(_cut(str(value)))
+
+
+def _cut(written: str) -> str:
+    return written if len(written) <= _LONGEST else f"{written[:_LONGEST - 3]}..."
 
 
 def _like(word: str, known: Sequence[str]) -> str:

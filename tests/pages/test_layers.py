@@ -20,9 +20,8 @@ DOWN = "model.layers.3.mlp.down_proj"
 def quick(monkeypatch, tmp_path):
     """No gallery; the slow methods only on demand, whatever this machine does besides; controls count as settled at once."""
     monkeypatch.setattr(resources, "GALLERY", tmp_path)
-    monkeypatch.setattr(view, "_SLOWER", ("obc",))
-    monkeypatch.setattr(view, "_QUICK", ("magnitude", "wanda", "thanos", "dsnot"))
-    monkeypatch.setattr("app.layers.bars._ORDER", ("magnitude", "wanda", "thanos", "dsnot", "obc"))
+    monkeypatch.setattr(view, "_methods", lambda *, quick: ("magnitude", "wanda", "thanos", "dsnot") if quick else ("obc",))
+    monkeypatch.setattr("app.layers.bars._in_order", lambda: ["magnitude", "wanda", "thanos", "dsnot", "obc"])
     monkeypatch.setattr("core.models.cost._SOLVE", 1e3)
     monkeypatch.setattr(view, "_QUICK_SECONDS", 1e9)
     monkeypatch.setattr(view, "AT_MOST", 1e9)

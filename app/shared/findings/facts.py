@@ -16,7 +16,8 @@ Fact = tuple[str, str]
 def measured(result: RunResult) -> list[Fact]:
     """Protocol, texts, machine, versions of a run."""
     where, stages = result.environment, sorted(result.stages.items(), key=lambda stage: -stage[1])
-    raised = [layer for layer in result.layers if layer.damping and layer.damping > getattr(result.spec.method, "damping", 1e9)]
+    asked = result.spec.method.own_damping
+    raised = [layer for layer in result.layers if asked is not None and layer.damping and layer.damping > asked]
     found = [
         ("Perplexity", f"{result.pruned.protocol}; {numbers.count(result.pruned.tokens)} predicted tokens, exp of the mean loss"),
         ("Evaluation text", f"sha256 {result.pruned.text_sha256[:16]}…"),

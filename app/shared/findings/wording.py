@@ -10,7 +10,7 @@ from app.shared.link import to_words
 from core.records import LayerRecord, RunResult
 from core.records.previews import Preview
 from core.spec import METHOD_LABELS, UPDATES, RunSpec
-from core.spec.patterns import Pattern, SemiStructured, Structured
+from core.spec.patterns import Pattern
 
 _TOLD = ("model", "method", "pattern", "alpha", "alpha_budget", "block_size", "update", "refit", "allocation", "propagation", "fisher")
 _SAMPLES = ("calibration", "windows", "length", "seed", "evaluation", "evaluation_windows", "evaluation_length")
@@ -20,11 +20,11 @@ _AT_OPTIMUM = 0.005  # a gap below half a percent is none to speak of
 def describe(spec: RunSpec) -> str:
     """A run in a line: `demo · Thanos · 50 % of the weights · B = 128`."""
     parts = [spec.model, METHOD_LABELS[spec.method.name], describe_pattern(spec.pattern)]
-    block = getattr(spec.method, "block_size", None)
+    block = spec.method.own_block_size
     if block:
         parts.append(f"B = {block}")
     if spec.pattern.outlier_rows:
-        budget = "" if getattr(spec.pattern, "alpha_budget", "paper") == "paper" else " (total kept)"
+        budget = "" if spec.pattern.budget in (None, "paper") else " (total kept)"
         parts.append(f"α = {spec.pattern.outlier_rows:g}{budget}")
     if spec.update != "own":
         parts.append(f"update: {UPDATES[spec.update]}")
@@ -50,9 +50,9 @@ def describe_rest(spec: RunSpec) -> str:
 
 def describe_pattern(pattern: Pattern) -> str:
     """`50 % of the weights`, `2:4`, `30 % of the columns`."""
-    if isinstance(pattern, SemiStructured):
-        return f"{pattern.n}:{pattern.m}"
-    return f"{100 * pattern.sparsity:.6g} % of the {'columns' if isinstance(pattern, Structured) else 'weights'}"
+    if pattern.share is None:
+        return pattern.word
+    return f"{100 * pattern.share:.6g} % of the {'columns' if pattern.whole_columns else 'weights'}"
 
 
 def listed(words: Sequence[str]) -> str:

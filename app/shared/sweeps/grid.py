@@ -18,15 +18,19 @@ from core.spec import METHOD_LABELS, METHODS, RunSpec, make_method, parse_patter
 from core.spec.base import FrozenModel
 from core.spec.errors import BadInput, input_errors
 from core.spec.flags import to_words
-from core.spec.patterns import AlphaBudget, Structured
+from core.spec.patterns import AlphaBudget
 
 SHOWN_METHODS = ("magnitude", "wanda", "sparsegpt", "thanos", "admm-grad", "frontier")
 SHOWN_PATTERNS = {"unstructured": ("0.3", "0.4", "0.5", "0.6", "0.7"), "semi-structured": ("2:4", "4:8"),
                   "structured": ("columns:0.1", "columns:0.2", "columns:0.3", "columns:0.5")}
 SHOWN_BLOCKS = (1, 8, 32, 128, 256, 688)
 SHOWN_ALPHAS = (0.0, 0.05, 0.1, 0.2, 0.3)
-BLOCK_METHODS = tuple(name for name, method in METHODS.items() if "block_size" in method.model_fields)
 _PARTS = ("methods", "patterns", "block_sizes", "alphas", "budgets", "seeds")
+
+
+def block_methods() -> tuple[str, ...]:
+    """The methods that have a block size."""
+    return tuple(name for name, method in METHODS.items() if method.has_blocks)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,10 +104,10 @@ def _grid(sweep: Sweep) -> Grid:
 
 def spec_at(base: RunSpec, method: str, pattern: str, block: int | None, alpha: float, budget: str, seed: int) -> RunSpec:
     """One run of a sweep. Raises BadInput where the combination has no meaning."""
-    own = {"block_size": block} if block is not None and method in BLOCK_METHODS else {}
+    own = {"block_size": block} if block is not None and method in block_methods() else {}
     try:
         plain = parse_pattern(pattern)
-        budget = "paper" if alpha == 0 or isinstance(plain, Structured) else budget
+        budget = "paper" if alpha == 0 or not plain.has_budget else budget
         chosen = parse_pattern(pattern, alpha=alpha, alpha_budget=budget)
         made = make_method(method, **own)
         made.check(chosen)
@@ -115,7 +119,7 @@ def spec_at(base: RunSpec, method: str, pattern: str, block: int | None, alpha: 
 
 def _budget(spec: RunSpec) -> str | None:
     """The budget of a run where there is a choice: None without outlier rows and for whole columns."""
-    return getattr(spec.pattern, "alpha_budget", None) if spec.pattern.outlier_rows else None
+    return spec.pattern.budget if spec.pattern.outlier_rows else None
 
 
 def _joined(pieces: list[Sweep], cut: str) -> tuple[Sweep, ...]:

@@ -12,8 +12,8 @@ def point_rows(points: Sequence[Point]) -> list[dict[str, object]]:
     """One row a run, all that its point knows."""
     return [{
         "model": point.spec.model, "method": point.spec.method.name, "pattern": pattern_word(point.spec.pattern),
-        "block_size": getattr(point.spec.method, "block_size", None), "alpha": point.spec.pattern.outlier_rows,
-        "alpha_budget": getattr(point.spec.pattern, "alpha_budget", "paper"), "seed": point.spec.calibration.seed,
+        "block_size": point.spec.method.own_block_size, "alpha": point.spec.pattern.outlier_rows,
+        "alpha_budget": point.spec.pattern.budget or "paper", "seed": point.spec.calibration.seed,
         "counted_sparsity": point.counted_sparsity, "dense_perplexity": point.dense.perplexity, "perplexity": point.pruned.perplexity,
         "median_error": point.median_error, "median_over_optimum": 1 + point.median_gap, "solve_seconds": point.solve_seconds,
         "seconds": point.seconds, "peak_memory_bytes": point.peak_memory_bytes, "machine": point.machine,

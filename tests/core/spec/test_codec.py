@@ -116,7 +116,7 @@ def test_nothing_that_is_written_raises_and_every_loss_is_said(words):
     ({"bold": "true"}, ["bold: 'true' cannot be used. Allowed: with a title. Used instead: false."]),
     ({"tilte": "x"}, ["tilte: 'x' cannot be used. Allowed: the known words, perhaps title. It is left out."]),
     ({"radius": "90", "paper": "a5"}, ["radius: '90' cannot be used. Allowed: a radius up to 50 on a5. Used instead: 1."]),
-    ({"layers": "1, 2,x"}, ["layers: '1, 2,x' cannot be used. Allowed: a whole number. Used instead: 1."]),
+    ({"layers": "1, 2,x"}, ["layers: 'x' cannot be used. Allowed: a whole number. Used instead: 1."]),
 ])
 def test_a_refused_word_says_value_what_is_allowed_and_what_is_used(words, said):
     assert [str(item) for item in DRAWINGS.read(words)[1]] == said
