@@ -23,6 +23,7 @@ from core.spec.flags import CALIBRATION_WORDS, EVALUATION_WORDS, EVALUATIONS, RU
 BASE_WORDS = tuple(word for word in RUNS.words if word in (*RUN_WORDS, *CALIBRATION_WORDS, *EVALUATION_WORDS) and word != "seed")
 TabName = Literal["sparsity", "blocks", "alpha", "time"]
 FIRST: TabName = "sparsity"
+LIST_WORDS = ("methods", "patterns", "block_sizes", "alphas", "budgets", "seeds")  # of all views, in the order of a link
 
 
 class View(FrozenModel):
@@ -120,7 +121,7 @@ class Asked(FrozenModel):
 class _AskedCodec(ModelCodec[Asked]):
     @property
     def words(self) -> tuple[str, ...]:
-        return ("tab", *BASE_WORDS, "scale", *VIEWS.words[1:])
+        return ("tab", *BASE_WORDS, "scale", *LIST_WORDS)
 
 
 VIEWS: ChoiceCodec[View] = ChoiceCodec(word="tab", kinds=TABS, default=FIRST, title=lambda tab: f"the view {TABS[tab].label}")

@@ -142,8 +142,9 @@ def _command(sweep: Sweep, file: str) -> str:
     for word, text in words.items():
         flag = f"--{word.replace('_', '-')}"
         parts += [] if word == "model" else [flag] if text == "true" else [flag, text]
+    blocks = sweep.block_sizes if set(sweep.methods) & set(block_methods()) else (None,)  # refused where no method has blocks
     lists = {"methods": sweep.methods, "patterns": sweep.patterns, "seeds": sweep.seeds,
-             "block-sizes": tuple("auto" if block is None else block for block in sweep.block_sizes), "alphas": sweep.alphas}
+             "block-sizes": tuple("auto" if block is None else block for block in blocks), "alphas": sweep.alphas}
     usual = {"seeds": (0,), "block-sizes": ("auto",), "alphas": (0.0,)}
     for flag, values in lists.items():
         if values != usual.get(flag):
