@@ -144,9 +144,9 @@ def test_failed_points_are_listed_with_their_reason(curves, keep, results):
     ({"tab": "alpha", "alphas": "lots", "budgets": "none"}, "alphas: 'lots' cannot be used"),
     ({"tab": "time", "patterns": "0.5,0.6"}, "one pattern"),
     ({"seeds": "1000000"}, "1 to 20"),
-    ({"scale": "square"}, "scale: 'square' cannot be used. Allowed: auto, linear, log. Used instead: auto"),
+    ({"scale": "square"}, "scale: 'square' cannot be used. Allowed: 'auto', 'linear' or 'log'. Used instead: auto"),
     ({"methods": ","}, "Allowed: 1 to 40 values"),
-    ({"model": "../../etc", "windows": "-3", "foo": "1"}, "'foo' is no word of this view"),
+    ({"model": "../../etc", "windows": "-3", "foo": "1"}, "foo: '1' cannot be used. Allowed: the known words"),
 ])
 def test_nonsense_in_a_link_is_told_in_words(curves, words, told):
     page = curves(words)

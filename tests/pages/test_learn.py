@@ -164,7 +164,7 @@ def test_nonsense_in_a_link_is_told_and_clamped(lesson):
     page = lesson({"stop": "1", "rows": "900", "columns": "many", "row": "11", "colour": "red"})
     assert "rows: '900' cannot be used. Allowed: at most 12. Used instead: 6." in said(page)
     assert "columns: 'many'" in said(page)
-    assert "'colour' is no word of this page" in said(page)
+    assert "colour: 'red' cannot be used. Allowed: the known words" in said(page)
     assert "row 5, input" in said(page)
 
 
