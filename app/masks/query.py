@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydantic import Field, field_validator
+from pydantic import field_validator
 
 from app.masks.questions import WINDOW
 from app.shared import address, link
@@ -13,13 +13,6 @@ from core.spec.base import FrozenModel
 from core.spec.codec import ModelCodec
 from core.spec.errors import BadInput
 from core.spec.flags import method_words
-
-
-class Window(FrozenModel):
-    """The first row and column that the loupe shows."""
-
-    row: int = Field(default=0, ge=0, lt=10**9)
-    column: int = Field(default=0, ge=0, lt=10**9)
 
 
 class Other(FrozenModel):
@@ -38,20 +31,20 @@ class Other(FrozenModel):
         return name
 
 
-WINDOWS = ModelCodec(model=Window, fields={"row": "row", "column": "column"})
 OTHERS = ModelCodec(model=Other, fields={f"b_{name}": name for name in Other.model_fields})
-WINDOW_WORDS = WINDOWS.words
+WINDOW_WORDS = ("row", "column")
 OTHER_WORDS = OTHERS.words
+_LONGEST = 9  # digits of a row or column
 OWN = ("layer", *WINDOW_WORDS, *OTHER_WORDS)
 
 
 def read_place(word: str, text: str, size: int) -> int:
     """A row or column where the loupe begins. Raises BadInput, naming the word."""
-    window, refused = WINDOWS.read({word: text} if text else {})
-    place = getattr(window, WINDOWS.fields[word])
-    if refused or place >= size:
+    if not text:
+        return 0
+    if not text.isdecimal() or len(text) > _LONGEST or int(text) >= size:
         raise BadInput(word, text, f"whole numbers from 0 to {size - 1}", "Count from 0.")
-    return place
+    return int(text)
 
 
 def other_spec(spec: RunSpec, words: Mapping[str, str]) -> tuple[RunSpec | None, tuple[str, ...]]:
