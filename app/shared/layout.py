@@ -15,7 +15,7 @@ from app.shared.style import Theme
 
 CSS = Path(__file__).with_name("style.css")
 MOST_NOTES = 10  # about one link
-_PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")  # what Markdown may read as markup, and a backslash makes itself
+_MARKUP = re.compile(r"[\\`*_\[\]()!<>$~:|&@]|(?<=www)\.", re.IGNORECASE)  # all that begins markup, a link or an icon inside a line
 # The dark theme's primary colour is light.
 _ON_LIGHT = ("<style>[data-testid='stBaseButton-primary']:enabled, [data-testid='stMultiSelect'] [data-tag] * "
              "{ color: #171B1F !important; }</style>")
@@ -80,7 +80,7 @@ def named(label: str, of: str) -> str:
 
 def plain(text: str) -> str:
     """Text that somebody else wrote, such as a model's name, for a place where Streamlit reads Markdown."""
-    return _PUNCTUATION.sub(r"\\\g<0>", text)
+    return _MARKUP.sub(r"\\\g<0>", text)
 
 
 def figures(items: Sequence[Figure]) -> None:

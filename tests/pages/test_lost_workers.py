@@ -68,7 +68,7 @@ def test_layers_keeps_the_map_of_the_run_and_draws_no_empty_chart(lost, keep, sm
     session = lost("layers")
     text = said(session)
     assert text.count(REASON) == 1
-    assert "It hurts most in" in text
+    assert "The largest error is in" in text
     assert "Nothing can be shown here, for the reason above." in text
     assert "stands here when there is an answer" in text
     assert len(charts(session)) == 1

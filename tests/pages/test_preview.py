@@ -60,8 +60,8 @@ def test_a_slow_method_is_estimated_from_a_few_rows_until_its_preview_is_there(v
 
 
 def test_it_says_what_only_the_run_does(visit, answers_here):
-    assert "Only the run makes up for errors of earlier blocks" not in said(visit(words=WORDS))
-    assert "Only the run makes up for errors of earlier blocks" in said(visit(words={**WORDS, "propagation": "0.5"}))
+    assert "Only a run compensates for errors of earlier blocks" not in said(visit(words=WORDS))
+    assert "Only a run compensates for errors of earlier blocks" in said(visit(words={**WORDS, "propagation": "0.5"}))
 
 
 @pytest.mark.parametrize(("method", "fisher", "told"), [("frontier", "0.5", True), ("frontier", "0", False), ("obc", "0.5", False)])
@@ -76,7 +76,7 @@ def test_an_estimate_of_coupled_outputs_says_that_it_takes_each_alone(method, fi
     monkeypatch.setattr(Answers, "ask", ask)
     text = said(visit(words={**WORDS, "method": method, "fisher": fisher}))
     assert "estimate from 4 rows of each layer" in text
-    assert ("the preview of all rows lets them make up for each other" in text) == told
+    assert ("the preview of all rows couples the outputs" in text) == told
 
 
 def test_a_share_of_a_link_is_a_whole_number_on_the_slider(visit, answers_here):

@@ -134,11 +134,11 @@ def test_findings_at_the_edges(found, more, told):
     ({"method": make_method("frontier"), "fisher": 0.5, "refit": True}, False), ({"method": make_method("obc"), "fisher": 0.5}, False),
 ])
 def test_an_error_that_was_given_up_for_the_loss_says_so(spec, coupled):
-    assert ("outputs make up for each other as the loss feels them" in wording.finding(result(**spec))) == coupled
+    assert ("outputs compensate for each other, weighted by the loss" in wording.finding(result(**spec))) == coupled
     told = dict(facts.measured(result(**spec)))
     assert ("Fisher weighting" in told) == bool(spec.get("fisher"))
     if "fisher" in spec:
-        assert ("outputs make up for each other" in told["Fisher weighting"]) == coupled
+        assert ("outputs compensate for each other" in told["Fisher weighting"]) == coupled
 
 
 @pytest.mark.parametrize(("spec", "text"), [
