@@ -50,6 +50,7 @@ METHOD_MARKS: dict[str, Mark] = {
     "obc": Mark(color="#0072B2", symbol="star", dash="dot"),
     "adaprune": Mark(color="#8C6D31", symbol="triangle-down"),
     "dsnot": Mark(color="#7F7F7F", symbol="x", dash="dot"),
+    "alps": Mark(color="#332288", symbol="pentagon", dash="longdash"),
     "frontier": Mark(color="#D55E00", symbol="hexagon"),
 }
 _MODULES = (("#4477AA", "circle"), ("#EE6677", "square"), ("#228833", "diamond"), ("#AA3377", "triangle-up"),

@@ -1,13 +1,11 @@
-"""Exchanges of a kept with a pruned entry, each judged exactly: where a mask cannot be bettered by one entry alone.
+"""Swaps of a kept with a pruned entry, each judged exactly: where a mask cannot be bettered by one entry alone.
 
-Every exchange lowers tr((Ŵ−W)H(Ŵ−W)ᵀ) with all kept entries of the block at their best before and after. A layer no wider than
-`width` is one block, and A = H. Else no row can afford the curvature of all its own columns. Inside a block it has its own
-(core/linalg/rows.py keeps A_KK⁻¹ up to date); outside, the kept entries follow as an average row's would, with d the kept share:
+Every swap lowers tr((Ŵ−W)H(Ŵ−W)ᵀ) with all kept entries of the row at their best before and after (core/linalg/rows.py keeps H_KK⁻¹ up to
+date). The columns R of a last short n:m group are kept by every row, and follow exactly: A = H_BB − H_BR H_RR⁻¹ H_RB in place of H.
+Whole columns are swapped with one table for all rows.
 
-    A = H_BB − d·H_BO (d·H_OO + (1−d)·diag H_OO)⁻¹ H_OB
-
-and conjugate gradients then take them where they belong. Columns are searched twice: with those that can stand for them, then
-with others. Whole columns are exchanged with one table for all rows.
+Layers wider than a few hundred inputs are not searched: a row's table is b² numbers. A search of blocks of columns, each with an average
+row's curvature outside it, was tried: where blocks are a small part of the layer it diverged (docs/methods/frontier.md).
 """
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
 
@@ -19,7 +17,6 @@ from torch import Tensor
 from core.layer.problem import LayerProblem
 from core.linalg.cancellation import check_cancelled
 from core.linalg.cholesky import cholesky
-from core.linalg.conjugate_gradients import cg_steps
 from core.linalg.cpu.column_swaps import exchange_columns_range
 from core.linalg.products import add_product, product
 from core.linalg.rows import exchange
@@ -30,33 +27,36 @@ _MARGINS = 8  # entries at most that a row lends or borrows
 _LEAST_COLUMNS = 1e-5  # of the layer's loss
 
 
-def exchange_entries(problem: LayerProblem, damping: float, weight: Tensor, residual: Tensor, pruned: Tensor, *, m: int, kept: float,
-                     width: int, patience: int, steps: int) -> None:
-    """`steps` conjugate gradients after each block; weight [c, b], residual (W−Ŵ)H and pruned change in place.
+def exchange_entries(problem: LayerProblem, damping: float, weight: Tensor, residual: Tensor, pruned: Tensor, *, m: int,
+                     patience: int) -> None:
+    """weight [c, b], residual (W−Ŵ)H and pruned change in place.
 
-    `kept` is the share of the layer's entries that stay; with m > 0 every group of m keeps its n. Rows without groups lend each other
-    entries after a block's first search (`_lend`), and every column is searched twice. c·b·width·(width/4 + 5/4·exchanges a row)
-    multiply-adds for each of the two; where b > width 2(1 + steps)·b/width products and, shared by layers with this input, 2·b/width
-    times b³/3.
+    With m > 0 every group of m keeps its n. Rows without groups lend each other entries (`_lend`) and are searched again.
+    c·b²·(b/4 + 5/4·swaps a row) multiply-adds for each search.
     """
-    hessian, unit = problem.hessian(damping), m or 1
-    blocks = problem.shared(("exchange", damping, unit, width, kept), lambda: _blocks(problem, hessian, damping, unit, width, kept))
-    turns = [(block, False) for block in blocks]
-    if not m and patience:  # near ones, or the only one, lend; then there is another search
-        turns = [(block, at < max(1, len(blocks) // 2)) for at, block in enumerate(blocks * (2 if len(blocks) == 1 else 1))]
+    hessian, size = problem.hessian(damping), weight.shape[1]
+    block = slice(0, size - size % (m or 1))
+    system = _schur(hessian, block.stop, problem.name)
     least = _LEAST * float(((problem.working_weight - weight) * residual).sum()) / len(weight)
-    for (block, system), lends in turns:
+    lends = not m and patience > 0
+    for lend in (True, False) if lends else (False,):
         part, mask = weight[:, block], pruned[:, block]
-        linear = add_product(residual[:, block], part, system)
-        done = exchange(system, linear, mask, barred=problem.dead[block], m=m, least=least, patience=patience, margins=_MARGINS * lends)
+        linear = residual[:, block] + product(part, system)
+        done = exchange(system, linear, mask, barred=problem.dead[block], m=m, least=least, patience=patience, margins=_MARGINS * lend)
         unchanged = (done.pruned == mask).all(1, keepdim=True)
         found = torch.where(unchanged, part, done.solution)  # a row that exchanged nothing is as it was
-        after = _lend(done) if lends else done.pruned
+        after = _lend(done) if lend else done.pruned
         found *= ~after
         add_product(residual, found - part, hessian[block], -1)
         weight[:, block], pruned[:, block] = found, after
-        if len(blocks) > 1:
-            cg_steps(hessian, weight, residual, pruned, iterations=steps)
+
+
+def _schur(hessian: Tensor, size: int, layer: str) -> Tensor:
+    """H_BB − H_BR H_RR⁻¹ H_RB for the first `size` columns B and the others, R."""
+    if size == len(hessian):
+        return hessian
+    across = hessian[size:, :size]
+    return hessian[:size, :size] - product(across.T, torch.cholesky_solve(across, cholesky(hessian[size:, size:], layer=layer)))
 
 
 def _lend(done: Exchanged) -> Tensor:
@@ -71,45 +71,6 @@ def _lend(done: Exchanged) -> Tensor:
         chosen = order[:count]
         mask[chosen // width, entries.flatten()[chosen]] = gone
     return mask
-
-
-def _blocks(problem: LayerProblem, hessian: Tensor, damping: float, unit: int, width: int, kept: float) -> list[tuple[Tensor, Tensor]]:
-    """(columns, A) of each block, of whole groups; the columns of a last short group are kept by every row, and follow exactly."""
-    size = len(hessian)
-    whole = size - size % unit
-    if whole == size <= width:
-        return [(torch.arange(size, device=hessian.device), hessian)]
-    found: list[tuple[Tensor, Tensor]] = []
-    columns = problem.shared(("columns of blocks", damping, unit, width), lambda: _columns_of_blocks(
-        hessian[:whole, :whole], unit, max(1, width // unit)))
-    for block in columns:
-        share = torch.full_like(hessian.diagonal(), kept).index_fill_(0, block, 1)
-        share[whole:] = 1
-        outside = torch.ones_like(share, dtype=torch.bool).index_fill_(0, block, False).nonzero()[:, 0]
-        order = torch.cat([outside, block])
-        mixed = hessian[order][:, order] * share[order].sqrt() * share[order].sqrt()[:, None]
-        mixed.diagonal().copy_(hessian.diagonal()[order])
-        lower = cholesky(mixed, layer=problem.name)[len(outside) :, len(outside) :]
-        found.append((block, product(lower, lower.T)))
-    return found
-
-
-def _columns_of_blocks(hessian: Tensor, unit: int, units: int) -> list[Tensor]:
-    """Blocks of `units` groups that are most correlated, H_jk²/(H_jj H_kk) summed; then every k-th group of that order."""
-    scale = hessian.diagonal().rsqrt()
-    alike = (hessian * scale * scale[:, None]).square().unflatten(1, (-1, unit)).sum(2).unflatten(0, (-1, unit)).sum(1).cpu()
-    taken, order = torch.zeros(len(alike), dtype=alike.dtype), list[int]()  # −∞ for what is in a block
-    score = taken  # likeness to the block's groups so far
-    for at in range(len(alike)):
-        begins = at % units == 0
-        best = int((alike[:, taken == 0].sum(1) + taken if begins else score).argmax())
-        order.append(best)
-        taken[best] = -torch.inf
-        score = (taken if begins else score + taken) + alike[best]
-    groups = torch.tensor(order)
-    near = list(groups.split(units))
-    spread = [groups[start :: len(near)] for start in range(len(near))] if len(near) > 1 else []
-    return [(block[:, None] * unit + torch.arange(unit)).flatten().to(hessian.device) for block in near + spread]
 
 
 def exchange_columns(problem: LayerProblem, hessian: Tensor, weight: Tensor, inverse: Tensor, removed: Tensor) -> Tensor:

@@ -1,17 +1,17 @@
-"""Ours: a mask that grows round by round with refits in between, then exchanges of kept with pruned entries (docs/methods/frontier.md).
+"""Ours: ADMM on mask and weights with a slowly rising penalty, a search over swaps, and a refit (docs/methods/frontier.md).
 
-Minimises tr((Ŵ−W)H(Ŵ−W)ᵀ) over Ŵ and its mask, H = G + λ·mean(diag G)·I. Removing entry j from the best kept weights costs
-Ŵ_j²·q_j, and bringing j back gains R_j²/q_j, with R = (W−Ŵ)H and q_j the Schur complement of j on the row's other kept
-entries. So one table of scores orders both, and a round keeps the entries that are worth most.
+Minimises tr((Ŵ−W)H(Ŵ−W)ᵀ) over Ŵ and its mask, H = G + λ·mean(diag G)·I, in three steps.
 
-While the mask grows no row can afford its own Schur complements. With kept fraction d at the end, H_d = d·H + (1−d)·diag H stands for the
-average over random masks, and q = 1/diag(H_d⁻¹): OBS at d = 1, Wanda at d → 0. For whole columns all rows keep the same, and q
-is exact; a column does not come back by its score: of columns that stand for each other each would gain what only one can.
+1. core/layer/splitting.py with ρ from 0.03 to 1, always the same sequence: its inverses serve all layers with this input, and no value
+   is read while it goes on. Ending below 1 leaves the masks of weakly correlated layers unsettled.
+2. Swaps of a kept with a pruned entry, each judged exactly (core/layer/swap_search.py), in layers of up to `search` inputs.
+3. Conjugate gradients for that mask.
 
-Of such entries the rounds often keep the wrong ones, and no single entry can mend that: exchanges of two can (core/layer/swap_search.py).
+Whole columns: all rows keep the same, so each round removes those of least loss exactly, Σ_i Ŵ_ij²/[H_KK⁻¹]_jj, and swaps follow. A column
+does not come back by its score: of collinear columns only one is worth restoring.
 
-With Fisher weighting rows are coupled (core/layer/coupled_rows.py): tr(CΔHΔᵀ), and C·R takes the place of R. Each row is then
-searched with what it can compensate for the others as its aim, some rows at a time.
+With Fisher weighting rows are coupled (core/layer/coupled_rows.py): tr(CΔHΔᵀ). Each row is then searched with what it
+can make up for the others as its aim, some rows at a time.
 """
 
 from __future__ import annotations
@@ -24,48 +24,58 @@ from torch import Tensor
 from core.layer.coupled_rows import aim, coupled_cg, turns, uncoupled
 from core.layer.masks import select_part
 from core.layer.problem import LayerProblem
+from core.layer.splitting import Splitting, by_inverse, coupled
 from core.layer.steps import Outcome, Step
 from core.layer.swap_search import exchange_columns, exchange_entries
 from core.linalg.cholesky import cholesky
 from core.linalg.conjugate_gradients import cg_steps
-from core.linalg.products import add_product, product
+from core.linalg.products import product
 from core.spec.methods import Frontier
 from core.spec.patterns import Columns, Entries, Groups, Target
 
+_LEAST_RHO, _MOST_RHO = 0.03, 1.0
+
 
 def kernel(problem: LayerProblem, target: Target, method: Frontier) -> Generator[Step, None, Outcome]:
-    """In round t of R the target's share 1 − (1 − t/R)³. Raises IllConditioned."""
+    """Entries and groups by splitting, columns by rounds. Raises IllConditioned."""
     if isinstance(target, Columns):
         return (yield from _columns(problem, target, method))
     return (yield from _entries(problem, target, method))
 
 
 def _entries(problem: LayerProblem, target: Entries | Groups, method: Frontier) -> Generator[Step, None, Outcome]:
-    """After each choice k steps of masked Jacobi-CG from the weights there are. b³ + (R·(1+k) + polish)·c·b², and the exchanges.
+    """rounds·b³ + (rounds·steps + 2·polish)·c·b², and the swaps (the first polish only before them).
 
-    Where rows are coupled, (R·(1+k) + 2·polish)·(c·b² + c²·b).
+    Where rows are coupled, an eigendecomposition of H and of C and (2·rounds·steps + 4·polish)·(c·b² + c²·b).
     """
-    hessian, dead, coupling = problem.hessian(method.damping), problem.dead, problem.output_weight
-    weight = problem.working_weight.clone()
-    kept = 1 - (target.count / weight.numel() if isinstance(target, Entries) else target.n / target.m)
-    worth = problem.shared(("mean field", method.damping, kept), lambda: _mean_field(problem, hessian, kept, method.damping))
-    residual = torch.zeros_like(weight)
-    pruned = torch.zeros_like(weight, dtype=torch.bool)
-    for step in range(1, method.rounds + 1):
-        scores = weight.square() * worth  # 0 where pruned: there it is what a return would gain
-        pull = residual if coupling is None else product(coupling, residual)
-        scores.add_((pull * pruned).square_() / worth).masked_fill_(dead, -1)
-        pruned = select_part(scores, target, step, method.rounds)
-        removed = weight * pruned
-        add_product(residual, removed, hessian)
-        weight -= removed
-        _refit(hessian, coupling, weight, residual, pruned, method.steps)
-    if method.search and 0 < kept < 1:
-        search = _search if coupling is None else _search_in_turns
-        search(problem, method, weight, residual, pruned, target.m if isinstance(target, Groups) else 0, kept)
-    _refit(hessian, coupling, weight, residual, pruned, method.polish if coupling is None else 2 * method.polish)
+    coupling = problem.output_weight
+    weight, pruned = _split(problem, target, method)
+    if bool(pruned.any()):
+        hessian = problem.hessian(method.damping)
+        residual = product(problem.working_weight - weight, hessian)
+        polish = method.polish if coupling is None else 2 * method.polish
+        if method.searches(weight.shape[1]) and not bool(pruned.all()):
+            _refit(hessian, coupling, weight, residual, pruned, polish)
+            search = _search if coupling is None else _search_in_turns
+            search(problem, method, weight, residual, pruned, target.m if isinstance(target, Groups) else 0)
+        _refit(hessian, coupling, weight, residual, pruned, polish)
     yield Step(columns=(0, weight.shape[1]), pruned=pruned, weight=weight, loss=None)
     return Outcome(weight=weight, pruned=pruned, damping=method.damping)
+
+
+def _split(problem: LayerProblem, target: Entries | Groups, method: Frontier) -> tuple[Tensor, Tensor]:
+    """The weights [c, b] and the mask after the last ρ."""
+    rounds, steps = method.schedule(problem.weight.shape[1])
+    if problem.output_weight is None:
+        resolve = by_inverse(problem, method.damping, rounds)
+    else:
+        resolve = coupled(problem, method.damping, problem.output_weight)
+    state = Splitting(problem, target, method.damping, resolve)
+    for done in range(rounds):
+        rho = _MOST_RHO * (_LEAST_RHO / _MOST_RHO) ** ((rounds - 1 - done) / max(1, rounds - 1))
+        for _ in range(steps):
+            state.iterate(rho)
+    return state.solution(), state.pruned
 
 
 def _refit(hessian: Tensor, coupling: Tensor | None, weight: Tensor, residual: Tensor, pruned: Tensor, iterations: int) -> None:
@@ -75,29 +85,20 @@ def _refit(hessian: Tensor, coupling: Tensor | None, weight: Tensor, residual: T
         coupled_cg(coupling, hessian, weight, residual, pruned, iterations=iterations)
 
 
-def _search(problem: LayerProblem, method: Frontier, weight: Tensor, residual: Tensor, pruned: Tensor, m: int, kept: float) -> None:
-    exchange_entries(problem, method.damping, weight, residual, pruned, m=m, kept=kept, width=method.search, patience=method.patience,
-                     steps=method.steps)
+def _search(problem: LayerProblem, method: Frontier, weight: Tensor, residual: Tensor, pruned: Tensor, m: int) -> None:
+    exchange_entries(problem, method.damping, weight, residual, pruned, m=m, patience=method.patience)
 
 
-def _search_in_turns(problem: LayerProblem, method: Frontier, weight: Tensor, residual: Tensor, pruned: Tensor, m: int,
-                     kept: float) -> None:
+def _search_in_turns(problem: LayerProblem, method: Frontier, weight: Tensor, residual: Tensor, pruned: Tensor, m: int) -> None:
     """The search, in place, of rows that are coupled: each turn's aim at what is lost by then."""
     hessian, original, coupling = problem.hessian(method.damping), problem.working_weight, problem.output_weight
     assert coupling is not None
     for rows in turns(coupling):
         goal = aim(coupling, original, weight, rows)
         part, mask = weight[rows], pruned[rows]
-        _search(problem.with_weight(goal), method, part, product(goal - part, hessian), mask, m, kept)
+        _search(problem.with_weight(goal), method, part, product(goal - part, hessian), mask, m)
         weight[rows], pruned[rows] = part, mask
     residual.copy_(product(original - weight, hessian))
-
-
-def _mean_field(problem: LayerProblem, hessian: Tensor, kept: float, damping: float) -> Tensor:
-    """q = 1/diag(H_d⁻¹) [b]."""
-    mixed = kept * hessian
-    mixed.diagonal().add_((1 - kept) * hessian.diagonal())
-    return 1 / torch.cholesky_inverse(cholesky(mixed, layer=problem.name, damping=damping)).diagonal()
 
 
 def _columns(problem: LayerProblem, target: Columns, method: Frontier) -> Generator[Step, None, Outcome]:
@@ -110,10 +111,11 @@ def _columns(problem: LayerProblem, target: Columns, method: Frontier) -> Genera
         problem = problem.with_weight(uncoupled(coupling, problem.working_weight, layer=problem.name))
     weight, inverse = problem.working_weight, torch.cholesky_inverse(cholesky(hessian, layer=problem.name, damping=method.damping))
     removed = torch.zeros(weight.shape[1], dtype=torch.bool, device=weight.device)
-    for step in range(1, method.rounds + 1):
+    rounds = method.column_rounds
+    for step in range(1, rounds + 1):
         scores = (weight.square().sum(0) / inverse.diagonal()).masked_fill_(problem.dead, -1)
         scores.masked_fill_(removed, -2)  # those that are gone stay so: before the dead inputs
-        before, removed = removed, select_part(scores[None], target, step, method.rounds)[0]
+        before, removed = removed, select_part(scores[None], target, step, rounds)[0]
         weight, inverse = _without(weight, inverse, (removed & ~before).nonzero()[:, 0], problem.name)
     weight, inverse = _fit(problem, hessian, removed, method.damping)
     if method.search:

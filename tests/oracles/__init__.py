@@ -8,14 +8,14 @@ their counts are derived here again, in exact fractions.
     sweeps       Magnitude, Wanda, SparseGPT, Thanos
     iterations   ADMM₁, ADMM-Grad, AdaPrune, DSnoT
     removals     OBC
-    frontier     Frontier
+    frontier     Frontier, ALPS
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from tests.oracles.frontier import frontier_rows
+from tests.oracles.frontier import alps_rows, frontier_rows
 from tests.oracles.iterations import adaprune_rows, admm1_rows, admm_grad_rows, dsnot_rows
 from tests.oracles.layers import (
     Array,
@@ -45,6 +45,7 @@ __all__ = [
 TEXTBOOK = {
     "magnitude": magnitude_rows, "wanda": wanda_rows, "sparsegpt": sparsegpt_rows, "thanos": thanos_rows, "admm1": admm1_rows,
     "admm-grad": admm_grad_rows, "frontier": frontier_rows, "obc": obc_rows, "adaprune": adaprune_rows, "dsnot": dsnot_rows,
+    "alps": alps_rows,
 }
 
 

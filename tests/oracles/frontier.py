@@ -1,13 +1,13 @@
-"""Frontier: a growing mask with conjugate gradients in between, then a search over exchanges, with every inverse computed anew."""
+"""Frontier and ALPS: ADMM on mask and weights, conjugate gradients, and a search over swaps, with every inverse computed anew."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
 from tests.oracles.layers import Array, Mask, Pruned, best_weights, damped, dead_inputs, error, least_error
-from tests.oracles.masks import Ask, select_part, zeros_asked
+from tests.oracles.masks import Ask, select, select_part
 from tests.oracles.removals import column_losses
 
 
@@ -31,42 +31,98 @@ def conjugate(hessian: Array, target: Array, start: Array, kept: list[int], step
 Rest = Callable[[int, int], int]  # pruned and kept entries of a row -> moves for which an exchanged entry rests
 
 
-def frontier_rows(weight: Array, gram: Array, asked: Ask, rounds: int = 8, steps: int = 4, search: int = 512, patience: int = 10,
-                  polish: int = 10, damping: float = 0.003, *, rest: Rest) -> Pruned:
-    """Frontier. How long an exchanged entry rests is no law of the method but a setting: the caller gives it."""
+def splitting(target: Array, system: Array, asked: Ask, dead: list[int], rhos: Iterable[float]) -> Iterator[tuple[Array, Array, Mask]]:
+    """B, D and the mask of D after each iteration; `rhos` may follow what is yielded."""
+    def keep(scores: Array) -> Mask:
+        scores = scores**2
+        scores[:, dead] = -1.0
+        return select(scores, asked, per_row=False)
+
+    dual = np.zeros_like(target)
+    split = np.where(keep(target), 0.0, target)
+    for rho in rhos:
+        primal = (target @ system - dual + rho * split) @ np.linalg.inv(system + rho * np.eye(len(system)))
+        pruned = keep(primal + dual / rho)
+        split = np.where(pruned, 0.0, primal + dual / rho)
+        dual = dual + rho * (primal - split)
+        yield primal, split, pruned
+
+
+def scaled(weight: Array, gram: Array, damping: float) -> tuple[Array, Array, Array, Array, list[int]]:
+    """H, d, A and T, and the dead inputs."""
     hessian, dead = damped(gram, damping), dead_inputs(gram)
     if damping == 0:
         hessian[dead, dead] = 1.0
-    rows, columns = weight.shape
-    pruned, found = np.zeros(weight.shape, dtype=bool), weight.copy()
-    kept_share = 1 - zeros_asked(asked, columns) / weight.size if asked.entries is None else 1 - asked.entries / weight.size
-    if asked.groups is not None:
-        kept_share = 1 - asked.groups[0] / asked.groups[1]
-    mean_field = 1 / np.diag(np.linalg.inv(kept_share * hessian + (1 - kept_share) * np.diag(np.diag(hessian))))
-    for step in range(1, rounds + 1):
-        if asked.columns is not None:
-            kept = list(np.flatnonzero(~pruned[0]))
-            scores = column_losses(weight, hessian, kept)[None]
-        else:
-            scores = np.where(pruned, ((weight - found) @ hessian) ** 2 / mean_field, found**2 * mean_field)
-        scores[:, dead] = np.minimum(scores[:, dead], -1.0)
-        pruned = select_part(scores, asked, step, rounds)
-        if asked.columns is not None:
-            pruned = np.tile(pruned[0], (rows, 1))
-            continue
-        found = np.where(pruned, 0.0, found)
-        for i in range(rows):
-            found[i] = conjugate(hessian, weight[i], found[i], list(np.flatnonzero(~pruned[i])), steps)
-    if asked.columns is not None:
-        if search:
-            gone = exchanged(hessian, weight @ hessian, pruned[0], None, dead, 1e-5 * least_error(weight, hessian, pruned))
-            pruned = np.tile(gone, (rows, 1))
-        return Pruned(best_weights(weight, hessian, pruned), pruned)
-    if search and 0 < kept_share < 1:
-        exchange_in_blocks(weight, hessian, found, pruned, asked, dead, search, kept_share, steps, patience, rest)
-    for i in range(rows):
+    norm = np.sqrt(np.diag(hessian))
+    return hessian, norm, hessian / np.outer(norm, norm), weight * norm, dead
+
+
+def alps_rows(weight: Array, gram: Array, asked: Ask, iterations: int = 300, rho: float = 0.1, every: int = 3, polish: int = 10,
+              damping: float = 0.01) -> Pruned:
+    hessian, norm, system, target, dead = scaled(weight, gram, damping)
+    kept = weight.size - int(select(target**2, asked, per_row=False).sum())
+    penalty, done, moved, restart, primal = [rho], 0, False, 0 < kept < weight.size, target
+    while restart and done < iterations:
+        restart, start = False, target**2
+        start[:, dead] = -1.0
+        before = select(start, asked, per_row=False)
+        for primal, _, pruned in splitting(target, system, asked, dead, iter(lambda: penalty[0], None)):  # noqa: B007
+            done += 1
+            if done % every == 0:
+                changed, before = int((pruned != before).sum()), pruned
+                if changed:
+                    moved = True
+                    penalty[0] *= 1.3 if changed > 0.1 * kept else 1.2 if changed > 0.005 * kept else 1.1
+                elif moved or penalty[0] < 1e-6:
+                    break
+                else:
+                    penalty[0] /= 5
+                    restart = True
+                    break
+            if done >= iterations:
+                break
+    if restart:  # the last iteration began anew
+        primal = target
+    scores = primal**2
+    scores[:, dead] = -1.0
+    pruned = select(scores, asked, per_row=False)
+    found = np.where(pruned, 0.0, primal / norm)
+    for i in range(len(found)):
         found[i] = conjugate(hessian, weight[i], found[i], list(np.flatnonzero(~pruned[i])), polish)
     return Pruned(found, pruned)
+
+
+def frontier_rows(weight: Array, gram: Array, asked: Ask, rounds: int = 20, steps: int = 5, search: int = 512, patience: int = 10,
+                  polish: int = 10, damping: float = 0.003, *, rest: Rest) -> Pruned:
+    """Frontier. How long an exchanged entry rests is no law of the method but a setting: the caller gives it."""
+    hessian, norm, system, target, dead = scaled(weight, gram, damping)
+    if asked.columns is not None:
+        return frontier_columns(weight, hessian, asked, dead, 8 if rounds == 20 else rounds, search)
+    *_, (_, split, pruned) = splitting(target, system, asked, dead, (
+        0.03 ** ((rounds - 1 - done) / max(1, rounds - 1)) for done in range(rounds) for _ in range(steps)))
+    found = split / norm
+
+    def refit() -> None:
+        for i in range(len(found)):
+            found[i] = conjugate(hessian, weight[i], found[i], list(np.flatnonzero(~pruned[i])), polish)
+
+    if len(hessian) <= search and pruned.any() and not pruned.all():
+        refit()
+        swap_entries(weight, hessian, found, pruned, asked, dead, patience, rest)
+    refit()
+    return Pruned(found, pruned)
+
+
+def frontier_columns(weight: Array, hessian: Array, asked: Ask, dead: list[int], rounds: int, search: int) -> Pruned:
+    pruned = np.zeros(weight.shape, dtype=bool)
+    for step in range(1, rounds + 1):
+        scores = column_losses(weight, hessian, list(np.flatnonzero(~pruned[0])))[None]
+        scores[:, dead] = np.minimum(scores[:, dead], -1.0)
+        pruned = np.tile(select_part(scores, asked, step, rounds)[0], (len(weight), 1))
+    if search:
+        gone = exchanged(hessian, weight @ hessian, pruned[0], None, dead, 1e-5 * least_error(weight, hessian, pruned))
+        pruned = np.tile(gone, (len(weight), 1))
+    return Pruned(best_weights(weight, hessian, pruned), pruned)
 
 
 def explained(system: Array, linear: Array, kept: list[int]) -> float:
@@ -146,57 +202,26 @@ def lent(system: Array, linear: Array, pruned: Mask, barred: list[int], most: in
     return after
 
 
-def exchange_in_blocks(weight: Array, hessian: Array, found: Array, pruned: Array, asked: Ask, dead: list[int], width: int,
-                       kept_share: float, steps: int, patience: int, rest: Rest) -> None:
-    """Changes `found` and `pruned`. A row's own curvature inside a block; outside it an average row's, with conjugate gradients after.
+def swap_entries(weight: Array, hessian: Array, found: Array, pruned: Array, asked: Ask, dead: list[int], patience: int,
+                 rest: Rest) -> None:
+    """Changes `found` and `pruned`. Rows without groups lend each other entries after a first search, and are searched again.
 
-    Where rows may lend each other entries, the near blocks do, after their exchanges; a single block is then searched again.
+    The columns after the last whole group are kept by every row, and follow the others exactly.
     """
     least = 1e-4 * error(weight, found, hessian) / len(weight)
-    blocks = blocks_of(hessian, asked, width)
+    size = len(hessian) - (len(hessian) % asked.groups[1] if asked.groups is not None else 0)
+    across = hessian[:size, size:]
+    system = hessian[:size, :size] - across @ np.linalg.solve(hessian[size:, size:], across.T)
+    barred = [j for j in dead if j < size]
     lends = asked.groups is None and patience > 0
-    turns = blocks * 2 if lends and len(blocks) == 1 else blocks
-    for turn, block in enumerate(turns):
-        outside = [j for j in range(len(hessian)) if j not in block]
-        share = np.full(len(hessian), kept_share)
-        share[block] = 1.0
-        if asked.groups is not None:
-            share[len(hessian) // asked.groups[1] * asked.groups[1] :] = 1.0
-        mixed = hessian * np.sqrt(np.outer(share, share))
-        np.fill_diagonal(mixed, np.diag(hessian))
-        cross = mixed[np.ix_(block, outside)]
-        system = mixed[np.ix_(block, block)] - cross @ np.linalg.solve(mixed[np.ix_(outside, outside)], cross.T)
-        barred = [at for at, j in enumerate(block) if j in dead]
-        linear = (weight - found) @ hessian[:, block] + found[:, block] @ system
-        masks = pruned[:, block].copy()
+    for lend in (True, False) if lends else (False,):
+        linear = (weight - found) @ hessian[:, :size] + found[:, :size] @ system
+        masks = pruned[:, :size].copy()
         for i in range(len(weight)):
             gone = exchanged(system, linear[i : i + 1], masks[i], asked.groups, barred, least, patience, rest)
             if (gone != masks[i]).any():
                 kept = np.flatnonzero(~gone)
-                masks[i], found[i, block] = gone, 0.0
-                found[i, np.array(block)[kept]] = np.linalg.solve(system[np.ix_(kept, kept)], linear[i, kept])
-        if lends and turn < max(1, len(blocks) // 2):
-            masks = lent(system, linear, masks, barred)
-        pruned[:, block] = masks
+                masks[i], found[i, :size] = gone, 0.0
+                found[i, kept] = np.linalg.solve(system[np.ix_(kept, kept)], linear[i, kept])
+        pruned[:, :size] = lent(system, linear, masks, barred) if lend else masks
         found[pruned] = 0.0
-        if len(blocks) > 1:
-            for i in range(len(weight)):
-                found[i] = conjugate(hessian, weight[i], found[i], list(np.flatnonzero(~pruned[i])), steps)
-
-
-def blocks_of(hessian: Array, asked: Ask, width: int) -> list[list[int]]:
-    """Whole groups: first those that are most correlated with each other together, then every k-th of that order."""
-    unit = asked.groups[1] if asked.groups is not None else 1
-    count, most = len(hessian) // unit, max(1, width // unit)
-    if count * unit == len(hessian) <= width:
-        return [list(range(len(hessian)))]
-    alike = hessian**2 / np.outer(np.diag(hessian), np.diag(hessian))
-    alike = np.array([[alike[a * unit : (a + 1) * unit, b * unit : (b + 1) * unit].sum() for b in range(count)] for a in range(count)])
-    order: list[int] = []
-    while len(order) < count:
-        free = [a for a in range(count) if a not in order]
-        have = order[len(order) // most * most :] or free
-        order.append(max(free, key=lambda a: alike[a, have].sum()))
-    near = [order[start : start + most] for start in range(0, count, most)]
-    spread = [order[start :: len(near)] for start in range(len(near))] if len(near) > 1 else []
-    return [[a * unit + k for a in block for k in range(unit)] for block in near + spread]

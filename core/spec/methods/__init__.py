@@ -5,7 +5,7 @@ A method is its class here, its generator in core/methods, and its color in app/
 
 from core.spec.methods.base import Blocked, Compensating, Damped, Granular, MethodParameters, Summary, named
 from core.spec.methods.compensation import Obc, SparseGPT, Thanos
-from core.spec.methods.descent import AdaPrune, Admm1, AdmmGrad
+from core.spec.methods.descent import AdaPrune, Admm1, AdmmGrad, Alps
 from core.spec.methods.frontier import Frontier
 from core.spec.methods.registry import (
     METHOD_LABELS,
@@ -18,11 +18,11 @@ from core.spec.methods.registry import (
 )
 from core.spec.methods.scores import Dsnot, Magnitude, Wanda
 
-for _method in (Magnitude, Wanda, SparseGPT, Thanos, Obc, Admm1, AdmmGrad, AdaPrune, Dsnot, Frontier):
+for _method in (Magnitude, Wanda, SparseGPT, Thanos, Obc, Admm1, AdmmGrad, AdaPrune, Dsnot, Alps, Frontier):
     register_method(_method)
 
 __all__ = [
-    "METHODS", "METHOD_LABELS", "AdaPrune", "Admm1", "AdmmGrad", "Blocked", "Compensating", "Damped", "Dsnot", "Frontier", "Granular",
-    "Magnitude", "Method", "MethodParameters", "Obc", "SparseGPT", "Summary", "Thanos", "Wanda", "adapted_method",
+    "METHODS", "METHOD_LABELS", "AdaPrune", "Admm1", "AdmmGrad", "Alps", "Blocked", "Compensating", "Damped", "Dsnot", "Frontier",
+    "Granular", "Magnitude", "Method", "MethodParameters", "Obc", "SparseGPT", "Summary", "Thanos", "Wanda", "adapted_method",
     "make_method", "named", "register_method", "unregister_method",
 ]

@@ -58,3 +58,25 @@ class AdaPrune(Granular):
 
     def layer_work(self, rows: int, columns: int, pattern: Pattern) -> float:
         return self.iterations * rows * columns**2
+
+
+class Alps(Damped):
+    """Mask and weights by alternating directions, with a penalty that rises as the mask settles (Meng et al. 2024)."""
+
+    label, order = "ALPS", 95
+    update_family = "admm"
+    summary = Summary("ADMM's, until it rests", "ADMM, then conjugate gradients", "50 to 110", "alps.md")
+    name: str = named("alps")
+    iterations: Iterations = 300
+    rho: float = Field(default=0.1, gt=0, le=100, title="First penalty", description="ρ at the start; it follows the mask from there.",
+                       json_schema_extra={"symbol": "ρ"})
+    every: int = Field(default=3, ge=1, le=1000, title="Iterations between penalties", description="ρ is looked at after so many.")
+    polish: int = Field(default=10, ge=0, le=1000, title="Polish", description="Conjugate gradient steps at the end.")
+    damping: Damping = 0.01
+
+    def shared_work(self, columns: int, pattern: Pattern) -> float:
+        return 8 * columns**3  # an eigendecomposition, at a product's rate (measured)
+
+    def layer_work(self, rows: int, columns: int, pattern: Pattern) -> float:
+        seen = min(self.iterations, 25 * self.every)  # as many as were seen
+        return (seen + self.polish) * rows * columns**2 + seen / self.every * columns**3

@@ -47,8 +47,9 @@ PARAMETERS: dict[str, tuple[dict[str, object], ...]] = {  # those that lead thro
     "adaprune": ({"iterations": 20},
                  {"optimizer": "sgd", "mask": "magnitude", "granularity": "layer", "iterations": 30, "learning_rate": 1.5}),
     "dsnot": ({}, {"mask": "sparsegpt", "cycles": 7, "threshold": 0.0}, {"mask": "magnitude", "threshold": 0.02}),
-    "frontier": ({"patience": 5}, {"patience": 0}, {"rounds": 4, "steps": 2, "search": 0, "polish": 0, "damping": 0.3},
-                 {"rounds": 3, "search": 9, "patience": 3, "damping": 0.1}),
+    "frontier": ({"patience": 5}, {"patience": 0}, {"rounds": 4, "steps": 2, "search": 0, "polish": 3, "damping": 0.3},
+                 {"rounds": 3, "steps": 4, "search": 9, "damping": 0.1}),
+    "alps": ({}, {"iterations": 40, "rho": 2.0, "every": 2, "polish": 3, "damping": 0.1}),
 }
 
 
