@@ -1,4 +1,4 @@
-"""Quality of all methods: layer errors on ten fixed layers, and held-out perplexity over three calibration seeds.
+"""Quality of all methods: layer errors on eleven fixed layers, and held-out perplexity over three calibration seeds.
 
     python -m bench.frontier [--data ../shared/data] [--methods …] [--patterns …]
     python -m bench.frontier --perplexity [--models demo,stories260K] [--allocations even,marginal] [--propagations 0,0.5]
@@ -31,7 +31,7 @@ def geometric(values: list[float]) -> float:
 
 def layer_errors(layers: list[LayerProblem], methods: list[str], patterns: list[str]) -> None:
     """One table a pattern: methods down, layers across."""
-    print(f"error over {REFERENCE}'s; the mean is geometric; gap: over the least possible for the own mask; float32, "
+    print(f"error over {REFERENCE}'s; the mean is geometric, of the first ten; gap: over the least possible for the own mask; float32, "
           f"{torch.get_num_threads()} threads, torch {torch.__version__}")
     for number, problem in enumerate(layers, 1):
         print(f"  {number:2}  {problem.name}  {'×'.join(map(str, problem.weight.shape))}, {problem.tokens} tokens")
@@ -50,8 +50,9 @@ def layer_errors(layers: list[LayerProblem], methods: list[str], patterns: list[
             ratios = [a.relative_error / b.relative_error for a, b in zip(found, base, strict=True)]
             gaps = [a.relative_error / problem.relative(problem.error(optimum(problem, a.pruned)))
                     for a, problem in zip(found, layers, strict=True)]
+            means = f"{geometric(ratios[:10]):8.3f}{geometric(gaps[:10]):7.2f}"
             each = "".join(f"{ratio:7.3f}" for ratio in ratios)
-            print(f"{name:12}{geometric(ratios):8.3f}{geometric(gaps):7.2f}{100 * counted:7.2f} %{spent:9.2f}  {each}", flush=True)
+            print(f"{name:12}{means}{100 * counted:7.2f} %{spent:9.2f}  {each}", flush=True)
 
 
 def perplexities(models: list[str], methods: list[str], patterns: list[str], options: list[dict[str, Any]], seeds: tuple[int, ...],

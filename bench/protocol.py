@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from bench.layers import layer
+from bench.wide import wide_layer
 from cache.keys import dense_key, run_key
 from core import Calibration, Evaluation, LayerProblem, RunSpec, prune
 from core.models.grams import collect
@@ -25,6 +26,7 @@ LAYERS = (  # (model, layer, rows); a model's layers with the Gram matrix of the
     ("demo", "layers.0.self_attn.q_proj", 96), ("demo", "layers.2.self_attn.o_proj", 96), ("demo", "layers.3.mlp.gate_proj", 96),
     ("demo", "layers.4.mlp.down_proj", 96), ("stories260K", "layers.2.mlp.up_proj", 172), ("stories260K", "layers.3.mlp.down_proj", 64),
     ("synthetic", "96×160", 96), ("synthetic", "64×96", 64), ("synthetic", "128×256", 128), ("synthetic", "64×384", 64),
+    ("white", "64×256", 64),
 )
 SEEDS = (0, 1, 2)
 LENGTH, WINDOWS = 256, 128
@@ -69,10 +71,12 @@ def dense_layers(model: str, texts: Texts) -> dict[str, LayerProblem]:
 
 
 def fixed_layers(texts: Texts) -> list[LayerProblem]:
-    """The ten of LAYERS."""
+    """The eleven of LAYERS; the last has white inputs."""
     found: list[LayerProblem] = []
     for model, name, rows in LAYERS:
-        if model == "synthetic":
+        if model == "white":
+            found.append(wide_layer(rows, int(name.split("×")[1]), "white", 8)[0])
+        elif model == "synthetic":
             columns = int(name.split("×")[1])
             made = layer(rows, columns)
             found.append(LayerProblem(weight=made.weight, gram=made.gram, mean=made.mean, tokens=made.tokens, name=f"synthetic {name}"))

@@ -9,6 +9,7 @@ others. Low ρ lets the mask move, high ρ makes it rest. Used by ALPS and by Fr
 
 Where rows are coupled, tr(C(B−T)A(B−T)ᵀ) with C of unit diagonal, the first step is done in the eigenbases of C and A.
 """
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
 
 from __future__ import annotations
 
