@@ -30,7 +30,7 @@ class Frontier(Damped):
     damping: Damping = 0.003
 
     def searches(self, columns: int) -> bool:
-        """Whether a layer of b inputs is searched."""
+        """True for a layer of b inputs that is searched."""
         return columns <= self.search
 
     def schedule(self, columns: int) -> tuple[int, int]:
