@@ -61,12 +61,20 @@ def waits_of(name, word, size, gpu):
     return sum(gpu.waits.values())
 
 
-@pytest.mark.parametrize(("name", "word"), [case for case in CASES if case[0] != "frontier"])
+@pytest.mark.parametrize(("name", "word"), [case for case in CASES if case[0] not in ("frontier", "alps")])
 def test_no_method_waits_for_a_value_in_its_inner_loops(name, word, gpu):
     if gpu.waits is None:
         pytest.skip("waits are counted on the pretended GPU")
     waits = [waits_of(name, word, size, gpu) for size in (32, 288)]  # of 1 and 3 blocks
     assert waits[0] == waits[1] <= FEW, gpu.waits.most_common(3)
+
+
+@pytest.mark.parametrize("word", PATTERNS)
+def test_alps_waits_once_where_its_penalty_may_change(word, gpu):
+    """A penalty follows what has changed in the mask: one value in every three iterations, of 300 at most."""
+    if gpu.waits is None:
+        pytest.skip("waits are counted on the pretended GPU")
+    assert waits_of("alps", word, 96, gpu) <= FEW + 100, gpu.waits.most_common(3)
 
 
 @pytest.mark.parametrize(("word", "most"), [("0.5", 0.4), ("2:4", 0.4), ("columns:0.3", 3)])

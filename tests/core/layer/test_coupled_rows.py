@@ -168,7 +168,7 @@ def test_rows_that_alpha_keeps_have_no_errors_to_make_up_for(word):
         torch.testing.assert_close(change, expected.weight)
 
 
-def test_wide_layers_are_searched_in_turns_too():
+def test_layers_that_are_too_wide_to_be_searched_are_coupled_too():
     weights = coupling_of(24, unit=False)
     usual, found = (solve(layer(24, 64, given), "frontier", parse_pattern("0.5"), search=24) for given in (weights.diagonal(), weights))
     assert found.counted_sparsity == 0.5
