@@ -53,6 +53,9 @@ PARAMETERS: dict[str, tuple[dict[str, object], ...]] = {  # those that lead thro
 }
 
 
+SPLITTING = ("alps", "frontier")  # masks found by iteration: of equal entries any may go
+
+
 def has(name: str, parameter: str) -> bool:
     return parameter in METHODS[name].model_fields
 
