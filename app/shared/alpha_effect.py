@@ -8,7 +8,7 @@ from statistics import fmean
 
 import streamlit as st
 
-from app.shared import alpha_sweep, answers, layout, numbers, state
+from app.shared import alpha_points, alpha_sweep, answers, layout, numbers, state
 from app.shared.alpha_sweep import SEEDS, Kept, Reading
 from app.shared.answers import Gathered
 from app.shared.chart_downloads import take_away
@@ -21,24 +21,21 @@ from core.spec import RunSpec
 
 _HEIGHT = 262
 _POLL = 0.5
-_PATIENCE = 300.0  # seconds of work that are begun without being asked for
-_FIRST = 2  # points that are always computed: α = 0, and the α asked for
 _LAYER_FIRST = "This layer is being solved at each α,<br>with the strongest rows<br>and with random ones."
 _MODEL_FIRST = ("Once this layer's points are there,<br>every layer is solved without<br>outlier rows, and the preview's<br>"
                 "windows are read.")
-_LAYER, _MODEL = "layer-points", "model-points"
 
 
 def draw(spec: RunSpec, layer: str, *, height: int = _HEIGHT) -> None:
     """Both charts; they look again by themselves while points are missing."""
-    waiting = _waiting(*_gather(spec, layer))
+    waiting = alpha_points.waiting(*alpha_points.gather(spec, layer))
     st.fragment(_draw, run_every=_POLL if waiting else None)(spec, layer, waiting, height)
 
 
 def facts(spec: RunSpec) -> list[tuple[str, str]]:
     """Protocol of the points."""
-    point: ModelPoint | None = next((point for _, point in _model(spec).answers), None)
-    measured = [] if point is None else [("Perplexity", f"{point.pruned.protocol}; the preview's windows only"),
+    point: ModelPoint | None = next((point for _, point in alpha_points.model_points(spec).answers), None)
+    measured = [] if point is None else [("Perplexity", f"{point.pruned.protocol}; more windows are read while the sign is not settled"),
                                          ("Calibration", point.calibration)]
     even = [] if spec.allocation == "even" else [("Allocation", "even here: every layer loses the same share, whatever the left says")]
     return [
@@ -53,33 +50,9 @@ def facts(spec: RunSpec) -> list[tuple[str, str]]:
     ]
 
 
-def _gather(spec: RunSpec, layer: str) -> tuple[Gathered, Gathered]:
-    of_layer = answers.gather(alpha_sweep.layer_questions(spec, layer), _LAYER, at_once=24, wait=answers.WAIT)
-    return of_layer, _model(spec) if not of_layer.waiting else Gathered(answers=(), problems=(), waiting=0)
-
-
-def _model(spec: RunSpec) -> Gathered:
-    """Only the first points, until it is known that all are soon done, or somebody wants them."""
-    questions = alpha_sweep.model_questions(spec, _seeds(spec))
-    found = answers.gather(questions[:_FIRST], _MODEL)
-    if found.waiting or (not _wanted(spec) and _left(found, len(questions)) > _PATIENCE):
-        return found
-    return answers.gather(questions, _MODEL)
-
-
-def _waiting(of_layer: Gathered, of_model: Gathered) -> bool:
-    return bool(of_layer.waiting or of_model.waiting)
-
-
-def _left(found: Gathered, questions: int) -> float:
-    """Seconds until all are there, by those that are; 0 while nothing is known."""
-    times = [point.seconds for _, point in found.answers]
-    return fmean(times) * (questions - len(times) - len(found.problems)) if times else 0.0
-
-
 def _draw(spec: RunSpec, layer: str, waited: bool, height: int) -> None:
-    of_layer, of_model = _gather(spec, layer)
-    if waited != _waiting(of_layer, of_model):  # a button in here has asked for more, or all is there: look again, or no longer
+    of_layer, of_model = alpha_points.gather(spec, layer)
+    if waited != alpha_points.waiting(of_layer, of_model):  # a button in here has asked for more, or all is there: look again, or no longer
         st.rerun()
     if not waited and not of_layer.answers and not of_model.answers:
         _draw_problems((*of_layer.problems, *of_model.problems), "None of the points over α can be computed.")
@@ -94,7 +67,7 @@ def _draw(spec: RunSpec, layer: str, waited: bool, height: int) -> None:
         take_away("layer-error-over-alpha", partial(reading_rows, errors, _names(spec), "relative_error"), (spec.title, layer))
     with right:
         _draw_chart("model", perplexities, alpha, "perplexity", spec, _protocol(of_model), height,
-                    whole=len(of_model.answers) == len(alpha_sweep.model_questions(spec, _seeds(spec))),
+                    whole=len(of_model.answers) == len(alpha_sweep.model_questions(spec, alpha_points.seeds(spec))),
                     coming="" if of_model.problems and not of_model.waiting else _MODEL_FIRST)
         take_away("perplexity-over-alpha", partial(reading_rows, perplexities, _names(spec), "perplexity"),
                   (spec.title, _protocol(of_model), "every layer solved from the dense model's Gram matrices"))
@@ -121,21 +94,24 @@ def _draw_chart(name: str, readings: tuple[Reading, ...], alpha: float, what: st
 
 def _draw_progress(spec: RunSpec, of_layer: Gathered, of_model: Gathered) -> None:
     """Draw the points still to come, those that failed, and the button that asks for more."""
-    questions = alpha_sweep.model_questions(spec, _seeds(spec))
+    questions = alpha_sweep.model_questions(spec, alpha_points.seeds(spec))
     problems = (*of_layer.problems, *of_model.problems)
     _draw_problems(problems, f"{numbers.plural(len(problems), 'point')} cannot be computed.")
     left = len(questions) - len(of_model.answers) - len(of_model.problems)
-    seconds = _left(of_model, len(questions))
-    if of_model.waiting:
+    seconds = alpha_points.seconds_left(of_model, len(questions))
+    if of_model.waiting and not left:
+        layout.aside("On these windows the sign of the effect is not settled: "
+                     f"{numbers.plural(of_model.waiting, 'point')} to be measured on more windows.")
+    elif of_model.waiting:
         layout.aside(f"{numbers.plural(left, 'point')} of {len(questions)} to come"
                      + (f", about {numbers.seconds(seconds)}." if of_model.answers else "."))
     elif left and not of_layer.waiting:
         st.button(f"Compute the other {numbers.plural(left, 'point')} (about {numbers.seconds(seconds)})", key="alpha-more",
-                  on_click=partial(state.remember, "alpha_wanted", _plain(spec)))
-    elif of_model.answers and len(_seeds(spec)) == 1:
+                  on_click=partial(state.remember, "alpha_wanted", alpha_points.sweep_of(spec)))
+    elif of_model.answers and len(alpha_points.seeds(spec)) == 1:
         more = (SEEDS - 1) * fmean(point.seconds for _, point in of_model.answers) * len(questions)
         st.button(f"Repeat with {SEEDS} calibration seeds (about {numbers.seconds(more)} and the reading of the text)", key="alpha-seeds",
-                  on_click=partial(state.remember, "alpha_seeds", _plain(spec)),
+                  on_click=partial(state.remember, "alpha_seeds", alpha_points.sweep_of(spec)),
                   help="Which windows of text calibrate the method is chance. One seed cannot tell an effect from it.")
 
 
@@ -146,22 +122,8 @@ def _draw_problems(problems: Sequence[str], title: str) -> None:
 
 
 def _again() -> None:
-    for place in (_LAYER, _MODEL):
+    for place in (alpha_points.LAYER, alpha_points.MODEL):
         answers.retry(place)
-
-
-def _seeds(spec: RunSpec) -> tuple[int, ...]:
-    first = spec.calibration.seed
-    return tuple(range(first, first + SEEDS)) if state.recall("alpha_seeds", None) == _plain(spec) else (first,)
-
-
-def _wanted(spec: RunSpec) -> bool:
-    return _plain(spec) in (state.recall("alpha_wanted", None), state.recall("alpha_seeds", None))
-
-
-def _plain(spec: RunSpec) -> RunSpec:
-    """The sweep that a spec belongs to: α moves along it."""
-    return alpha_sweep.at(spec, 0.0)
 
 
 def _labels(spec: RunSpec) -> tuple[str, str]:

@@ -12,6 +12,8 @@ from statistics import fmean
 from typing import Literal
 
 from app.shared.questions.outliers import LayerPointQuestion, ModelPointQuestion
+from core.evaluate.comparison import Difference, compare_seeds
+from core.records import Evaluated
 from core.records.outlier_rows import LayerPoint, ModelPoint
 from core.spec import RunSpec
 from core.spec.alphas import sweep_alphas, with_alpha
@@ -19,6 +21,7 @@ from core.spec.alphas import sweep_alphas, with_alpha
 Kept = Literal["chosen", "random", "other"]
 LAYER_DRAWS, MODEL_DRAWS = 5, 3
 SEEDS = 3
+WINDOWS = (None, 16, 64)  # evaluation windows of the points: a preview's, then more while the sign of the effect is not settled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,7 @@ class Reading:
     counted_sparsity: float
     seed: int
     draw: int | None = None
+    evaluated: Evaluated | None = None  # of a perplexity: its windows, by which differences are paired
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,16 +77,17 @@ def layer_questions(spec: RunSpec, layer: str) -> tuple[LayerPointQuestion, ...]
     return tuple(asked)
 
 
-def model_questions(spec: RunSpec, seeds: Iterable[int]) -> tuple[ModelPointQuestion, ...]:
+def model_questions(spec: RunSpec, seeds: Iterable[int], windows: int | None = None) -> tuple[ModelPointQuestion, ...]:
     """Seed by seed; what says most comes first: α = 0, the α asked for, the curve, the other budget's, the random rows draw by draw."""
     mine, other = budgets(spec)
     order = sorted(alphas(spec, mine), key=lambda alpha: (alpha > 0, alpha != spec.pattern.outlier_rows, alpha))
     asked: list[ModelPointQuestion] = []
     for seed in seeds:
-        asked += [ModelPointQuestion(spec=at(spec, alpha, mine, seed)) for alpha in order]
-        asked += [ModelPointQuestion(spec=at(spec, alpha, other, seed)) for alpha in alphas(spec, other) if alpha and other]
-        asked += [ModelPointQuestion(spec=at(spec, alpha, mine, seed), draw=draw) for draw in range(MODEL_DRAWS) for alpha in order
-                  if alpha]
+        asked += [ModelPointQuestion(spec=at(spec, alpha, mine, seed), windows=windows) for alpha in order]
+        asked += [ModelPointQuestion(spec=at(spec, alpha, other, seed), windows=windows) for alpha in alphas(spec, other)
+                  if alpha and other]
+        asked += [ModelPointQuestion(spec=at(spec, alpha, mine, seed), draw=draw, windows=windows) for draw in range(MODEL_DRAWS)
+                  for alpha in order if alpha]
     return tuple(asked)
 
 
@@ -99,7 +104,8 @@ def layer_readings(spec: RunSpec, answers: Iterable[tuple[LayerPointQuestion, La
 def model_readings(spec: RunSpec, answers: Iterable[tuple[ModelPointQuestion, ModelPoint]]) -> tuple[Reading, ...]:
     """Readings of the model's points so far."""
     return tuple(Reading(kept=_kept(spec, question.spec) if question.draw is None else "random", alpha=point.alpha, draw=question.draw,
-                         value=point.pruned.perplexity, counted_sparsity=point.counted_sparsity, seed=question.spec.calibration.seed)
+                         value=point.pruned.perplexity, counted_sparsity=point.counted_sparsity, seed=question.spec.calibration.seed,
+                         evaluated=point.pruned)
                  for question, point in answers)
 
 
@@ -118,6 +124,43 @@ def curve(readings: Sequence[Reading], kept: Kept, *, change: bool = False) -> t
         spots.append(Spot(alpha=alpha, mean=fmean(values), low=min(values), high=max(values), readings=len(values),
                           counted_sparsity=fmean(reading.counted_sparsity for reading in group)))
     return tuple(spots)
+
+
+def claim(readings: Sequence[Reading], alpha: float) -> tuple[Kept, float] | None:
+    """The curve and the α that are compared with α = 0: a curve of equal counted sparsity where there is one; α, or for α = 0 the best
+    above it. None while there is nothing to compare."""
+    kept: Kept = "chosen"
+    if not equal_sparsity(readings, "chosen") and len(curve(readings, "other")) > 1:
+        kept = "other"
+    changes = {spot.alpha: spot.mean for spot in curve(readings, kept, change=True) if spot.alpha}
+    start = curve(readings, kept)[:1]
+    if not changes or not start or start[0].alpha:
+        return None
+    return kept, alpha if alpha in changes else min(changes, key=lambda one: changes[one])
+
+
+def equal_sparsity(readings: Sequence[Reading], kept: Kept) -> bool:
+    """True if counted sparsity is the same all along a curve, to half a percent."""
+    shares = [spot.counted_sparsity for spot in curve(readings, kept)]
+    return not shares or max(shares) - min(shares) < 0.005
+
+
+def difference(readings: Sequence[Reading], kept: Kept, alpha: float, reference: float = 0.0) -> Difference | None:
+    """The effect on perplexity of α, or of as many random rows, against another α of the curve: paired by window, each seed and draw
+    with its own reference. None for readings that are no perplexities."""
+    base = {reading.seed: reading.evaluated for reading in readings
+            if reading.alpha == reference and (not reference or reading.kept == kept)}
+    pairs = [(base[reading.seed], reading.evaluated) for reading in readings
+             if reading.kept == kept and reading.alpha == alpha and reading.seed in base]
+    known = [(one, other) for one, other in pairs if one is not None and other is not None]
+    return compare_seeds(known) if len(known) == len(pairs) else None
+
+
+def settled(readings: Sequence[Reading], alpha: float) -> bool:
+    """True if the sign of what is claimed is known to two standard errors, or nothing is claimed."""
+    found = claim(readings, alpha)
+    effect = difference(readings, *found) if found else None
+    return effect is None or effect.noise is None or not effect.tied
 
 
 def without(readings: Sequence[Reading]) -> dict[int, float]:

@@ -4,7 +4,8 @@
     ln(perplexity ratio) = mean of d_i          standard error = √(Σ(d_i − d̄)²/(n−1)) / √n
 
 Windows vary far more among themselves than the difference does, and pairing takes that out: on the demo model the perplexity of 64
-windows has a standard error of 3 %, the difference of two pruned models one of 0.1 to 0.3 %. Windows are taken as independent.
+windows has a standard error of 3.7 %, its change by Frontier one of 0.15 % at 50 %, 0.27 % at 2:4 and 0.62 % at 30 % of the columns.
+Windows are taken as independent.
 Over seeds of the calibration, d_i is the mean over the seeds and their own variance is added, s²/k of k seeds.
 """
 

@@ -64,6 +64,8 @@ def _field(word: str, schema: dict[str, Any]) -> Field:
     title, symbol = str(kept["title"]), str(kept.get("symbol", ""))
     choices = tuple(str(choice) for choice in kept.get("enum", ()))
     low, high = kept.get("minimum"), kept.get("maximum")
+    if "exclusiveMinimum" in kept:
+        low = math.nextafter(kept["exclusiveMinimum"], math.inf)
     if "exclusiveMaximum" in kept:
         high = math.nextafter(kept["exclusiveMaximum"], -math.inf)
     return Field(word=word, kind="choice" if choices else _KINDS[kept["type"]], help=kept.get("description", ""),

@@ -71,8 +71,8 @@ def layer_point(desk: Session, name: str, spec: RunSpec, draws: int) -> LayerPoi
                       error=solution.relative_error, random=tuple(random))
 
 
-def model_point(desk: Session, spec: RunSpec, draw: int | None) -> ModelPoint:
-    """All layers with the spec's α from the dense model's Gram matrices, and the perplexity of the preview's windows."""
+def model_point(desk: Session, spec: RunSpec, draw: int | None, windows: int | None = None) -> ModelPoint:
+    """All layers with the spec's α from the dense model's Gram matrices, and the perplexity of the first windows (None: a preview's)."""
     started = time.perf_counter()
     places = {name: place for place, name in enumerate(desk.linears)}
 
@@ -85,7 +85,7 @@ def model_point(desk: Session, spec: RunSpec, draw: int | None) -> ModelPoint:
     solutions = desk.over_layers(one)
     zeros = sum(solution.counted_sparsity * solution.weight.numel() for solution in solutions.values())
     entries = sum(solution.weight.numel() for solution in solutions.values())
-    pruned = desk.perplexity({name: solution.weight for name, solution in solutions.items()})
+    pruned = desk.perplexity({name: solution.weight for name, solution in solutions.items()}, windows)
     return ModelPoint(
         alpha=spec.pattern.outlier_rows, draw=draw, pruned=pruned, counted_sparsity=zeros / entries,
         median_error=statistics.median(solution.relative_error for solution in solutions.values()),

@@ -239,9 +239,9 @@ class Session:
             self._dense.append(self.perplexity({}))
         return self._dense[0]
 
-    def perplexity(self, weights: Mapping[str, Tensor]) -> Evaluated:
-        """The model with these weights [out, in] in place of its own, on the first windows of the evaluation text."""
-        windows = self._windows()
+    def perplexity(self, weights: Mapping[str, Tensor], count: int | None = None) -> Evaluated:
+        """The model with these weights [out, in] in place of its own, on the first windows of the text: a preview's, or at most `count`."""
+        windows = self._windows(count)
         parts = windows.tokens.split(max(1, _TOKENS_TOGETHER // windows.tokens.shape[1]))
         with ExitStack() as stack:
             for name, weight in weights.items():
@@ -260,9 +260,9 @@ class Session:
 
         return map_layers(one, range(len(parts)), self.opened.device)
 
-    def _windows(self) -> Windows:
+    def _windows(self, count: int | None) -> Windows:
         windows = self.opened.evaluation
-        return replace(windows, tokens=windows.tokens[: max(1, PREVIEW_TOKENS // windows.tokens.shape[1])])
+        return replace(windows, tokens=windows.tokens[: count or max(1, PREVIEW_TOKENS // windows.tokens.shape[1])])
 
 
 def _bytes(solution: LayerSolution) -> int:

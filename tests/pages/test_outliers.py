@@ -122,5 +122,6 @@ def test_three_seeds_are_three_texts(look, answers_here):
     page = look(method="magnitude", pattern="columns:0.3", alpha="0.1", layer=LAYER)
     page.button(key="alpha-seeds").click().run()
     assert {question.spec.calibration.seed for question in answers_here if isinstance(question, ModelPointQuestion)} == {0, 1, 2}
-    assert "of 3 calibration seeds" in said(page)
+    assert "cannot be told from a preview" in said(page), "of two windows of 32 tokens"
+    assert "on 2 windows" in said(page)
     assert not page.exception

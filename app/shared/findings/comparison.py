@@ -11,6 +11,7 @@ from app.shared import numbers
 from app.shared.comparison import Compared, common_layers
 from app.shared.findings import wording
 from app.shared.findings.cautions import same_calibration, same_evaluation, unequal_sparsities
+from core.evaluate.comparison import compare
 
 _SAME = 0.02  # errors within 2 % in the median are alike
 
@@ -34,12 +35,25 @@ def _perplexity(runs: Sequence[Compared]) -> str:
         return (f"{alive[0].label} ends at perplexity {numbers.perplexity(alive[0].result.pruned.perplexity)}." if alive else "") + dead
     best, worst = alive[0], alive[-1]
     low, high = best.result.pruned.perplexity, worst.result.pruned.perplexity
+    tie = tied_within_noise(best, worst)
+    if tie:
+        return f"{tie}{dead}"
     if numbers.perplexity(low) == numbers.perplexity(high):
         return f"All end at perplexity {numbers.perplexity(low)}, {_beside(low, dense)}.{dead}"
     uneven = " At unequal sparsity this alone says little." if unequal_sparsities(runs) else ""
     least, most = ("lower", "ends at") if len(runs) == 2 else ("lowest", "the highest,")
     return (f"{best.label} has the {least} perplexity, {numbers.perplexity(low)}, {_beside(low, dense)}; {worst.label} "
             f"{'' if len(runs) == 2 else 'has '}{most} {numbers.perplexity(high)}, {_beside(high, dense, short=True)}.{dead}{uneven}")
+
+
+def tied_within_noise(best: Compared, worst: Compared) -> str:
+    """That the runs are a tie, with the paired difference; "" where they are not, or the windows' losses were not kept."""
+    apart = compare(best.result.pruned, worst.result.pruned)
+    if apart is None or not apart.tied:
+        return ""
+    ends = f"{numbers.perplexity(best.result.pruned.perplexity)} and {numbers.perplexity(worst.result.pruned.perplexity)}"
+    return (f"The perplexities are a tie: {best.label} and {worst.label} end at {ends}, a difference of {apart.text} "
+            f"over {numbers.plural(apart.windows, 'window')}, within two standard errors.")
 
 
 def _beside(value: float, dense: float, *, short: bool = False) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from app.shared import numbers
 from app.shared.link import to_words
-from core.records import LayerRecord, RunResult
+from core.evaluate.comparison import compare
+from core.records import Evaluated, LayerRecord, RunResult
 from core.records.previews import Preview
 from core.spec import METHOD_LABELS, UPDATES, RunSpec
 from core.spec.patterns import Pattern
@@ -70,7 +71,7 @@ def finding(result: RunResult) -> str:
     worst = result.worst
     if worst.relative_error <= 0:
         return f"{_method(result.spec)} changes no layer's output here: nothing that matters was removed."
-    return f"{_over_optimum(result.spec, result.median_gap)} {_worst(worst)} {_cost(result.dense.perplexity, result.pruned.perplexity)}"
+    return f"{_over_optimum(result.spec, result.median_gap)} {_worst(worst)} {_cost(result.dense, result.pruned)}"
 
 
 def preview_finding(preview: Preview) -> str:
@@ -78,7 +79,7 @@ def preview_finding(preview: Preview) -> str:
     worst = preview.worst
     if worst.relative_error <= 0:
         return f"{_method(preview.spec)} would change no layer's output: nothing that matters would be removed."
-    return f"{_over_optimum(preview.spec, preview.median_gap)} {_worst(worst)} {_cost(preview.dense.perplexity, preview.pruned.perplexity)}"
+    return f"{_over_optimum(preview.spec, preview.median_gap)} {_worst(worst)} {_cost(preview.dense, preview.pruned)}"
 
 
 def caution(result: RunResult) -> str:
@@ -123,14 +124,19 @@ def _sample(name: str, words: Mapping[str, str], named: Sequence[str]) -> list[s
     return [" ".join([name, *said])] if said else []
 
 
-def _cost(dense: float, pruned: float) -> str:
-    if not (math.isfinite(dense) and math.isfinite(pruned)):
+def _cost(dense: Evaluated, pruned: Evaluated) -> str:
+    """The change of perplexity with its standard error over windows; within two of them it is a tie."""
+    if not (math.isfinite(dense.perplexity) and math.isfinite(pruned.perplexity)):
         return "The pruned model predicts nothing any more."
-    change = pruned / dense - 1
+    change, effect = pruned.perplexity / dense.perplexity - 1, compare(dense, pruned)
+    if change > 9:
+        return f"Perplexity is {numbers.times(1 + change)} that of the dense model: it is broken."
+    if effect is not None and effect.noise is not None and abs(change) > 0:
+        if effect.tied:
+            return f"The change of perplexity is within its noise: {effect.text} over {numbers.plural(effect.windows, 'window')}."
+        return f"Perplexity {'rises' if change > 0 else 'falls'} by {effect.text.lstrip('+−')}."
     if abs(change) < 0.0005:
         return "Perplexity stays the same."
-    if change > 9:
-        return f"Perplexity is {numbers.times(pruned / dense)} that of the dense model: it is broken."
     return f"Perplexity {'rises' if change > 0 else 'falls'} by {numbers.percent(abs(change))}."
 
 

@@ -24,11 +24,15 @@ class LayerPointQuestion(SessionQuestion):
 
 
 class ModelPointQuestion(SessionQuestion):
-    """Perplexity at the spec's α, estimated; with a draw of random rows, or None for those of most energy."""
+    """Perplexity at the spec's α, estimated; with a draw of random rows, or None for those of most energy.
+
+    `windows`: evaluation windows at most; None: those of a preview.
+    """
 
     draw: int | None = None
+    windows: int | None = None
 
     def answer(self, desk: Session) -> ModelPoint:
         from core.whatif.outlier_rows import model_point
 
-        return model_point(desk, self.spec, self.draw)
+        return model_point(desk, self.spec, self.draw, self.windows)

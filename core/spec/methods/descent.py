@@ -68,7 +68,7 @@ class Alps(Damped):
     summary = Summary("ADMM's, until it rests", "ADMM, then conjugate gradients", "50 to 110", "alps.md")
     name: str = named("alps")
     iterations: Iterations = 300
-    rho: float = Field(default=0.1, gt=0, le=100, title="First penalty", description="ρ at the start; it follows the mask from there.",
+    rho: float = Field(default=0.1, ge=1e-4, le=100, title="First penalty", description="ρ at the start; it follows the mask from there.",
                        json_schema_extra={"symbol": "ρ"})
     every: int = Field(default=3, ge=1, le=1000, title="Iterations between penalties", description="ρ is looked at after so many.")
     polish: int = Field(default=10, ge=0, le=1000, title="Polish", description="Conjugate gradient steps at the end.")

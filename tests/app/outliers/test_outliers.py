@@ -1,12 +1,14 @@
 """The sweep over α and its charts and words: what is asked, what the answers say, and that no winner is assumed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from app.outliers.charts import column_losses, column_rows, energy_map, row_rows, share_rows, sorted_rows
 from app.outliers.findings import column_finding, layer_finding, map_finding
 from app.shared import alpha_sweep, numbers
-from app.shared.alpha_sweep import Reading, curve, layer_questions, layer_readings, model_questions, model_readings
+from app.shared.alpha_sweep import Reading, curve, difference, layer_questions, layer_readings, model_questions, model_readings, settled
 from app.shared.charts.alpha_effect import alpha_effect, reading_rows
 from app.shared.findings.alpha_effect import effect_finding, sparsity_warning
 from core.records import Evaluated
@@ -109,6 +111,43 @@ def test_the_sign_of_the_claim_is_computed(value, word):
     assert f"perplexity {word}: 10.00 → {value:.2f}" in text
     assert ("It is least" in text) == (value > 10)
     assert "random rows it rises by 25.0 % (draws: +20.0 % to +30.0 %)" in text
+
+
+def measured(alpha, losses, kept="chosen", **more):
+    value = float(np.exp(np.mean(losses)))
+    evaluated = Evaluated(perplexity=value, tokens=511 * len(losses), windows=len(losses), length=512, text="t", text_sha256="a",
+                          dtype="float32", losses=tuple(map(float, losses)))
+    return replace(reading(alpha, value, kept, **more), evaluated=evaluated)
+
+
+BASE = np.random.default_rng(0).normal(3.4, 0.4, 64)
+NOISE = np.random.default_rng(1).normal(0, 0.03, 64)
+
+
+@pytest.mark.parametrize(("windows", "shift", "words"), [
+    (4, -0.01, "cannot be told from a preview"), (64, -0.02, "perplexity falls by"), (64, 0.03, "perplexity rises by"),
+    (64, 0.002, "cannot be told from a preview")])
+def test_a_sign_is_told_only_where_the_windows_settle_it(windows, shift, words):
+    changed = BASE + shift + NOISE - NOISE[:windows].mean()
+    found = [measured(0, BASE[:windows]), measured(0.1, changed[:windows])]
+    text = effect_finding(found, 0.1, "perplexity", numbers.perplexity)
+    told = "cannot" not in words
+    assert words in text
+    assert settled(found, 0.1) == told
+    assert ("Lower in" in text) is False
+    assert f"{windows} windows" in text
+    effect = difference(found, "chosen", 0.1)
+    assert effect.nats == pytest.approx(shift, abs=1e-9)
+    assert effect.text.lstrip("+−") in text
+
+
+def test_random_rows_and_a_lower_point_are_told_apart_by_the_same_noise():
+    found = [measured(0, BASE), measured(0.1, BASE - 0.05 + NOISE), measured(0.2, BASE - 0.052 + NOISE[::-1]), measured(0.3, BASE),
+             *(measured(0.1, BASE + 0.001 * draw + NOISE[::-1], "random", draw=draw) for draw in range(3))]
+    text = effect_finding(found, 0.1, "perplexity", numbers.perplexity)
+    assert f"perplexity falls by {difference(found, 'chosen', 0.1).text.lstrip('−')}" in text
+    assert "It is least" not in text, "α = 0.2 is lower by less than the noise"
+    assert "With as many random rows the change cannot be told" in text
 
 
 def test_without_an_alpha_the_best_of_the_sweep_is_told():

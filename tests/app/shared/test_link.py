@@ -31,12 +31,14 @@ def _methods():
         for field, schema in kind.model_json_schema()["properties"].items():
             if field == "name":
                 continue
+            schema = next((one for one in schema.get("anyOf", ()) if one.get("type") != "null"), schema)  # automatic, or a number
             if "enum" in schema:
                 parameters[field] = st.sampled_from(schema["enum"])
             elif schema.get("type") == "boolean":
                 parameters[field] = st.booleans()
             elif schema.get("type") == "number":
-                parameters[field] = st.floats(schema["minimum"], schema["maximum"])
+                least = schema.get("minimum", schema.get("exclusiveMinimum"))
+                parameters[field] = st.floats(least, schema["maximum"], exclude_min="minimum" not in schema)
             else:
                 parameters[field] = st.integers(schema.get("minimum", 1), min(4096, schema.get("maximum", 4096)))
         found.append(st.fixed_dictionaries({}, optional=parameters).map(lambda values, name=name: make_method(name, **values)))

@@ -2,13 +2,14 @@
 
 import dataclasses
 import importlib
+import inspect
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from app.workers.questions import Question, StoreQuestion
+from app.workers.questions import SessionQuestion
 from core.models.open_model import open_model
 from core.spec import Calibration, Evaluation, RunSpec, make_method, parse_pattern
 from core.spec.base import FrozenModel
@@ -24,12 +25,11 @@ TIMES = ("seconds", "sweep_seconds")
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def every_question() -> list[type[Question]]:
+def every_question() -> list[type[SessionQuestion]]:
     files = [*ROOT.glob("app/*/questions.py"), *ROOT.glob("app/*/questions/*.py")]
     modules = [importlib.import_module(".".join(file.relative_to(ROOT).with_suffix("").parts)) for file in files]
-    found = {value for module in modules for value in vars(module).values() if isinstance(value, type) and issubclass(value, Question)}
-    return sorted((kind for kind in found if not issubclass(kind, StoreQuestion) and kind.answer is not Question.answer),
-                  key=lambda kind: kind.__name__)
+    found = {value for module in modules for value in vars(module).values() if isinstance(value, type) and issubclass(value, SessionQuestion)}
+    return sorted((kind for kind in found if not inspect.isabstract(kind)), key=lambda kind: kind.__name__)
 
 
 def same(here: object, there: object, path: str) -> None:
