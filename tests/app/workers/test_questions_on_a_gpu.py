@@ -29,7 +29,7 @@ def every_question() -> list[type[SessionQuestion]]:
     files = [*ROOT.glob("app/*/questions.py"), *ROOT.glob("app/*/questions/*.py")]
     modules = [importlib.import_module(".".join(file.relative_to(ROOT).with_suffix("").parts)) for file in files]
     found = {value for module in modules for value in vars(module).values() if isinstance(value, type) and issubclass(value, SessionQuestion)}
-    return sorted((kind for kind in found if not inspect.isabstract(kind)), key=lambda kind: kind.__name__)
+    return sorted(filter(lambda kind: not inspect.isabstract(kind), found), key=lambda kind: kind.__name__)
 
 
 def same(here: object, there: object, path: str) -> None:
