@@ -28,10 +28,10 @@ def _methods():
     found = []
     for name, kind in METHODS.items():
         parameters = {}
-        for field, schema in kind.model_json_schema()["properties"].items():
+        for field, declared in kind.model_json_schema()["properties"].items():
             if field == "name":
                 continue
-            schema = next((one for one in schema.get("anyOf", ()) if one.get("type") != "null"), schema)  # automatic, or a number
+            schema = next((one for one in declared.get("anyOf", ()) if one.get("type") != "null"), declared)  # automatic, or a number
             if "enum" in schema:
                 parameters[field] = st.sampled_from(schema["enum"])
             elif schema.get("type") == "boolean":

@@ -28,7 +28,8 @@ ROOT = Path(__file__).resolve().parents[3]
 def every_question() -> list[type[SessionQuestion]]:
     files = [*ROOT.glob("app/*/questions.py"), *ROOT.glob("app/*/questions/*.py")]
     modules = [importlib.import_module(".".join(file.relative_to(ROOT).with_suffix("").parts)) for file in files]
-    found = {value for module in modules for value in vars(module).values() if isinstance(value, type) and issubclass(value, SessionQuestion)}
+    values = [value for module in modules for value in vars(module).values()]
+    found = {value for value in values if isinstance(value, type) and issubclass(value, SessionQuestion)}
     return sorted(filter(lambda kind: not inspect.isabstract(kind), found), key=lambda kind: kind.__name__)
 
 
