@@ -26,6 +26,8 @@ page = st.navigation(
     position="top",
 )
 try:
+    for sentence in resources.store().damage():
+        layout.note(sentence, tone="bad", title="Stored results are damaged.")
     page.run()
 except BadInput as error:  # what no page can do without, such as a folder for what is computed
     layout.note(f"{error} Then load this page again: its link keeps your settings.", tone="bad", title="This page cannot be shown.")

@@ -34,8 +34,9 @@ class TensorFiles(Generic[Record]):
         tensor_file, record_file = self._paths(block)
         try:
             digest, _, text = record_file.read_text(encoding="utf-8").partition("\n")
-            record = self._record.model_validate_json(text)
-            return (load_file(tensor_file), record) if _sha256(tensor_file) == digest else None
+            if digest != _both(tensor_file, text):
+                return None
+            return load_file(tensor_file), self._record.model_validate_json(text)
         except (OSError, ValueError, ValidationError, SafetensorError):
             return None
 
@@ -48,7 +49,8 @@ class TensorFiles(Generic[Record]):
         plain = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
         record_file.unlink(missing_ok=True)
         _replace(tensor_file, lambda path: save_file(plain, path))
-        text = f"{_sha256(tensor_file)}\n{record.model_dump_json()}"
+        record_text = record.model_dump_json()
+        text = f"{_both(tensor_file, record_text)}\n{record_text}"
         _replace(record_file, lambda path: path.write_text(text, encoding="utf-8"))
 
     def __len__(self) -> int:
@@ -78,6 +80,8 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _both(tensor_file: Path, record_text: str) -> str:
+    """Checksum of the tensors and the record together."""
+    with tensor_file.open("rb") as file:
+        tensors = hashlib.file_digest(file, "sha256").hexdigest()
+    return hashlib.sha256(f"{tensors}\n{record_text}".encode()).hexdigest()

@@ -8,8 +8,6 @@ Nothing is ever evicted. What an older version wrote and this one cannot read co
 
 from __future__ import annotations
 
-import errno
-import os
 import shutil
 import sqlite3
 import time
@@ -20,11 +18,12 @@ from typing import TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
-from cache.disk import Rows, open_rows
 from cache.grams import GramFolder
 from cache.journal import BlockJournal
 from cache.keys import is_key
 from cache.records import RunRecord
+from cache.rows import CheckedRows, DamagedStore
+from cache.trouble import damage, trouble
 from core.data.places import default_home
 from core.records import Evaluated, Plan, RunResult, SeenRate
 from core.spec.errors import BadInput
@@ -32,17 +31,6 @@ from core.spec.errors import BadInput
 _Model = TypeVar("_Model", bound=BaseModel)
 _RATE_SECONDS = 24 * 3600  # a home may be taken to another machine
 _RESERVE = 256 * 2**20  # left free for the database and everybody else
-
-
-def _trouble(home: Path, error: OSError | sqlite3.Error) -> str:
-    """Reason why a home cannot be opened, in words where it is a common one."""
-    file = next((path for path in (home, *home.parents) if path.exists() and not path.is_dir()), None)
-    if file is not None:
-        return f"{file} is a file, not a folder."
-    place = next(path for path in (home / "store" / "records", *(home / "store" / "records").parents) if path.exists())
-    if getattr(error, "errno", None) in (errno.EACCES, errno.EPERM, errno.EROFS) or not os.access(place, os.W_OK):
-        return f"{place} may not be written by the user who runs PruneScope."
-    return f"It cannot be opened: {error}."
 
 
 class Store:
@@ -53,28 +41,34 @@ class Store:
         self.home = (home or default_home()).absolute()
         try:
             self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._records: Rows = open_rows(self.home / "store" / "records")
-            self._documents: Rows = open_rows(self.home / "store" / "documents")
+            self._records = CheckedRows(self.home / "store" / "records")
+            self._documents = CheckedRows(self.home / "store" / "documents")
+        except DamagedStore as error:
+            raise BadInput("PRUNESCOPE_HOME", str(self.home), "a folder whose databases are whole", str(error)) from error
         except (OSError, sqlite3.Error) as error:
             raise BadInput("PRUNESCOPE_HOME", str(self.home), "a folder that can be written, on a disk that is not full",
-                           f"{_trouble(self.home, error)} Mend that, or start PruneScope with PRUNESCOPE_HOME set to another folder. "
+                           f"{trouble(self.home, error)} Mend that, or start PruneScope with PRUNESCOPE_HOME set to another folder. "
                            "What is there stays as it is.") from error
         self.skipped = 0  # unreadable records met by the last `runs` or `count`
 
+    def damage(self) -> tuple[str, ...]:
+        """What is damaged and what to do about it, as far as it was met: sentences for every page. Empty for a store that is whole."""
+        return damage(self.home, self._records, self._documents)
+
     def record(self, key: str) -> RunRecord | None:
         """The record of a run, or None if there is none that this version can read."""
-        text = self._records.get(key, retry=True)
-        return _record(text) if isinstance(text, str) else None
+        text = self._records.get(key)
+        return None if text is None else _record(text)
 
     def put_record(self, record: RunRecord) -> None:
         """Write a record, whatever was there."""
         if not is_key(record.key):
             raise ValueError(f"not a key: {record.key!r}")
-        self._records.set(record.key, record.model_dump_json(), retry=True)
+        self._records.set(record.key, record.model_dump_json())
 
     def change_record(self, key: str, change: Callable[[RunRecord | None], RunRecord | None]) -> RunRecord | None:
         """Read, change and write in one transaction. `change` may return None to leave things be. Returns what is there then."""
-        with self._records.transact(retry=True):
+        with self._records.transact():
             before = self.record(key)
             after = change(before)
             if after is None or after == before:
@@ -148,8 +142,8 @@ class Store:
 
     def delete(self, key: str) -> None:
         """Remove a run: record, result, journal."""
-        self._records.delete(key, retry=True)
-        self._documents.delete(f"result-{key}", retry=True)
+        self._records.delete(key)
+        self._documents.delete(f"result-{key}")
         if is_key(key):
             shutil.rmtree(self.journal(key).folder, ignore_errors=True)
 
@@ -171,22 +165,22 @@ class Store:
 
     def _all(self) -> Iterator[RunRecord]:
         self.skipped = 0
-        for key in self._records.iterkeys():
-            record = self.record(key) if isinstance(key, str) else None
+        for key in self._records.all_keys():
+            record = self.record(key)
             if record is None:
                 self.skipped += 1
             else:
                 yield record
 
     def _read(self, name: str, model: type[_Model]) -> _Model | None:
-        text = self._documents.get(name, retry=True)
+        text = self._documents.get(name)
         try:
-            return model.model_validate_json(text) if isinstance(text, str) else None
+            return None if text is None else model.model_validate_json(text)
         except ValidationError:
             return None
 
     def _write(self, name: str, model: BaseModel) -> None:
-        self._documents.set(name, model.model_dump_json(), retry=True)
+        self._documents.set(name, model.model_dump_json())
 
 
 @lru_cache(maxsize=4096)

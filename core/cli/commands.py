@@ -11,13 +11,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from core.cli.options import JsonOption, complain, progress_bar, spec_flags, spec_of
-from core.cli.output import require_writable, show, stored_runs, table, write_csv, write_json
-from core.cli.sweeps import grid, same_dense
-from core.cli.tasks import FolderOption, LimitOption, TasksOption, dense_scores, has_tasks, open_asked, score, show_tasks
+from core.cli.options import JsonOption, progress_bar, spec_flags, spec_of
+from core.cli.output import require_writable, show, write_json
+from core.cli.sweep_runs import run_all
+from core.cli.sweeps import grid
+from core.cli.tasks import FolderOption, LimitOption, TasksOption, open_asked, score, show_tasks
 from core.records import Evaluated, Revisions, RunResult
 from core.spec import METHODS, RunSpec
-from core.spec.errors import PruneError
 from core.spec.flags import run_words
 from core.spec.methods.table import methods_table
 
@@ -83,45 +83,7 @@ def sweep(words: dict[str, str], json_file: JsonOption = None,
     specs = grid(words, methods=methods, patterns=patterns, block_sizes=block_sizes, alphas=alphas, seeds=seeds)
     require_writable(json_file, "json")
     require_writable(csv_file, "csv")
-    done = stored_runs(json_file)
-    asked = open_asked(tasks, task_folder, limit)
-    results, failed, on_screen = list[RunResult](), 0, str(json_file) == "-"
-    from core.export.folder import MemoryJournal
-    from core.run.revisions import revisions
-
-    begun = [revisions(spec) for spec in specs]  # once: all runs of a table are of the same model and texts, or fail
-    try:
-        for index, (spec, now) in enumerate(zip(specs, begun, strict=True)):
-            found = next((result for result in done if result.spec == spec and result.revisions == now and has_tasks(result, asked)), None)
-            like = next((result for result in results if same_dense(result, spec, now.model, now.evaluation)), None)
-            journal = MemoryJournal() if asked else None
-            try:
-                result = found or run(spec, journal=journal, dense=like.dense if like else None, expected=now,
-                                      title=f"{index + 1} of {len(specs)}: {spec.title}")
-                if journal is not None and found is None:
-                    scores = score(spec, asked, journal.weights, dense_scores(like) if like else None)
-                    result = result.model_copy(update={"tasks": scores})
-                results.append(result)
-            except PruneError as error:
-                failed += 1
-                complain(f"{spec.title}: {error}")
-                continue
-            if not on_screen:
-                others = [result for result in done if all(result.spec != mine.spec for mine in results)]  # never lost, whatever the grid
-                write_json({"runs": [result.model_dump(mode="json") for result in [*results, *others]]}, json_file)
-            if csv_file is not None:
-                write_csv(results, csv_file)
-    finally:
-        if on_screen:
-            write_json({"runs": [result.model_dump(mode="json") for result in results]}, json_file)
-        elif results:
-            Console().print(table(results))
-            for result in results:
-                if result.tasks:
-                    Console().print(result.spec.title, highlight=False)
-                    show_tasks(result.tasks)
-    if failed:
-        raise PruneError(f"{failed} of {len(specs)} runs failed, for the reasons above.")
+    run_all(specs, open_asked(tasks, task_folder, limit), run, json_file, csv_file)
 
 
 @app.command()
@@ -130,7 +92,7 @@ def sweep(words: dict[str, str], json_file: JsonOption = None,
 def evaluate(words: dict[str, str], json_file: JsonOption = None, tasks: TasksOption = None, task_folder: FolderOption = None,
              limit: LimitOption = None) -> None:
     """The perplexity of a model as it is; with --tasks its zero-shot scores as well."""
-    from core.run.pipeline import evaluate as measure
+    from core.run.evaluation import evaluate as measure
 
     spec = spec_of(words)
     require_writable(json_file, "json")

@@ -8,9 +8,11 @@ import json
 import math
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from rich.console import Console
 from rich.table import Table
 
@@ -18,6 +20,8 @@ from core.records import RunResult
 from core.spec import RunSpec
 from core.spec.errors import BadInput
 from core.spec.patterns import pattern_word
+
+_LOCK_SECONDS = 60  # for which another sweep may be writing the same file
 
 
 def stored_runs(file: Path | None) -> list[RunResult]:
@@ -55,7 +59,19 @@ def write_json(content: dict[str, Any], file: Path | None) -> None:
         _replace(file, text, "json")
 
 
-def write_csv(results: list[RunResult], file: Path) -> None:
+def merge_runs(results: Sequence[RunResult], file: Path) -> None:
+    """Write the runs, with those that the file holds of other specs behind them: another sweep may be writing there, too."""
+    if _is_device(file):
+        write_json({"runs": [result.model_dump(mode="json") for result in results]}, file)
+        return
+    target = file.resolve()
+    with FileLock(target.with_name(f".{target.name}.lock"), timeout=_LOCK_SECONDS):
+        mine = {result.spec for result in results}
+        others = [result for result in stored_runs(file) if result.spec not in mine]
+        write_json({"runs": [result.model_dump(mode="json") for result in (*results, *others)]}, file)
+
+
+def write_csv(results: Sequence[RunResult], file: Path) -> None:
     """One line a run; the file appears whole or not at all."""
     text = io.StringIO()
     rows = csv.writer(text)
@@ -95,7 +111,7 @@ def _over_optimum(result: RunResult) -> str:
     return f"{times:.2f}×" if times < 1000 else "over 1000×"  # with fewer tokens than inputs the least possible error is about zero
 
 
-def table(results: list[RunResult]) -> Table:
+def table(results: Sequence[RunResult]) -> Table:
     """The runs of a sweep, side by side."""
     listing = Table("method", "pattern", "B", "α", "counted", "dense", "pruned", "gap", "seconds", box=None)
     for result in results:

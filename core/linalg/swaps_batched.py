@@ -10,6 +10,7 @@ from torch import Tensor
 
 from core.linalg.cancellation import check_cancelled
 from core.linalg.cpu.swaps import TENURE
+from core.linalg.tables_batched import flip, pivot, tables_of
 
 _CHUNK_BYTES = 256 << 20  # of tables at a time
 _BOUT = 8  # moves between two looks at which rows still go on
@@ -62,37 +63,11 @@ def exchange_batched(system: Tensor, linear: Tensor, barred: Tensor, m: int, lea
     for start in range(0, len(linear), chunk):
         rows = slice(start, start + chunk)
         mask = found.pruned[rows]
-        table, sound = _tables(system, linear[rows], mask, floor)
+        table, sound = tables_of(system, linear[rows], mask, floor)
         _search(table, mask, barred, m, floor, least, patience, sound)
         found.solution[rows] = table[:, size, :size].masked_fill(mask, 0).masked_fill(~sound[:, None], torch.nan)
         _next_ones(table, mask, barred, floor, False, sound, found.costs[rows], found.going[rows])
         _next_ones(table, mask, barred, floor, True, sound, found.gains[rows], found.coming[rows])
-
-
-def _tables(system: Tensor, linear: Tensor, mask: Tensor, floor: Tensor) -> tuple[Tensor, Tensor]:
-    """The tables with all kept entries in, and whether each of their pivots was above its floor; 5/2·B³ multiply-adds a row.
-
-    Three times as many as by single pivots, but products, where each of those would go through all tables.
-    """
-    kept = ~mask
-    both = kept[:, :, None] & kept[:, None]
-    inside = system * both
-    inside.diagonal(dim1=1, dim2=2).add_(mask.to(system.dtype))
-    lower, failed = torch.linalg.cholesky_ex(inside)
-    sound = (failed == 0) & (mask | (lower.diagonal(dim1=1, dim2=2).square() > floor)).all(1)
-    lower = torch.where(sound[:, None, None], lower, torch.eye(len(system), dtype=system.dtype, device=system.device))
-    inverse = torch.cholesky_inverse(lower).mul_(both)
-    spread = system @ inverse  # A_PK A_KK⁻¹ in the rows of P
-    weights = (inverse @ (linear * kept)[:, :, None])[:, :, 0]
-    size = len(system)
-    table = linear.new_zeros(len(mask), size + 1, size + 1)
-    square = table[:, :size, :size]
-    square.copy_(system - spread @ system).masked_fill_(~(mask[:, :, None] & mask[:, None]), 0).sub_(inverse)
-    spread.mul_(mask[:, :, None])
-    square.add_(spread).add_(spread.mT)
-    table[:, size, :size] = torch.where(kept, weights, linear - weights @ system)
-    table[:, :size, size] = table[:, size, :size]
-    return table, sound
 
 
 def _search(table: Tensor, mask: Tensor, barred: Tensor, m: int, floor: Tensor, least: float, patience: int, sound: Tensor) -> None:
@@ -116,8 +91,8 @@ def _search(table: Tensor, mask: Tensor, barred: Tensor, m: int, floor: Tensor, 
         undone = state.since > back
         into, out = state.trail[:, back, 0], state.trail[:, back, 1]
         for at, sign in ((out, 1), (into, -1)):
-            _pivot(table, at, sign, undone)
-            _flip(mask, at, undone)
+            pivot(table, at, sign, undone)
+            flip(mask, at, undone)
 
 
 def _move(state: _Search, move: int, barred: Tensor, m: int, floor: Tensor, least: float, patience: int) -> None:
@@ -127,8 +102,8 @@ def _move(state: _Search, move: int, barred: Tensor, m: int, floor: Tensor, leas
     going = state.going & (gain > (least if patience == 0 else -torch.inf))
     every = torch.arange(len(into), device=into.device)
     for at, sign in ((into, 1), (out, -1)):
-        _pivot(state.table, at, sign, going)
-        _flip(state.mask, at, going)
+        pivot(state.table, at, sign, going)
+        flip(state.mask, at, going)
         state.until[every, at] = torch.where(going, move + 1 + state.tenure, state.until[every, at])
     place = state.since.clamp(max=state.trail.shape[1] - 1)
     state.trail[every, place] = torch.where(going[:, None], torch.stack([into, out], 1), state.trail[every, place])
@@ -180,27 +155,7 @@ def _next_ones(table: Tensor, mask: Tensor, barred: Tensor, floor: Tensor, comin
         there = best > -torch.inf
         values[:, place] = torch.where(there, best.abs(), values[:, place])
         entries[:, place] = torch.where(there, at, -1)
-        _pivot(table, at, 1 if coming else -1, there)
-        _flip(mask, at, there)
+        pivot(table, at, 1 if coming else -1, there)
+        flip(mask, at, there)
     for place in reversed(range(values.shape[1])):
-        _pivot(table, entries[:, place].clamp(min=0), -1 if coming else 1, entries[:, place] >= 0)
-
-
-def _flip(mask: Tensor, at: Tensor, active: Tensor) -> None:
-    """One entry of every active row goes or comes back."""
-    every = torch.arange(len(mask), device=mask.device)
-    mask[every, at] = mask[every, at] ^ active
-
-
-def _pivot(table: Tensor, at: Tensor, sign: int, active: Tensor) -> None:
-    """The symmetric sweep of every active row's table at its own entry; the others add zeros to theirs, and nobody waits."""
-    every = torch.arange(len(table), device=table.device)
-    column = table[every, at]
-    pivot = column[every, at]
-    inverse = torch.where(active, 1 / pivot, 0)
-    line = torch.where(active[:, None], sign * inverse[:, None] * column, column)
-    line[every, at] = torch.where(active, -inverse, pivot)
-    column[every, at] = 0
-    table.baddbmm_((column * -inverse[:, None])[:, :, None], column[:, None])
-    table[every, at] = line
-    table[every, :, at] = line
+        pivot(table, entries[:, place].clamp(min=0), -1 if coming else 1, entries[:, place] >= 0)

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedConfig
 from transformers.pytorch_utils import Conv1D
 
 from core.spec.errors import PruneError
@@ -147,20 +148,32 @@ def _linears(path: str, index: int, block: nn.Module, owners: Counter[int]) -> I
 
 
 def _refuse_stray_matrices(path: str, block: nn.Module, model: nn.Module) -> None:
-    """Fused experts and the like are parameters of their own; pruning a model around them would be a silent omission."""
+    """Fused experts and the like are parameters of their own; pruning a model around them would be a silent omission.
+
+    Dimensions of size 1 do not count: a mixing vector stored [1, 1, d] is a vector.
+    """
     held: set[int] = set()
     for module in block.modules():
         if isinstance(module, nn.Linear | Conv1D | nn.Embedding | nn.Conv1d):
             held.update(id(parameter) for parameter in module.parameters(recurse=False))
-    stray = {name: parameter for name, parameter in block.named_parameters() if id(parameter) not in held and parameter.ndim > 1}
-    fused = [name for name, parameter in stray.items() if parameter.ndim > 2]
+    stray = {name: parameter for name, parameter in block.named_parameters()
+             if id(parameter) not in held and parameter.squeeze().ndim > 1}
+    fused = [name for name, parameter in stray.items() if parameter.squeeze().ndim > 2]
     share = sum(parameter.numel() for parameter in stray.values()) / parameter_count(block)
     if not fused and share <= _STRAY_SHARE:
         return
     name = fused[0] if fused else max(stray, key=lambda key: stray[key].numel())
-    what = "a mixture of experts keeps its experts there" if fused else f"{share:.0%} of the block's weights are kept so"
-    raise BlocksNotFound(f"{path}.{name} {tuple(stray[name].shape)} is no linear layer: {what}. It cannot be pruned, and the model "
-                         "is not pruned around it in silence.", module_tree(model))
+    what = ("the matrices of its experts are stacked in one array" if fused and _has_experts(model) else
+            "its matrices are stacked in one array" if fused else f"{share:.0%} of the block's weights are stored this way")
+    raise BlocksNotFound(f"{path}.{name} {tuple(stray[name].shape)} is not a linear layer: {what}. It cannot be pruned here, and "
+                         "pruning the rest alone would be misleading.", module_tree(model))
+
+
+def _has_experts(model: nn.Module) -> bool:
+    """True if the configuration counts experts, whatever the family calls them."""
+    config = getattr(model, "config", None)
+    words: dict[str, Any] = config.to_dict() if isinstance(config, PreTrainedConfig) else {}
+    return any("expert" in word and isinstance(value, int) and value > 1 for word, value in words.items())
 
 
 def _stored_weight(layer: nn.Module) -> Tensor:

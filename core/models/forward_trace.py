@@ -56,7 +56,9 @@ def grouping(linears: Sequence[Linear]) -> Generator[Callable[[], Groups]]:
         ran = Counter(linear.name for linear, _, _ in inputs)
         odd = next((linear.name for linear in linears if ran[linear.name] != 1), None)
         if odd is not None:
-            raise NotStreamable(f"{odd} ran {ran[odd]} times in a forward of one window, not once.")
+            raise NotStreamable(f"{odd} is not run as a linear layer of its own: its weight is used inside another operation, as "
+                                "state-space models do." if not ran[odd] else
+                                f"{odd} is run {ran[odd]} times for one window: its weights are shared between several places.")
         shared: dict[tuple[int, ...], list[Linear]] = {}
         for linear, tensor, version in inputs:
             place = (tensor.data_ptr(), tensor.numel(), tensor.shape[-1], tensor.stride(-1), version)

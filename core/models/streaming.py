@@ -8,32 +8,27 @@
             hidden = stream.forward(block, hidden)
     stream.logits(hidden)                                         # the model's own forward, its blocks short-circuited
 
-What the blocks are called with besides the hidden states (masks, positions) is recorded from the probe. A second forward of two
-other windows, its blocks short-circuited, shows how these depend on the batch, and refuses models in which they depend on the text.
+What the blocks are called with besides the hidden states (masks, positions) is recorded from the probe (core/models/recording.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 from transformers import PreTrainedModel
 
 from core.linalg.products import FastLayers
 from core.models.blocks import BlockMap, NotStreamable
-from core.models.forward_trace import Call, Groups, PerWindow, ending_of, grouping, hidden_slot, marked_for_windows
+from core.models.forward_trace import Call, Groups, PerWindow, ending_of
 from core.models.hooks import Forward, other_forwards, watched_inputs
+from core.models.recording import StopForward, mark_for_windows, record_calls
 
 Observer = Callable[[int, Tensor], None]
-
-
-class StopForward(BaseException):
-    """Ends a forward of which no more is needed. Not an Exception, so that no model's own handler takes it."""
 
 
 class Stream:
@@ -55,10 +50,9 @@ class Stream:
         self._probe = probe.to(self.device, torch.int64)
         self._home = next(model.parameters()).device
         self._move_frame(self.device)
-        self._calls: list[Call] = []
         try:
-            last, ending = self._record()
-            self._compare_with_two_windows()
+            self._calls, last, ending = record_calls(model, block_map, self._probe, self.on_device)
+            self._calls = mark_for_windows(model, block_map, self._probe, self._calls)
             tolerance = max(1e-3, 4 * torch.finfo(ending.dtype).eps) * float(ending.nan_to_num(0, 0, 0).abs().amax())
             if not torch.allclose(ending_of(self.logits(last)), ending, rtol=0, atol=tolerance, equal_nan=True):
                 raise NotStreamable("its output depends on more than what the last block returns.")
@@ -159,73 +153,6 @@ class Stream:
             yield
         finally:
             module.to(home)
-
-    def _record(self) -> tuple[Tensor, Tensor]:
-        """One real forward of the probe. Fills `_calls`; returns the last block's output and the logits of the last tokens."""
-        previous: Tensor | None = None
-        order: list[int] = []
-
-        def spy(index: int, block: nn.Module) -> Forward:
-            original = block.forward
-
-            def forward(*args: Any, **kwargs: Any) -> Any:
-                nonlocal previous
-                order.append(index)
-                leaves, form = tree_flatten((args, kwargs))
-                before = [leaf._version if isinstance(leaf, Tensor) else 0 for leaf in leaves]
-                with self.on_device(index), grouping(self.block_map.linears[index]) as groups:
-                    output = original(*args, **kwargs)
-                hidden: Tensor = output if isinstance(output, Tensor) else output[0]
-                extras = None if isinstance(output, Tensor) else len(output) - 1
-                slot = hidden_slot(index, leaves, previous, hidden)
-                if leaves[slot]._version != before[slot] or hidden is leaves[slot]:
-                    raise NotStreamable(f"block {index} writes into its input.")
-                leaves[slot] = None
-                self._calls.append(Call(leaves=leaves, form=form, slot=slot, extras=extras, groups=groups()))
-                previous = hidden
-                return output
-
-            return forward
-
-        with other_forwards((block, spy(index, block)) for index, block in enumerate(self.block_map.blocks)):
-            ending = ending_of(self._model(input_ids=self._probe, use_cache=False).logits)
-        if order != list(range(self.blocks)) or previous is None:
-            raise NotStreamable(f"its {self.blocks} blocks ran in the order {order[:12]}.")
-        return previous, ending
-
-    def _compare_with_two_windows(self) -> None:
-        """Mark the recorded tensors that grow with the batch, by a forward of two windows that runs no block."""
-        vocabulary = self._model.get_input_embeddings().weight.shape[0]
-        windows = torch.cat([self._probe, (self._probe + 1) % vocabulary])
-        again: list[list[Any]] = []
-
-        def pass_on(call: Call) -> Forward:
-            def forward(*args: Any, **kwargs: Any) -> Any:
-                leaves, form = tree_flatten((args, kwargs))
-                if form != call.form:
-                    raise NotStreamable("a block is called with other arguments for two windows than for one.")
-                hidden, leaves[call.slot] = leaves[call.slot], None
-                again.append(leaves)
-                if len(again) == self.blocks:
-                    raise StopForward
-                return call.output(hidden)
-
-            return forward
-
-        with (other_forwards((block, pass_on(call)) for block, call in zip(self.block_map.blocks, self._calls, strict=True)),
-              suppress(StopForward)):
-            self._model(input_ids=windows, use_cache=False)
-        seen: dict[tuple[int, int], Any] = {}  # blocks share their masks: each pair is compared once and stays one tensor
-        marked: list[Call] = []
-        for index, (call, two) in enumerate(zip(self._calls, again, strict=True)):
-            leaves: list[Any] = []
-            for pair in zip(call.leaves, two, strict=True):
-                key = (id(pair[0]), id(pair[1]))
-                if key not in seen:
-                    seen[key] = marked_for_windows(*pair, f"block {index}")
-                leaves.append(seen[key])
-            marked.append(replace(call, leaves=leaves))
-        self._calls = marked
 
     def _move_frame(self, device: torch.device) -> None:
         """Everything but the blocks to `device`. Parameter objects stay, so tied weights stay tied."""

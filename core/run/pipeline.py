@@ -16,51 +16,32 @@ journal has a finished block, its weights are written instead of solved for, and
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterator
 from typing import Any
 
-import torch
-import transformers
 from torch import Tensor
 
-from core.data.windows import evaluation_windows
-from core.evaluate.perplexity import evaluated, token_losses
+from core.evaluate.perplexity import evaluated
 from core.layer.optimum import optimum_error
 from core.layer.problem import LayerProblem
-from core.linalg.finite import count_not_finite, finite, remedy_for_overflow
-from core.linalg.products import product
 from core.methods.solve import solve
 from core.models.blocks import Linear, map_blocks
 from core.models.cost import Work, count_work
-from core.models.device import choose_device, choose_dtype, device_name
+from core.models.device import choose_device
 from core.models.grams import InputStatistics, input_statistics
-from core.models.inputs import require_same, take_inputs
-from core.models.loading import load_model
-from core.models.open_model import OpenModel, batches, embed, open_model, text_reader
-from core.models.sources import resolve_model
+from core.models.inputs import require_same
+from core.models.open_model import OpenModel, batches, embed, open_model
 from core.models.streaming import Stream
-from core.records import (
-    BlockFinished,
-    Environment,
-    Evaluated,
-    Event,
-    Finished,
-    LayerPruned,
-    LayerRecord,
-    Progress,
-    Revisions,
-    RunResult,
-    Started,
-)
+from core.records import BlockFinished, Evaluated, Event, Finished, LayerPruned, LayerRecord, Progress, Revisions, Started
+from core.run.evaluation import losses_of, require_finite
 from core.run.journal import BlockState, Journal
+from core.run.layer_problems import layer_problems
 from core.run.planning import model_shape, planned_layers
 from core.run.progress import Meter
-from core.run.propagation import DenseActivations, correction
-from core.run.revisions import revisions
+from core.run.propagation import DenseActivations
+from core.run.results import layer_record, run_result
 from core.run.sensitivity import SensitivityPass
 from core.spec import RunSpec
-from core.spec.errors import NotFinite
 
 
 def prune(spec: RunSpec, *, journal: Journal | None = None, dense: Evaluated | None = None,
@@ -82,26 +63,6 @@ def prune(spec: RunSpec, *, journal: Journal | None = None, dense: Evaluated | N
     yield from _Pass(spec, opened, meter, journal, dense).run()
 
 
-def evaluate(spec: RunSpec) -> Evaluated:
-    """The unpruned model's perplexity: the model, evaluation, device and dtype of the spec; the rest is ignored."""
-    device = choose_device(spec.device)
-    inputs = take_inputs(spec, ("model", "evaluation"))
-    source = resolve_model(spec.model, spec.revision, download=True)
-    model: Any = load_model(source, dtype=choose_dtype(spec, source, device))
-    windows = evaluation_windows(spec.evaluation, *text_reader(source, model))
-    inputs.check_read(source)
-    with Stream(model, map_blocks(model), device, windows.tokens[:1]) as stream:
-        losses: list[Tensor] = []
-        for batch in batches(windows.tokens):
-            hidden = stream.embed(batch)
-            for block in range(stream.blocks):
-                hidden = stream.forward(block, hidden)
-                _require_finite(hidden, f"Block {block + 1} of {stream.blocks} of the dense model")
-            losses.append(token_losses(stream.logits(hidden), batch))
-    inputs.check()
-    return evaluated(losses, windows, next(model.parameters()).dtype, model="the dense model")
-
-
 class _Pass:
     """One pass over the blocks. Holds the activations; everything else is local to a block."""
 
@@ -115,7 +76,6 @@ class _Pass:
         self.records: list[LayerRecord] = []
         self.work = self._work()
         meter.expected = self.work.total
-        self.resumed = 0
         self.ahead = SensitivityPass(spec, meter)
         self.inherited: DenseActivations | None = None  # where errors are propagated
 
@@ -123,7 +83,6 @@ class _Pass:
         opened, meter = self.opened, self.meter
         states = [self.journal.read(block) if self.journal else None for block in range(self.blocks)]
         done = next((block for block, state in enumerate(states) if state is None), self.blocks)
-        self.resumed = done
         yield Started(blocks=self.blocks, layers=self.total, resumed_blocks=done)
         if done < self.blocks:
             for block in self.ahead.look(opened, self.block_map, self.work):
@@ -145,12 +104,12 @@ class _Pass:
             with meter.stage("evaluate"):
                 dtype = next(opened.model.parameters()).dtype
                 dense = self.dense if self.reference is None else evaluated(
-                    _losses(evaluator, self.reference, opened.evaluation.tokens), opened.evaluation, dtype, model="the dense model")
-                pruned = evaluated(_losses(evaluator, self.evaluation, opened.evaluation.tokens), opened.evaluation, dtype,
+                    losses_of(evaluator, self.reference, opened.evaluation.tokens), opened.evaluation, dtype, model="the dense model")
+                pruned = evaluated(losses_of(evaluator, self.evaluation, opened.evaluation.tokens), opened.evaluation, dtype,
                                    model="the pruned model")
         assert dense is not None
         opened.inputs.check()
-        yield Finished(result=self._result(dense, pruned))
+        yield Finished(result=run_result(self.spec, opened, self.meter, self.records, dense, pruned, resumed_blocks=done))
 
     def _block(self, block: int, calibrator: Stream, evaluator: Stream, state: BlockState | None) -> Iterator[Event]:
         share = 1 / self.blocks
@@ -187,18 +146,9 @@ class _Pass:
                 inputs = self._collect(calibrator, block, chunk, last=chunk is chunks[-1])
             self.meter.advance(self.work.collect / self.blocks / len(chunks))
             for index in chunk:
-                read = inputs.pop(index)
-                problem: LayerProblem | None = None
-                correct = None if read.cross is None else correction(read.gram, read.cross, self.spec.propagation,
-                                                                     layer=groups[index][0].name)
-                for linear in groups[index]:
+                asked = layer_problems(groups[index], inputs.pop(index), self.spec.propagation, self.ahead.take_weights, calibrator.device)
+                for linear, problem in asked:
                     yield self._progress("solve", block, linear)
-                    weight = linear.weight.to(calibrator.device)
-                    if correct is not None:
-                        weight = (weight + product(weight.float(), correct)).to(weight.dtype)
-                    counts = self.ahead.take_weights(linear.name)
-                    problem = problem.with_weight(weight, linear.name, counts) if problem else LayerProblem(
-                        weight=weight, gram=read.gram, mean=read.mean, tokens=read.tokens, name=linear.name, output_weight=counts)
                     record, pruned = self._solve_layer(problem, linear)
                     linear.write(pruned)
                     records.append(record)
@@ -226,19 +176,14 @@ class _Pass:
             solution = solve(problem, self.spec.method, self.ahead.pattern(linear.name), update=self.spec.update, refit=self.spec.refit)
         with self.meter.stage("optimum"):
             best = optimum_error(problem, solution)
-        record = LayerRecord(
-            name=linear.name, block=linear.block, module=linear.module, shape=(linear.rows, linear.columns),
-            counted_sparsity=solution.counted_sparsity, relative_error=solution.relative_error, optimum_error=best,
-            seconds=solution.seconds, damping=solution.damping, dense_rows=len(solution.dense_rows),
-            dense_columns=solution.dense_columns, refitted_rows=solution.refitted_rows, tokens=problem.tokens)
-        return record, solution.weight
+        return layer_record(linear, solution, best, problem.tokens), solution.weight
 
     def _push(self, stream: Stream, block: int, hidden: Tensor, stage: str, work: float, *, what: str) -> None:
         """All windows through the block, in place."""
         with self.meter.stage(stage), stream.on_device(block):
             for batch in batches(hidden):
                 batch.copy_(stream.forward(block, batch))
-            _require_finite(hidden, f"Block {block + 1} of {self.blocks}, {what}")
+            require_finite(hidden, f"Block {block + 1} of {self.blocks}, {what}")
         self.meter.advance(work)
 
     def _progress(self, stage: Any, block: int, linear: Linear | None = None) -> Progress:
@@ -250,24 +195,3 @@ class _Pass:
         return count_work(model_shape(opened.model, self.block_map), self.spec, dense_known=self.dense is not None,
                           calibration_tokens=opened.calibration.tokens.numel(), evaluation_tokens=opened.evaluation.tokens.numel(),
                           window=opened.evaluation.tokens.shape[1])
-
-    def _result(self, dense: Evaluated, pruned: Evaluated) -> RunResult:
-        weights = sum(record.parameters for record in self.records)
-        zeros = sum(round(record.counted_sparsity * record.parameters) for record in self.records)
-        device, calibration = self.opened.device, self.opened.calibration
-        return RunResult(
-            spec=self.spec, revisions=revisions(self.spec, self.opened.inputs), dense=dense, pruned=pruned,
-            counted_sparsity=zeros / weights, layers=tuple(self.records), calibration=calibration.description, seconds=self.meter.seconds,
-            stages=dict(self.meter.stages), peak_memory_bytes=self.meter.peak_memory_bytes(), resumed_blocks=self.resumed,
-            environment=Environment(python=platform.python_version(), torch=str(torch.__version__),
-                                    transformers=transformers.__version__, device=device_name(device),
-                                    threads=torch.get_num_threads(), started=self.meter.started))
-
-
-def _losses(stream: Stream, hidden: Tensor, tokens: Tensor) -> list[Tensor]:
-    return [token_losses(stream.logits(part), target) for part, target in zip(batches(hidden), batches(tokens), strict=True)]
-
-
-def _require_finite(hidden: Tensor, place: str) -> None:
-    if not finite(hidden):
-        raise NotFinite(place, count_not_finite(hidden, "its output"), remedy_for_overflow(hidden.dtype))

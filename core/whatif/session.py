@@ -1,7 +1,7 @@
 """A dense model lying open with the Gram matrices of its layers: what-ifs on a layer, and previews of a run, need nothing else.
 
-    OpenModel + collect ─► Session ─► problem(name)  one layer as W and G; any method answers for it without the model
-                             ─► preview(spec)  every layer solved from the dense model's Grams, perplexity on a few windows
+    Session ─► problem(name)  one layer as W and G; any method answers for it without the model
+            ─► preview(spec)  every layer solved from the dense model's Grams, perplexity on a few windows
 
 A preview differs from a run in two ways, and says so: its Gram matrices are those of the dense model (a run collects them anew
 behind the blocks it has pruned), and its perplexity is measured on the first windows of the evaluation text only. Where layers differ
@@ -12,45 +12,37 @@ in sparsity, it estimates how the run will share out the zeros (core/whatif/allo
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import ExitStack
 from copy import copy
-from dataclasses import replace
-from itertools import chain
 from threading import Lock
 from typing import TypeVar
 
-import torch
 from torch import Tensor
 
-from core.data.windows import Windows
-from core.evaluate.perplexity import evaluated, token_losses
 from core.layer.optimum import optimum_error
 from core.layer.problem import LayerProblem
 from core.layer.solution import LayerSolution
 from core.linalg.cancellation import cancel_unless, check_cancelled
-from core.linalg.parallel import map_layers
-from core.linalg.products import FastLayers
 from core.methods.solve import steps
 from core.models.blocks import Linear, map_blocks
 from core.models.cost import matrix_rate, solve_seconds
-from core.models.grams import GramStore, collect
+from core.models.grams import GramStore
 from core.models.open_model import OpenModel
 from core.records import Evaluated, LayerRecord
 from core.records.previews import BASE, ROWS, LayerInfo, Preview
+from core.run.results import layer_record
 from core.spec import RunSpec
 from core.spec.errors import BadInput
 from core.spec.patterns import Pattern
 from core.whatif.allocation_estimate import AllocationEstimate
 from core.whatif.fisher_cache import FisherCache
+from core.whatif.model_windows import ModelWindows
+from core.whatif.over_layers import over_layers
+from core.whatif.problems import layer_problems
 from core.whatif.row_sampling import sampled
+from core.whatif.solution_memory import SolutionMemory
 
-SOLUTION_BYTES = 256 << 20  # of solutions remembered: the views of a layer ask for the same one, one after the other
-PREVIEW_TOKENS = 2048  # of the evaluation text, in whole windows: an eighth of a second on four cores for the demo model. Its estimates of
-# fifteen runs were off by 1.0 % in the median (rms 4.1 %), those from 4096 tokens by 1.4 % (4.9 %), from 8192 by 0.8 % (2.1 %).
 _AT_ONCE = 1.5  # seconds that solving all layers may be estimated at (one to three times what it takes) for a preview without samples
-_TOKENS_TOGETHER = 512  # that a thread puts through the model at a time, in whole windows
 
 Made = TypeVar("Made")
 
@@ -59,29 +51,21 @@ class Session:
     """Holds the model, its Gram matrices, and what was computed from these alone (factors).
 
     Any number of threads may ask about layers (problem, solve, record); of those that let the model compute (preview, perplexity,
-    sensitivity, and what asks for Fisher weighting), one at a time. Each asks at a desk of its own, `desk.until(wanted)`.
+    sensitivity, Fisher weighting), one at a time.
     """
 
     def __init__(self, opened: OpenModel, store: GramStore | None = None) -> None:
         self.opened = opened
         self._wanted: Callable[[], bool] = lambda: True
         self.linears: dict[str, Linear] = {linear.name: linear for block in map_blocks(opened.model).linears for linear in block}
-        self._problems: dict[str, LayerProblem] = {}
         opened.model.to(opened.device)  # it stays there: what-ifs are answered by all of it at once
-        for inputs in collect(opened, store):
-            for item in inputs:
-                gram, mean = item.gram.to(opened.device), item.mean.to(opened.device)
-                shared: LayerProblem | None = None
-                for name in item.layers:
-                    weight = self.linears[name].weight.to(opened.device)
-                    shared = shared.with_weight(weight, name) if shared else LayerProblem(
-                        weight=weight, gram=gram, mean=mean, tokens=item.tokens, name=name)
-                    self._problems[name] = shared
+        self._problems = layer_problems(opened, self.linears, store)
+        self._windows = ModelWindows(opened, self.linears)
         self._dense: list[Evaluated] = []  # one, once it is measured
         self._outputs = FisherCache(opened)
         self._sharing = AllocationEstimate(self._problems, self.linears, opened.calibration.tokens)
-        self._solved: OrderedDict[tuple[object, ...], LayerSolution] = OrderedDict()
-        self._guard, self._weighing = Lock(), Lock()
+        self._solved = SolutionMemory()
+        self._weighing = Lock()
 
     def until(self, wanted: Callable[[], bool]) -> Session:
         """The same desk, all it holds shared, for somebody who may leave: `wanted` is looked at between the steps of a method, and
@@ -150,7 +134,7 @@ class Session:
             all_rows = spec.model_copy(update=base_of)
             base = self.solve(name, all_rows)
             guess = sampled(self.problem(name), base, spec.method, spec.pattern, update=spec.update, refit=spec.refit)
-            return guess.weight, self._record(name, base, guess.optimum_error).model_copy(update={
+            return guess.weight, self.record(name, base, guess.optimum_error).model_copy(update={
                 "relative_error": guess.relative_error, "counted_sparsity": guess.counted_sparsity, "damping": guess.damping,
                 "seconds": time.perf_counter() - started})
 
@@ -174,18 +158,11 @@ class Session:
     def solve(self, name: str, spec: RunSpec) -> LayerSolution:
         """One layer, as a run of `spec` would solve it; the last solutions are remembered. Raises BadInput, IllConditioned."""
         key = (name, spec.method, spec.pattern, spec.update, spec.refit, spec.fisher)
-        with self._guard:
-            known = self._solved.get(key)
-            if known is not None:
-                self._solved.move_to_end(key)
-                return known
-        solution = self._drain(steps(self.weighed(name, spec), spec.method, spec.pattern, update=spec.update, refit=spec.refit))
-        with self._guard:
-            self._solved[key] = solution
-            size = sum(map(_bytes, self._solved.values()))
-            while size > SOLUTION_BYTES and len(self._solved) > 1:
-                size -= _bytes(self._solved.popitem(last=False)[1])
-        return solution
+        known = self._solved.get(key)
+        if known is None:
+            known = self._drain(steps(self.weighed(name, spec), spec.method, spec.pattern, update=spec.update, refit=spec.refit))
+            self._solved.put(key, known)
+        return known
 
     def _drain(self, turns: Generator[object, None, Made]) -> Made:
         """Value of a generator at its end. Raises Cancelled between two steps, or in one that checks."""
@@ -202,68 +179,22 @@ class Session:
 
         On as many cores as torch uses, or on `at_once`.
         """
-        inputs: dict[int, list[str]] = {}
-        for name, problem in self._problems.items():
-            inputs.setdefault(id(problem.gram), []).append(name)
+        return over_layers(self._problems, work, self.opened.device, self._wanted, at_once=at_once)
 
-        def together(names: list[str]) -> dict[str, Made]:
-            made: dict[str, Made] = {}
-            with cancel_unless(self._wanted):
-                for name in names:
-                    check_cancelled()
-                    made[name] = work(name)
-            return made
-
-        longest_first = sorted(inputs.values(), reverse=True, key=lambda names: sum(
-            self.linears[name].rows * self.linears[name].columns ** 2 for name in names))
-        shares = longest_first if at_once is None else [[*chain(*longest_first[start::at_once])] for start in range(at_once)]
-        done = {name: made for part in map_layers(together, shares, self.opened.device) for name, made in part.items()}
-        return {name: done[name] for name in self.linears}
-
-    def record(self, name: str, solution: LayerSolution) -> LayerRecord:
-        """Record of a solution of this layer, with the optimum of its mask as a run computes it."""
-        return self._record(name, solution, optimum_error(self.problem(name), solution))
-
-    def _record(self, name: str, solution: LayerSolution, optimum: float) -> LayerRecord:
-        linear = self.linears[name]
-        return LayerRecord(
-            name=name, block=linear.block, module=linear.module, shape=(linear.rows, linear.columns),
-            counted_sparsity=solution.counted_sparsity, relative_error=solution.relative_error, seconds=solution.seconds,
-            optimum_error=optimum, damping=solution.damping, dense_rows=len(solution.dense_rows), dense_columns=solution.dense_columns,
-            tokens=self.problem(name).tokens)
+    def record(self, name: str, solution: LayerSolution, optimum: float | None = None) -> LayerRecord:
+        """Record of a solution of this layer; `optimum` of its mask, or None: as a run computes it."""
+        problem = self.problem(name)
+        return layer_record(self.linears[name], solution, optimum_error(problem, solution) if optimum is None else optimum, problem.tokens)
 
     @property
     def dense(self) -> Evaluated:
         """The unpruned model on the preview's windows."""
-        if not self._dense:
-            self._dense.append(self.perplexity({}))
+        self._dense = self._dense or [self.perplexity({})]
         return self._dense[0]
 
     def perplexity(self, weights: Mapping[str, Tensor], count: int | None = None) -> Evaluated:
         """The model with these weights [out, in] in place of its own, on the first windows of the text: a preview's, or at most `count`."""
-        windows = self._windows(count)
-        parts = windows.tokens.split(max(1, _TOKENS_TOGETHER // windows.tokens.shape[1]))
-        with ExitStack() as stack:
-            for name, weight in weights.items():
-                stack.enter_context(self.linears[name].replaced(weight))
-            losses = self._over_parts(lambda logits, part: token_losses(logits, parts[part]), parts)
-        return evaluated(losses, windows, next(self.opened.model.parameters()).dtype,
-                         model="the pruned model" if weights else "the dense model")
+        return self._windows.perplexity(weights, self._wanted, count)
 
     def _over_parts(self, work: Callable[[Tensor, int], Made], parts: Sequence[Tensor]) -> list[Made]:
-        """work(logits [n, L, vocabulary], i) of the model as it is, for every part i of some tokens, int64 [n, L]."""
-
-        def one(part: int) -> Made:
-            with cancel_unless(self._wanted), torch.no_grad(), FastLayers():  # of each thread's own
-                check_cancelled()
-                return work(self.opened.model(input_ids=parts[part].to(self.opened.device), use_cache=False).logits, part)
-
-        return map_layers(one, range(len(parts)), self.opened.device)
-
-    def _windows(self, count: int | None) -> Windows:
-        windows = self.opened.evaluation
-        return replace(windows, tokens=windows.tokens[: count or max(1, PREVIEW_TOKENS // windows.tokens.shape[1])])
-
-
-def _bytes(solution: LayerSolution) -> int:
-    return solution.weight.nbytes + solution.pruned.nbytes
+        return self._windows.over_parts(work, parts, self._wanted)

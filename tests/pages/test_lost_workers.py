@@ -88,6 +88,6 @@ def test_a_home_that_may_not_be_written_is_said_in_words(tmp_path, monkeypatch):
     def refuse(_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("cache.store.open_rows", refuse)
+    monkeypatch.setattr("cache.rows.open_rows", refuse)
     with pytest.raises(BadInput, match=f"{tmp_path} may not be written by the user who runs PruneScope. Mend that"):
         Store(tmp_path)

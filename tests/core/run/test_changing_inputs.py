@@ -16,7 +16,8 @@ from core.models.grams import collect
 from core.models.loading import load_model
 from core.models.sources import resolve_model
 from core.records import BlockFinished, Finished, RunResult, Started
-from core.run.pipeline import evaluate, prune
+from core.run.evaluation import evaluate
+from core.run.pipeline import prune
 from core.run.revisions import revisions
 from core.spec import Calibration, Evaluation, RunSpec
 from core.spec.errors import InputChanged

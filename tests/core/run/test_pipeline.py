@@ -10,8 +10,9 @@ from core.export.folder import MemoryJournal, save_checkpoint
 from core.methods.solve import solve
 from core.records import RunResult
 from core.run import pipeline
+from core.run.evaluation import evaluate
 from core.run.journal import BlockState
-from core.run.pipeline import evaluate, prune
+from core.run.pipeline import prune
 from core.spec import METHODS, Calibration, Evaluation, RunSpec, make_method, parse_pattern
 from core.spec.errors import BadInput
 from tests.core.families import FAMILIES, LINEARS, save_family

@@ -87,7 +87,7 @@ def test_a_solution_is_remembered_by_all_that_it_depends_on(desk, monkeypatch):
         again = solve(desk.problem(name), other.method, other.pattern, update=other.update, refit=other.refit)
         assert torch.equal(desk.solve(name, other).weight, again.weight)
         assert not torch.equal(again.weight, solution.weight)
-    monkeypatch.setattr("core.whatif.session.SOLUTION_BYTES", 1)
+    monkeypatch.setattr("core.whatif.solution_memory.SOLUTION_BYTES", 1)
     desk.solve(desk.layers[4].name, spec)
     assert desk.solve(name, spec) is not solution, "what does not fit is forgotten, the oldest first"
 

@@ -1,0 +1,74 @@
+"""The runs of a sweep, one after the other: what an earlier sweep has done is taken over, what fails does not stop the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from core.cli.options import complain
+from core.cli.output import merge_runs, stored_runs, table, write_csv, write_json
+from core.cli.sweeps import same_dense
+from core.cli.tasks import dense_scores, has_tasks, score, show_tasks
+from core.records import Revisions, RunResult
+from core.spec import RunSpec
+from core.spec.errors import PruneError
+
+if TYPE_CHECKING:
+    from core.evaluate.tasks import OpenTask
+
+Run = Callable[..., RunResult]
+
+
+def run_all(specs: Sequence[RunSpec], tasks: tuple[OpenTask, ...], run: Run, json_file: Path | None, csv_file: Path | None) -> None:
+    """Every run of the grid; files grow with each. Raises PruneError at the end if some failed; their reasons are on standard error."""
+    from core.run.revisions import revisions
+
+    done, on_screen = stored_runs(json_file), str(json_file) == "-"
+    results, failed = list[RunResult](), 0
+    begun = [revisions(spec) for spec in specs]  # once: all runs of a table are of the same model and texts, or fail
+    try:
+        for index, (spec, now) in enumerate(zip(specs, begun, strict=True)):
+            found = next((result for result in done if result.spec == spec and result.revisions == now and has_tasks(result, tasks)), None)
+            try:
+                title = f"{index + 1} of {len(specs)}: {spec.title}"
+                results.append(found or _run_one(spec, now, tasks, run, results, title))
+            except PruneError as error:
+                failed += 1
+                complain(f"{spec.title}: {error}")
+                continue
+            if not on_screen and json_file is not None:
+                merge_runs(results, json_file)
+            if csv_file is not None:
+                write_csv(results, csv_file)
+    finally:
+        _show(results, json_file if on_screen else None)
+    if failed:
+        raise PruneError(f"{failed} of {len(specs)} runs failed, for the reasons above.")
+
+
+def _run_one(spec: RunSpec, now: Revisions, tasks: tuple[OpenTask, ...], run: Run, results: Sequence[RunResult], title: str) -> RunResult:
+    """A run, with its zero-shot scores; the dense model's figures come from a run that has measured them."""
+    from core.export.folder import MemoryJournal
+
+    like = next((result for result in results if same_dense(result, spec, now.model, now.evaluation)), None)
+    journal = MemoryJournal() if tasks else None
+    result = run(spec, journal=journal, dense=like.dense if like else None, expected=now, title=title)
+    if journal is None:
+        return result
+    scores = score(spec, tasks, journal.weights, dense_scores(like) if like else None)
+    return result.model_copy(update={"tasks": scores})
+
+
+def _show(results: Sequence[RunResult], stream: Path | None) -> None:
+    """The table of a sweep, also of one that was stopped; or one JSON object on standard output."""
+    if stream is not None:
+        write_json({"runs": [result.model_dump(mode="json") for result in results]}, stream)
+    elif results:
+        Console().print(table(results))
+        for result in results:
+            if result.tasks:
+                Console().print(result.spec.title, highlight=False)
+                show_tasks(result.tasks)

@@ -1,0 +1,40 @@
+"""What a pass has measured, as records: of a layer, and of the whole run."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+
+import torch
+import transformers
+
+from core.layer.solution import LayerSolution
+from core.models.blocks import Linear
+from core.models.device import device_name
+from core.models.open_model import OpenModel
+from core.records import Environment, Evaluated, LayerRecord, RunResult
+from core.run.progress import Meter
+from core.run.revisions import revisions
+from core.spec import RunSpec
+
+
+def layer_record(linear: Linear, solution: LayerSolution, optimum: float, tokens: int) -> LayerRecord:
+    """Record of a layer's solution; `optimum`: the relative error that is the least for its mask, `tokens` of calibration it has seen."""
+    return LayerRecord(
+        name=linear.name, block=linear.block, module=linear.module, shape=(linear.rows, linear.columns),
+        counted_sparsity=solution.counted_sparsity, relative_error=solution.relative_error, optimum_error=optimum,
+        seconds=solution.seconds, damping=solution.damping, dense_rows=len(solution.dense_rows),
+        dense_columns=solution.dense_columns, refitted_rows=solution.refitted_rows, tokens=tokens)
+
+
+def run_result(spec: RunSpec, opened: OpenModel, meter: Meter, layers: Sequence[LayerRecord], dense: Evaluated, pruned: Evaluated,
+               *, resumed_blocks: int) -> RunResult:
+    """Record of a finished run; its sparsity is counted over all layers."""
+    weights = sum(record.parameters for record in layers)
+    zeros = sum(round(record.counted_sparsity * record.parameters) for record in layers)
+    return RunResult(
+        spec=spec, revisions=revisions(spec, opened.inputs), dense=dense, pruned=pruned, counted_sparsity=zeros / weights,
+        layers=tuple(layers), calibration=opened.calibration.description, seconds=meter.seconds, stages=dict(meter.stages),
+        peak_memory_bytes=meter.peak_memory_bytes(), resumed_blocks=resumed_blocks,
+        environment=Environment(python=platform.python_version(), torch=str(torch.__version__), transformers=transformers.__version__,
+                                device=device_name(opened.device), threads=torch.get_num_threads(), started=meter.started))
