@@ -11,16 +11,16 @@ import hashlib
 import json
 import time
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from html import escape
 from pathlib import Path
 
 import plotly.graph_objects as go
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from plotly.offline import get_plotlyjs
 
-from app.report.cells import table
-from app.report.masks import overlap_charts, overlap_section
+from app.report.cells import cells
+from app.report.masks import overlap_charts, overlap_texts
 from app.shared import comparison, numbers, tables
 from app.shared.charts.comparison import errors, perplexities
 from app.shared.charts.layer_errors import layer_errors
@@ -51,30 +51,16 @@ def report(results: Sequence[RunResult], *, masks: Sequence[Overlaps | str] = ()
     name = wording.describe(alone) if alone else comparison.title(runs)
     aside = wording.describe_rest(alone) if alone else comparison.what_differs(runs)
     said = cautions(runs) if not alone else list(filter(None, [wording.caution(results[0])]))
-    body = "".join((
-        f"<header><h1>{escape(name)}</h1><p class='quiet'>{escape(aside)}</p></header>",
-        f"<p class='finding'>{escape(verdict(runs))}</p>", _cautions(said),
-        f"<div class='wide'>{comparison_table(runs)}</div>",
-        f"<p class='quiet'>Alike: {escape(comparison.equal_settings(runs))}.</p>" if not alone else "",
-        "<div id='charts'></div><noscript><p class='quiet'>The charts need scripts; all their numbers are in the tables.</p></noscript>",
-        overlap_section(runs, masks),
-        "<h2>How it was measured</h2>", _facts(facts.measured(results[0]) if alone else facts.measured_together(runs)),
-        "<h2>Every layer</h2>", _layers(results[0] if alone else runs), "<h2>Repeat it</h2>",
-        *(f"<pre>{escape(command_line(result.spec))}</pre>" for result in results),
-        "<p><button id='save' type='button' hidden>Save the runs as JSON</button></p>",
-        f"<footer class='quiet'>PruneScope, {escape(numbers.moment(time.time() if made is None else made))}</footer>"))
-    program, own = _plotly(), (_HERE / "report.js").read_text(encoding="utf-8")
-    policy = (f"default-src 'none'; script-src '{_hash(program)}' '{_hash(own)}'; style-src 'unsafe-inline'; img-src data: blob:; "
-              "base-uri 'none'; form-action 'none'")
-    return "".join((
-        "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>",
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
-        "<meta name='viewport' content='width=device-width, initial-scale=1'><meta name='color-scheme' content='light dark'>",
-        f"<title>{escape(name)} – PruneScope</title><style>{(_HERE / 'report.css').read_text(encoding='utf-8')}</style></head>",
-        f"<body><main>{body}</main>",
-        f"<script type='application/json' id='figures'>{_data(_figures(runs, masks))}</script>",
-        f"<script type='application/json' id='runs'>{_data(runs_json(results))}</script>",
-        f"<script>{program}</script><script>{own}</script></body></html>\n"))
+    layers = cells(_layer_rows(results[0] if alone else runs))
+    programs = (_plotly(), (_HERE / "report.js").read_text(encoding="utf-8"))
+    return _template().render(
+        name=name, aside=aside, verdict=verdict(runs), cautions=said, comparison=comparison_table(runs),
+        alike="" if alone else comparison.equal_settings(runs), overlaps=overlap_texts(runs, masks),
+        facts=facts.measured(results[0]) if alone else facts.measured_together(runs), layers=layers,
+        fold=numbers.plural(len(layers.rows), "layer") if len(layers.rows) > _MANY_LAYERS else "",
+        commands=[command_line(result.spec) for result in results], made=numbers.moment(time.time() if made is None else made),
+        style=(_HERE / "report.css").read_text(encoding="utf-8"), figures=_data(_figures(runs, masks)), runs=_data(runs_json(results)),
+        programs=programs, hashes=[_hash(program) for program in programs])
 
 
 def runs_json(results: Sequence[RunResult]) -> str:
@@ -109,21 +95,16 @@ def _data(text: str) -> str:
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
-def _cautions(texts: Sequence[str]) -> str:
-    return "".join(f"<p class='caution'>{escape(text)}</p>" for text in texts)
-
-
-def _facts(items: Iterable[tuple[str, str]]) -> str:
-    return "<dl>" + "".join(f"<dt>{escape(term)}</dt><dd>{escape(text)}</dd>" for term, text in items) + "</dl>"
-
-
-def _layers(what: RunResult | Sequence[Compared]) -> str:
+def _layer_rows(what: RunResult | Sequence[Compared]) -> Sequence[Mapping[str, object]]:
     if isinstance(what, RunResult):
-        rows: list[dict[str, object]] = [{label: row[name] for name, label in _ALONE.items()} for row in tables.layer_rows(what.layers)]
-    else:
-        rows = tables.compared_layers(what)
-    shown = table(rows)
-    return shown if len(rows) <= _MANY_LAYERS else f"<details><summary>{numbers.plural(len(rows), 'layer')}</summary>{shown}</details>"
+        return [{label: row[name] for name, label in _ALONE.items()} for row in tables.layer_rows(what.layers)]
+    return tables.compared_layers(what)
+
+
+@lru_cache(maxsize=1)
+def _template() -> Template:
+    return Environment(loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True).get_template(
+        "report.html.j2")
 
 
 @lru_cache(maxsize=1)

@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
+from dataclasses import dataclass
 
 from app.shared import numbers
 
 _SHARES = ("sparsity", "removed by both", "kept by both")
 
 
-def table(rows: Sequence[Mapping[str, object]]) -> str:
-    """Every row. Nothing that a run says can become markup."""
-    if not rows:
-        return "<p class='quiet'>None.</p>"
-    head = "".join(f"<th scope='col'>{escape(name)}</th>" for name in rows[0])
-    body = "".join("<tr>" + "".join(_cell(name, value) for name, value in row.items()) + "</tr>" for row in rows)
-    return f"<div class='wide'><table class='layers'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """What a cell shows, the exact value to sort by, and for a rounded number that value as a tooltip."""
+
+    text: str = ""
+    exact: str = ""
+    title: str = ""
+    is_number: bool = False
 
 
-def _cell(name: str, value: object) -> str:
+@dataclass(frozen=True, kw_only=True)
+class Cells:
+    """A table as text: the names of the columns, and the rows."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+def cells(rows: Sequence[Mapping[str, object]]) -> Cells:
+    """Every row."""
+    return Cells(columns=tuple(rows[0]) if rows else (),
+                 rows=tuple(tuple(_cell(name, value) for name, value in row.items()) for row in rows))
+
+
+def _cell(name: str, value: object) -> Cell:
     if value is None:
-        return "<td data-value=''></td>"
+        return Cell()
     if not isinstance(value, float):
-        return f"<td{' class=number' if isinstance(value, int) else ''} data-value='{escape(str(value))}'>{escape(str(value))}</td>"
-    return f"<td class='number' title='{value!r}' data-value='{value!r}'>{escape(_shown(name, value))}</td>"
+        return Cell(text=str(value), exact=str(value), is_number=isinstance(value, int))
+    return Cell(text=_shown(name, value), exact=repr(value), title=repr(value), is_number=True)
 
 
 def _shown(name: str, value: float) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from app.report.cells import table
+from app.report.cells import Cells, cells
 from app.shared.charts.overlaps import overlap_chart
 from app.shared.comparison import Compared, compare
 from app.shared.findings.overlaps import overlap_finding, overlap_rows
@@ -20,8 +20,6 @@ from core.records.overlaps import Overlaps
 
 if TYPE_CHECKING:
     from cache.store import Store
-
-_TITLE = "<h2>Which weights went?</h2>"
 
 
 def overlap_questions(store: Store, results: Sequence[RunResult], keys: Sequence[str | None]) -> tuple[OverlapsQuestion | str, ...]:
@@ -40,14 +38,19 @@ def overlap_charts(runs: Sequence[Compared], masks: Sequence[Overlaps | str], th
             for place, found in enumerate(masks, 1) if isinstance(found, Overlaps)}
 
 
-def overlap_section(runs: Sequence[Compared], masks: Sequence[Overlaps | str]) -> str:
-    """HTML: for each run what its mask shares with the first run's, or once why that is not known. Empty without any."""
-    parts: list[str] = []
-    for place, found in enumerate(masks, 1):
-        if isinstance(found, Overlaps):
-            rows = overlap_rows(runs[0], runs[place], found)
-            parts.append(f"<p>{escape(overlap_finding(runs[0], runs[place], found))}</p><div id='chart-mask-overlaps-{place}'></div>"
-                         f"<details><summary>Layer by layer, shares of the weights</summary>{table(rows)}</details>")
-        else:
-            parts.append(f"<p class='quiet'>{escape(found)}</p>")
-    return _TITLE + "".join(dict.fromkeys(parts)) if parts else ""
+@dataclass(frozen=True, kw_only=True)
+class OverlapText:
+    """What a run's mask shares with the first run's, its chart's place and its table; or only why that is not known."""
+
+    text: str
+    chart: str = ""
+    table: Cells | None = None
+
+
+def overlap_texts(runs: Sequence[Compared], masks: Sequence[Overlaps | str]) -> tuple[OverlapText, ...]:
+    """One for each run after the first; the same reason only once."""
+    found = (OverlapText(text=found) if isinstance(found, str) else
+             OverlapText(text=overlap_finding(runs[0], runs[place], found), chart=f"chart-mask-overlaps-{place}",
+                         table=cells(overlap_rows(runs[0], runs[place], found)))
+             for place, found in enumerate(masks, 1))
+    return tuple(dict.fromkeys(found))
