@@ -72,7 +72,7 @@ def main() -> None:
     server.start()
     try:
         with tab(server.port) as socket:
-            measure(socket, {"stop": 1})  # the worker's desk is opened now
+            measure(socket, {"stop": 1})  # the worker's session is opened now
         print(f"{'':28}{'new':>18}{'again':>18}   seconds, median (most)")
         for name, moves in MOVES.items():
             with tab(server.port) as socket:

@@ -32,13 +32,13 @@ def records(threads: int) -> tuple[dict[str, dict[str, LayerRecord]], str]:
     torch.set_num_threads(threads)
     asked = RunSpec(calibration=Calibration(windows=128, length=256), evaluation=Evaluation(windows=1))
     opened = open_model(asked, torch.device("cpu"))
-    desk = Session(opened)
+    session = Session(opened)
     found: dict[str, dict[str, LayerRecord]] = {}
     for layer in LAYERS:
         found[layer] = {}
         for name in METHODS:
-            solution = desk.solve(layer, asked.model_copy(update={"method": make_method(name), "pattern": PATTERN}))
-            found[layer][name] = desk.record(layer, solution)
+            solution = session.solve(layer, asked.model_copy(update={"method": make_method(name), "pattern": PATTERN}))
+            found[layer][name] = session.record(layer, solution)
     return found, opened.calibration.description
 
 

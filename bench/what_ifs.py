@@ -1,6 +1,6 @@
 """How long a what-if takes, from the key that moves a control to the answer on the screen: `python -m bench.what_ifs` (some minutes).
 
-A real browser, server and worker, whose desk of the demo model is open, as it is some seconds after the server started. The sparsity is
+A real browser, server and worker, whose session of the demo model is open, as it is some seconds after the server started. The sparsity is
 moved by a percent with the arrow key, so each answer is new. Budgets: a preview of the whole model 1 s, one layer 0.3 s. Prints only.
 """
 

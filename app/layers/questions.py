@@ -31,8 +31,8 @@ class LayerQuestion(SessionQuestion):
     about_a_layer: ClassVar[bool] = True
     layer: str
 
-    def answer(self, desk: Session) -> LayerRecord:
-        return desk.record(self.layer, desk.solve(self.layer, self.spec))
+    def answer(self, session: Session) -> LayerRecord:
+        return session.record(self.layer, session.solve(self.layer, self.spec))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class MethodsQuestion(SessionQuestion):
     methods: tuple[str, ...]
     seconds: float = AT_ONCE
 
-    def answer(self, desk: Session) -> Methods:
+    def answer(self, session: Session) -> Methods:
         from pydantic import ValidationError
 
         from core.models.cost import layer_seconds, matrix_rate
@@ -60,9 +60,9 @@ class MethodsQuestion(SessionQuestion):
         records: dict[str, LayerRecord] = {}
         slow: dict[str, float] = {}
         failed: dict[str, str] = {}
-        problem = desk.problem(self.layer)
+        problem = session.problem(self.layer)
         rows, columns = problem.weight.shape
-        rate = matrix_rate(desk.opened.device)
+        rate = matrix_rate(session.opened.device)
         for name in self.methods:
             try:
                 spec = with_method(self.spec, name)
@@ -70,7 +70,7 @@ class MethodsQuestion(SessionQuestion):
                 if estimate > self.seconds:
                     slow[name] = estimate
                 else:
-                    records[name] = desk.record(self.layer, desk.solve(self.layer, spec))
+                    records[name] = session.record(self.layer, session.solve(self.layer, spec))
             except ValidationError as error:
                 failed[name] = input_errors(error)[0].remedy
             except PruneError as error:
@@ -97,10 +97,10 @@ class PartsQuestion(SessionQuestion):
     about_a_layer: ClassVar[bool] = True
     layer: str
 
-    def answer(self, desk: Session) -> Parts:
+    def answer(self, session: Session) -> Parts:
         from core.layer.summaries import error_parts
 
-        problem, solution = desk.problem(self.layer), desk.solve(self.layer, self.spec)
+        problem, solution = session.problem(self.layer), session.solve(self.layer, self.spec)
         rows, columns = error_parts(problem, solution.weight)
         whole = float(rows.sum())
         scale = 1 / whole if whole > 0 else 0.0
@@ -126,10 +126,10 @@ class WeightsQuestion(SessionQuestion):
     about_a_layer: ClassVar[bool] = True
     layer: str
 
-    def answer(self, desk: Session) -> Weights:
+    def answer(self, session: Session) -> Weights:
         from core.layer.summaries import cell_shape, reduce_blocks
 
-        before, after = desk.problem(self.layer).weight.float(), desk.solve(self.layer, self.spec).weight.float()
+        before, after = session.problem(self.layer).weight.float(), session.solve(self.layer, self.spec).weight.float()
         shape = (int(before.shape[0]), int(before.shape[1]))
         first, second = (reduce_blocks(matrix.abs(), CELLS).cpu().numpy() for matrix in (before, after))
         change = reduce_blocks(after - before, CELLS, "extreme").cpu().numpy()
@@ -152,10 +152,10 @@ class HistogramQuestion(SessionQuestion):
     about_a_layer: ClassVar[bool] = True
     layer: str
 
-    def answer(self, desk: Session) -> Bins:
+    def answer(self, session: Session) -> Bins:
         from core.layer.summaries import weight_histogram
 
-        found = weight_histogram(desk.problem(self.layer).weight, desk.solve(self.layer, self.spec))
+        found = weight_histogram(session.problem(self.layer).weight, session.solve(self.layer, self.spec))
         return Bins(edges=found.edges.numpy(), kept_before=found.kept_before.numpy(), kept_after=found.kept_after.numpy(),
                     removed_before=found.removed_before.numpy())
 

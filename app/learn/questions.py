@@ -21,29 +21,29 @@ class MatrixQuestion(SessionQuestion):
     about_a_layer: ClassVar[bool] = True
     matrix: Matrix = Matrix()
 
-    def problem(self, desk: Session) -> LayerProblem:
+    def problem(self, session: Session) -> LayerProblem:
         """The matrix itself."""
         from core.lessons.problems import small_problem
 
-        return small_problem(self.matrix, desk.problem)
+        return small_problem(self.matrix, session.problem)
 
 
 class OneWeightQuestion(MatrixQuestion):
     """Cost of each weight alone."""
 
-    def answer(self, desk: Session) -> OneWeight:
+    def answer(self, session: Session) -> OneWeight:
         from core.lessons.removals import one_weight
 
-        return one_weight(self.problem(desk))
+        return one_weight(self.problem(session))
 
 
 class TwoWeightsQuestion(MatrixQuestion):
     """Cost of each pair of a row's weights."""
 
-    def answer(self, desk: Session) -> TwoWeights:
+    def answer(self, session: Session) -> TwoWeights:
         from core.lessons.removals import two_weights
 
-        return two_weights(self.problem(desk))
+        return two_weights(self.problem(session))
 
 
 class SteppedQuestion(MatrixQuestion):
@@ -52,10 +52,10 @@ class SteppedQuestion(MatrixQuestion):
     sparsity: float = Field(default=0.5, gt=0, lt=1)
     block_size: int = Field(default=4, ge=1, le=MOST_COLUMNS)
 
-    def answer(self, desk: Session) -> Stepped:
+    def answer(self, session: Session) -> Stepped:
         from core.lessons.stepping import stepped
 
-        return stepped(self.problem(desk), sparsity=self.sparsity, block_size=self.block_size)
+        return stepped(self.problem(session), sparsity=self.sparsity, block_size=self.block_size)
 
 
 class MasksQuestion(MatrixQuestion):
@@ -65,10 +65,10 @@ class MasksQuestion(MatrixQuestion):
     sparsity: float = Field(default=0.5, gt=0, lt=1)
     block_size: int = Field(default=4, ge=1, le=MOST_COLUMNS)
 
-    def answer(self, desk: Session) -> Masks:
+    def answer(self, session: Session) -> Masks:
         from core.lessons.mask_choice import every_mask
 
-        return every_mask(self.problem(desk), self.row, sparsity=self.sparsity, block_size=self.block_size)
+        return every_mask(self.problem(session), self.row, sparsity=self.sparsity, block_size=self.block_size)
 
 
 class FormulasQuestion(MatrixQuestion):
@@ -76,14 +76,14 @@ class FormulasQuestion(MatrixQuestion):
 
     sparsity: float = Field(default=0.3, gt=0, lt=1)
 
-    def answer(self, desk: Session) -> tuple[Formulas, Formulas | None]:
+    def answer(self, session: Session) -> tuple[Formulas, Formulas | None]:
         from core.lessons.formulas import formulas
         from core.lessons.problems import whole_problem
 
-        small = formulas(self.problem(desk), sparsity=self.sparsity)
+        small = formulas(self.problem(session), sparsity=self.sparsity)
         if self.matrix.source == "drawn":
             return small, None
-        whole = whole_problem(self.matrix, desk.problem)
+        whole = whole_problem(self.matrix, session.problem)
         return small, formulas(whole, sparsity=self.sparsity).without_weights()
 
 
@@ -94,10 +94,10 @@ class StrongRowQuestion(MatrixQuestion):
     factor: float = Field(default=4.0, gt=0, le=100)
     sparsity: float = Field(default=0.3, gt=0, lt=1)
 
-    def answer(self, desk: Session) -> StrongRow:
+    def answer(self, session: Session) -> StrongRow:
         from core.lessons.strong_row import strong_row
 
-        return strong_row(self.problem(desk), self.row, factor=self.factor, sparsity=self.sparsity)
+        return strong_row(self.problem(session), self.row, factor=self.factor, sparsity=self.sparsity)
 
 
 class ConvergenceQuestion(SessionQuestion):
@@ -108,11 +108,11 @@ class ConvergenceQuestion(SessionQuestion):
     sparsity: float = Field(default=0.5, gt=0, lt=1)
     iterations: int = Field(default=40, ge=1, le=500)
 
-    def answer(self, desk: Session) -> Convergence:
+    def answer(self, session: Session) -> Convergence:
         from core.layer.convergence import convergence
         from core.methods.solve import solve
         from core.spec.patterns import Unstructured
 
-        problem = desk.problem(self.layer)
+        problem = session.problem(self.layer)
         mask = solve(problem, "wanda", Unstructured(sparsity=self.sparsity)).pruned
         return convergence(problem, mask, iterations=self.iterations)

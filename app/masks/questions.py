@@ -43,13 +43,14 @@ class MaskQuestion(SessionQuestion):
     about_a_layer: ClassVar[bool] = True
     layer: str
 
-    def answer(self, desk: Session) -> Mask:
+    def answer(self, session: Session) -> Mask:
         from core.layer.summaries import reduce_blocks
 
-        solution = desk.solve(self.layer, self.spec)
+        solution = session.solve(self.layer, self.spec)
         gone = solution.pruned
         density, points = ((100 * reduce_blocks(gone, most)).round().byte().cpu().numpy() for most in (CELLS, POINTS))
-        return Mask(record=desk.record(self.layer, solution), density=density, points=points, rows=_share(gone, 1), columns=_share(gone, 0),
+        record = session.record(self.layer, solution)
+        return Mask(record=record, density=density, points=points, rows=_share(gone, 1), columns=_share(gone, 0),
                     dense_rows=solution.dense_rows.cpu().numpy())
 
 
@@ -81,14 +82,14 @@ class PairQuestion(SessionQuestion):
     layer: str
     other: RunSpec
 
-    def answer(self, desk: Session) -> Pair:
+    def answer(self, session: Session) -> Pair:
         from core.layer.summaries import reduce_blocks
         from core.records.overlaps import count_masks
 
-        a, b = desk.solve(self.layer, self.spec), desk.solve(self.layer, self.other)
+        a, b = session.solve(self.layer, self.spec), session.solve(self.layer, self.other)
         first, second = a.pruned & ~b.pruned, b.pruned & ~a.pruned
         cells = [(100 * reduce_blocks(mask, most)).ceil().byte().cpu().numpy() for most in (CELLS, POINTS) for mask in (first, second)]
-        return Pair(a=desk.record(self.layer, a), b=desk.record(self.layer, b), overlap=count_masks(a.pruned, b.pruned),
+        return Pair(a=session.record(self.layer, a), b=session.record(self.layer, b), overlap=count_masks(a.pruned, b.pruned),
                     only_a=cells[0], only_b=cells[1], points_a=cells[2], points_b=cells[3], dense_rows=a.dense_rows.cpu().numpy(),
                     rows_a=_share(first, 1), rows_b=_share(second, 1), columns_a=_share(first, 0), columns_b=_share(second, 0))
 
@@ -116,8 +117,8 @@ class WindowQuestion(SessionQuestion):
     column: int
     other: RunSpec | None = None
 
-    def answer(self, desk: Session) -> Window:
-        solution = desk.solve(self.layer, self.spec)
+    def answer(self, session: Session) -> Window:
+        solution = session.solve(self.layer, self.spec)
         rows, columns = solution.pruned.shape
         row, column = (max(0, min(start, size - WINDOW)) for start, size in ((self.row, rows), (self.column, columns)))
         part = (slice(row, row + WINDOW), slice(column, column + WINDOW))
@@ -126,10 +127,10 @@ class WindowQuestion(SessionQuestion):
         dense = solution.dense_rows - row
         kinds[dense[(dense >= 0) & (dense < len(gone))]] = OUTLIER
         if self.other is not None:
-            also = desk.solve(self.layer, self.other).pruned[part]
+            also = session.solve(self.layer, self.other).pruned[part]
             kinds[gone & ~also] = ONLY_A
             kinds[also & ~gone] = ONLY_B
-        before, after = desk.problem(self.layer).weight[part], solution.weight[part]
+        before, after = session.problem(self.layer).weight[part], solution.weight[part]
         return Window(row=row, column=column, kinds=kinds.cpu().numpy(), before=before.float().cpu().numpy(),
                       after=after.float().cpu().numpy())
 
@@ -140,10 +141,10 @@ class MaskFileQuestion(SessionQuestion):
     about_a_layer: ClassVar[bool] = True
     layer: str
 
-    def answer(self, desk: Session) -> bytes:
+    def answer(self, session: Session) -> bytes:
         from core.layer.summaries import mask_png
 
-        return mask_png(desk.solve(self.layer, self.spec).pruned)
+        return mask_png(session.solve(self.layer, self.spec).pruned)
 
 
 def _share(mask: Any, axis: int) -> Array:

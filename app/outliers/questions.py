@@ -16,10 +16,10 @@ class EnergySharesQuestion(SessionQuestion):
 
     alpha: float
 
-    def answer(self, desk: Session) -> tuple[EnergyShare, ...]:
+    def answer(self, session: Session) -> tuple[EnergyShare, ...]:
         from core.whatif.outlier_rows import energy_shares
 
-        return energy_shares(desk, self.alpha)
+        return energy_shares(session, self.alpha)
 
 
 class LayerRowsQuestion(SessionQuestion):
@@ -28,7 +28,7 @@ class LayerRowsQuestion(SessionQuestion):
     about_a_layer: ClassVar[bool] = True
     layer: str
 
-    def answer(self, desk: Session) -> LayerRows:
+    def answer(self, session: Session) -> LayerRows:
         from core.whatif.outlier_rows import layer_rows
 
-        return layer_rows(desk, self.layer, self.spec)
+        return layer_rows(session, self.layer, self.spec)

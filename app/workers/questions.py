@@ -38,7 +38,7 @@ class SessionQuestion(Question):
     """A question that a what-if session answers."""
 
     @abstractmethod
-    def answer(self, desk: Session) -> object:
+    def answer(self, session: Session) -> object:
         """The answer, on the worker. What a person caused is raised as PruneError."""
 
 

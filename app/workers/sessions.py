@@ -1,4 +1,4 @@
-"""The desks of the interactive worker: dense models with their Gram matrices, opened once and kept; questions are answered at them.
+"""The sessions of the interactive worker: dense models with their Gram matrices, opened once and kept; they answer questions.
 
 The web server imports this for the name of a task; torch is imported inside functions only.
 """
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from core.whatif.session import Session
 
 log = logging.getLogger("distributed.prunescope")
-_MOST = 2  # desks kept open
-_SHARE = 0.6  # of the memory that is free, for one desk
-_desks: OrderedDict[str, Session] = OrderedDict()
+_MOST = 2  # sessions kept open
+_SHARE = 0.6  # of the memory that is free, for one session
+_sessions: OrderedDict[str, Session] = OrderedDict()
 _opening = threading.Lock()
 # What is not quick computes on this thread and those that it starts: they step back where a quick answer or a page wants their core.
 _aside = ThreadPoolExecutor(1, thread_name_prefix="aside", initializer=os.nice, initargs=(10,))
@@ -64,7 +64,7 @@ def _answer(question: Question, asked_of: Revisions | None, wanted: Callable[[],
         process.use_all_cores()
         return question.answer_from(process.open_store())
     assert isinstance(question, SessionQuestion), type(question)
-    return question.answer(desk_for(question.spec, asked_of).until(wanted))
+    return question.answer(session_for(question.spec, asked_of).until(wanted))
 
 
 def _waited_for() -> Callable[[], bool]:
@@ -84,31 +84,31 @@ def _waited_for() -> Callable[[], bool]:
     return waited_for
 
 
-def desk_for(spec: RunSpec, expected: Revisions | None = None) -> Session:
-    """The desk of a spec's model and texts, opened if need be; its Gram matrices are kept in the store. Raises PruneError,
+def session_for(spec: RunSpec, expected: Revisions | None = None) -> Session:
+    """The session of a spec's model and texts, opened if need be; its Gram matrices are kept in the store. Raises PruneError,
     InputChanged where model or texts are not those expected or change while they are opened."""
     with _opening:
         process.use_all_cores()
         found = revisions(spec)
         require_same((expected or found).model_dump(), found.model_dump(), spec)
-        key = content_key("desk", grams=grams_key(spec, found), evaluation=spec.evaluation, text=found.evaluation)
-        if key not in _desks:
-            _desks[key] = _open(spec, found, process.open_store().grams(grams_key(spec, found)))
-            while len(_desks) > _MOST:
-                _desks.popitem(last=False)
-        _desks.move_to_end(key)
-        return _desks[key]
+        key = content_key("session", grams=grams_key(spec, found), evaluation=spec.evaluation, text=found.evaluation)
+        if key not in _sessions:
+            _sessions[key] = _open(spec, found, process.open_store().grams(grams_key(spec, found)))
+            while len(_sessions) > _MOST:
+                _sessions.popitem(last=False)
+        _sessions.move_to_end(key)
+        return _sessions[key]
 
 
 def open_first(spec: RunSpec) -> None:
-    """Open the desk that the first visitor will want, while nobody waits."""
+    """Open the session that the first visitor will want, while nobody waits."""
     try:
-        desk = _aside.submit(desk_for, spec).result()
-        _aside.submit(lambda: desk.dense).result()  # measured now, remembered
-        for layer in desk.layers:  # so are these, one after the other: whatever somebody asks meanwhile comes between
-            _aside.submit(desk.sensitivity, layer.name).result()
+        session = _aside.submit(session_for, spec).result()
+        _aside.submit(lambda: session.dense).result()  # measured now, remembered
+        for layer in session.layers:  # so are these, one after the other: whatever somebody asks meanwhile comes between
+            _aside.submit(session.sensitivity, layer.name).result()
     except Exception:
-        log.exception("the demo's desk could not be opened")
+        log.exception("the demo's session could not be opened")
 
 
 def _open(spec: RunSpec, found: Revisions, kept: GramFolder) -> Session:

@@ -1,4 +1,4 @@
-"""A model with its texts, open on a device: what a run, an evaluation and a desk of what-ifs begin with."""
+"""A model with its texts, open on a device: what a run, an evaluation and a session of what-ifs begin with."""
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from core.models.streaming import Stream
 from core.spec import RunSpec
 from core.spec.errors import InputChanged
 
-REMEMBERED = range(1 << 16, 1 << 24)  # characters of a text whose tokens a process keeps: each run and each desk reads the same two
+REMEMBERED = range(1 << 16, 1 << 24)  # characters of a text whose tokens a process keeps: each run and each session reads the same two
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -32,21 +32,21 @@ def solve_keeping(problem: LayerProblem, spec: RunSpec, keep_rows: Tensor | None
     return solve(problem, spec.method, spec.pattern, update=spec.update, refit=spec.refit, keep_rows=keep_rows)
 
 
-def energy_shares(desk: Session, alpha: float) -> tuple[EnergyShare, ...]:
+def energy_shares(session: Session, alpha: float) -> tuple[EnergyShare, ...]:
     """For every layer, the share of its energy in the ⌈αc⌉ rows of most energy. c·b² a layer, the first time."""
-    return tuple(_share(desk, info.name, outlier_count(info.rows, alpha)) for info in desk.layers)
+    return tuple(_share(session, info.name, outlier_count(info.rows, alpha)) for info in session.layers)
 
 
-def _share(desk: Session, name: str, count: int) -> EnergyShare:
-    linear = desk.linears[name]
-    ordered = _shares(desk.problem(name)).sort(descending=True).values
+def _share(session: Session, name: str, count: int) -> EnergyShare:
+    linear = session.linears[name]
+    ordered = _shares(session.problem(name)).sort(descending=True).values
     return EnergyShare(name=name, block=linear.block, module=linear.module, rows=linear.rows, count=count,
                        share=float(ordered[:count].sum()))
 
 
-def layer_rows(desk: Session, name: str, spec: RunSpec) -> LayerRows:
+def layer_rows(session: Session, name: str, spec: RunSpec) -> LayerRows:
     """One layer's rows by energy, and what the method does with them kept and without. Raises BadInput, IllConditioned."""
-    problem = desk.weighed(name, spec)
+    problem = session.weighed(name, spec)
     shares, order = _shares(problem).sort(descending=True, stable=True)
     solution = solve_keeping(problem, spec)
     without = solution if not spec.pattern.outlier_rows else solve_keeping(problem, _at(spec, 0.0))
@@ -60,9 +60,9 @@ def layer_rows(desk: Session, name: str, spec: RunSpec) -> LayerRows:
         columns=_fates(problem, solution, without) if isinstance(spec.pattern, Structured) else None)
 
 
-def layer_point(desk: Session, name: str, spec: RunSpec, draws: int) -> LayerPoint:
+def layer_point(session: Session, name: str, spec: RunSpec, draws: int) -> LayerPoint:
     """A layer's error at the spec's α with the rows of most energy kept, and for each draw with random ones."""
-    problem, place = desk.weighed(name, spec), list(desk.linears).index(name)
+    problem, place = session.weighed(name, spec), list(session.linears).index(name)
     count = outlier_count(len(problem.weight), spec.pattern.outlier_rows)
     solution = solve_keeping(problem, spec)
     random = [solve_keeping(problem, spec, random_rows(len(problem.weight), count, draw, place)).relative_error
@@ -71,25 +71,25 @@ def layer_point(desk: Session, name: str, spec: RunSpec, draws: int) -> LayerPoi
                       error=solution.relative_error, random=tuple(random))
 
 
-def model_point(desk: Session, spec: RunSpec, draw: int | None, windows: int | None = None) -> ModelPoint:
+def model_point(session: Session, spec: RunSpec, draw: int | None, windows: int | None = None) -> ModelPoint:
     """All layers with the spec's α from the dense model's Gram matrices, and the perplexity of the first windows (None: a preview's)."""
     started = time.perf_counter()
-    places = {name: place for place, name in enumerate(desk.linears)}
+    places = {name: place for place, name in enumerate(session.linears)}
 
     def one(name: str) -> LayerSolution:
-        rows = desk.linears[name].rows
+        rows = session.linears[name].rows
         kept = None if draw is None else random_rows(rows, outlier_count(rows, spec.pattern.outlier_rows), draw, places[name])
-        return solve_keeping(desk.weighed(name, spec), spec, kept)
+        return solve_keeping(session.weighed(name, spec), spec, kept)
 
-    desk.weigh(spec)
-    solutions = desk.over_layers(one)
+    session.weigh(spec)
+    solutions = session.over_layers(one)
     zeros = sum(solution.counted_sparsity * solution.weight.numel() for solution in solutions.values())
     entries = sum(solution.weight.numel() for solution in solutions.values())
-    pruned = desk.perplexity({name: solution.weight for name, solution in solutions.items()}, windows)
+    pruned = session.perplexity({name: solution.weight for name, solution in solutions.items()}, windows)
     return ModelPoint(
         alpha=spec.pattern.outlier_rows, draw=draw, pruned=pruned, counted_sparsity=zeros / entries,
         median_error=statistics.median(solution.relative_error for solution in solutions.values()),
-        calibration=desk.opened.calibration.description, seconds=time.perf_counter() - started)
+        calibration=session.opened.calibration.description, seconds=time.perf_counter() - started)
 
 
 def _shares(problem: LayerProblem) -> Tensor:

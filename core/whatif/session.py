@@ -68,7 +68,7 @@ class Session:
         self._weighing = Lock()
 
     def until(self, wanted: Callable[[], bool]) -> Session:
-        """The same desk, all it holds shared, for somebody who may leave: `wanted` is looked at between the steps of a method, and
+        """The same session, all it holds shared, for somebody who may leave: `wanted` is looked at between the steps of a method, and
         where it says no, what is being computed there ends with Cancelled."""
         own = copy(self)
         own._wanted = wanted

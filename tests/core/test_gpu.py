@@ -139,38 +139,38 @@ def test_a_run_there_is_a_run_here(changes, small, gpu, monkeypatch):
 
 
 @pytest.mark.parametrize("changes", [{}, {"allocation": "even"}])
-def test_a_desk_there_answers_as_one_here(changes, small, gpu):
+def test_a_session_there_answers_as_one_here(changes, small, gpu):
     spec = small[0](**changes)
-    desks = [Session(open_model(spec, device)) for device in (torch.device("cpu"), gpu.device)]
-    here, there = (desk.preview(spec) for desk in desks)
+    sessions = [Session(open_model(spec, device)) for device in (torch.device("cpu"), gpu.device)]
+    here, there = (session.preview(spec) for session in sessions)
     assert there.dense.perplexity == pytest.approx(here.dense.perplexity, rel=1e-5)
     assert there.pruned.perplexity == pytest.approx(here.pruned.perplexity, rel=1e-2)
-    assert all(linear.weight.is_cuda for linear in desks[1].linears.values())
-    quick = desks[1].preview(spec.model_copy(update={"method": make_method("frontier")}), at_once=True)
+    assert all(linear.weight.is_cuda for linear in sessions[1].linears.values())
+    quick = sessions[1].preview(spec.model_copy(update={"method": make_method("frontier")}), at_once=True)
     assert quick.counted_sparsity == pytest.approx(0.5, abs=1e-2)
 
 
 def test_what_a_layer_shows_is_the_same_there(small, gpu):
     spec = small[0](allocation="even", pattern=parse_pattern("0.5", alpha=0.1))
-    desks = [Session(open_model(spec, device)) for device in (torch.device("cpu"), gpu.device)]
-    name = desks[0].layers[0].name
-    solutions = [desk.solve(name, spec) for desk in desks]
+    sessions = [Session(open_model(spec, device)) for device in (torch.device("cpu"), gpu.device)]
+    name = sessions[0].layers[0].name
+    solutions = [session.solve(name, spec) for session in sessions]
     assert mask_png(solutions[0].pruned) == mask_png(solutions[1].pruned)
-    here, there = (weight_histogram(desk.problem(name).weight, solution) for desk, solution in zip(desks, solutions, strict=True))
+    here, there = (weight_histogram(session.problem(name).weight, solution) for session, solution in zip(sessions, solutions, strict=True))
     assert torch.equal(there.kept_before, here.kept_before)
     assert torch.equal(there.removed_before, here.removed_before)
-    (rows, columns), (others, other_columns) = (error_parts(desk.problem(name), solution.weight)
-                                                for desk, solution in zip(desks, solutions, strict=True))
+    (rows, columns), (others, other_columns) = (error_parts(session.problem(name), solution.weight)
+                                                for session, solution in zip(sessions, solutions, strict=True))
     torch.testing.assert_close(others.cpu(), rows, rtol=1e-3, atol=1e-6)
     torch.testing.assert_close(other_columns.cpu(), columns, rtol=1e-3, atol=1e-6)
     torch.testing.assert_close(reduce_blocks(solutions[1].weight, 8).cpu(), reduce_blocks(solutions[0].weight, 8), rtol=1e-3, atol=1e-4)
     assert count_masks(solutions[1].pruned, solutions[1].pruned) == count_masks(solutions[0].pruned, solutions[0].pruned)
-    points = [layer_point(desk, name, spec, 2) for desk in desks]
+    points = [layer_point(session, name, spec, 2) for session in sessions]
     assert (points[1].error, *points[1].random) == pytest.approx((points[0].error, *points[0].random), rel=1e-3)
-    assert [share.share for share in energy_shares(desks[1], 0.1)] == pytest.approx(
-        [share.share for share in energy_shares(desks[0], 0.1)], rel=1e-4)
-    assert (layer_rows(desks[1], name, spec).rows == layer_rows(desks[0], name, spec).rows).all()
-    assert model_point(desks[1], spec, None).median_error == pytest.approx(model_point(desks[0], spec, None).median_error, rel=1e-2)
+    assert [share.share for share in energy_shares(sessions[1], 0.1)] == pytest.approx(
+        [share.share for share in energy_shares(sessions[0], 0.1)], rel=1e-4)
+    assert (layer_rows(sessions[1], name, spec).rows == layer_rows(sessions[0], name, spec).rows).all()
+    assert model_point(sessions[1], spec, None).median_error == pytest.approx(model_point(sessions[0], spec, None).median_error, rel=1e-2)
 
 
 def test_the_pretended_gpu_refuses_what_a_real_one_refuses(gpu):

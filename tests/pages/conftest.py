@@ -75,7 +75,7 @@ def keep(store: Store) -> Callable[..., str]:
 
 @pytest.fixture
 def answers_here(monkeypatch: pytest.MonkeyPatch, without_workers: None) -> list[Question]:
-    """Questions are answered by the real desk, in this process instead of a worker's; returns what was asked and computed."""
+    """Questions are answered by the real session, in this process instead of a worker's; returns what was asked and computed."""
     computed: list[Question] = []
     known: dict[Question, object] = {}
 

@@ -20,7 +20,7 @@ DRAWN = {"source": "drawn"}
 
 
 class Here:
-    """What stands in for the worker: the same questions, answered at the same desk, at once."""
+    """What stands in for the worker: the same questions, answered at the same session, at once."""
 
     def __init__(self):
         self.known, self.asked = {}, 0
@@ -31,10 +31,10 @@ class Here:
         key = (type(question), question.model_dump_json())
         if key not in self.known:
             self.asked += 1
-            from app.workers.sessions import desk_for
+            from app.workers.sessions import session_for
 
             try:
-                self.known[key] = Asked(state="ready", answer=question.answer(desk_for(question.spec)))
+                self.known[key] = Asked(state="ready", answer=question.answer(session_for(question.spec)))
             except PruneError as error:
                 self.known[key] = Asked(state="failed", error=str(error))
         return self.known[key]

@@ -1,4 +1,4 @@
-"""The page of outlier rows on the real desk: what is shown, the link, the slider in whole rows, and what cannot be asked."""
+"""The page of outlier rows on the real session: what is shown, the link, the slider in whole rows, and what cannot be asked."""
 
 import json
 

@@ -17,10 +17,10 @@ class LayerPointQuestion(SessionQuestion):
     layer: str
     draws: int = 0
 
-    def answer(self, desk: Session) -> LayerPoint:
+    def answer(self, session: Session) -> LayerPoint:
         from core.whatif.outlier_rows import layer_point
 
-        return layer_point(desk, self.layer, self.spec, self.draws)
+        return layer_point(session, self.layer, self.spec, self.draws)
 
 
 class ModelPointQuestion(SessionQuestion):
@@ -32,7 +32,7 @@ class ModelPointQuestion(SessionQuestion):
     draw: int | None = None
     windows: int | None = None
 
-    def answer(self, desk: Session) -> ModelPoint:
+    def answer(self, session: Session) -> ModelPoint:
         from core.whatif.outlier_rows import model_point
 
-        return model_point(desk, self.spec, self.draw, self.windows)
+        return model_point(session, self.spec, self.draw, self.windows)

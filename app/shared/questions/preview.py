@@ -16,13 +16,13 @@ class PreviewQuestion(SessionQuestion):
 
     at_once: bool = False
 
-    def answer(self, desk: Session) -> Preview:
-        return desk.preview(self.spec, at_once=self.at_once)
+    def answer(self, session: Session) -> Preview:
+        return session.preview(self.spec, at_once=self.at_once)
 
 
 class LayersQuestion(SessionQuestion):
     """The layers of the model."""
 
     about_a_layer: ClassVar[bool] = True
-    def answer(self, desk: Session) -> tuple[LayerInfo, ...]:
-        return desk.layers
+    def answer(self, session: Session) -> tuple[LayerInfo, ...]:
+        return session.layers

@@ -58,7 +58,7 @@ def test_the_same_run_agrees_with_itself(masks):
 
 
 def test_no_model_is_opened_for_it(masks, monkeypatch):
-    monkeypatch.setattr(sessions, "desk_for", lambda spec: pytest.fail("a desk was opened"))
+    monkeypatch.setattr(sessions, "session_for", lambda spec: pytest.fail("a session was opened"))
     monkeypatch.setattr(sessions.process, "open_store", lambda: masks[0])
     assert isinstance(sessions.answer(OverlapsQuestion(spec=RunSpec(), a=A, b=B)), Overlaps)
     failure = sessions.answer(OverlapsQuestion(spec=RunSpec(), a=A, b="0" * 64))

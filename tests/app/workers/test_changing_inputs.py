@@ -21,7 +21,7 @@ from tests.core.families import save_family
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("PRUNESCOPE_MODELS", str(tmp_path))
     monkeypatch.setenv("PRUNESCOPE_TEXTS", str(tmp_path))  # another test of the process may have confined it
-    monkeypatch.setattr(sessions, "_desks", type(sessions._desks)())
+    monkeypatch.setattr(sessions, "_sessions", type(sessions._sessions)())
     return save_family("llama", tmp_path)
 
 

@@ -146,42 +146,42 @@ def test_a_preview_weighs_outputs_as_a_run_would(small):
     spec = small[0](allocation="even", pattern=parse_pattern("0.6"))
     opened = open_model(spec, torch.device("cpu"))
     weights = output_weights(opened, 0.5)
-    desk = Session(open_model(spec, torch.device("cpu")))
-    usual = desk.preview(spec)
+    session = Session(open_model(spec, torch.device("cpu")))
+    usual = session.preview(spec)
     weighed = spec.model_copy(update={"fisher": 0.5})
-    preview = desk.preview(weighed)
+    preview = session.preview(weighed)
     assert preview.pruned.perplexity != usual.pruned.perplexity
     for record in preview.layers:
-        problem = desk.problem(record.name)
+        problem = session.problem(record.name)
         expected = solve(problem.with_weight(problem.weight, record.name, weights[record.name]), spec.method, spec.pattern)
         assert record.relative_error == pytest.approx(expected.relative_error, rel=1e-6)
-        assert desk.solve(record.name, weighed).relative_error == record.relative_error
-        assert not torch.equal(desk.solve(record.name, weighed).weight, desk.solve(record.name, spec).weight)
-    measured = desk._outputs._fisher[False]
-    assert desk.preview(weighed.model_copy(update={"fisher": 1.0})).pruned.perplexity != preview.pruned.perplexity
-    assert list(desk._outputs._fisher) == [False]
-    assert desk._outputs._fisher[False] is measured
-    assert desk.preview(spec).pruned.perplexity == usual.pruned.perplexity
-    quick = desk.preview(weighed.model_copy(update={"method": make_method("frontier")}), at_once=True)
+        assert session.solve(record.name, weighed).relative_error == record.relative_error
+        assert not torch.equal(session.solve(record.name, weighed).weight, session.solve(record.name, spec).weight)
+    measured = session._outputs._fisher[False]
+    assert session.preview(weighed.model_copy(update={"fisher": 1.0})).pruned.perplexity != preview.pruned.perplexity
+    assert list(session._outputs._fisher) == [False]
+    assert session._outputs._fisher[False] is measured
+    assert session.preview(spec).pruned.perplexity == usual.pruned.perplexity
+    quick = session.preview(weighed.model_copy(update={"method": make_method("frontier")}), at_once=True)
     assert quick.counted_sparsity == pytest.approx(0.6, abs=1e-2)
 
 
 def test_one_layer_alone_weighs_its_outputs(small):
     """Without a preview before it, and many threads at once: F is measured once."""
     spec = small[0](allocation="even", fisher=0.5)
-    desk = Session(open_model(spec, torch.device("cpu")))
-    names = [layer.name for layer in desk.layers]
+    session = Session(open_model(spec, torch.device("cpu")))
+    names = [layer.name for layer in session.layers]
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda name: desk.solve(name, spec).relative_error, names[:4]))
-    assert found == [layer.relative_error for layer in desk.preview(spec).layers[:4]]
+        found = list(pool.map(lambda name: session.solve(name, spec).relative_error, names[:4]))
+    assert found == [layer.relative_error for layer in session.preview(spec).layers[:4]]
 
 
 def test_who_no_longer_waits_is_not_measured_for(small):
     spec = small[0](allocation="even", fisher=0.5)
-    desk = Session(open_model(spec, torch.device("cpu")))
+    session = Session(open_model(spec, torch.device("cpu")))
     with pytest.raises(Cancelled):
-        desk.until(lambda: False).preview(spec)
-    assert desk.preview(spec).pruned.perplexity > 1
+        session.until(lambda: False).preview(spec)
+    assert session.preview(spec).pruned.perplexity > 1
 
 
 def test_gradients_that_are_no_numbers_are_told(small):
@@ -233,17 +233,17 @@ def test_a_run_and_a_preview_of_frontier_couple_outputs(small):
     assert resumed.result.pruned.perplexity == last.result.pruned.perplexity
     opened = open_model(spec, torch.device("cpu"))
     weights = output_weights(opened, 0.5, coupled=True)
-    desk = Session(open_model(spec, torch.device("cpu")))
-    preview = desk.preview(spec)
+    session = Session(open_model(spec, torch.device("cpu")))
+    preview = session.preview(spec)
     assert [record.relative_error for record in preview.layers[:3]] == pytest.approx(
         [record.relative_error for record in last.result.layers[:3]], rel=1e-3), "the first block reads the same inputs in both"
     for record in preview.layers:
-        problem = desk.problem(record.name)
+        problem = session.problem(record.name)
         expected = solve(problem.with_weight(problem.weight, record.name, weights[record.name]), spec.method, spec.pattern)
         assert record.relative_error == pytest.approx(expected.relative_error, rel=1e-3)
-    assert desk.preview(plain).pruned.perplexity != preview.pruned.perplexity
-    assert desk.preview(spec.model_copy(update={"method": make_method("thanos")})).pruned.perplexity > 1, "all of F has its diagonal too"
-    assert list(desk._outputs._fisher) == [True]
+    assert session.preview(plain).pruned.perplexity != preview.pruned.perplexity
+    assert session.preview(spec.model_copy(update={"method": make_method("thanos")})).pruned.perplexity > 1, "all of F has its diagonal too"
+    assert list(session._outputs._fisher) == [True]
 
 
 def test_an_output_that_nothing_reads_still_counts_a_ten_thousandth():

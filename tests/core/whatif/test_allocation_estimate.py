@@ -18,7 +18,7 @@ from core.whatif.session import Session
 
 
 @pytest.fixture
-def desk(small):
+def session(small):
     return Session(open_model(small[0](), torch.device("cpu")))
 
 
@@ -27,44 +27,44 @@ def shares(preview) -> list[float]:
 
 
 @pytest.mark.parametrize("pattern", [Unstructured(), Unstructured(sparsity=0.3, outlier_rows=0.1), Structured(sparsity=0.3)])
-def test_a_preview_has_the_total_of_an_even_one_and_layers_differ(small, desk, pattern):
+def test_a_preview_has_the_total_of_an_even_one_and_layers_differ(small, session, pattern):
     spec, _ = small
-    even, uneven = (desk.preview(spec(allocation=how, pattern=pattern)) for how in ("even", "marginal"))
+    even, uneven = (session.preview(spec(allocation=how, pattern=pattern)) for how in ("even", "marginal"))
     zeros = [sum(round(layer.counted_sparsity * layer.parameters) for layer in preview.layers) for preview in (even, uneven)]
     tallest = max(layer.shape[0] for layer in even.layers) if isinstance(pattern, Structured) else 1  # a column, an entry
     assert 0 <= zeros[1] - zeros[0] < tallest
     assert len(set(shares(uneven))) > len(set(shares(even)))
 
 
-def test_no_layer_of_a_preview_is_far_from_the_runs_own(small, desk):
+def test_no_layer_of_a_preview_is_far_from_the_runs_own(small, session):
     spec, _ = small
     *_, last = prune(spec())
-    run, guessed = [layer.counted_sparsity for layer in last.result.layers], shares(desk.preview(spec()))
+    run, guessed = [layer.counted_sparsity for layer in last.result.layers], shares(session.preview(spec()))
     assert np.corrcoef(run, guessed)[0, 1] > 0.8
 
 
-def test_a_sensitivity_is_what_half_a_layer_costs_the_whole_model(small, desk):
+def test_a_sensitivity_is_what_half_a_layer_costs_the_whole_model(small, session):
     _, folder = small
-    name = desk.layers[-1].name
+    name = session.layers[-1].name
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    tokens = torch.cat(sample(desk.opened.calibration.tokens))
-    problem = desk.problem(name)
+    tokens = torch.cat(sample(session.opened.calibration.tokens))
+    problem = session.problem(name)
     weight = solve(problem, "wanda", Unstructured()).weight
     with torch.no_grad():
         dense = model(input_ids=tokens).logits.log_softmax(-1)
         dict(model.named_parameters())[f"{name}.weight"].copy_(weight)
         found = model(input_ids=tokens).logits.log_softmax(-1)
     divergence = float((dense.exp() * (dense - found)).sum(-1).mean())
-    assert desk.sensitivity(name) == pytest.approx(divergence / float(problem.error(weight)), rel=1e-3)
-    for (known, own), other in zip(model.named_parameters(), desk.opened.model.parameters(), strict=True):
-        assert known == f"{name}.weight" or torch.equal(own, other), known  # the desk's is dense again
+    assert session.sensitivity(name) == pytest.approx(divergence / float(problem.error(weight)), rel=1e-3)
+    for (known, own), other in zip(model.named_parameters(), session.opened.model.parameters(), strict=True):
+        assert known == f"{name}.weight" or torch.equal(own, other), known  # the session's is dense again
 
 
-def test_a_sensitivity_is_measured_once(small, desk, monkeypatch):
+def test_a_sensitivity_is_measured_once(small, session, monkeypatch):
     spec, _ = small
-    first = shares(desk.preview(spec()))
+    first = shares(session.preview(spec()))
     monkeypatch.setattr(sharing, "solve", None)
-    assert shares(desk.preview(spec())) == first
+    assert shares(session.preview(spec())) == first
 
 
 def test_the_sample_is_the_first_tokens_of_the_first_windows():
@@ -94,13 +94,13 @@ def test_a_curve_that_begins_at_no_error_is_straight_between_its_points():
     assert dict(zip(found.counts, found.costs, strict=True))[6] == pytest.approx(0.6)
 
 
-def test_curves_serve_the_sparsities_near_those_at_which_they_were_measured(small, desk, monkeypatch):
+def test_curves_serve_the_sparsities_near_those_at_which_they_were_measured(small, session, monkeypatch):
     spec, _ = small
-    desk.preview(spec(pattern=Unstructured(sparsity=0.41)))
+    session.preview(spec(pattern=Unstructured(sparsity=0.41)))
     monkeypatch.setattr(sharing, "error_curve", None)
-    desk.preview(spec(pattern=Unstructured(sparsity=0.44)))
+    session.preview(spec(pattern=Unstructured(sparsity=0.44)))
     with pytest.raises(TypeError):
-        desk.preview(spec(pattern=Unstructured(sparsity=0.46)))
+        session.preview(spec(pattern=Unstructured(sparsity=0.46)))
 
 
 @pytest.mark.parametrize("step", range(20))

@@ -25,7 +25,7 @@ PATTERNS = ("0.5", "2:4", "columns:0.3")
 
 
 @pytest.fixture(scope="module")
-def desk():
+def session():
     return Session(open_model(RunSpec(**SMALL), torch.device("cpu")))
 
 
@@ -162,25 +162,25 @@ def test_a_strong_row_decides_which_columns_go():
     assert view.error == 0 < view.error_without
 
 
-def test_shares_are_of_the_whole_layer(desk):
-    shares = energy_shares(desk, 0.1)
-    assert [item.name for item in shares] == [info.name for info in desk.layers]
+def test_shares_are_of_the_whole_layer(session):
+    shares = energy_shares(session, 0.1)
+    assert [item.name for item in shares] == [info.name for info in session.layers]
     for item in shares[::9]:
-        problem = desk.problem(item.name)
+        problem = session.problem(item.name)
         energy = torch.einsum("ij,jk,ik->i", *(part.double() for part in (problem.weight, problem.gram, problem.weight)))
         top = energy.sort(descending=True).values[: outlier_count(item.rows, 0.1)].sum()
         assert item.share == pytest.approx(float(top / energy.sum()), rel=1e-4)
         assert item.share > item.count / item.rows
-    assert all(item.share == 0 for item in energy_shares(desk, 0.0))
-    assert all(item.share == pytest.approx(1) for item in energy_shares(desk, 0.9999))
+    assert all(item.share == 0 for item in energy_shares(session, 0.0))
+    assert all(item.share == pytest.approx(1) for item in energy_shares(session, 0.9999))
 
 
 @pytest.mark.parametrize("word", PATTERNS)
-def test_a_layer_s_rows_are_the_solution_s(desk, word):
+def test_a_layer_s_rows_are_the_solution_s(session, word):
     spec = RunSpec(**SMALL, method=make_method("wanda"), pattern=parse_pattern(word, alpha=0.1))
-    name = desk.layers[4].name
-    view = layer_rows(desk, name, spec)
-    solution = solve(desk.problem(name), spec.method, spec.pattern)
+    name = session.layers[4].name
+    view = layer_rows(session, name, spec)
+    solution = solve(session.problem(name), spec.method, spec.pattern)
     assert view.dense_rows == tuple(solution.dense_rows.tolist()) == tuple(sorted(view.rows[: len(view.dense_rows)]))
     assert view.error == solution.relative_error
     assert view.shares.sum() == pytest.approx(1)
@@ -203,44 +203,44 @@ def test_of_a_tall_layer_some_rows_are_told(layer):
     assert view.cumulative[-1] == pytest.approx(1)
 
 
-def test_points_are_solutions(desk):
+def test_points_are_solutions(session):
     spec = RunSpec(**SMALL, method=make_method("thanos"), pattern=parse_pattern("columns:0.3", alpha=0.1))
-    name = desk.layers[0].name
-    point = layer_point(desk, name, spec, draws=3)
-    assert point.error == solve(desk.problem(name), spec.method, spec.pattern).relative_error
+    name = session.layers[0].name
+    point = layer_point(session, name, spec, draws=3)
+    assert point.error == solve(session.problem(name), spec.method, spec.pattern).relative_error
     assert len(set(point.random)) == 3
-    whole = model_point(desk, spec, None)
-    preview = desk.preview(spec)
+    whole = model_point(session, spec, None)
+    preview = session.preview(spec)
     assert whole.pruned.perplexity == preview.pruned.perplexity
     assert whole.counted_sparsity == pytest.approx(preview.counted_sparsity)
-    drawn = model_point(desk, spec, 1)
+    drawn = model_point(session, spec, 1)
     assert drawn.pruned.perplexity != whole.pruned.perplexity
     assert drawn.counted_sparsity == pytest.approx(whole.counted_sparsity)
 
 
 @pytest.mark.parametrize("method", ["thanos", "frontier"])
-def test_points_weigh_outputs_as_a_preview_does(desk, method):
+def test_points_weigh_outputs_as_a_preview_does(session, method):
     spec = RunSpec(**SMALL, method=make_method(method), pattern=parse_pattern("columns:0.3", alpha=0.1), fisher=1.0)
-    name = desk.layers[0].name
-    problem = desk.weighed(name, spec)
-    point = layer_point(desk, name, spec, draws=2)
+    name = session.layers[0].name
+    problem = session.weighed(name, spec)
+    point = layer_point(session, name, spec, draws=2)
     assert point.error == pytest.approx(solve(problem, spec.method, spec.pattern).relative_error, rel=1e-6)
-    assert point.error != layer_point(desk, name, spec.model_copy(update={"fisher": 0.0}), draws=0).error
-    view = layer_rows(desk, name, spec)
+    assert point.error != layer_point(session, name, spec.model_copy(update={"fisher": 0.0}), draws=0).error
+    view = layer_rows(session, name, spec)
     assert view.error == pytest.approx(point.error, rel=1e-6)
-    assert model_point(desk, spec, None).pruned.perplexity == pytest.approx(desk.preview(spec).pruned.perplexity, rel=1e-6)
+    assert model_point(session, spec, None).pruned.perplexity == pytest.approx(session.preview(spec).pruned.perplexity, rel=1e-6)
     if method == "thanos":  # the columns that go are those of least loss as the loss counts outputs, and not by the plain ones
         losses, gone = view.columns.losses, view.columns.gone
         assert losses[gone].max() <= losses[~gone].min()
-        plain = column_losses(desk.problem(name), torch.tensor(view.dense_rows, dtype=torch.int64))
+        plain = column_losses(session.problem(name), torch.tensor(view.dense_rows, dtype=torch.int64))
         assert float(plain[torch.tensor(gone)].max()) > float(plain[torch.tensor(~gone)].min())
 
 
-def test_without_outlier_rows_there_is_nothing_to_draw(desk):
+def test_without_outlier_rows_there_is_nothing_to_draw(session):
     spec = RunSpec(**SMALL, method=make_method("wanda"))
-    name = desk.layers[0].name
-    assert layer_point(desk, name, spec, draws=3).random == ()
-    assert solve_keeping(desk.problem(name), spec).dense_rows.tolist() == []
+    name = session.layers[0].name
+    assert layer_point(session, name, spec, draws=3).random == ()
+    assert solve_keeping(session.problem(name), spec).dense_rows.tolist() == []
 
 
 def test_the_sign_of_alpha_on_the_demo_is_not_told_before_it_can_be():
