@@ -4,7 +4,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.shared import access, layout, resources
+from app.shared import access, layout, resources, weights_reading
+from core.data.digests import NotReadYet, remembered_only
 from core.spec.errors import BadInput
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,7 +29,10 @@ page = st.navigation(
 try:
     for sentence in resources.store().damage():
         layout.note(sentence, tone="bad", title="Stored results are damaged.")
-    page.run()
+    with remembered_only():
+        page.run()
+except NotReadYet as unread:
+    weights_reading.draw(unread.files)
 except BadInput as error:  # what no page can do without, such as a folder for what is computed
     layout.note(f"{error} Then load this page again: its link keeps your settings.", tone="bad", title="This page cannot be shown.")
 resources.settle()

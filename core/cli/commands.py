@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from core.cli.large_files import read_large_files
 from core.cli.options import JsonOption, progress_bar, spec_flags, spec_of
 from core.cli.output import require_writable, show, write_json
 from core.cli.sweep_runs import run_all
@@ -31,6 +32,7 @@ def run(spec: RunSpec, *, journal: Any = None, dense: Evaluated | None = None, e
     """Drain `prune` with a progress bar on a terminal."""
     from core.run.pipeline import prune
 
+    read_large_files(spec)
     with progress_bar() as bar:
         task = bar.add_task(title or spec.title, total=1.0)
         for event in prune(spec, journal=journal, dense=dense, expected=expected):
@@ -97,6 +99,7 @@ def evaluate(words: dict[str, str], json_file: JsonOption = None, tasks: TasksOp
     spec = spec_of(words)
     require_writable(json_file, "json")
     asked = open_asked(tasks, task_folder, limit)
+    read_large_files(spec)
     found = measure(spec)
     scores = score(spec, asked) if asked else {}
     if str(json_file) != "-":

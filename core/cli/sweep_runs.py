@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from core.cli.large_files import read_large_files
 from core.cli.options import complain
 from core.cli.output import merge_runs, stored_runs, table, write_csv, write_json
 from core.cli.sweeps import same_dense
@@ -28,6 +29,8 @@ def run_all(specs: Sequence[RunSpec], tasks: tuple[OpenTask, ...], run: Run, jso
 
     done, on_screen = stored_runs(json_file), str(json_file) == "-"
     results, failed = list[RunResult](), 0
+    for spec in specs[:1]:
+        read_large_files(spec)
     begun = [revisions(spec) for spec in specs]  # once: all runs of a table are of the same model and texts, or fail
     try:
         for index, (spec, now) in enumerate(zip(specs, begun, strict=True)):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from core.data.corpus import embedded_text
+from core.data.digests import digest
 from core.data.files import Stamp, stamp
 from core.data.places import locate_text
 from core.spec.errors import BadInput
@@ -84,12 +85,6 @@ def _from_file(known: Stamp, kind: str, split: Split) -> Text:
     return Text(documents=documents, description=path.name, sha256=digest)
 
 
-@lru_cache(maxsize=64)
-def _digest(known: Stamp) -> str:
-    with open(known.path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _documents(path: Path, content: str) -> list[str]:
     if path.suffix == ".jsonl":
         return [str(json.loads(line)["text"]) for line in content.splitlines() if line.strip()]
@@ -106,7 +101,7 @@ def text_revision(source: str, split: Split) -> str:
     kind, _, name = source.partition(":")
     if (file := text_file(source, split)) is not None:
         known = stamp(file)
-        return _digest(known) if known.size > SEEN_WHOLE else _from_file(known, kind, split).sha256
+        return digest(known) if known.size > SEEN_WHOLE else _from_file(known, kind, split).sha256
     if kind != "hub":
         return read_text(source, split).sha256
     repository, configuration, part, _ = _hub_parts(name, split)

@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from core.data.digests import LARGE, digest, remembered, require_read
 from core.data.files import Stamp, stamp
 from core.models.folder_limits import MAX_JSON, Origin, check_claims, check_links, refused
 from core.spec.base import FrozenModel
@@ -23,7 +24,7 @@ from core.spec.base import FrozenModel
 _ADDRESSED = ("config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json",
               "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "model.safetensors.index.json")
 _OTHER_WEIGHTS = {".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf", ".onnx"}
-_SAMPLES, _MIB = 64, 1 << 20
+_MIB = 1 << 20
 _DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 
@@ -44,10 +45,11 @@ class ModelSource(FrozenModel):
     dtype: str  # of most of the weights
 
 
-def inspect_folder(name: str, origin: Origin, path: Path, *, weights_needed: bool = True) -> ModelSource:
+def inspect_folder(name: str, origin: Origin, path: Path, *, weights_needed: bool = True, at_any_cost: bool = True) -> ModelSource:
     """Read a folder's configuration and headers. Raises BadInput for one that cannot be loaded as it stands.
 
-    Without `weights_needed` the configuration is enough; parameters and bytes are then 0.
+    Without `weights_needed` the configuration is enough; parameters and bytes are then 0. The content address needs every weight file
+    read once: where that would take long and is not wanted `at_any_cost`, the revision is empty.
     """
     if not (path / "config.json").is_file():
         raise refused(name, "The demo model is not here yet: run `make demo-model`." if origin == "demo" else
@@ -76,7 +78,7 @@ def inspect_folder(name: str, origin: Origin, path: Path, *, weights_needed: boo
     dtype = counts.most_common(1)[0][0] if counts else str(config.get("dtype") or config.get("torch_dtype") or "float32")
     architectures = config.get("architectures")
     return ModelSource(
-        name=name, origin=origin, path=path, revision=path.name if origin == "hub" else _content_address(path, weights),
+        name=name, origin=origin, path=path, revision=_revision(origin, path, weights, at_any_cost=at_any_cost),
         architecture=str(architectures[0]) if isinstance(architectures, list) and architectures else "", family=family,
         context=_number(config, "max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length") or 2048,
         hidden=hidden, blocks=blocks, parameters=counts.total(), bytes=sum(file.stat().st_size for file in weights),
@@ -142,31 +144,28 @@ def model_files(source: ModelSource) -> list[Path]:
     return _addressed_files(source.path, _weight_files(source.name, source.path))
 
 
+def _unread(path: Path, weights: list[Path]) -> list[Stamp]:
+    """The large files that must be read before the content address is known."""
+    stamps = [stamp(file) for file in _addressed_files(path, weights)]
+    return [known for known in stamps if known.size > LARGE and remembered(known) is None]
+
+
 def _addressed_files(path: Path, weights: list[Path]) -> list[Path]:
     return [file for file in (*weights, *(path / name for name in _ADDRESSED)) if file.is_file()]
 
 
+def _revision(origin: Origin, path: Path, weights: list[Path], *, at_any_cost: bool) -> str:
+    if origin == "hub":
+        return path.name
+    return _content_address(path, weights) if at_any_cost or not _unread(path, weights) else ""
+
+
 def _content_address(path: Path, weights: list[Path]) -> str:
-    """sha256 over (name, digest) of the files that decide what the model computes. One read, remembered until a file changes."""
+    """sha256 over (name, sha256) of the files that decide what the model computes, whole. One read, remembered until a file changes."""
+    require_read(_unread(path, weights))
     files = {file.name: file for file in _addressed_files(path, weights)}
-    lines = [f"{name}\0{_digest(stamp(files[name]))}\n" for name in sorted(files)]
+    lines = [f"{name}\0{digest(stamp(files[name]))}\n" for name in sorted(files)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-@lru_cache(maxsize=4096)
-def _digest(known: Stamp) -> str:
-    """sha256 of the whole file up to 64 MiB; of a larger one the size, the header and 64 samples of 1 MiB, evenly spaced."""
-    size = known.size
-    with open(known.path, "rb") as stream:
-        if size <= 64 * _MIB:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-        start = stream.read(8)
-        length = min(int.from_bytes(start, "little"), size - 8, 100 * _MIB)
-        digest = hashlib.sha256(f"{size}\n".encode() + start + stream.read(length))
-        for sample in range(_SAMPLES):
-            stream.seek(max(0, 8 + length + sample * (size - 8 - length - _MIB) // (_SAMPLES - 1)))
-            digest.update(stream.read(_MIB))
-    return digest.hexdigest()
 
 
 def _number(config: dict[str, Any], *keys: str) -> int:

@@ -84,7 +84,10 @@ def describe_model(name: str, revision: str | None = None) -> ModelSource:
 
 
 def list_models() -> tuple[ModelSource, ...]:
-    """Every model at hand: the demo, folders up to 3 deep below PRUNESCOPE_MODELS, hub snapshots in the local cache."""
+    """Every model at hand: the demo, folders up to 3 deep below PRUNESCOPE_MODELS, hub snapshots in the local cache.
+
+    The revision of a large model whose weights were not read yet is empty: listing models reads no weights.
+    """
     return tuple(item for item in _survey() if isinstance(item, ModelSource))
 
 
@@ -99,7 +102,7 @@ def _survey() -> Iterator[ModelSource | UnusableModel]:
     for name, (origin, path) in _places().items():
         try:
             check_model_name(name)
-            yield inspect_folder(name, origin, (_folder(name) or path) if origin == "folder" else path)
+            yield inspect_folder(name, origin, (_folder(name) or path) if origin == "folder" else path, at_any_cost=False)
         except (PruneError, OSError) as error:
             yield UnusableModel(name=name, reason=str(error))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -9,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from core.data import digests
+from core.data.digests import NotReadYet, remembered_only
+from core.data.files import stamp
 from core.models import folders as checkpoint
-from core.models.sources import resolve_model
+from core.models.sources import list_models, resolve_model
 from tests.core.models.saved import make
 
 
@@ -47,26 +51,62 @@ def test_names_and_contents_are_not_confused(models: Path) -> None:
     assert resolve_model("mine").revision != before
 
 
-def test_large_files_are_sampled_from_the_header_to_the_last_byte(models: Path) -> None:
-    folder = make(models / "mine")
-    count = 16 * (1 << 20) + (1 << 18)  # 65 MiB of float32, written as a hole
+def large_file(folder: Path) -> Path:
+    """65 MiB of float32, written as a hole."""
+    count = 16 * (1 << 20) + (1 << 18)
     text = json.dumps({"a": {"dtype": "F32", "shape": [count], "data_offsets": [0, 4 * count]}}).encode()
     file = folder / "model.safetensors"
     file.write_bytes(len(text).to_bytes(8, "little") + text)
     with file.open("r+b") as stream:
         stream.truncate(8 + len(text) + 4 * count)
+    return file
+
+
+def test_every_byte_of_a_large_file_counts(models: Path) -> None:
+    """A sample of it is no address: what changes between two samples was served old results."""
+    file = large_file(make(models / "mine"))
+    size = file.stat().st_size
     addresses = [resolve_model("mine").revision]
-    assert resolve_model("mine").parameters == count
-    for place in (8 + len(text), 8 + len(text) + (21 << 19), 8 + len(text) + 4 * count - 1):
+    for place in (200, size // 3 + 12345, size // 2 + 77, size - 1):
         with file.open("r+b") as stream:
             stream.seek(place)
             stream.write(b"x")
         addresses.append(resolve_model("mine").revision)
-    assert len(set(addresses)) == 4
+    assert len(set(addresses)) == 5
+    lines = "".join(f"{one.name}\0{hashlib.sha256(one.read_bytes()).hexdigest()}\n" for one in sorted(file.parent.iterdir())
+                    if one.name in ("config.json", "model.safetensors", "tokenizer.json"))
+    assert addresses[-1] == hashlib.sha256(lines.encode()).hexdigest()
+
+
+def test_a_large_file_is_read_once_also_by_other_processes(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = large_file(make(models / "mine"))
+    with remembered_only(), pytest.raises(NotReadYet) as unread:
+        resolve_model("mine")
+    assert [known.path for known in unread.value.files] == [str(file)]
+    assert [source.revision for source in list_models() if source.name == "mine"] == [""], "listing models reads no weights"
+    told: list[int] = []
+    digests.digest(stamp(file), told.append)
+    assert sum(told) == file.stat().st_size
+    monkeypatch.setattr(digests, "_read", lambda *_: pytest.fail("read again"))
+    with remembered_only():
+        address = resolve_model("mine").revision
+    assert [source.revision for source in list_models() if source.name == "mine"] == [address]
+    (kept,) = (digests.default_home() / "digests").iterdir()
+    kept.write_text("{")
+    with pytest.raises(BaseException, match="read again"):
+        resolve_model("mine")
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_remembered(models: Path) -> None:
+    file = large_file(make(models / "mine"))
+    known = stamp(file)
+    digests.digest(known, lambda _: os.utime(file, ns=(1, 1)))
+    assert digests.remembered(known) is digests.remembered(stamp(file)) is None
 
 
 def test_unchanged_files_are_read_once(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(models / "mine")
     source = resolve_model("mine")
-    monkeypatch.setattr(checkpoint, "open", lambda *_: pytest.fail("read again"), raising=False)
+    for module in (checkpoint, digests):
+        monkeypatch.setattr(module, "open", lambda *_: pytest.fail("read again"), raising=False)
     assert resolve_model("mine") == source
