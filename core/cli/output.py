@@ -66,7 +66,7 @@ def merge_runs(results: Sequence[RunResult], file: Path) -> None:
         return
     target = file.resolve()
     with FileLock(target.with_name(f".{target.name}.lock"), timeout=_LOCK_SECONDS):
-        mine = {result.spec for result in results}
+        mine = [result.spec for result in results]
         others = [result for result in stored_runs(file) if result.spec not in mine]
         write_json({"runs": [result.model_dump(mode="json") for result in (*results, *others)]}, file)
 
