@@ -7,7 +7,7 @@ from functools import partial
 import streamlit as st
 
 from app.explore import layer_link, run_on_curves, run_plan
-from app.shared import answers, layout, numbers, previews, resources, state, tables
+from app.shared import answers, estimates, layout, numbers, previews, resources, state, tables
 from app.shared.answers import Shown
 from app.shared.chart_downloads import take_away
 from app.shared.charts.layer_errors import layer_errors
@@ -56,7 +56,7 @@ def draw_preview(spec: RunSpec, shown: Shown) -> None:
         if shown.problem:
             answers.tell(shown, "")
         dense = resources.dense(preview.spec)
-        estimate = (dense or preview.dense).perplexity * preview.ratio
+        _, estimate = estimates.perplexities(preview, dense)
         if shown.fits:
             state.remember("previewed", (preview.spec, estimate))
         layout.heading(wording.describe(preview.spec), wording.describe_rest(preview.spec), _standing(preview, shown))
@@ -100,19 +100,19 @@ def compare(result: RunResult) -> str:
     spec, estimate = state.recall("previewed", (None, 0.0))
     if spec != result.spec:
         return ""
-    return f"Your run: {numbers.perplexity(result.pruned.perplexity)}; the preview said {numbers.perplexity(estimate)}."
+    return f"Your run: {numbers.perplexity(result.pruned.perplexity)}; the preview said {estimates.shown(estimate)}."
 
 
 def _figures(preview: Preview, dense: Evaluated | None, estimate: float) -> tuple[Figure, ...]:
     measured = preview.pruned
+    before = numbers.perplexity(dense.perplexity) if dense else estimates.shown(preview.dense.perplexity)
     planning = resources.jobs().plan(preview.spec)
     duration = f"about {numbers.seconds(planning.plan.seconds)}" if planning.plan else "…"
     scaled = (f"{numbers.perplexity(preview.dense.perplexity)} → {numbers.perplexity(measured.perplexity)} on {measured.protocol}"
               + (f"; scaled to the dense model's {numbers.perplexity(dense.perplexity)} on {dense.protocol}" if dense else ""))
     return (
-        Figure(label="Perplexity, dense → preview", hover=scaled,
-               value=f"{numbers.perplexity((dense or preview.dense).perplexity)} → ≈ {numbers.perplexity(estimate)}",
-               note=f"from {measured.windows} × {measured.length} tokens, {measured.text.partition(':')[0]}"),
+        Figure(label="Perplexity, dense → preview", hover=scaled, note=estimates.origin(measured, scaled=dense is not None),
+               value=f"{before} → {estimates.shown(estimate)}"),
         Figure(label="Counted sparsity", value=numbers.percent(preview.counted_sparsity),
                note=f"of {numbers.count(sum(layer.parameters for layer in preview.layers))} weights in "
                     f"{numbers.plural(len(preview.layers), 'layer')}",

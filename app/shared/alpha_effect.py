@@ -8,7 +8,7 @@ from statistics import fmean
 
 import streamlit as st
 
-from app.shared import alpha_points, alpha_sweep, answers, layout, numbers, state
+from app.shared import alpha_points, alpha_sweep, answers, estimates, layout, numbers, resources, state
 from app.shared.alpha_sweep import SEEDS, Kept, Reading
 from app.shared.answers import Gathered
 from app.shared.chart_downloads import take_away
@@ -59,18 +59,19 @@ def _draw(spec: RunSpec, layer: str, waited: bool, height: int) -> None:
         return
     alpha = spec.pattern.outlier_rows
     errors = alpha_sweep.layer_readings(spec, of_layer.answers)
-    perplexities = alpha_sweep.model_readings(spec, of_model.answers)
+    scale = _scale(spec, of_model)
+    perplexities = alpha_sweep.model_readings(spec, of_model.answers, scale or 1.0)
     left, right = st.columns(2, gap="medium")
     with left:
         _draw_chart("layer", errors, alpha, "this layer's error", spec, "this layer's relative error", height,
                     whole=not of_layer.waiting, coming="" if of_layer.problems and not of_layer.waiting else _LAYER_FIRST)
         take_away("layer-error-over-alpha", partial(reading_rows, errors, _names(spec), "relative_error"), (spec.title, layer))
     with right:
-        _draw_chart("model", perplexities, alpha, "perplexity", spec, _protocol(of_model), height,
+        _draw_chart("model", perplexities, alpha, "perplexity", spec, _protocol(of_model, scaled=scale is not None), height,
                     whole=len(of_model.answers) == len(alpha_sweep.model_questions(spec, alpha_points.seeds(spec))),
                     coming="" if of_model.problems and not of_model.waiting else _MODEL_FIRST)
         take_away("perplexity-over-alpha", partial(reading_rows, perplexities, _names(spec), "perplexity"),
-                  (spec.title, _protocol(of_model), "every layer solved from the dense model's Gram matrices"))
+                  (spec.title, _protocol(of_model, scaled=scale is not None), "every layer solved from the dense model's Gram matrices"))
     warning = sparsity_warning(errors)
     if warning:
         layout.aside(warning)
@@ -81,10 +82,10 @@ def _draw_chart(name: str, readings: tuple[Reading, ...], alpha: float, what: st
                 *, whole: bool, coming: str) -> None:
     """One of the charts. `coming`: what its place says while there is no point yet; empty if none will come."""
     change = len({reading.seed for reading in readings}) > 1
-    show = numbers.perplexity if name == "model" else numbers.error
+    show = estimates.shown if name == "model" else numbers.error
     finding = effect_finding(readings, alpha, what, show, whole=whole)
     title = "perplexity" if name == "model" else "layer error"
-    axis = "perplexity, preview" if name == "model" else "relative error"
+    axis = "≈ perplexity" if name == "model" else "relative error"
     layout.sentence(finding or f"What α does to {what}: {'being computed …' if coming else 'no point could be computed.'}")
     st.plotly_chart(
         alpha_effect(readings, alpha, title=axis, show=_percent if change else show, labels=_labels(spec), change=change,
@@ -139,8 +140,15 @@ def _names(spec: RunSpec) -> dict[Kept, str]:
     return {"chosen": f"strongest{f' ({mine})' if mine else ''}", "random": "random", "other": f"strongest ({other})"}
 
 
-def _protocol(found: Gathered) -> str:
-    return found.answers[0][1].pruned.protocol if found.answers else ""
+def _scale(spec: RunSpec, found: Gathered) -> float | None:
+    return estimates.scale(resources.dense(spec), found.answers[0][1].pruned) if found.answers else None
+
+
+def _protocol(found: Gathered, *, scaled: bool) -> str:
+    if not found.answers:
+        return ""
+    measured = found.answers[0][1].pruned
+    return f"{estimates.origin(measured, scaled=scaled)}; {measured.text}"
 
 
 def _percent(change: float) -> str:

@@ -33,7 +33,7 @@ class Progress(FrozenModel):
 
 
 class LayerPruned(FrozenModel):
-    """A layer is done."""
+    """A layer is done: solved, or taken over from the journal; the latter come first, together."""
 
     kind: Literal["layer"] = "layer"
     layer: LayerRecord

@@ -84,6 +84,8 @@ class _Pass:
         states = [self.journal.read(block) if self.journal else None for block in range(self.blocks)]
         done = next((block for block, state in enumerate(states) if state is None), self.blocks)
         yield Started(blocks=self.blocks, layers=self.total, resumed_blocks=done)
+        kept = [record for state in states[:done] if state for record in state.layers]
+        yield from (LayerPruned(layer=record, done=count, layers=self.total) for count, record in enumerate(kept, 1))
         if done < self.blocks:
             for block in self.ahead.look(opened, self.block_map, self.work):
                 yield self._progress("calibrate", block)

@@ -5,16 +5,20 @@ from __future__ import annotations
 
 from torch import nn
 
-from core.data.windows import EMBEDDED_WINDOWS, window_length
+from core.data.texts import text_file
+from core.data.windows import evaluation_windows, window_length
 from core.models.blocks import BlockMap, Linear, map_blocks, parameter_count
 from core.models.cost import FISHER_TOKENS, Shape, count_work, matrix_rate, memory_bytes, pairs
 from core.models.device import BATCH_TOKENS, choose_device, choose_dtype, device_name
 from core.models.loading import load_skeleton
-from core.models.sources import describe_model
+from core.models.open_model import text_reader
+from core.models.sources import ModelSource, describe_model
 from core.records import Plan, PlannedLayer
 from core.spec import RunSpec
 from core.spec.errors import BadInput
 from core.spec.patterns import Columns, Entries, Groups, Pattern, SemiStructured, nearby, outlier_count
+
+_USUAL_WINDOWS = 150  # of the literature's evaluation texts, for one that is still on a hub
 
 
 def plan(spec: RunSpec) -> Plan:
@@ -28,8 +32,8 @@ def plan(spec: RunSpec) -> Plan:
     calibration = window_length(spec.calibration.length, source.context, "calibration")
     evaluation = window_length(spec.evaluation.length, source.context, "evaluation")
     calibration_tokens = spec.calibration.windows * calibration
-    asked = spec.evaluation.windows or (EMBEDDED_WINDOWS if spec.evaluation.source == "embedded" else None)
-    evaluation_tokens = (asked or 150) * evaluation  # the literature's texts have some 150 windows
+    windows = _evaluation_windows(spec, source, model)
+    evaluation_tokens = (windows or _USUAL_WINDOWS) * evaluation
     work = count_work(shape, spec, calibration_tokens=calibration_tokens, evaluation_tokens=evaluation_tokens,
                       window=max(calibration, evaluation))
     parameters = parameter_count(model)
@@ -42,11 +46,19 @@ def plan(spec: RunSpec) -> Plan:
     return Plan(
         layers=layers, parameters=parameters, blocks=len(block_map.blocks), context=source.context, family=source.family,
         device=device_name(device), calibration=_windows(spec.calibration.windows, calibration),
-        evaluation=_windows(asked, evaluation),
+        evaluation=_windows(windows, evaluation),
         seconds=0.5 + work.total / rate, matrix_rate=rate,
         memory_bytes=memory_bytes(shape, parameters=parameters, tokens=kept, dtype_bytes=dtype.itemsize, largest=largest,
                                   batch_tokens=BATCH_TOKENS) + 4 * pairs(shape, spec),
         disk_bytes=sum(layer.parameters for layer in layers) * dtype.itemsize, note=_note(spec))
+
+
+def _evaluation_windows(spec: RunSpec, source: ModelSource, model: nn.Module) -> int | None:
+    """The windows that a run will read, counted in the text; None for a hub's text, which a plan does not download."""
+    asked, text = spec.evaluation.windows, spec.evaluation.source
+    if text == "embedded" or text_file(text, "evaluation") is not None:
+        return len(evaluation_windows(spec.evaluation, *text_reader(source, model)).tokens)
+    return asked
 
 
 def _windows(count: int | None, length: int) -> str:

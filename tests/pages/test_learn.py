@@ -8,7 +8,7 @@ import pytest
 from app.learn import query
 from app.learn.findings import formulas, one_weight, two_weights
 from app.learn.questions import FormulasQuestion, OneWeightQuestion, SteppedQuestion, TwoWeightsQuestion
-from app.shared import answers
+from app.shared import answers, numbers
 from app.shared.questions.outliers import ModelPointQuestion
 from app.workers.answers import Asked
 from core.records.lessons import Matrix
@@ -198,3 +198,20 @@ def test_the_slips_are_what_the_page_says_of_them_on_several_layers(here):
 def test_words_of_a_lesson_read_back():
     asked = query.Lesson(stop=3, source="drawn", rows=3, columns=7, block=5, focus="obc", step=9, present=True, damping=0.5)
     assert query.parse(query.to_words(asked)) == (asked, ())
+
+
+@pytest.mark.parametrize("block", [1, 4, 12])
+@pytest.mark.parametrize("stop", ["3", str(query.TEACHER)])
+def test_exercises_are_answered_at_the_settings_that_are_shown(lesson, here, stop, block):
+    """At B = 4 the figure over B was beside an answer that was computed at B = b."""
+    words = {**DRAWN, "stop": stop, "block": str(block)}
+    asked = SteppedQuestion(spec=SMALL, matrix=Matrix(source="drawn"), block_size=block)
+    thanos = next(one for one in here.ask(asked, place="").answer.recordings if one.method == "thanos")
+    over = max(1.0, float(thanos.measured[-1] / thanos.optimum[-1]))
+    assert f"Thanos at {numbers.times(over)}" in said(lesson(words))
+    columns = Matrix(source="drawn").columns
+    found = here.ask(asked.model_copy(update={"block_size": columns}), place="").answer
+    over = max(1.0, float(found.block_loss[block - 1] / found.optimum))
+    text = said(lesson({**words, "view": "blocks"}))
+    assert f"at B = {block} {numbers.times(over)}" in text
+    assert "SparseGPT ends at" not in text

@@ -22,6 +22,11 @@ def _over(one: Recording, state: int) -> str:
     return numbers.times(max(1.0, float(one.measured[state] / least))) if least > 0 else "1.00×"
 
 
+def exercises(found: Stepped, view: str, block: int) -> list[Exercise]:
+    """About what the chosen view shows, computed at its settings."""
+    return blocks_exercises(found, block) if view == "blocks" else steps_exercises(found)
+
+
 def steps_exercises(found: Stepped) -> list[Exercise]:
     by_name = {one.method: one for one in found.recordings}
     sweep, thanos, obc = (by_name[name] for name in STEPPED)
@@ -44,3 +49,15 @@ def blocks_finding(found: Stepped, block: int) -> str:
     first, now, last = (numbers.share(float(loss[at]) / found.energy) for at in (0, block - 1, -1))
     return (f"For this one mask the update loses {first} of the output's energy at B = 1, which is SparseGPT's, {now} at B = {block}, and "
             f"{last} at B = {len(loss)}, the optimum. {shape}")
+
+
+def blocks_exercises(found: Stepped, block: int) -> list[Exercise]:
+    """Of the one mask, at the block size that is shown."""
+    loss = found.block_loss
+    over = [numbers.times(max(1.0, float(value / found.optimum))) if found.optimum > 0 else "1.00×" for value in loss]
+    least = next(size for size, value in enumerate(loss, 1) if value <= loss[-1] * (1 + 1e-9))
+    return [
+        ("From which B on does the update lose no more than the optimum of this mask, and why not earlier?",
+         f"From B = {least} on (of b = {len(loss)}). At B = 1 it is {over[0]} the optimum, at B = {block} {over[block - 1]}. Weights left "
+         "of a block may not move any more when the block is pruned; only where no removal is left of a block does nothing stay undone."),
+    ]

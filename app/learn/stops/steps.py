@@ -147,7 +147,7 @@ def _text(lesson: Lesson, found: Stepped | None) -> None:
     if lesson.view == "steps":
         layout.aside("Grey: removed; × in this step. Red and blue: how far a kept weight has moved. Hatched: can no longer move.")
     if found is not None:
-        frame.exercises(findings.steps_exercises(found))
+        frame.exercises(findings.exercises(found, lesson.view, lesson.block))
 
 
 def _step_rows(found: Stepped) -> list[dict[str, object]]:

@@ -34,7 +34,7 @@ class _Stop:
 _ENTRIES = (
     _Stop(1, requests.one, lambda found, lesson: one_weight.one_weight_exercises(found)),
     _Stop(2, requests.two, lambda found, lesson: two_weights.pair_exercises(found, lesson.row)),
-    _Stop(3, requests.steps, lambda found, lesson: steps.steps_exercises(found)),
+    _Stop(3, requests.steps, lambda found, lesson: steps.exercises(found, lesson.view, lesson.block)),
     _Stop(4, requests.masks, lambda found, lesson: masks.masks_exercises(found)),
     _Stop(5, requests.formulas, lambda found, lesson: formulas.formulas_exercises(found[0])),
     _Stop(6, requests.convergence, lambda found, lesson: convergence.convergence_exercises(found)),
