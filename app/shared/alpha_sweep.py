@@ -101,9 +101,9 @@ def layer_readings(spec: RunSpec, answers: Iterable[tuple[LayerPointQuestion, La
     return tuple(found)
 
 
-def model_readings(spec: RunSpec, answers: Iterable[tuple[ModelPointQuestion, ModelPoint]], scale: float = 1.0
-                   ) -> tuple[Reading, ...]:
-    """Readings of the model's points so far; `scale`: from perplexity on their windows to that of all (app/shared/estimates.py)."""
+def model_readings(spec: RunSpec, answers: Iterable[tuple[ModelPointQuestion, ModelPoint]],
+                   scale: float = 1.0) -> tuple[Reading, ...]:
+    """Readings of the model's points so far; `scale`: from perplexity on their windows to all (app/shared/estimates.py)."""
     return tuple(Reading(kept=_kept(spec, question.spec) if question.draw is None else "random", alpha=point.alpha, draw=question.draw,
                          value=point.pruned.perplexity * scale, counted_sparsity=point.counted_sparsity, seed=question.spec.calibration.seed,
                          evaluated=point.pruned)

@@ -100,7 +100,7 @@ def test_the_run_says_how_near_the_preview_was(visit, keep, store, answers_here)
     page.run()
     text = said(page)
     assert f"Your run: {numbers.perplexity(result.pruned.perplexity)}; the preview said" in text
-    estimate = float(text.partition("the preview said ")[2].split(".")[0] + "." + text.partition("the preview said ")[2].split(".")[1])
+    estimate = float(text.partition("the preview said ≈ ")[2].split(".")[0] + "." + text.partition("the preview said ≈ ")[2].split(".")[1])
     assert estimate == pytest.approx(result.pruned.perplexity, rel=0.05)
 
 
