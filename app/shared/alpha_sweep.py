@@ -105,8 +105,8 @@ def model_readings(spec: RunSpec, answers: Iterable[tuple[ModelPointQuestion, Mo
                    scale: float = 1.0) -> tuple[Reading, ...]:
     """Readings of the model's points so far; `scale`: from perplexity on their windows to all (app/shared/estimates.py)."""
     return tuple(Reading(kept=_kept(spec, question.spec) if question.draw is None else "random", alpha=point.alpha, draw=question.draw,
-                         value=point.pruned.perplexity * scale, counted_sparsity=point.counted_sparsity, seed=question.spec.calibration.seed,
-                         evaluated=point.pruned)
+                         value=point.pruned.perplexity * scale, counted_sparsity=point.counted_sparsity,
+                         seed=question.spec.calibration.seed, evaluated=point.pruned)
                  for question, point in answers)
 
 
