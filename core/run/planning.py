@@ -11,6 +11,7 @@ from core.models.cost import FISHER_TOKENS, Shape, count_work, matrix_rate, memo
 from core.models.device import BATCH_TOKENS, choose_device, choose_dtype, device_name
 from core.models.loading import load_skeleton
 from core.models.sources import describe_model
+from core.models.tokenizing import load_tokenizer, reads_text
 from core.records import Plan, PlannedLayer
 from core.spec import RunSpec
 from core.spec.errors import BadInput
@@ -20,6 +21,8 @@ from core.spec.patterns import Columns, Entries, Groups, Pattern, SemiStructured
 def plan(spec: RunSpec) -> Plan:
     """Raises PruneError for a model or layer that the spec cannot be applied to."""
     source = describe_model(spec.model, spec.revision)
+    if reads_text(spec):
+        load_tokenizer(source)
     model = load_skeleton(source)
     block_map = map_blocks(model)
     layers = planned_layers(block_map, spec.pattern)
