@@ -10,7 +10,7 @@ import streamlit as st
 
 from app.curves.lists import BUDGETS, MOST_SEEDS
 from app.curves.query import FIRST, TABS, VIEWS, Asked
-from app.shared import link, resources, state
+from app.shared import link, resources, state, text_choice
 from app.shared.charts.series import SCALES
 from app.shared.controls import KINDS
 from app.shared.fields import Field, draw, fields_of
@@ -113,7 +113,7 @@ def draw_more() -> None:
     """Texts, windows, device: what all points have in common."""
     with st.expander("Texts, windows, device", key="curves_more"):
         for field in _BASE:
-            draw(field)
+            (text_choice.draw if field.word in _TEXTS else draw)(field)
 
 
 def read() -> Form:
@@ -181,6 +181,7 @@ def _own(fields: Sequence[Field]) -> tuple[Field, ...]:
     return tuple(replace(field, word=f"{_PRE}{field.word}") for field in fields)
 
 
+_TEXTS = (f"{_PRE}calibration", f"{_PRE}evaluation")
 _BASE = _own((
     *fields_of(Calibration, {word: name for word, name in CALIBRATION_WORDS.items() if word != "seed"}),
     *fields_of(Evaluation, EVALUATION_WORDS), *fields_of(RunSpec, {word: word for word in RUN_WORDS if word != "model"})))

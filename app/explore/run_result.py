@@ -19,6 +19,7 @@ from app.shared.link import command_line
 from app.shared.run_lookup import Answer
 from app.shared.style import chart_config
 from core.records import RunResult
+from core.records.runs import ONE_TEXT
 from core.spec import RunSpec
 
 _CHART_HEIGHT = 400
@@ -43,6 +44,8 @@ def draw_answer(answer: Answer) -> None:
         layout.heading(wording.describe(result.spec), wording.describe_rest(result.spec), _origin(answer))
         layout.figures(_figures(result))
         layout.sentence(" ".join(filter(None, (run_preview.compare(result) if answer.fits else "", wording.finding(result)))))
+        if result.one_text:
+            layout.note(ONE_TEXT, tone="bad", title="One text for both.")
         if wording.caution(result):
             layout.note(wording.caution(result))
         if first_paint():

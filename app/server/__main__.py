@@ -19,6 +19,7 @@ from app.server.folders import prepare_folders
 from app.server.gate import Gate
 from app.server.headers import Headers
 from app.shared import access
+from app.shared.text_choice import allowed_mib
 from core.data.places import default_home
 from core.spec.errors import BadInput
 
@@ -46,7 +47,8 @@ def main(words: list[str]) -> int:
     access.guarded()
     script = ROOT / "app" / "main.py"
     sys.argv = [str(script)]  # what Streamlit puts first on sys.path is its folder
-    App(script, middleware=middleware).run(config={"server.port": chosen.port, "server.address": chosen.address})
+    App(script, middleware=middleware).run(config={
+        "server.port": chosen.port, "server.address": chosen.address, "server.maxUploadSize": max(1, allowed_mib())})
     return 0
 
 

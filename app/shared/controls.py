@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app.shared import link, resources, state
+from app.shared import link, resources, state, text_choice
 from app.shared.fields import Field, draw, fields_of
 from core.spec import METHOD_LABELS, METHODS, Calibration, Evaluation, RunSpec
 from core.spec.flags import CALIBRATION_WORDS, EVALUATION_WORDS, RUN_WORDS
@@ -72,8 +72,10 @@ def draw_controls() -> None:
 def draw_more() -> None:
     """The controls below the button: texts, windows, refit, device."""
     with st.expander("Texts, windows, device", key="more"):
-        _pair(*_CALIBRATION)
-        _pair(*_EVALUATION)
+        for texts in (_CALIBRATION, _EVALUATION):
+            text_choice.draw(texts[0])
+            _pair(*texts[1:])
+        text_choice.draw_folder()
         _pair(*_RUN)
 
 

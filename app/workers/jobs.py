@@ -20,8 +20,12 @@ from app.workers.plans import Planning, Plans, ending_words
 from app.workers.progress import RunProgress, read_progress
 from cache import RunRecord, Store, plan_key, run_key
 from cache.records import ACTIVE
+from core.models.sources import resolve_model
+from core.models.tokenizing import check_tokenizer_files, reads_text
+from core.records import Revisions
 from core.run.revisions import revisions
 from core.spec import RunSpec
+from core.spec.errors import BadInput
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -42,12 +46,12 @@ class Jobs:
 
     def key(self, spec: RunSpec) -> str:
         """The key of a run of this spec, now. Raises BadInput if its model or texts cannot be found."""
-        return run_key(spec, revisions(spec))
+        return run_key(spec, _usable(spec))
 
     def submit(self, spec: RunSpec) -> str:
         """Ask for a run; returns its key. What is finished, queued or running is not computed again; what failed or was cancelled
         is, from its last finished block on. Raises BadInput if something the spec names is missing or the disk is full."""
-        found = revisions(spec)
+        found = _usable(spec)
         key = run_key(spec, found)
         result = self.store.result(key)
         if result is None:
@@ -153,3 +157,15 @@ class Jobs:
 
 def _same(now: RunRecord, record: RunRecord) -> bool:
     return now.active and now.submitted == record.submitted
+
+
+def _usable(spec: RunSpec) -> Revisions:
+    """The revisions of a spec. Raises BadInput also for a model at hand that has no tokenizer to read the texts with."""
+    found = revisions(spec)
+    if reads_text(spec):
+        try:
+            source = resolve_model(spec.model, spec.revision)
+        except BadInput:  # on the hub: its files come with the run
+            return found
+        check_tokenizer_files(source)
+    return found

@@ -30,6 +30,7 @@ class Planning(FrozenModel):
     state: Literal["computing", "ready", "failed"]
     plan: Plan | None = None
     error: str | None = None
+    refused: bool = False  # the model or a text cannot be used so: a run would fail for the same reason
 
 
 class Plans:
@@ -45,7 +46,7 @@ class Plans:
         try:
             key = plan_key(spec, revisions(spec))
         except PruneError as error:
-            return Planning(state="failed", error=str(error))
+            return Planning(state="failed", error=str(error), refused=True)
         plan = self._store.plan(key)
         if plan is not None:
             self._asked.pop(key, None)
@@ -78,7 +79,7 @@ class Plans:
             return Planning(state="ready", plan=plan)
         if asked + _KEEP_SECONDS < time.monotonic():
             self._asked.pop(key, None)
-        return Planning(state="failed", error=ending_words(future))
+        return Planning(state="failed", error=ending_words(future), refused=future.status == "finished")
 
 
 def ending_words(future: Future) -> str:

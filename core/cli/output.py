@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from core.records import RunResult
+from core.records.runs import ONE_TEXT
 from core.spec import RunSpec
 from core.spec.errors import BadInput
 from core.spec.patterns import pattern_word
@@ -132,4 +133,6 @@ def show(result: RunResult) -> None:
     out.print(f"error             median {_over_optimum(result)} the least possible for the mask; worst layer {result.worst.name} "
               f"({result.worst.relative_error:.3g})", soft_wrap=True)
     out.print(f"calibration       {result.calibration}", soft_wrap=True)
+    if result.one_text:
+        out.print(f"caution           {ONE_TEXT}", soft_wrap=True)
     out.print(f"time, memory      {result.seconds:.1f} s, {result.peak_memory_bytes / 1e9:.2f} GB, {result.environment.device}")

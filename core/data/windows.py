@@ -51,6 +51,7 @@ def calibration_windows(spec: Calibration, encode: Encode, context: int, vocabul
     rng = np.random.default_rng(spec.seed)
     drawn = _from_one(text, spec.windows, length, encode, rng) if len(text.documents) == 1 else (
         _from_many(text, spec.windows, length, encode, rng))
+    _check_ids(drawn, vocabulary, "calibration", text)
     return Windows(tokens=torch.from_numpy(drawn), description=f"{text.description}, {spec.windows} window{'s' * (spec.windows > 1)} of "
                    f"{length} tokens, seed {spec.seed}", sha256=text.sha256)
 
@@ -67,7 +68,15 @@ def evaluation_windows(spec: Evaluation, encode: Encode, context: int, vocabular
     if count == 0:
         raise _too_short("evaluation", text, len(tokens), length)
     cut = np.asarray(tokens[: count * length], dtype=np.int64).reshape(count, length)
+    _check_ids(cut, vocabulary, "evaluation", text)
     return Windows(tokens=torch.from_numpy(cut), description=text.description, sha256=text.sha256)
+
+
+def _check_ids(tokens: np.ndarray, vocabulary: int, split: Split, text: Text) -> None:
+    """Raise BadInput for a tokenizer that is not the model's: its ids go beyond the rows of the embedding."""
+    if tokens.max() >= vocabulary:
+        raise BadInput("model", f"token {tokens.max()} of the {split} text {text.description}", f"0 to {vocabulary - 1}, the rows of its "
+                       "embedding", "The folder's tokenizer is not this model's, or the embedding was not resized with it.")
 
 
 def _from_one(text: Text, count: int, length: int, encode: Encode, rng: np.random.Generator) -> np.ndarray:

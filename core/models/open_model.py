@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import AutoTokenizer
 
 from core.data.files import Stamp, current, stamp
 from core.data.windows import Encode, Windows, calibration_windows, evaluation_windows
@@ -20,6 +19,7 @@ from core.models.inputs import Inputs, take_inputs
 from core.models.loading import load_model
 from core.models.sources import ModelSource, resolve_model
 from core.models.streaming import Stream
+from core.models.tokenizing import load_tokenizer
 from core.spec import RunSpec
 from core.spec.errors import InputChanged
 
@@ -49,6 +49,8 @@ def open_model(spec: RunSpec, device: torch.device) -> OpenModel:
     reader = text_reader(source, model)
     calibration = calibration_windows(spec.calibration, *reader)
     evaluation = evaluation_windows(spec.evaluation, *reader)
+    if calibration.sha256 == evaluation.sha256:
+        calibration = replace(calibration, description=f"{calibration.description}, the same text as evaluated on")
     inputs.check_read(source)
     return OpenModel(inputs=inputs, source=source, model=model, calibration=calibration, evaluation=evaluation, device=device)
 
@@ -58,9 +60,9 @@ def text_reader(source: ModelSource, model: Any) -> tuple[Encode, int, int]:
 
     def encode(text: str) -> list[int] | np.ndarray:
         if len(text) in REMEMBERED:
-            return _token_ids(source.name, str(source.path), tuple(map(stamp, model_files(source))), text)
+            return _token_ids(source, tuple(map(stamp, model_files(source))), text)
         if not loaded:
-            loaded.append(_tokenizer(str(source.path)))
+            loaded.append(_tokenizer(source))
         return loaded[0](text, verbose=False)["input_ids"]
 
     loaded: list[Any] = []
@@ -68,18 +70,18 @@ def text_reader(source: ModelSource, model: Any) -> tuple[Encode, int, int]:
 
 
 @lru_cache(maxsize=4)
-def _token_ids(model: str, folder: str, files: tuple[Stamp, ...], text: str) -> np.ndarray:
+def _token_ids(source: ModelSource, files: tuple[Stamp, ...], text: str) -> np.ndarray:
     """The token ids [n] of a long text. `files` stands for the tokenizer's: when they change, the text is read anew. Raises
     InputChanged, and remembers nothing, where they change meanwhile."""
-    ids = np.asarray(_tokenizer(folder)(text, verbose=False)["input_ids"], dtype=np.int32)
+    ids = np.asarray(_tokenizer(source)(text, verbose=False)["input_ids"], dtype=np.int32)
     if any(current(item) != item for item in files):
-        raise InputChanged("model", model)
+        raise InputChanged("model", source.name)
     ids.flags.writeable = False
     return ids
 
 
-def _tokenizer(folder: str) -> Any:
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+def _tokenizer(source: ModelSource) -> Any:
+    return load_tokenizer(source)
 
 
 def batches(hidden: Tensor) -> tuple[Tensor, ...]:

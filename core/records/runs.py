@@ -79,6 +79,10 @@ class Revisions(FrozenModel):
     core: int
 
 
+ONE_TEXT = ("Calibration and evaluation read the same text. Perplexity after pruning looks better than on a text that calibration has "
+            "not seen; use another file for one of them.")
+
+
 class RunResult(FrozenModel):
     """A finished run."""
 
@@ -95,6 +99,11 @@ class RunResult(FrozenModel):
     environment: Environment
     resumed_blocks: int = 0  # blocks taken over from an interrupted run
     tasks: dict[str, TaskScores] | None = None  # zero-shot scores by task, where they were asked for
+
+    @property
+    def one_text(self) -> bool:
+        """True if calibration and evaluation read the same text, by content."""
+        return self.revisions.calibration == self.revisions.evaluation
 
     @property
     def median_gap(self) -> float:

@@ -13,6 +13,7 @@ from core.models.device import BATCH_TOKENS, choose_device, choose_dtype, device
 from core.models.loading import load_skeleton
 from core.models.open_model import text_reader
 from core.models.sources import ModelSource, describe_model
+from core.models.tokenizing import load_tokenizer, reads_text
 from core.records import Plan, PlannedLayer
 from core.spec import RunSpec
 from core.spec.errors import BadInput
@@ -24,6 +25,8 @@ _USUAL_WINDOWS = 150  # of the literature's evaluation texts, for one that is st
 def plan(spec: RunSpec) -> Plan:
     """Raises PruneError for a model or layer that the spec cannot be applied to."""
     source = describe_model(spec.model, spec.revision)
+    if reads_text(spec):
+        load_tokenizer(source)
     model = load_skeleton(source)
     block_map = map_blocks(model)
     layers = planned_layers(block_map, spec.pattern)

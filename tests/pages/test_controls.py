@@ -78,7 +78,7 @@ def test_every_parameter_of_a_method_has_a_control_with_its_words(visit, method)
     ("checkbox", "raise_damping", True, {"raise_damping": "true"}),
     ("number_input", "windows", 24, {"windows": "24"}),
     ("number_input", "evaluation_windows", 8, {"evaluation_windows": "8"}),
-    ("text_input", "calibration", "text:notes.txt", {"calibration": "text:notes.txt"}),
+    ("selectbox", "calibration", "text:notes.txt", {"calibration": "text:notes.txt"}),
     ("selectbox", "device", "cpu", {"device": "cpu"}),
     ("checkbox", "refit", True, {"refit": "true"}),
 ])

@@ -8,6 +8,7 @@ from app.shared import numbers
 from app.shared.comparison import Compared
 from app.shared.findings import wording
 from core.records import RunResult
+from core.records.runs import ONE_TEXT
 from core.spec import RunSpec
 
 Fact = tuple[str, str]
@@ -22,6 +23,7 @@ def measured(result: RunResult) -> list[Fact]:
         ("Perplexity", f"{result.pruned.protocol}; {numbers.count(result.pruned.tokens)} predicted tokens, exp of the mean loss"),
         ("Evaluation text", f"sha256 {result.pruned.text_sha256[:16]}…"),
         ("Calibration", result.calibration),
+        *([("Caution", ONE_TEXT)] if result.one_text else []),
         ("Layer error", "tr(ΔGΔᵀ) / tr(WGWᵀ) on the calibration tokens; best possible: least squares over the kept weights"),
         ("Computed", f"{numbers.moment(where.started)} on {where.device}"),
         ("Programs", f"Python {where.python}, torch {where.torch}, transformers {where.transformers}"),
