@@ -25,6 +25,7 @@ from cache.grams import GramFolder
 from cache.journal import BlockJournal
 from cache.keys import is_key
 from cache.records import RunRecord
+from cache.scores import Scores
 from core.data.places import default_home
 from core.records import Evaluated, Plan, RunResult, SeenRate
 from core.spec.errors import BadInput
@@ -59,6 +60,7 @@ class Store:
             raise BadInput("PRUNESCOPE_HOME", str(self.home), "a folder that can be written, on a disk that is not full",
                            f"{_trouble(self.home, error)} Mend that, or start PruneScope with PRUNESCOPE_HOME set to another folder. "
                            "What is there stays as it is.") from error
+        self.scores = Scores(self._documents)
         self.skipped = 0  # unreadable records met by the last `runs` or `count`
 
     def record(self, key: str) -> RunRecord | None:
@@ -150,6 +152,7 @@ class Store:
         """Remove a run: record, result, journal."""
         self._records.delete(key, retry=True)
         self._documents.delete(f"result-{key}", retry=True)
+        self.scores.delete(key)
         if is_key(key):
             shutil.rmtree(self.journal(key).folder, ignore_errors=True)
 
