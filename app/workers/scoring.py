@@ -39,6 +39,11 @@ class ScoringJobs:
         self._guard = threading.Lock()
         self._sent: dict[str, Future] = {}
 
+    @property
+    def problem(self) -> str | None:
+        """Reason why nobody can be asked to compute."""
+        return self._connection.error
+
     def submit(self, spec: RunSpec, names: tuple[str, ...], limit: int | None) -> str:
         """Ask for scores; returns the run's key. Raises BadInput for nothing or too much, and for a model or text that is not there."""
         if not 0 < len(names) <= _MOST_TASKS:
