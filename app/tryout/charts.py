@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from app.shared.style import INKS, Theme, dense_mark, method_mark, share_axis, template
+from app.shared.charts.axes import share_axis
+from app.shared.style import INKS, Theme, dense_mark, method_mark, template
 from core.records.tasks import Score, TaskScores
 from core.spec import METHOD_LABELS, RunSpec
 
