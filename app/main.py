@@ -21,6 +21,7 @@ page = st.navigation(
         st.Page(ROOT / "pages" / "outliers.py", title="Outlier rows", url_path="outliers"),
         st.Page(ROOT / "pages" / "curves.py", title="Curves", url_path="curves"),
         st.Page(ROOT / "pages" / "compare.py", title="Compare", url_path="compare"),
+        st.Page(ROOT / "pages" / "tryout.py", title="Try it out", url_path="tryout"),
         st.Page(ROOT / "pages" / "learn.py", title="Learn", url_path="learn"),
         st.Page(ROOT / "pages" / "runs.py", title="Runs", url_path="runs"),
     ],

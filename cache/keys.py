@@ -60,6 +60,13 @@ def grams_key(spec: RunSpec, revisions: Revisions) -> str:
     return content_key("grams", spec=asked, revisions=found)
 
 
+def task_key(spec: RunSpec, revisions: Revisions, content: str, run: str | None) -> str:
+    """Scores on a task of this content (its examples under their limit, prompts and metrics): of a run's weights, or of the dense model."""
+    if run is not None:
+        return content_key("task", run=run, content=content)
+    return content_key("task", model=revisions.model, core=revisions.core, device=spec.device, dtype=spec.dtype, content=content)
+
+
 def files_key(files: Iterable[Path]) -> str:
     """The contents of some files, wherever they lie: whether two processes run the same code, say."""
     digests = sorted(f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}" for file in files)

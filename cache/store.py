@@ -23,6 +23,7 @@ from cache.journal import BlockJournal
 from cache.keys import is_key
 from cache.records import RunRecord
 from cache.rows import CheckedRows, DamagedStore
+from cache.scores import Scores
 from cache.trouble import damage, trouble
 from core.data.places import default_home
 from core.records import Evaluated, Plan, RunResult, SeenRate
@@ -49,6 +50,7 @@ class Store:
             raise BadInput("PRUNESCOPE_HOME", str(self.home), "a folder that can be written, on a disk that is not full",
                            f"{trouble(self.home, error)} Mend that, or start PruneScope with PRUNESCOPE_HOME set to another folder. "
                            "What is there stays as it is.") from error
+        self.scores = Scores(self._documents)
         self.skipped = 0  # unreadable records met by the last `runs` or `count`
 
     def damage(self) -> tuple[str, ...]:
@@ -144,6 +146,7 @@ class Store:
         """Remove a run: record, result, journal."""
         self._records.delete(key)
         self._documents.delete(f"result-{key}")
+        self.scores.delete(key)
         if is_key(key):
             shutil.rmtree(self.journal(key).folder, ignore_errors=True)
 

@@ -18,6 +18,7 @@ from app.workers.answers import Answers
 from app.workers.connection import Connection
 from app.workers.plans import Planning, Plans, ending_words
 from app.workers.progress import RunProgress, read_progress
+from app.workers.scoring import ScoringJobs
 from cache import RunRecord, Store, plan_key, run_key
 from cache.records import ACTIVE
 from core.models.sources import resolve_model
@@ -40,6 +41,7 @@ class Jobs:
         self.store = store
         self._connection = Connection(store.home, self._hand_over)
         self.answers = Answers(self._connection)
+        self.scoring = ScoringJobs(store, self._connection)
         self._guard = threading.Lock()
         self._runs: dict[str, Future] = {}
         self._plans = Plans(store, self._connection)
@@ -104,7 +106,7 @@ class Jobs:
 
     def recover(self) -> None:
         """Hand what is queued or running to the scheduler again, in the background; call it once at the start."""
-        if self.store.count(ACTIVE):
+        if self.store.count(ACTIVE) or self.store.scores.active():
             client = self._connection.client(mend=True)
             if client is not None:
                 self._hand_over(client)
@@ -125,6 +127,7 @@ class Jobs:
         active = self.store.runs(limit=_ALL, states=ACTIVE)
         for record in sorted(active, key=lambda record: (record.state != "running", record.submitted)):
             self._send(client, record)
+        self.scoring.hand_over(client)
 
     def _send(self, client: Client, record: RunRecord) -> None:
         from distributed import fire_and_forget

@@ -23,8 +23,6 @@ from core.spec.errors import PruneError
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-
-
 PROGRESS_SECONDS = 0.3  # at most one progress event in this time
 
 
@@ -57,7 +55,7 @@ def run(key: str, attempt: float) -> None:
         reason = process.failure_words(error)
         store.change_record(key, lambda record: record.failed(reason) if record and _wanted(record, attempt) else None)
     finally:
-        _free_memory()
+        free_memory()
 
 
 def plan(spec_json: str) -> str | None:
@@ -122,7 +120,8 @@ def _wanted(record: RunRecord | None, attempt: float) -> bool:
     return record is not None and record.active and record.submitted == attempt
 
 
-def _free_memory() -> None:
+def free_memory() -> None:
+    """Give back what the last computation held."""
     gc.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():

@@ -2,6 +2,7 @@
 
     PRUNESCOPE_HOME      results, journals, keys; ~/.cache/prunescope by default
     PRUNESCOPE_TEXTS     texts; HOME/texts by default            PRUNESCOPE_MODELS    models; HOME/models by default
+    PRUNESCOPE_TASKS     zero-shot tasks as YAML; HOME/tasks by default. Functions that they name are run: who may write there may run code
     HOME/uploads         texts that a browser sent, named by their content
 
 The command line and Python belong to their user and read any path. A process that answers browsers is confined (`confine`): it reads
@@ -35,6 +36,11 @@ def texts_root() -> Path:
 def models_root() -> Path:
     """PRUNESCOPE_MODELS, read at each call; HOME/models where it is not set."""
     return _root("PRUNESCOPE_MODELS", "models")
+
+
+def tasks_root() -> Path:
+    """PRUNESCOPE_TASKS, read at each call; HOME/tasks where it is not set. Zero-shot tasks of one's own, as YAML over local rows."""
+    return _root("PRUNESCOPE_TASKS", "tasks")
 
 
 def uploads_root() -> Path:

@@ -5,7 +5,7 @@ before it; the three others end other sentences of the same document and are not
 what it has read and by what fits. Guessing is right in a quarter. The rows are made when asked for and depend only on the standard
 library of the running Python.
 """
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false, reportMissingTypeStubs=false
 
 from __future__ import annotations
 

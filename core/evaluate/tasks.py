@@ -25,9 +25,9 @@ from lm_eval.tasks._yaml_loader import load_yaml
 from core.evaluate import embedded_task
 from core.evaluate.harness import quiet
 from core.evaluate.task_errors import broken, check_fields, line_of, unloadable
+from core.evaluate.task_names import TASK_LINE
 from core.spec.errors import BadInput, PruneError
 
-_TASK_LINE = re.compile(rb"^task:[ \t]*['\"]?([\w.+-]+)", re.MULTILINE)
 _GROUP_LINE = re.compile(rb"^(?:group|tag):[ \t]*['\"]?([\w.+-]+)|^[ \t]*-[ \t]*['\"]?([\w.+-]+)['\"]?[ \t]*$",
                          re.MULTILINE)  # tags may be lists
 _NOT_CONTENT = ("metadata", "custom_dataset")  # the rows are
@@ -156,7 +156,7 @@ def _resolve_data_files(config: dict[str, Any], file: Path) -> None:
 @cache
 def lm_eval_files() -> dict[str, Path]:
     """Name -> YAML file of every task that lm-eval brings; two seconds the first time."""
-    return {name.decode(): file for file in _yaml_files() for name in _TASK_LINE.findall(file.read_bytes())}
+    return {name.decode(): file for file in _yaml_files() for name in TASK_LINE.findall(file.read_bytes())}
 
 
 def _yaml_files() -> list[Path]:

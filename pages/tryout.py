@@ -1,0 +1,5 @@
+"""Try it out: what can it still do?"""
+
+from app.tryout import page
+
+page.draw()
