@@ -28,7 +28,7 @@ page = st.navigation(
     position="top",
 )
 try:
-    for sentence in resources.store().damage():
+    for sentence in resources.damage():
         layout.note(sentence, tone="bad", title="Stored results are damaged.")
     with remembered_only():
         page.run()

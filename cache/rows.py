@@ -93,7 +93,7 @@ class CheckedRows:
                 return
 
     def transact(self) -> AbstractContextManager[None]:
-        """What is read and written inside is one step for all others."""
+        """One transaction: all that is read and written inside is one step for everybody else."""
         return self._rows.transact(retry=True)
 
     def close(self) -> None:

@@ -45,7 +45,7 @@ class Scoring(FrozenModel):
 
     @property
     def active(self) -> bool:
-        """Whether it is still to be computed, or being computed."""
+        """True while it is to be computed, or being computed."""
         return self.state in ACTIVE
 
     def ended(self, state: RunState, error: str | None = None) -> Scoring:

@@ -54,7 +54,7 @@ class Store:
         self.skipped = 0  # unreadable records met by the last `runs` or `count`
 
     def damage(self) -> tuple[str, ...]:
-        """What is damaged and what to do about it, as far as it was met: sentences for every page. Empty for a store that is whole."""
+        """Damage that was met, and the remedy, in sentences for every page. Empty for a store that is whole."""
         return damage(self.home, self._records, self._documents)
 
     def record(self, key: str) -> RunRecord | None:

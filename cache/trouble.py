@@ -1,4 +1,4 @@
-"""Why a home cannot be opened, and what is damaged in it, in words."""
+"""Reasons why a home cannot be opened, and damage in it, in words."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def trouble(home: Path, error: OSError | sqlite3.Error) -> str:
 
 
 def damage(home: Path, records: CheckedRows, documents: CheckedRows) -> tuple[str, ...]:
-    """What is damaged and what to do about it, as far as it was met; empty for a store that is whole."""
+    """Damage that was met, and the remedy; empty for a store that is whole."""
     told = [rows.broken for rows in (records, documents) if rows.broken]
     lost = len(records.damaged) + len(documents.damaged)
     if lost:

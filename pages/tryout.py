@@ -1,4 +1,4 @@
-"""Try it out: what can it still do?"""
+"""Try it out: zero-shot scores of a pruned model."""
 
 from app.tryout import page
 

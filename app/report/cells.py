@@ -12,7 +12,7 @@ _SHARES = ("sparsity", "removed by both", "kept by both")
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """What a cell shows, the exact value to sort by, and for a rounded number that value as a tooltip."""
+    """Text of a cell, the exact value to sort by, and for a rounded number that value as a tooltip."""
 
     text: str = ""
     exact: str = ""

@@ -40,7 +40,7 @@ def overlap_charts(runs: Sequence[Compared], masks: Sequence[Overlaps | str], th
 
 @dataclass(frozen=True, kw_only=True)
 class OverlapText:
-    """What a run's mask shares with the first run's, its chart's place and its table; or only why that is not known."""
+    """Overlap of a run's mask with the first run's: a sentence, the place of its chart, its table; or only why it is not known."""
 
     text: str
     chart: str = ""

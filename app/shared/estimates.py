@@ -35,6 +35,6 @@ def shown(value: float) -> str:
 
 
 def origin(measured: Evaluated, *, scaled: bool) -> str:
-    """What an estimate rests on, for the line below it."""
+    """Basis of an estimate, for the line below it."""
     first = f"first {numbers.plural(measured.windows, 'window')} of {measured.length} tokens"
     return f"≈ from the {first}, scaled to all" if scaled else f"≈ on the {first}"

@@ -19,7 +19,7 @@ from core.models.sources import ModelSource, list_models
 from core.records import Evaluated, RunResult
 from core.run.revisions import revisions
 from core.spec import RunSpec
-from core.spec.errors import PruneError
+from core.spec.errors import BadInput, PruneError
 
 _ALL = 1024  # runs of a page between two collections that look through everything
 _runs = itertools.count(1)
@@ -33,6 +33,14 @@ def jobs() -> Jobs:
 def store() -> Store:
     """The records and results, shared with the workers."""
     return _at_home(str(default_home()))[0]
+
+
+def damage() -> tuple[str, ...]:
+    """Damage of the store, and the remedy; nothing for a store that cannot be opened at all: pages tell that in their place."""
+    try:
+        return store().damage()
+    except BadInput:
+        return ()
 
 
 def close() -> None:

@@ -35,7 +35,7 @@ def verdict(change: Score) -> str:
 
 
 def badge(scores: TaskScores) -> str:
-    """What to know before a number is compared with one from elsewhere; empty if nothing."""
+    """Caution for a number that cannot be compared with others; empty for one that can."""
     return f"{BADGE}: {numbers.count(scores.examples)} of {numbers.count(scores.available)} examples" if scores.limited else ""
 
 
@@ -48,7 +48,7 @@ def points(score: Score | None, *, signed: bool = False) -> str:
 
 
 def protocol(tasks: Mapping[str, TaskScores]) -> tuple[tuple[str, str], ...]:
-    """How the scores were measured, as terms and texts."""
+    """Protocol of the scores, as terms and texts."""
     told = [("Tasks", "; ".join(f"{name}: {_task(scores)}" for name, scores in tasks.items()) or "none yet"),
             ("acc", "share of examples whose right answer has the highest log-likelihood of all answers"),
             ("acc_norm", "the same with each log-likelihood divided by the answer's length in characters; papers print one or the other"),

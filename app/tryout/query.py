@@ -18,7 +18,7 @@ _MOST = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What the page is asked to show."""
+    """Request of the page's link."""
 
     tasks: tuple[str, ...] = (NAME,)
     limit: int | None = None
@@ -26,7 +26,7 @@ class Asked:
 
 
 def read(word: Callable[[str], str], refuse: Callable[[str, str], None]) -> Asked:
-    """What the link's words ask for. A word that cannot be used is refused, with the reason, and its usual value taken."""
+    """Read the link's words. A word that cannot be used is refused, with the reason, and its usual value taken."""
     usual = Asked()
     values: dict[str, object] = {}
     for name, check in (("tasks", _tasks), ("limit", _limit), ("metric", _metric)):

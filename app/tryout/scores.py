@@ -24,7 +24,7 @@ SHIPPED = GALLERY / "scored.jsonl"
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What is known of a run's scores. `others`: scored too, and not asked for."""
+    """Known scores of a run. `others`: scored too, and not asked for."""
 
     key: str
     tasks: Mapping[str, TaskScores]

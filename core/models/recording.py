@@ -1,4 +1,4 @@
-"""What a model calls its decoder blocks with, recorded from two forwards of its own; `core.models.streaming` replays it.
+"""Arguments of a model's decoder blocks, recorded from two forwards of its own; `core.models.streaming` replays it.
 
 The first forward is a real one of the probe window. The second, of two windows with its blocks short-circuited, shows how the arguments
 depend on the batch, and refuses models in which they depend on the text.

@@ -22,7 +22,7 @@ _SAVE = "Save it beside the weights: transformers.AutoTokenizer.from_pretrained(
 
 
 def reads_text(spec: RunSpec) -> bool:
-    """Whether a run needs a tokenizer: not where both texts are ready token windows."""
+    """True if a run needs a tokenizer: not where both texts are ready token windows."""
     return not all(source.startswith("windows:") for source in (spec.calibration.source, spec.evaluation.source))
 
 

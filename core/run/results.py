@@ -1,4 +1,4 @@
-"""What a pass has measured, as records: of a layer, and of the whole run."""
+"""Records of a pass: of a layer, and of the whole run."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def test_a_block_that_runs_twice_is_refused() -> None:
     block_map = map_blocks(model)
     model.model.layers.append(model.model.layers[0])
     model.config.num_hidden_layers = 4
-    with pytest.raises(NotStreamable, match=r"order \[0, 1, 2, 0\]"):
+    with pytest.raises(NotStreamable, match="runs block 0 more than once"):
         Stream(model, block_map, "cpu", windows(1))
     assert not traces(model)
 
@@ -46,7 +46,7 @@ def test_blocks_that_run_in_another_order_are_refused() -> None:
     model = tiny("llama")
     block_map = map_blocks(model)
     turned = BlockMap(path=block_map.path, blocks=block_map.blocks[::-1], linears=block_map.linears[::-1])
-    with pytest.raises(NotStreamable, match="order"):
+    with pytest.raises(NotStreamable, match="does not run its 3 blocks from the first to the last"):
         Stream(model, turned, "cpu", windows(1))
 
 
@@ -58,7 +58,7 @@ def test_a_block_that_writes_into_its_input_is_refused(monkeypatch: pytest.Monke
 
 def test_a_layer_that_does_not_run_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     model = changed(monkeypatch, lambda original, hidden, **kwargs: hidden + 1)
-    with pytest.raises(NotStreamable, match=r"model\.layers\.1\.self_attn\.q_proj ran 0 times"):
+    with pytest.raises(NotStreamable, match=r"model\.layers\.1\.self_attn\.q_proj is not run as a linear layer of its own"):
         opened(model)
 
 

@@ -142,10 +142,10 @@ def test_permissions_and_links_are_no_change(folder, spec):
 
 
 def test_an_evaluation_fails_too(folder, spec, monkeypatch):
-    from core.run import pipeline
+    from core.run import evaluation
 
-    measured = pipeline.token_losses
-    monkeypatch.setattr(pipeline, "token_losses", lambda *given: (write_in_place(folder), measured(*given))[1])
+    measured = evaluation.token_losses
+    monkeypatch.setattr(evaluation, "token_losses", lambda *given: (write_in_place(folder), measured(*given))[1])
     with pytest.raises(InputChanged):
         evaluate(spec)
 
@@ -208,7 +208,7 @@ def test_a_change_while_it_is_saved(folder, spec, tmp_path, monkeypatch):
 
 def test_a_continued_sweep_serves_no_number_of_another_model(folder, spec, tmp_path, monkeypatch):
     """The model is exchanged in the middle of the second of three runs; the sweep is then asked for again."""
-    from core.cli import commands
+    from core.cli import output
 
     words = ["sweep", "--model", "llama", "--calibration", spec.calibration.source, "--windows", "8", "--evaluation",
              spec.evaluation.source, "--methods", "magnitude,wanda,sparsegpt", "--json", str(tmp_path / "sweep.json")]
@@ -226,10 +226,10 @@ def test_a_continued_sweep_serves_no_number_of_another_model(folder, spec, tmp_p
     assert stopped.exit_code == 2
     assert "2 of 3 runs failed" in stopped.output
     assert stopped.output.count("model: 'llama' has changed") == 2
-    assert len(commands.stored_runs(tmp_path / "sweep.json")) == 1
+    assert len(output.stored_runs(tmp_path / "sweep.json")) == 1
     continued = CliRunner().invoke(app, words)
     assert continued.exception is None, continued.output
-    found = {result.spec.method.name: result for result in commands.stored_runs(tmp_path / "sweep.json")}
+    found = {result.spec.method.name: result for result in output.stored_runs(tmp_path / "sweep.json")}
     assert len(calls) == 6, "the first run was of another model: it is computed anew"
     for result in found.values():
         assert result.revisions == revisions(result.spec)
