@@ -6,7 +6,7 @@ from __future__ import annotations
 from torch import nn
 
 from core.data.texts import text_file
-from core.data.windows import evaluation_windows, window_length
+from core.data.windows import EMBEDDED_WINDOWS, evaluation_windows, window_length
 from core.models.blocks import BlockMap, Linear, map_blocks, parameter_count
 from core.models.cost import FISHER_TOKENS, Shape, count_work, matrix_rate, memory_bytes, pairs
 from core.models.device import BATCH_TOKENS, choose_device, choose_dtype, device_name
@@ -57,11 +57,11 @@ def plan(spec: RunSpec) -> Plan:
 
 
 def _evaluation_windows(spec: RunSpec, source: ModelSource, model: nn.Module) -> int | None:
-    """The windows that a run will read, counted in the text; None for a hub's text, which a plan does not download."""
+    """The windows that a run will read, counted in the text; None where that is still on a hub, as a plan downloads none."""
     asked, text = spec.evaluation.windows, spec.evaluation.source
-    if text == "embedded" or text_file(text, "evaluation") is not None:
+    if source.bytes and (text == "embedded" or text_file(text, "evaluation") is not None):
         return len(evaluation_windows(spec.evaluation, *text_reader(source, model)).tokens)
-    return asked
+    return asked or (EMBEDDED_WINDOWS if text == "embedded" else None)
 
 
 def _windows(count: int | None, length: int) -> str:
