@@ -60,7 +60,8 @@ def text_reader(source: ModelSource, model: Any) -> tuple[Encode, int, int]:
 
     def encode(text: str) -> list[int] | np.ndarray:
         if len(text) in REMEMBERED:
-            return _token_ids(source, tuple(map(stamp, model_files(source))), text)
+            # a frozen model has a hash, which type checkers do not see
+            return _token_ids(source, tuple(map(stamp, model_files(source))), text)  # pyright: ignore[reportArgumentType]
         if not loaded:
             loaded.append(_tokenizer(source))
         return loaded[0](text, verbose=False)["input_ids"]
