@@ -25,7 +25,7 @@ def draw_button(spec: RunSpec | None, view: View) -> None:
     label = ("Waiting…" if queued else "Running…" if view.active else "Computed" if done
              else "Run again" if view.record and not view.outdated else "Run")
     blocked = spec is None or view.problem or (not view.record and resources.jobs().plan(spec).refused)
-    reason = ("What is said on the right must be changed first." if blocked else "The answer on the right is this run."
+    reason = ("Correct what is marked on the right first." if blocked else "The answer on the right is this run."
               if done else "It is in the queue." if queued else "It is being computed." if view.active else None)
     st.button(label, key="run_button", type="primary", width="stretch", disabled=reason is not None, help=reason,
               on_click=start, args=(spec,))

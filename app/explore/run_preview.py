@@ -23,7 +23,7 @@ _WAIT = 1.5  # seconds: most previews are there by then, and drawing the old one
 _TITLE_FEW = "Estimate from {} rows: error of every layer, and the best possible for its mask"
 _TITLE = "Preview: error of every layer, and the best possible for its mask"
 _DIFFERENCE = ("Preview: every layer is solved from the dense model's Gram matrices, and perplexity is scaled up from the first windows of "
-               "the text. A run collects the Gram matrices anew behind the blocks it has pruned, and reads all windows.")
+               "the text. A run collects them anew after pruning the blocks before each layer, and reads all windows.")
 _FEW = ("Estimate: {method} and {base} both prune {rows} rows of each layer (fewer where α leaves fewer), and {base} all others too. The "
         "errors and the changes of the weights that {base} makes are scaled by how the two compare in those rows. ")
 _SHARED = (" How the run will share out its zeros between layers is estimated too, from Wanda's errors and what they cost the model; the "

@@ -69,8 +69,7 @@ def draw_empty() -> None:
     """Nothing was ever computed here: what the page will show, and the demo."""
     layout.heading("Nothing has been computed yet")
     layout.sentence("After a run this page shows the perplexity before and after pruning, the sparsity that was reached, and "
-                    "the error of every layer beside the best possible error for the same mask: what the method lost, and what the "
-                    "mask had already lost.")
+                    "the error of every layer beside the best possible error for the same mask.")
     demo = RunSpec()
     st.button(f"Run the example: {wording.describe(demo)}", key="run_demo", on_click=submission.start_demo, args=(demo,))
 

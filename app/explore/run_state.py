@@ -28,7 +28,7 @@ def draw_ended(record: RunRecord) -> None:
         layout.note(record.error or "No reason was recorded.", tone="bad", title="The run failed.")
     elif record.state == "cancelled":
         layout.heading(wording.describe(record.spec), wording.describe_rest(record.spec), "cancelled")
-        layout.note("Cancelled before it was finished. Its finished blocks are kept: Run again continues behind them.")
+        layout.note("Cancelled before it was finished. Its finished blocks are kept: Run again continues after them.")
 
 
 def _draw(key: str, drawn: str) -> None:

@@ -90,8 +90,8 @@ def _bins_rows(bins: Bins) -> Rows:
 def _facts(spec: RunSpec, layer: str, record: LayerRecord | None, known: Map | None) -> list[tuple[str, str]]:
     found = [("Map", f"{known.origin}; {known.calibration}")] if known else []
     found += [
-        ("Layer", f"{layer}, solved alone from the dense model's Gram matrices. A run solves it behind the blocks that it has pruned, "
-         "so its errors differ a little."),
+        ("Layer", f"{layer}, solved alone from the dense model's Gram matrices. A run solves it after pruning the blocks before "
+         "it, so its errors differ a little."),
         ("Methods", "each with its default parameters and own update, but for the method of the controls, which is as they say"),
         ("Error", "tr(ΔGΔᵀ) / tr(WGWᵀ) on the calibration tokens"),
         ("Best possible", "least squares over the kept weights, by conjugate gradients until a step gains less than 0.01 %"),

@@ -22,7 +22,7 @@ _PROMISE = ("Here you will see the error of every layer as a map, and for the la
 
 def draw() -> None:
     """Draw the whole page, from its link."""
-    spec = run_page.begin("layers", "Where does it hurt, and how much of that is due to the mask?", own=OWN)
+    spec = run_page.begin("layers", "Which layers lose most, and how much of that is due to the mask?", own=OWN)
     if spec is not None:
         _draw(spec)
     address.write(spec)

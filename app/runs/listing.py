@@ -66,8 +66,8 @@ def draw_empty() -> None:
         layout.sentence("All runs are under All.")
         return
     layout.heading("No runs yet")
-    layout.sentence("Here you will find every run that was asked for: what is waiting and at which place, what is being computed "
-                    "and how far it is, what is finished with its perplexity, and what failed with its reason.")
+    layout.sentence("Here you will find every run that was asked for: what is waiting and at which position, what is being "
+                    "computed and its progress, what is finished with its perplexity, and what failed with its reason.")
     demo = RunSpec()
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(f"Run the example: {wording.describe(demo)}", key="run_demo", on_click=submission.start_demo, args=(demo,))

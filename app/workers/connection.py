@@ -106,7 +106,8 @@ class Connection:
                 self._let_go()
                 raise
         except Exception as error:  # whatever it is, it is shown, and tried again later
-            self.error = f"The worker processes, which compute, cannot be reached: {error}. It is tried again and again. {_remedy()}"
+            self.error = (f"The worker processes, which compute, cannot be reached: {error}. The connection is tried again every "
+                          f"{_RETRY_SECONDS:.0f} seconds. {_remedy()}")
             self._failed = time.monotonic()
             return False
         self.error = None

@@ -86,11 +86,11 @@ def ending_words(future: Future) -> str:
     """Reason why a task that has ended left nothing in the store."""
     try:
         if future.status == "finished":
-            return str(future.result(timeout=2) or "The model or a text has changed just now. Ask again in a moment.")
+            return str(future.result(timeout=2) or "The model or a text has just changed. Try again in a moment.")
         error = cast("BaseException", future.exception(timeout=2))
     except (OSError, CancelledError):
-        return "The scheduler was lost before it could say why. Ask again in a moment."
+        return "The scheduler was lost before it could give the reason. Try again in a moment."
     if type(error).__name__ == "KilledWorker":
-        return ("The worker died several times over this, most likely for want of memory. Lower the calibration windows or their "
+        return ("The worker died several times over this, most likely because memory ran out. Lower the calibration windows or their "
                 "length, or choose a smaller model; finished blocks are kept. The worker's log has more.")
     return process.failure_words(error)

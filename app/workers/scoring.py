@@ -88,7 +88,7 @@ class ScoringJobs:
         with self._guard:
             if self._sent.pop(name, None) is not future or future.status != "error":
                 return
-        reason = "The worker died several times over this, most likely for want of memory. Its log has more."
+        reason = "The worker died several times over this, most likely because memory ran out. Its log has more."
         self.store.scores.change(record.key, lambda now: now.ended("failed", reason) if _wanted(now, record.submitted) and now else None)
 
 

@@ -4,7 +4,7 @@
             ─► preview(spec)  every layer solved from the dense model's Grams, perplexity on a few windows
 
 A preview differs from a run in two ways, and says so: its Gram matrices are those of the dense model (a run collects them anew
-behind the blocks it has pruned), and its perplexity is measured on the first windows of the evaluation text only. Where layers differ
+after pruning the blocks before), and its perplexity is measured on the first windows of the evaluation text only. Where layers differ
 in sparsity, it estimates how the run will share out the zeros (core/whatif/allocation_estimate.py).
 """
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false

@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(290)]
 
 SMALL = "windows=16&length=64&evaluation_windows=4&evaluation_length=64&method=wanda"
 DOWN = "model.layers.3.mlp.down_proj"
-HEADING = re.compile("Where does it hurt")
+HEADING = re.compile("Which layers lose most")
 
 
 def press(page: Page, chart: Locator, x: float, y: float, axis: str = "") -> None:

@@ -58,6 +58,7 @@ def blocks_exercises(found: Stepped, block: int) -> list[Exercise]:
     least = next(size for size, value in enumerate(loss, 1) if value <= loss[-1] * (1 + 1e-9))
     return [
         ("From which B on does the update lose no more than the optimum of this mask, and why not earlier?",
-         f"From B = {least} on (of b = {len(loss)}). At B = 1 it is {over[0]} the optimum, at B = {block} {over[block - 1]}. Weights left "
-         "of a block may not move any more when the block is pruned; only where no removal is left of a block does nothing stay undone."),
+         f"From B = {least} on (of b = {len(loss)}). At B = 1 it is {over[0]} the optimum, at B = {block} {over[block - 1]}. Weights to "
+         "the left of a block can no longer move when the block is pruned, so compensation is complete only where one block holds all "
+         "removals of a row."),
     ]
