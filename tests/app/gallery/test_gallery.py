@@ -8,12 +8,12 @@ from app.shared import resources
 from app.shared.shipped import POINTS
 from app.shared.sweeps.points import Point, point_of, read_points
 from core.run.revisions import revisions
-from core.spec import METHODS, RunSpec, make_method, parse_pattern
+from core.spec import METHODS, RunSpec
 
 # Other processors and other threads sum in another order: masks differ in a few entries, and all that follows a little.
 PERPLEXITY = 0.003
 ERROR = 0.02
-AGAIN = (RunSpec(), RunSpec(method=make_method("wanda"), pattern=parse_pattern("0.7")))
+AGAIN = (RunSpec(),)
 
 
 @pytest.fixture(scope="module")
