@@ -42,6 +42,8 @@ def _draw_run(spec: RunSpec | None, seen: View) -> bool:
         run_plan.draw_problem(spec, seen)
     elif spec and seen.record and seen.active:
         run_state.draw_activity(seen.record)
+        run_preview.draw_known(spec)
+        return True
     elif spec and seen.record and seen.record.state in ("failed", "cancelled"):
         run_state.draw_ended(seen.record)
     elif spec and not (seen.answer and seen.answer.fits):

@@ -52,20 +52,34 @@ def draw_preview(spec: RunSpec, shown: Shown) -> None:
             layout.aside("A preview is being computed: all layers from the dense model's Gram matrices …")
         run_plan.draw_plan(spec)
         return
-    with st.container(key="preview" if shown.fits else "old-preview", gap="small"):
-        if shown.problem:
-            answers.tell(shown, "")
+    if shown.problem:
+        answers.tell(shown, "")
+    if shown.fits:
+        state.remember("preview-of-run", preview)
+    _draw(preview, "preview" if shown.fits else "old-preview", _standing(preview, shown))
+    run_plan.draw_layers(spec)
+
+
+def _draw(preview: Preview, key: str, standing: str) -> None:
+    """The whole preview."""
+    with st.container(key=key, gap="small"):
         dense = resources.dense(preview.spec)
         _, estimate = estimates.perplexities(preview, dense)
-        if shown.fits:
+        if key == "preview":
             state.remember("previewed", (preview.spec, estimate))
-        layout.heading(wording.describe(preview.spec), wording.describe_rest(preview.spec), _standing(preview, shown))
+        layout.heading(wording.describe(preview.spec), wording.describe_rest(preview.spec), standing)
         layout.figures(_figures(preview, dense, estimate))
         layout.sentence(wording.preview_finding(preview))
         run_on_curves.draw_pair(partial(_draw_layers, preview), preview.spec, dense=dense or preview.dense,
                                 sparsity=preview.counted_sparsity, perplexity=estimate, name="preview", height=_CHART_HEIGHT)
         layout.aside(_difference(preview))
-    run_plan.draw_layers(spec)
+
+
+def draw_known(spec: RunSpec) -> None:
+    """The preview of a spec that is being run, if this tab has it: it keeps its place until the answer is there."""
+    preview = state.recall("preview-of-run", None)
+    if preview is not None and preview.spec == spec:
+        _draw(preview, "preview", "preview; the run is going on")
 
 
 def _draw_layers(preview: Preview) -> None:

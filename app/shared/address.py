@@ -2,6 +2,7 @@
 
 Streamlit's `bind="query-params"` drops what does not fit without a word, and knows no word made of several widgets (`pattern=2:4`).
 So the link is read and written here, in the words of `app/shared/link.py`. `run=KEY` is in it exactly while the controls ask for that run.
+A word that is not in it has its default, so that the bare address is the shipped example, for everybody and after every reload.
 """
 
 from __future__ import annotations
@@ -116,10 +117,6 @@ def _open(words: dict[str, str]) -> tuple[str, ...]:
 
 
 def _first() -> RunSpec:
-    """Run of a bare link: the newest finished run of the demo model, else the shipped example, else the defaults."""
-    newest = resources.newest_demo()
-    if newest is not None:
-        state.remember("opened", newest.key)
-        return newest.spec
+    """Run of a bare link: the shipped example, which has the defaults; never a run that happened to finish last."""
     shipped = resources.gallery()
     return shipped[0].spec if shipped else RunSpec()

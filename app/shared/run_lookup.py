@@ -62,7 +62,8 @@ def look(spec: RunSpec | None) -> View:
     if shipped is not None and record is None:
         differs = today is not None and run_key(shipped.spec, shipped.revisions) != today
         return View(key=key, record=None, problem=problem, answer=_shipped(shipped, fits=True), outdated=differs)
-    return View(key=key, record=record, answer=_last(), problem=problem)
+    waiting = record is not None and record.active  # its own preview and progress are shown, not the answer to something else
+    return View(key=key, record=record, answer=None if waiting else _last(), problem=problem)
 
 
 def _opened(spec: RunSpec) -> tuple[str | None, RunRecord | None]:

@@ -7,12 +7,14 @@ import sys
 import pytest
 
 from app.shared import numbers
+from app.shared.shipped import GALLERY
 from app.workers.answers import Answers, Asked
 from cache.keys import plan_key
 from cache.store import Store
+from core.records import RunResult
 from core.run.planning import plan
 from core.run.revisions import revisions
-from core.spec import RunSpec, parse_pattern
+from core.spec import RunSpec, make_method, parse_pattern
 from tests.pages.conftest import SMALL, charts, link, said
 
 pytestmark = pytest.mark.usefixtures("without_workers", "no_gallery")
@@ -64,12 +66,32 @@ def test_a_result_can_be_repeated_and_taken_away(visit, keep, small_result):
     assert link(page)["run"]
 
 
-def test_first_paint_shows_the_newest_finished_run_of_the_demo(visit, keep, small_result):
-    keep(small_result, spec=SMALL.model_copy(update={"refit": True}), ago=500, ended=1.0)
-    newest = keep(small_result)
+def test_a_bare_address_is_the_shipped_example_whatever_finished_last(visit, keep, small_result):
+    """Defaults are not in a link: if it meant the newest run, a reload or a sent link would show somebody else's settings."""
+    (first,) = GALLERY.glob("0-*.json")
+    assert RunResult.model_validate_json(first.read_bytes()).spec == RunSpec()
+    keep(small_result, spec=SMALL.model_copy(update={"refit": True}))
     page = visit()
-    assert link(page)["run"] == newest
-    assert "earlier answer" not in said(page)
+    assert link(page) == {}
+    page.selectbox(key="method").set_value("wanda").run()
+    assert link(page) == {"method": "wanda"}
+    page.selectbox(key="method").set_value(RunSpec().method.name).run()
+    assert link(page) == {}
+
+
+def test_while_a_run_goes_on_no_other_run_s_answer_stands_below_it(visit, keep, small_result, answers_here):
+    keep(small_result)
+    other = SMALL.model_copy(update={"method": make_method("wanda").resolved(SMALL.pattern)})
+    page = visit(words={**SMALL_WORDS, "method": "wanda"})
+    assert "preview, not run yet" in said(page)
+    keep(spec=other, state="running")
+    page.run()
+    text = said(page)
+    assert "the run is going on" in text
+    assert "earlier answer" not in text
+    fresh = visit(words={**SMALL_WORDS, "method": "wanda"})
+    assert "earlier answer" not in said(fresh)
+    assert "demo · Thanos" not in said(fresh)
 
 
 def test_first_paint_shows_the_shipped_example_and_says_so(visit, no_gallery, small_result):
