@@ -18,7 +18,7 @@ from core.data.places import list_texts, texts_root, uploads_root
 from core.spec.errors import BadInput
 
 _USUAL = ("embedded", "hub:wikitext2", "hub:c4")
-_TYPES = (".txt", ".json", ".jsonl")
+_TYPES = (".txt", ".md", ".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
 _MOST, _ALL = 1024, 1 << 30  # MiB of one upload at most, whatever the server is told; bytes of all uploads together
 
 

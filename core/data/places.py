@@ -19,7 +19,7 @@ from core.spec.errors import BadInput
 
 _CONFINED = "PRUNESCOPE_CONFINED"
 _UPLOADS = "uploads"
-_SUFFIXES = (".txt", ".md", ".json", ".jsonl", ".ndjson", ".csv", ".parquet", ".npy")
+_SUFFIXES = (".txt", ".md", ".json", ".jsonl", ".jsonlines", ".ndjson", ".csv", ".tsv", ".parquet", ".npy")
 _DEPTH, _LISTED = 3, 200
 
 

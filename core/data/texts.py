@@ -1,4 +1,4 @@
-"""Text sources: embedded, text:FILE, hub:NAME, windows:FILE.npy. No torch, no tokenizer.
+"""Text sources: embedded, text:FILE[:FIELD], hub:NAME, windows:FILE.npy. No torch, no tokenizer.
 
 A text is a list of documents. Evaluation joins them with a blank line and reads on; calibration draws windows from inside
 documents (core/data/windows.py).
@@ -8,7 +8,6 @@ documents (core/data/windows.py).
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any, Literal
 
 from core.data.corpus import embedded_text
 from core.data.digests import digest
+from core.data.documents import Unreadable, form_of, read_documents
 from core.data.files import Stamp, stamp
 from core.data.places import locate_text
 from core.spec.errors import BadInput
@@ -52,56 +52,67 @@ def read_text(source: str, split: Split) -> Text:
     if kind == "embedded":
         text = embedded_text(split)
         return Text(documents=[text.text], description=text.description, sha256=text.sha256)
-    file = text_file(source, split)
-    return _from_hub(rest, split) if file is None else _from_file(stamp(file), kind, split)
+    found = _located(source, split)
+    return _from_hub(rest, split) if found is None else _from_file(stamp(found[0]), kind, split, found[1])
 
 
 def text_file(source: str, split: Split) -> Path | None:
     """The file behind text:FILE or windows:FILE, links resolved; None for other sources. Raises BadInput for one that cannot be read."""
+    found = _located(source, split)
+    return None if found is None else found[0]
+
+
+def _located(source: str, split: Split) -> tuple[Path, str | None] | None:
+    """The file of a source, and the field that `text:FILE:FIELD` asks for. A name with a colon that is a file's own is that file's."""
     kind, _, name = source.partition(":")
     if kind in ("embedded", "hub"):
         return None
-    path = locate_text(name, split)
+    field: str | None = None
+    try:
+        path = locate_text(name, split)
+    except BadInput:
+        file, colon, field = name.rpartition(":")
+        if not colon or not field or kind != "text":
+            raise
+        path = locate_text(file, split)
     if not 0 < path.stat().st_size <= MAX_BYTES:
         raise BadInput(split, name, f"a file of 1 byte to {MAX_BYTES >> 30} GiB", "Cut the file, or fill it.")
-    return path
+    return path, field
 
 
 @lru_cache(maxsize=4)
-def _from_file(known: Stamp, kind: str, split: Split) -> Text:
+def _from_file(known: Stamp, kind: str, split: Split, field: str | None) -> Text:
     """The stamp is the cache's key: a file that changes is read again."""
     name, path = known.path, Path(known.path)
-    content = path.read_bytes()
-    digest = hashlib.sha256(content).hexdigest()
+    address = _address(known, kind, field)
     if kind == "windows":
-        return Text(documents=(), description=f"windows of {path.name}", sha256=digest, windows=path)
+        return Text(documents=(), description=f"windows of {path.name}", sha256=address, windows=path)
     try:
-        documents = _documents(path, content.decode())
-    except (UnicodeDecodeError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BadInput(split, name, "UTF-8 text; .jsonl with a field 'text' a line; .json with a list of strings",
-                       f"It cannot be read so: {str(error)[:200]}.") from error
+        documents = read_documents(path, form_of(path), field)
+    except Unreadable as error:
+        raise BadInput(split, name, "UTF-8 text; JSON lines, CSV or Parquet with a field 'text' or text:FILE:FIELD; a JSON list",
+                       f"{str(error).rstrip('.')}.") from error
     if not any(document.strip() for document in documents):
         raise BadInput(split, name, "a file with text in it", "This one is empty.")
-    return Text(documents=documents, description=path.name, sha256=digest)
+    return Text(documents=documents, description=f"{path.name}{f', field {field}' if field else ''}", sha256=address)
 
 
-def _documents(path: Path, content: str) -> list[str]:
-    if path.suffix == ".jsonl":
-        return [str(json.loads(line)["text"]) for line in content.splitlines() if line.strip()]
-    if path.suffix == ".json":
-        found = json.loads(content)
-        if not isinstance(found, list):
-            raise ValueError("the JSON is no list")
-        return [document if isinstance(document, str) else str(document["text"]) for document in found]
-    return [content]
+def _address(known: Stamp, kind: str, field: str | None) -> str:
+    """sha256 of the file's bytes; with the field, and with a mark where releases before this one read the same bytes in another way."""
+    found, form = digest(known), form_of(Path(known.path))
+    if kind == "windows" or (form.plain and field is None):
+        return found
+    return hashlib.sha256(f"{found}\n{form.kind}\n{field or ''}".encode()).hexdigest()
 
 
 def text_revision(source: str, split: Split) -> str:
     """The content address of a text, without reading a hub's data set: there it is the repository's commit."""
     kind, _, name = source.partition(":")
-    if (file := text_file(source, split)) is not None:
-        known = stamp(file)
-        return digest(known) if known.size > SEEN_WHOLE else _from_file(known, kind, split).sha256
+    if (found := _located(source, split)) is not None:
+        known = stamp(found[0])
+        if known.size > SEEN_WHOLE or form_of(found[0]).kind in ("csv", "parquet"):  # read by the run alone
+            return _address(known, kind, found[1])
+        return _from_file(known, kind, split, found[1]).sha256
     if kind != "hub":
         return read_text(source, split).sha256
     repository, configuration, part, _ = _hub_parts(name, split)

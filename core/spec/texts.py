@@ -8,7 +8,7 @@ from core.spec.base import FrozenModel
 from core.spec.errors import BadInput
 
 MAX_NAME = 1024  # letters of a source
-SOURCES = "embedded, text:FILE, hub:NAME or windows:FILE.npy"
+SOURCES = "embedded, text:FILE or text:FILE:FIELD, hub:NAME, or windows:FILE.npy"
 
 
 def check_source(source: str, field: str) -> str:

@@ -32,7 +32,8 @@ def test_revision_is_of_the_content_and_a_changed_file_is_read_again(tmp_path):
 
 @pytest.mark.parametrize(("name", "content", "words"), [
     ("missing.txt", None, "a file that exists"), ("empty.txt", "", "1 byte"), ("blank.txt", "  \n", "with text in it"),
-    ("bad.jsonl", '{"other": 1}', "a field 'text'"), ("bad.json", '{"a": 1}', "a list of strings"), ("bad.json", "{", "a list of strings"),
+    ("bad.jsonl", '{"other": 1}', "line 1 has no field 'text', and no other that holds text"),
+    ("bad.json", '{"a": 1}', "no list of strings"), ("bad.json", "{", "line 1 is no JSON"),
 ])
 def test_unusable_files_say_what_is_allowed(tmp_path, name, content, words):
     if content is not None:
@@ -43,7 +44,7 @@ def test_unusable_files_say_what_is_allowed(tmp_path, name, content, words):
 
 
 def test_bytes_that_are_no_text(tmp_path):
-    (tmp_path / "a.txt").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "a.txt").write_bytes(b"\xff\x00\xfe")
     with pytest.raises(BadInput, match="UTF-8"):
         read_text(f"text:{tmp_path / 'a.txt'}", "evaluation")
 

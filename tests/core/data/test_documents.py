@@ -1,0 +1,99 @@
+"""Text files as other people and tools write them: read as meant, or refused with line and remedy."""
+
+import codecs
+import hashlib
+import json
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from core.data.documents import Unreadable, form_of, read_documents
+from core.data.texts import read_text, text_revision
+from core.spec.errors import BadInput
+
+TEXT = "Ein Öl-Bild, \u2028 ein Wort\u0085 und 日本"
+
+
+def documents(path, field=None):
+    return read_documents(path, form_of(path), field)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("name", ["a.txt", "b.jsonl", "C.JSONL", "d.ndjson", "e.json", "f"])
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_every_mark_and_line_ending_is_read_as_meant(tmp_path, encoding, name, ending):
+    if name.lower().endswith("l") or "nd" in name:
+        content, meant = f'{{"text": "eins"}}{ending}{ending}{json.dumps({"text": TEXT}, ensure_ascii=False)}{ending}', ["eins", TEXT]
+    elif name.endswith(".json"):
+        content, meant = json.dumps([TEXT, {"text": "zwei"}], ensure_ascii=False, indent=1).replace("\n", ending), [TEXT, "zwei"]
+    else:
+        content, meant = f"eins{ending}{TEXT}{ending}", [f"eins\n{TEXT}\n"]
+    mark = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}.get(encoding, b"")
+    (tmp_path / name).write_bytes(mark + content.encode(encoding))
+    assert documents(tmp_path / name) == meant
+
+
+@pytest.mark.parametrize(("name", "content", "words"), [
+    ("a.txt", b"gut\nschl\xe9cht", "line 2: byte 9 is no UTF-8. Save it as UTF-8"),
+    ("a.txt", b'{"text": "a"}\n{"text": "b"}\n', "name the file .jsonl"),
+    ("a.jsonl", b'{"text": "a"}\n{"text": null}\n', "line 2: its field 'text' is null, no text"),
+    ("a.jsonl", b'{"text": "a"}\n{"text": 3}\n', "line 2: its field 'text' is 3"),
+    ("a.jsonl", b'{"text": "a"}\n\n{"text": \n', "line 3 is no JSON"),
+    ("a.jsonl", b'{"content": "a", "id": 1}\n', "it has content: ask for text:FILE:content"),
+    ("a.jsonl", b'["a"]\n', "line 1 is no object"),
+    ("a.json", b'{"text": "a"}\n{"text": "b"}\n', "one object a line; name it .jsonl"),
+    ("a.json", b'["a", null]', "entry 2 is no object"),
+    ("a.json", b'{"data": ["a"]}', "no list of strings"),
+    ("a.csv", b"id,content\n1,a\n", "no column 'text'; it has id, content"),
+    ("a.parquet", b"PAR1 and then nothing", "no parquet table"),
+])
+def test_what_is_something_else_is_refused_with_place_and_remedy(tmp_path, name, content, words):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(BadInput) as refused:
+        read_text(f"text:{tmp_path / name}", "calibration")
+    assert words in str(refused.value)
+    assert refused.value.field == "calibration"
+
+
+def test_tables_and_named_fields(tmp_path):
+    from datasets import Dataset
+
+    rows = {"text": ["eins", "NA"], "body": ["one, two", "three"]}
+    Dataset.from_dict(rows).to_parquet(tmp_path / "a.parquet")
+    (tmp_path / "a.csv").write_text('text,body\neins,"one, two"\nNA,three\n')
+    (tmp_path / "a.tsv").write_text("text\tbody\neins\tone, two\nNA\tthree\n")
+    lines = [json.dumps({"text": text, "body": body}) for text, body in zip(*rows.values(), strict=True)]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    for name in ("a.parquet", "a.csv", "a.tsv", "a.jsonl"):
+        assert documents(tmp_path / name) == rows["text"], name
+        found = read_text(f"text:{tmp_path / name}:body", "evaluation")
+        assert list(found.documents) == rows["body"]
+        assert found.description == f"{name}, field body"
+        assert found.sha256 == text_revision(f"text:{tmp_path / name}:body", "evaluation")
+        assert found.sha256 != text_revision(f"text:{tmp_path / name}", "evaluation")
+
+
+def test_a_name_with_a_colon_is_a_file_where_there_is_one(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"b": "field"}\n')
+    assert read_text(f"text:{tmp_path / 'a.jsonl'}:b", "evaluation").documents == ["field"]
+    (tmp_path / "a.jsonl:b").write_text("file")
+    assert read_text(f"text:{tmp_path / 'a.jsonl'}:b", "evaluation").documents == ["file"]
+
+
+def test_the_address_is_the_hash_of_the_bytes_unless_they_were_read_in_another_way(tmp_path):
+    for name, content in (("a.txt", b"one\ntwo"), ("a.jsonl", b'{"text": "a"}\r\n'), ("a.json", b'["a"]')):
+        (tmp_path / name).write_bytes(content)
+        assert text_revision(f"text:{tmp_path / name}", "evaluation") == hashlib.sha256(content).hexdigest()
+    for name, content in (("b.txt", b"one\r\ntwo"), ("b.ndjson", b'{"text": "a"}\n'), ("c.txt", codecs.BOM_UTF8 + b"one")):
+        (tmp_path / name).write_bytes(content)
+        assert text_revision(f"text:{tmp_path / name}", "evaluation") != hashlib.sha256(content).hexdigest()
+
+
+@given(content=some.binary(min_size=1, max_size=80), suffix=some.sampled_from([".txt", ".json", ".jsonl", ".ndjson"]))
+def test_any_bytes_are_read_or_refused(tmp_path_factory, content, suffix):
+    path = tmp_path_factory.getbasetemp() / f"any{suffix}"
+    path.write_bytes(content)
+    with suppress(Unreadable):
+        assert all(isinstance(one, str) for one in documents(path))
