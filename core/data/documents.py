@@ -32,7 +32,7 @@ class Unreadable(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """Manner of reading a file. `mark`: bytes of its encoding mark; `carriage`: lines end with a carriage return, which is read as a line feed.
+    """Manner of reading a file. `mark`: bytes of its encoding mark; `carriage`: lines end with carriage returns, read as line feeds.
 
     `plain`: read as every release has read it, so that its content address is the hash of its bytes.
     """
@@ -77,8 +77,8 @@ def _decode(content: bytes, form: Form) -> str:
         return content[form.mark:].decode(form.encoding)
     except UnicodeDecodeError as error:
         line = content[:form.mark + error.start].count(b"\n") + 1
-        raise Unreadable(f"line {line}: byte {form.mark + error.start + 1} is no {form.encoding.upper()}. Save it as UTF-8, for example with "
-                         "`iconv -f WINDOWS-1252 -t UTF-8`") from error
+        raise Unreadable(f"line {line}: byte {form.mark + error.start + 1} is no {form.encoding.upper()}. Save it as UTF-8, for example "
+                         "with `iconv -f WINDOWS-1252 -t UTF-8`") from error
 
 
 def _load(text: str, line: int | None) -> Any:
