@@ -82,7 +82,9 @@ def test_every_parameter_of_a_method_has_a_control_with_its_words(visit, method)
     ("selectbox", "device", "cpu", {"device": "cpu"}),
     ("checkbox", "refit", True, {"refit": "true"}),
 ])
-def test_every_control_writes_the_link(visit, widget, key, value, words):
+def test_every_control_writes_the_link(visit, prunescope_home, widget, key, value, words):
+    (prunescope_home / "texts").mkdir()
+    (prunescope_home / "texts" / "notes.txt").write_text("A text to choose.")
     page = visit()
     getattr(page, widget)(key=key).set_value(value).run()
     assert link(page) == words
