@@ -38,7 +38,7 @@ def differences(tasks: Mapping[str, TaskScores], metric: str, *, theme: Theme = 
         error_x={"type": "data", "array": [100 * TIE * (change.stderr or 0) for change in found.values()], "color": ink.faint, "width": 4},
         hovertemplate=[f"{name}: {100 * change.value:.2f} points<br>± {100 * (change.stderr or 0):.2f} (one standard error)<extra></extra>"
                        for name, change in found.items()]))
-    figure.update_layout(xaxis={"title": {"text": f"accuracy lost by pruning, dense − pruned, in points ({metric})"}, "showgrid": True,
+    figure.update_layout(xaxis={"title": {"text": f"accuracy lost, dense − pruned,<br>in points ({metric})"}, "showgrid": True,
                                 "zeroline": False},
                          yaxis={"autorange": "reversed", "showgrid": False, "type": "category"})
     return figure

@@ -206,7 +206,9 @@ def test_exercises_are_answered_at_the_settings_that_are_shown(lesson, here, sto
     """At B = 4 the figure over B was beside an answer that was computed at B = b."""
     words = {**DRAWN, "stop": stop, "block": str(block)}
     asked = SteppedQuestion(spec=SMALL, matrix=Matrix(source="drawn"), block_size=block)
-    thanos = next(one for one in here.ask(asked, place="").answer.recordings if one.method == "thanos")
+    told = here.ask(asked, place="")
+    assert told.answer is not None, told.error
+    thanos = next(one for one in told.answer.recordings if one.method == "thanos")
     over = max(1.0, float(thanos.measured[-1] / thanos.optimum[-1]))
     assert f"Thanos at {numbers.times(over)}" in said(lesson(words))
     columns = Matrix(source="drawn").columns

@@ -55,10 +55,10 @@ def blocks_exercises(found: Stepped, block: int) -> list[Exercise]:
     """Of the one mask, at the block size that is shown."""
     loss = found.block_loss
     over = [numbers.times(max(1.0, float(value / found.optimum))) if found.optimum > 0 else "1.00×" for value in loss]
-    least = next(size for size, value in enumerate(loss, 1) if value <= loss[-1] * (1 + 1e-9))
+    best = [str(size) for size, value in enumerate(loss, 1) if value <= loss[-1] * (1 + 1e-9)]
     return [
-        ("From which B on does the update lose no more than the optimum of this mask, and why not earlier?",
-         f"From B = {least} on (of b = {len(loss)}). At B = 1 it is {over[0]} the optimum, at B = {block} {over[block - 1]}. Weights to "
-         "the left of a block can no longer move when the block is pruned, so compensation is complete only where one block holds all "
-         "removals of a row."),
+        ("At which B does the update reach the optimum of this mask, and why not at every one?",
+         f"At B = {', '.join(best)} (of b = {len(loss)}). At B = 1 it is {over[0]} the optimum, at B = {block} {over[block - 1]}. Weights "
+         "to the left of a block can no longer move when the block is pruned, so compensation is complete only where that costs nothing; "
+         "B = b, one block with all removals, is always optimal."),
     ]

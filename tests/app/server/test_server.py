@@ -102,3 +102,11 @@ def test_the_folders_are_there_after_the_first_start(on_loopback: tuple[int, Pat
         words = (on_loopback[1] / folder / "README").read_text()
         assert len(words.splitlines()) == 2
         assert variable in words
+
+
+def test_the_explore_page_also_has_its_name(on_loopback: tuple[int, Path]) -> None:
+    port, _ = on_loopback
+    status, headers, _ = get(port, "/explore?method=wanda&pattern=2:4")
+    assert (status, headers["location"]) == (307, "/?method=wanda&pattern=2:4")
+    assert get(port, "/explore")[1]["location"] == "/"
+    assert get(port, "/layers")[0] == 200
