@@ -91,7 +91,7 @@ def marked_for_windows(one: Any, two: Any, where: str) -> Any:
             return one
         if one.ndim and two.shape == (2 * one.shape[0], *one.shape[1:]) and _same(torch.cat([one, one]), two):
             return PerWindow(tensor=one)
-        raise NotStreamable(f"{where} takes a tensor {tuple(two.shape)} that depends on the text.")
+        raise NotStreamable(f"{where} takes a tensor {tuple(two.shape)} that depends on the text{_by_how_much(one, two)}.")
     if one is two or (isinstance(one, bool | int | float | str) and one == two):
         return one
     raise NotStreamable(f"{where} takes a {type(one).__name__} that differs from call to call.")
@@ -105,3 +105,10 @@ def _same(one: Tensor, two: Tensor) -> bool:
         return torch.equal(one, two)
     near = 4 * torch.finfo(one.dtype).eps * float(one.abs().nan_to_num(0, 0, 0).amax()) if one.numel() else 0.0
     return torch.allclose(one, two, rtol=0, atol=near, equal_nan=True)
+
+
+def _by_how_much(one: Tensor, two: Tensor) -> str:
+    if one.shape != two.shape or not one.is_floating_point() or not one.numel():
+        return ""
+    difference = float((one - two).abs().nan_to_num(0, 0, 0).amax() / one.abs().nan_to_num(0, 0, 0).amax().clamp(min=1e-30))
+    return f" (it differs by {difference:.1e} of its largest entry)"
