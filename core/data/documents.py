@@ -5,7 +5,7 @@
 
 Never guessed: what does not read as its name says is refused. JSON lines end at line feeds alone, as a string may hold other separators.
 """
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false, reportMissingTypeStubs=false
 
 from __future__ import annotations
 
