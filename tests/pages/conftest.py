@@ -16,7 +16,7 @@ from app.shared import resources
 from app.workers import sessions
 from app.workers.answers import Answers, Asked
 from app.workers.jobs import Jobs
-from app.workers.questions import Question, SessionQuestion
+from app.workers.questions import Question
 from cache.records import RunRecord
 from cache.store import Store
 from core.records import Finished, RunResult
@@ -73,32 +73,16 @@ def keep(store: Store) -> Callable[..., str]:
     return put
 
 
-_ANSWERED: dict[Question, object] = {}  # about the demo model: the same in every test of this process
-
-
 @pytest.fixture
-def answers_here(monkeypatch: pytest.MonkeyPatch, without_workers: None, request: pytest.FixtureRequest) -> list[Question]:
-    """Questions are answered by the real session, in this process instead of a worker's; returns what was asked, in its order.
-
-    What an earlier test asked about the demo model is not computed again, except where a test is marked `anew` because it changes the core.
-    """
+def answers_here(monkeypatch: pytest.MonkeyPatch, without_workers: None) -> list[Question]:
+    """Questions are answered by the real session, in this process instead of a worker's; returns what was asked and computed."""
     computed: list[Question] = []
-    anew = request.node.get_closest_marker("anew") is not None
     known: dict[Question, object] = {}
-
-    def answered(question: Question) -> object:
-        shared = isinstance(question, SessionQuestion) and question.spec.model == "demo" and not anew
-        if not shared or question not in _ANSWERED:
-            answer = sessions.answer(question)
-            if not shared or isinstance(answer, sessions.Failure):
-                return answer
-            _ANSWERED[question] = answer
-        return _ANSWERED[question]
 
     def ask(_: Answers, question: Question, *, place: str, wait: float = 0.0) -> Asked:
         if question not in known:
             computed.append(question)
-            known[question] = answered(question)
+            known[question] = sessions.answer(question)
         answer = known[question]
         return (Asked(state="failed", error=answer.words) if isinstance(answer, sessions.Failure) else Asked(state="ready", answer=answer))
 
