@@ -13,7 +13,7 @@ from core.records import RunResult
 from core.spec import Calibration, Evaluation, RunSpec, make_method
 from tests.browser.conftest import settle
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 TWO = "runs=gallery:sparsegpt-0.5,gallery:thanos-0.5"
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 SMALL = "windows=16&length=64&evaluation_windows=4&evaluation_length=64&methods=wanda&patterns=0.4,0.6"
 

@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import settle
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(290)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 SMALL = "windows=16&length=64&evaluation_windows=4&evaluation_length=64&method=wanda"
 DOWN = "model.layers.3.mlp.down_proj"

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import settle
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 DRAWN = "source=drawn"  # needs no layer, only the worker
 
 

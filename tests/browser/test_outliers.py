@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import settle
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 LINK = "/outliers?windows=16&length=64&evaluation_windows=1&evaluation_length=32&method=magnitude&pattern=columns:0.3&alpha=0.1"
 

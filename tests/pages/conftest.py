@@ -95,7 +95,7 @@ def visit(root: Path, prunescope_home: Path, without_workers: None) -> Iterator[
     """visit("runs") or visit(words={...}): opens the app as a browser would."""
 
     def open_app(page: str = "explore", *, words: Mapping[str, str] | None = None, twice: bool = True) -> AppTest:
-        session = AppTest.from_file(str(root / "app" / "main.py"), default_timeout=60)
+        session = AppTest.from_file(str(root / "app" / "main.py"), default_timeout=240)
         for word, text in (words or {}).items():
             session.query_params[word] = text
         session.run()

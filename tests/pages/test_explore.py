@@ -216,7 +216,7 @@ def test_the_web_server_never_imports_torch(root, prunescope_home, keep, small_r
     keep(small_result)
     code = (
         "import sys\nfrom streamlit.testing.v1 import AppTest\n"
-        "page = AppTest.from_file('app/main.py', default_timeout=60).run()\n"
+        "page = AppTest.from_file('app/main.py', default_timeout=240).run()\n"
         "page.selectbox(key='method').set_value('wanda').run()\n"
         "page.switch_page('../pages/runs.py').run()\n"
         "assert not page.exception\n"

@@ -31,7 +31,7 @@ def lost(visit):
             for word, text in words.items():
                 session.query_params[word] = text
             session.switch_page(f"../pages/{page}.py").run()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 240
         while REASON not in said(session):
             assert time.monotonic() < deadline, said(session)
             time.sleep(0.1)

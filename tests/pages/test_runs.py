@@ -113,7 +113,7 @@ def test_a_folder_that_cannot_be_written_is_told_on_every_page_and_mended_meanwh
     monkeypatch.setenv("PRUNESCOPE_SCHEDULER", "tcp://127.0.0.1:1")
     (prunescope_home / "file").write_text("no folder")
     monkeypatch.setenv("PRUNESCOPE_HOME", str(prunescope_home / "file" / "home"))
-    session = AppTest.from_file(str(root / "app" / "main.py"), default_timeout=60)
+    session = AppTest.from_file(str(root / "app" / "main.py"), default_timeout=240)
     session.query_params["pattern"] = "0.6"
     session.switch_page(f"../pages/{page}.py").run()
     assert not session.exception

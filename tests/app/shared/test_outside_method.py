@@ -37,7 +37,7 @@ def _form():
 
 
 def test_the_form_has_it():
-    page = AppTest.from_function(_form, default_timeout=60).run()
+    page = AppTest.from_function(_form, default_timeout=240).run()
     assert not page.exception
     assert page.selectbox(key="method").value == "powers"
     assert "Powers" in page.selectbox(key="method").options

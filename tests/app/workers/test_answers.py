@@ -42,7 +42,7 @@ def answers(home):
 
 
 def answered(answers, question, place="here"):
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while (asked := answers.ask(question, place=place)).state == "computing":
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.05)
@@ -110,7 +110,7 @@ def test_a_layer_whose_outputs_are_weighed_is_answered_after_what_lets_the_model
 def begun(answers, question):
     """Asked at the wheel, and the worker is at it."""
     answers.ask(question, place="wheel")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not any(task == "executing" for states in answers._connection.client().run(_states).values() for task in states):
         assert time.monotonic() < deadline, "it was never begun"
         time.sleep(0.05)
