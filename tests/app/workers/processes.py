@@ -25,7 +25,7 @@ def processes(home: Path) -> dict[str, int]:
     return dict(cluster.cluster_status(home)["processes"])
 
 
-def wait_for(what: Callable[[], object], seconds: float = 120) -> object:
+def wait_for(what: Callable[[], object], seconds: float = 300) -> object:
     deadline = time.monotonic() + seconds
     while not (found := what()):
         assert time.monotonic() < deadline, "waited in vain"
