@@ -219,6 +219,6 @@ def test_a_large_text_is_only_hashed_where_it_is_asked_for(places: Path, monkeyp
     monkeypatch.setattr("core.data.texts.SEEN_WHOLE", 10)
     (places / "texts" / "a.txt").write_text("a text of more than ten bytes")
     with monkeypatch.context() as patch:
-        patch.setattr("core.data.texts._documents", lambda *_: pytest.fail("read"))
+        patch.setattr("core.data.texts.read_documents", lambda *_: pytest.fail("read"))
         address = text_revision("text:a.txt", "calibration")
     assert read_text("text:a.txt", "calibration").sha256 == address
