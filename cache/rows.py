@@ -10,10 +10,14 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from cache.disk import open_rows
 from core.spec.errors import PruneError
 
+_Model = TypeVar("_Model", bound=BaseModel)
 _PREFIX = "sha256 "
 _MARK = "made"  # a file beside the database from its first opening on: without it an empty database is a new one
 
@@ -57,6 +61,14 @@ class CheckedRows:
             self.damaged.add(key)
             return None
         return text
+
+    def read(self, key: str, model: type[_Model]) -> _Model | None:
+        """The row as a model; None if there is none that this version can read."""
+        text = self.get(key)
+        try:
+            return None if text is None else model.model_validate_json(text)
+        except ValidationError:
+            return None
 
     def set(self, key: str, text: str) -> None:
         """Keep a text, whatever was there."""

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from cache.records import ACTIVE, RunState
 from cache.rows import CheckedRows
@@ -19,7 +18,6 @@ from core.records.tasks import TaskScores
 from core.spec import RunSpec
 from core.spec.base import FrozenModel
 
-_Model = TypeVar("_Model", bound=BaseModel)
 _SCORING = "scoring-"
 
 
@@ -66,14 +64,14 @@ class Scores:
 
     def result(self, key: str) -> TaskScores | None:
         """Scores by `task_key`."""
-        return self._read(f"scores-{key}", TaskScores)
+        return self._rows.read(f"scores-{key}", TaskScores)
 
     def put(self, key: str, scores: TaskScores) -> None:
         self._write(f"scores-{key}", scores)
 
     def of_run(self, key: str) -> dict[str, TaskScores]:
         """Scores of a run by `task_label`."""
-        return (self._read(f"scored-{key}", ScoredRun) or ScoredRun()).tasks
+        return (self._rows.read(f"scored-{key}", ScoredRun) or ScoredRun()).tasks
 
     def add(self, key: str, label: str, scores: TaskScores) -> None:
         """Add a task to the scores of a run."""
@@ -82,7 +80,7 @@ class Scores:
 
     def scoring(self, key: str) -> Scoring | None:
         """The scoring that was asked for last of a run."""
-        return self._read(f"{_SCORING}{key}", Scoring)
+        return self._rows.read(f"{_SCORING}{key}", Scoring)
 
     def change(self, key: str, change: Callable[[Scoring | None], Scoring | None]) -> Scoring | None:
         """Read, change and write in one transaction. `change` may return None to leave things be. Returns what is there then."""
@@ -107,13 +105,6 @@ class Scores:
         """Remove what belongs to a run; scores by content stay."""
         for name in (f"scored-{key}", f"{_SCORING}{key}"):
             self._rows.delete(name)
-
-    def _read(self, name: str, model: type[_Model]) -> _Model | None:
-        text = self._rows.get(name)
-        try:
-            return None if text is None else model.model_validate_json(text)
-        except ValidationError:
-            return None
 
     def _write(self, name: str, model: BaseModel) -> None:
         self._rows.set(name, model.model_dump_json())

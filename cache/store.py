@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import cast
 
 from pydantic import BaseModel, ValidationError
 
@@ -29,7 +29,6 @@ from core.data.places import default_home
 from core.records import Evaluated, Plan, RunResult, SeenRate
 from core.spec.errors import BadInput
 
-_Model = TypeVar("_Model", bound=BaseModel)
 _RATE_SECONDS = 24 * 3600  # a home may be taken to another machine
 _RESERVE = 256 * 2**20  # left free for the database and everybody else
 
@@ -99,14 +98,14 @@ class Store:
         return sum(1 for record in self._all() if states is None or record.state in states)
 
     def result(self, key: str) -> RunResult | None:
-        return self._read(f"result-{key}", RunResult)
+        return self._documents.read(f"result-{key}", RunResult)
 
     def put_result(self, key: str, result: RunResult) -> None:
         self._write(f"result-{key}", result)
 
     def plan(self, key: str) -> Plan | None:
         """Its time for the best rate its device has shown lately, not for that of the moment when it was made."""
-        plan = self._read(f"plan-{key}", Plan)
+        plan = self._documents.read(f"plan-{key}", Plan)
         return plan and plan.at_rate(self.rate(plan.device))
 
     def put_plan(self, key: str, plan: Plan) -> None:
@@ -116,7 +115,7 @@ class Store:
 
     def rate(self, device: str) -> float:
         """Multiply-adds a second, the best seen within a day; 0 where none is known."""
-        seen = self._read(f"rate-{device}", SeenRate)
+        seen = self._documents.read(f"rate-{device}", SeenRate)
         return seen.rate if seen is not None and time.time() < seen.when + _RATE_SECONDS else 0.0
 
     def put_rate(self, device: str, rate: float) -> None:
@@ -125,7 +124,7 @@ class Store:
             self._write(f"rate-{device}", SeenRate(rate=rate, when=time.time()))
 
     def dense(self, key: str) -> Evaluated | None:
-        return self._read(f"dense-{key}", Evaluated)
+        return self._documents.read(f"dense-{key}", Evaluated)
 
     def put_dense(self, key: str, dense: Evaluated) -> None:
         self._write(f"dense-{key}", dense)
@@ -174,13 +173,6 @@ class Store:
                 self.skipped += 1
             else:
                 yield record
-
-    def _read(self, name: str, model: type[_Model]) -> _Model | None:
-        text = self._documents.get(name)
-        try:
-            return None if text is None else model.model_validate_json(text)
-        except ValidationError:
-            return None
 
     def _write(self, name: str, model: BaseModel) -> None:
         self._documents.set(name, model.model_dump_json())

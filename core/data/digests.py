@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from core.data.places import default_home
 
 LARGE = 64 << 20  # bytes from which a digest is kept on disk: a tenth of a second of reading
 _PIECE = 4 << 20
+_read_here: dict[Stamp, str] = {}  # by this process: a home that cannot be written must not make it read again and again
 _only_remembered: ContextVar[bool] = ContextVar("only_remembered", default=False)
 
 
@@ -66,6 +67,8 @@ def remembered(known: Stamp) -> str | None:
     """The digest of a large file where it was read before and has not changed since; None for others."""
     if known.size <= LARGE:
         return None
+    if known in _read_here:
+        return _read_here[known]
     try:
         kept = json.loads(_place(known).read_text(encoding="utf-8"))
         return str(kept["sha256"]) if kept["stamp"] == list(known) else None
@@ -87,12 +90,13 @@ def _read(known: Stamp, progress: Callable[[int], None] | None) -> str:
             if progress is not None:
                 progress(len(piece))
     if current(known) == known:
+        _read_here[known] = found.hexdigest()
         _keep(known, found.hexdigest())
     return found.hexdigest()
 
 
 def _keep(known: Stamp, found: str) -> None:
-    """A disk that is full costs the next reader the same time again, and nothing else."""
+    """A disk that is full costs the next process the same time again, and nothing else."""
     place = _place(known)
     part = place.with_name(f"{place.name}.{os.getpid()}.part")
     try:
@@ -100,7 +104,8 @@ def _keep(known: Stamp, found: str) -> None:
         part.write_text(json.dumps({"stamp": list(known), "sha256": found}), encoding="utf-8")
         part.replace(place)
     except OSError:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
 
 
 def _place(known: Stamp) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from core.data.texts import text_file
+from core.data.texts import SEEN_WHOLE, text_file
 from core.data.windows import EMBEDDED_WINDOWS, evaluation_windows, window_length
 from core.models.blocks import BlockMap, Linear, map_blocks, parameter_count
 from core.models.cost import FISHER_TOKENS, Shape, count_work, matrix_rate, memory_bytes, pairs
@@ -19,6 +19,7 @@ from core.spec import RunSpec
 from core.spec.errors import BadInput
 from core.spec.patterns import Columns, Entries, Groups, Pattern, SemiStructured, nearby, outlier_count
 
+_BYTES_A_TOKEN = 4  # of English text, roughly: a large one is not tokenized for a plan
 _USUAL_WINDOWS = 150  # of the literature's evaluation texts, for one that is still on a hub
 
 
@@ -57,9 +58,14 @@ def plan(spec: RunSpec) -> Plan:
 
 
 def _evaluation_windows(spec: RunSpec, source: ModelSource, model: nn.Module) -> int | None:
-    """The windows that a run will read, counted in the text; None where that is still on a hub, as a plan downloads none."""
+    """The windows that a run will read: counted in the text; of a large text what was asked, or by its size. None: not known yet, as the
+    text is still on a hub."""
     asked, text = spec.evaluation.windows, spec.evaluation.source
-    if source.bytes and (text == "embedded" or text_file(text, "evaluation") is not None):
+    file = None if text == "embedded" else text_file(text, "evaluation")
+    if file is not None and file.stat().st_size > SEEN_WHOLE and file.suffix != ".npy":
+        length = window_length(spec.evaluation.length, source.context, "evaluation")
+        return asked or max(1, file.stat().st_size // (_BYTES_A_TOKEN * length))
+    if source.bytes and (text == "embedded" or file is not None):
         return len(evaluation_windows(spec.evaluation, *text_reader(source, model)).tokens)
     return asked or (EMBEDDED_WINDOWS if text == "embedded" else None)
 

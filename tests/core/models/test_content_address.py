@@ -88,6 +88,7 @@ def test_a_large_file_is_read_once_also_by_other_processes(models: Path, monkeyp
     digests.digest(stamp(file), told.append)
     assert sum(told) == file.stat().st_size
     monkeypatch.setattr(digests, "_read", lambda *_: pytest.fail("read again"))
+    monkeypatch.setattr(digests, "_read_here", {})  # another process
     with remembered_only():
         address = resolve_model("mine").revision
     assert [source.revision for source in list_models() if source.name == "mine"] == [address]
@@ -95,6 +96,15 @@ def test_a_large_file_is_read_once_also_by_other_processes(models: Path, monkeyp
     kept.write_text("{")
     with pytest.raises(BaseException, match="read again"):
         resolve_model("mine")
+
+
+def test_a_home_that_cannot_be_written_costs_one_reading_a_process(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The browser would otherwise read the same file again and again."""
+    known = stamp(large_file(make(models / "mine")))
+    (models / "file").write_text("no folder")
+    monkeypatch.setattr(digests, "default_home", lambda: models / "file")
+    found = digests.digest(known)
+    assert digests.remembered(known) == found
 
 
 def test_a_file_that_changes_while_it_is_read_is_not_remembered(models: Path) -> None:

@@ -90,3 +90,18 @@ def test_a_gpu_that_is_not_there():
         pytest.skip("this machine has one")
     with pytest.raises(BadInput, match="device: 'cuda'"):
         choose_device("cuda")
+
+
+def test_windows_of_the_text_are_counted_and_a_large_one_is_not_tokenized_for_a_plan(tmp_path, monkeypatch):
+    text = tmp_path / "a.txt"
+    text.write_text("It is said once more. " * 4000)
+    spec = RunSpec(evaluation=Evaluation(source=f"text:{text}", length=64))
+    counted = plan(spec).evaluation
+    windows = int(counted.partition(" ")[0])
+    monkeypatch.setattr("core.run.planning.SEEN_WHOLE", 10)
+    monkeypatch.setattr("core.run.planning.evaluation_windows", None)
+    guessed = int(plan(spec).evaluation.partition(" ")[0])
+    assert windows / 3 < guessed < 3 * windows
+    assert windows not in (64, 150)
+    few = spec.model_copy(update={"evaluation": spec.evaluation.model_copy(update={"windows": 3})})
+    assert plan(few).evaluation == "3 windows of 64 tokens"
