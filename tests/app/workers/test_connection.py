@@ -192,7 +192,7 @@ def test_a_connection_let_go_of_tries_no_more(own_home, monkeypatch):
     connection = Connection(own_home, lambda client: None)
     connection.client(mend=True)
     wait_for(lambda: len(tried) > 2)
-    assert "not yet. It is tried again and again." in str(connection.error)
+    assert "not yet. The connection is tried again every" in str(connection.error)
     connection.close()
     wait_for_the_look(connection)
 
