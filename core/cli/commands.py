@@ -1,4 +1,4 @@
-"""The command line: `python -m core prune | sweep | evaluate | methods | models`. The flags are the words of core/spec/flags.py."""
+"""The command line: `python -m core prune | sweep | evaluate | export | methods | models`. Flags are the words of core/spec/flags.py."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from core.cli.exports import Destination, NumberOption, RunArgument, SaveOption, ZipOption, read_run, tell_difference
 from core.cli.large_files import read_large_files
-from core.cli.options import JsonOption, progress_bar, spec_flags, spec_of
+from core.cli.options import JsonOption, complaining, progress_bar, spec_flags, spec_of
 from core.cli.output import require_writable, show, write_json
 from core.cli.sweep_runs import run_all
 from core.cli.sweeps import grid
 from core.cli.tasks import FolderOption, LimitOption, TasksOption, open_asked, score, show_tasks
 from core.records import Evaluated, Revisions, RunResult
 from core.spec import METHODS, RunSpec
+from core.spec.errors import BadInput
 from core.spec.flags import run_words
 from core.spec.methods.table import methods_table
 
@@ -46,18 +48,17 @@ def run(spec: RunSpec, *, journal: Any = None, dense: Evaluated | None = None, e
 
 @app.command()
 @spec_flags()
-def prune(words: dict[str, str], json_file: JsonOption = None,
-          save: Annotated[Path | None, typer.Option(help="Write the pruned model to this empty folder.")] = None,
+def prune(words: dict[str, str], json_file: JsonOption = None, save: SaveOption = None, zip_file: ZipOption = None,
           tasks: TasksOption = None, task_folder: FolderOption = None, limit: LimitOption = None) -> None:
     """Prune a model and measure its perplexity before and after; with --tasks its zero-shot scores as well."""
     spec = spec_of(words)
     require_writable(json_file, "json")
-    from core.export.folder import MemoryJournal, require_empty, save_checkpoint
+    from core.export.folder import MemoryJournal
 
-    if save is not None:
-        require_empty(save)
+    target = Destination(folder=save, archive=zip_file)
+    target.check(spec)
     asked = open_asked(tasks, task_folder, limit)
-    journal = MemoryJournal() if save is not None or asked else None
+    journal = MemoryJournal() if target.wanted or asked else None
     result = run(spec, journal=journal)
     if journal is not None and asked:
         result = result.model_copy(update={"tasks": score(spec, asked, journal.weights)})
@@ -66,8 +67,8 @@ def prune(words: dict[str, str], json_file: JsonOption = None,
         if result.tasks:
             show_tasks(result.tasks)
     write_json(result.model_dump(mode="json"), json_file)
-    if journal is not None and save is not None:
-        save_checkpoint(result, journal.weights, save)
+    if journal is not None and target.wanted:
+        target.write(result, journal.weights)
 
 
 @app.command()
@@ -108,6 +109,27 @@ def evaluate(words: dict[str, str], json_file: JsonOption = None, tasks: TasksOp
             show_tasks(scores)
     more = {"tasks": {name: one.model_dump(mode="json") for name, one in scores.items()}} if scores else {}
     write_json(found.model_dump(mode="json") | more, json_file)
+
+
+@app.command()
+def export(run_file: RunArgument, save: SaveOption = None, zip_file: ZipOption = None, number: NumberOption = None) -> None:
+    """Write the pruned model of a run that was computed before, as a Hugging Face folder or as a zip of one. Its weights are computed
+    again from the settings in the file, on the same revisions of model and texts."""
+    with complaining():
+        spec, recorded = read_run(run_file, number)
+        target = Destination(folder=save, archive=zip_file)
+        if not target.wanted:
+            raise BadInput("save", "nothing", "--save FOLDER, --zip FILE or both", "Say where the pruned model is to be written.")
+        target.check(spec)
+        from core.export.folder import MemoryJournal
+
+        journal = MemoryJournal()
+        result = run(spec, journal=journal, expected=recorded and recorded.revisions)
+        show(result)
+        tell_difference(recorded, result)
+        if recorded is not None:
+            result = result.model_copy(update={"tasks": recorded.tasks})
+        target.write(result, journal.weights)
 
 
 @app.command()

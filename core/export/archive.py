@@ -1,0 +1,97 @@
+"""A pruned model to take away: its folder with model card and recipe, or that folder as one zip file.
+
+    write_model(result, weights, folder)      safetensors, tokenizer, prunescope.json (core/export/folder.py), README.md, recipe.json
+    write_zip(result, weights, target)        the same in a zip, stored: trained weights do not deflate, and a copy is as fast as the disk
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.export.card import CARD, RECIPE, model_card, recipe
+from core.export.folder import save_checkpoint
+from core.linalg.cancellation import check_cancelled
+from core.models.sources import resolve_model
+from core.records import RunResult
+from core.spec import RunSpec
+from core.spec.errors import BadInput
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Report = Callable[[str, float], None]  # what is being done, and the share of it that is done
+_CHUNK = 8 << 20  # bytes
+_RESERVE = 64 << 20  # bytes left free beside what is written
+_OLDEST = time.mktime((1980, 1, 2, 0, 0, 0, 0, 0, 0))  # zip's calendar begins there
+_PART = ".unfinished"
+
+
+def write_model(result: RunResult, weights: Mapping[str, Tensor], folder: Path) -> None:
+    """Write the pruned model of `result` into an empty folder, with README.md and recipe.json. Raises as `save_checkpoint` does."""
+    save_checkpoint(result, weights, folder)
+    source = resolve_model(result.spec.model, result.spec.revision)
+    (folder / RECIPE).write_text(recipe(result), encoding="utf-8")
+    (folder / CARD).write_text(model_card(result, source), encoding="utf-8")
+
+
+def write_zip(result: RunResult, weights: Mapping[str, Tensor], target: Path, report: Report = lambda words, share: None) -> None:
+    """Write the pruned model of `result` as the zip file `target`, which appears whole or not at all.
+
+    Needs twice the checkpoint's bytes beside `target` while it is being written. The zip has one folder, named as `target` is. Raises
+    BadInput where the disk lacks them or the file cannot be written, InputChanged as `save_checkpoint` does, Cancelled.
+    """
+    require_room(result.spec, target)
+    part = target.with_name(f".{target.name}{_PART}")
+    folder = target.with_name(f".{target.name}{_PART}-folder")
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        report("Writing the model's folder", 0.0)
+        write_model(result, weights, folder)
+        _pack(folder, part, target.stem, result.environment.started, lambda share: report("Packing the folder", share))
+        part.replace(target)
+    except OSError as error:
+        raise BadInput("zip", str(target), "a file that can be written", f"{error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        part.unlink(missing_ok=True)
+
+
+def zip_bytes(spec: RunSpec) -> int:
+    """Estimated bytes of the zip: the dense model's weights, and a little for the rest. Raises BadInput as `resolve_model` does."""
+    return resolve_model(spec.model, spec.revision).bytes + _RESERVE // 2
+
+
+def require_room(spec: RunSpec, target: Path) -> None:
+    """Raises BadInput for a zip that exists, whose folder is not there or cannot be written, or for which its disk is too small."""
+    place = target.absolute().parent
+    if target.exists() or not place.is_dir() or not os.access(place, os.W_OK):
+        raise BadInput("zip", str(target), "a file that does not exist yet, in a folder that can be written", "Choose another.")
+    free, needed = shutil.disk_usage(place).free, 2 * zip_bytes(spec) + _RESERVE
+    if free < needed:
+        raise BadInput("zip", str(target), f"a disk with at least {needed / 1e9:.2f} GB free ({free / 1e9:.2f} GB are)",
+                       "The folder and the zip are both there for a moment. Free some space, or choose another disk.")
+
+
+def _pack(folder: Path, target: Path, name: str, moment: float, report: Callable[[float], None]) -> None:
+    """All files of a folder into a zip, stored; each is removed when it is in it."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    total = sum(file.stat().st_size for file in files) or 1
+    done = 0
+    when = time.gmtime(max(moment, _OLDEST))[:6]
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        for file in files:
+            entry = zipfile.ZipInfo(f"{name}/{file.relative_to(folder).as_posix()}", when)
+            entry.external_attr = 0o644 << 16
+            with file.open("rb") as source, archive.open(entry, "w", force_zip64=file.stat().st_size >= 1 << 30) as out:
+                while chunk := source.read(_CHUNK):
+                    check_cancelled()
+                    out.write(chunk)
+                    done += len(chunk)
+                    report(done / total)
+            file.unlink()
