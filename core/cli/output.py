@@ -135,4 +135,6 @@ def show(result: RunResult) -> None:
     out.print(f"calibration       {result.calibration}", soft_wrap=True)
     if result.one_text:
         out.print(f"caution           {ONE_TEXT}", soft_wrap=True)
+    for note in result.notes:
+        out.print(f"note              {note}", soft_wrap=True, markup=False)
     out.print(f"time, memory      {result.seconds:.1f} s, {result.peak_memory_bytes / 1e9:.2f} GB, {result.environment.device}")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -24,6 +25,16 @@ _COUNTED = re.compile(r"size|dim|^num_|^n_|layers|experts|heads|vocab|embd|inner
 def refused(name: str, why: str) -> BadInput:
     """A model that cannot be used."""
     return BadInput("model", name, ALLOWED, why)
+
+
+def read_json(name: str, file: Path) -> dict[str, Any]:
+    """The JSON object in a file of the model `name`. Raises BadInput where there is none, or where it is larger than MAX_JSON."""
+    if file.is_file() and file.stat().st_size > MAX_JSON:
+        raise refused(name, f"Its {file.name} is larger than {MAX_JSON >> 20} MiB.")
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8")).items())
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        raise refused(name, f"Its {file.name} holds no JSON object that can be read ({error!r:.200}).") from error
 
 
 def check_links(name: str, origin: Origin, path: Path) -> None:

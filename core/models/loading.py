@@ -3,51 +3,87 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from safetensors import safe_open
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from core.linalg.finite import count_not_finite, finite
+from core.models.checkpoint_keys import hint, matters
+from core.models.folders import source_weights
 from core.models.sources import ModelSource
 from core.spec.errors import BadInput
 
 
 def load_model(source: ModelSource, *, dtype: torch.dtype | None = None) -> PreTrainedModel:
-    """The model on the CPU, in eval mode, frozen. Never runs code from the model's folder, reads safetensors only.
+    """The model on the CPU, in eval mode, frozen. Never runs code from the model's folder; opens its configuration and the safetensors
+    files that were inspected, nothing else.
 
     `dtype` None means float32 whatever the checkpoint holds, so that half-precision weights are widened before pruning.
     Attention is transformers' choice for the family: sdpa, or eager where scores are soft-capped (Gemma 2), which sdpa cannot do.
     Raises BadInput when transformers cannot build the model, or when weights are missing, left over, of another shape or no
     numbers.
     """
+    skeleton = load_skeleton(source)
+    stored: dict[str, Tensor] = {}
+    with _silent(), _explained(source):
+        for file in source_weights(source):
+            with safe_open(file, framework="pt") as tensors:
+                stored.update({key: tensors.get_tensor(key) for key in tensors.keys()})  # noqa: SIM118
+        loaded: Any = type(skeleton).from_pretrained(  # no folder: it would open adapters and other formats of its own accord
+            None, config=skeleton.config, state_dict=stored, dtype=dtype or torch.float32, local_files_only=True, trust_remote_code=False,
+            output_loading_info=True, ignore_mismatched_sizes=True)  # to name them below
+        model, loading = loaded
+        model.config.name_or_path = str(source.path)
+        if (source.path / "generation_config.json").is_file():
+            model.generation_config = GenerationConfig.from_pretrained(source.path, local_files_only=True)
+    _refuse_other_keys(source, loading, stored)
+    stored.clear()
+    _refuse_not_finite(source, model)
+    return _off_the_disk(model).eval().requires_grad_(False)
+
+
+def _refuse_other_keys(source: ModelSource, loading: dict[str, Any], stored: dict[str, Tensor]) -> None:
+    """Raise BadInput naming the keys that are missing, left over or of another shape. Transformers has taken out those it ignores by
+    design; buffers that it computes from the configuration are no loss either."""
+    left_over = [key for key in loading["unexpected_keys"] if matters(key, stored.get(key))]
+    for keys, words in ((loading["missing_keys"], "has no weights for"), (left_over, "has weights the model lacks:"),
+                        (loading["mismatched_keys"], "has other shapes for"), (loading["error_msgs"], "does not load:")):
+        if keys:
+            names = sorted(str(key) for key in keys)
+            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+            raise _unloadable(source, f"The checkpoint {words} {', '.join(names[:5])}{more}.{hint(left_over)}")
+
+
+@contextmanager
+def _silent() -> Generator[None]:
+    """Transformers' progress bar and report switched off: what the report would warn of is an error here."""
     bar = transformers_logging.is_progress_bar_enabled()
     verbosity = transformers_logging.get_verbosity()
     transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()  # what its report would warn of is an error below
+    transformers_logging.set_verbosity_error()
     try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            source.path, dtype=dtype or torch.float32, local_files_only=True, use_safetensors=True, trust_remote_code=False,
-            output_loading_info=True, ignore_mismatched_sizes=True)  # to name them below
-    except MemoryError:
-        raise
-    except Exception as error:  # configurations and checkpoints fail in as many ways as there are families
-        raise _unloadable(source, f"transformers says: {str(error).strip()[:600]}") from error
+        yield
     finally:
         transformers_logging.set_verbosity(verbosity)
         if bar:
             transformers_logging.enable_progress_bar()
-    model, loading = loaded
-    for kind, words in (("missing_keys", "has no weights for"), ("unexpected_keys", "has weights the model lacks:"),
-                        ("mismatched_keys", "has other shapes for"), ("error_msgs", "does not load:")):
-        if loading[kind]:
-            names = sorted(str(key) for key in loading[kind])
-            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-            raise _unloadable(source, f"The checkpoint {words} {', '.join(names[:5])}{more}.")
-    _refuse_not_finite(source, model)
-    return _off_the_disk(model).eval().requires_grad_(False)
+
+
+@contextmanager
+def _explained(source: ModelSource) -> Generator[None]:
+    """Errors as BadInput: configurations and checkpoints fail in as many ways as there are families."""
+    try:
+        yield
+    except (MemoryError, BadInput):
+        raise
+    except Exception as error:
+        raise _unloadable(source, f"transformers says: {str(error).strip()[:600]}") from error
 
 
 def _off_the_disk(model: PreTrainedModel) -> PreTrainedModel:
@@ -74,14 +110,10 @@ def _refuse_not_finite(source: ModelSource, model: nn.Module) -> None:
 
 def load_skeleton(source: ModelSource) -> PreTrainedModel:
     """The model's structure on the meta device: shapes and names without memory. Raises BadInput as `load_model` does."""
-    try:
+    with _explained(source):
         config = AutoConfig.from_pretrained(source.path, local_files_only=True, trust_remote_code=False)
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config, dtype=torch.float32, trust_remote_code=False)
-    except MemoryError:
-        raise
-    except Exception as error:  # configurations and checkpoints fail in as many ways as there are families
-        raise _unloadable(source, f"transformers says: {str(error).strip()[:600]}") from error
     return model.eval().requires_grad_(False)
 
 

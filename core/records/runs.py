@@ -83,6 +83,25 @@ ONE_TEXT = ("Calibration and evaluation read the same text. Perplexity after pru
             "not seen; use another file for one of them.")
 
 
+class ExportCheck(FrozenModel):
+    """An exported model, opened again from its folder and measured on the first evaluation windows of its run."""
+
+    windows: int
+    perplexity: float  # of the export, under the run's protocol but on these windows alone
+    run_perplexity: float  # of the run on the same windows
+    difference: float  # perplexity − run_perplexity
+    rounded: bool  # weights were rounded to the checkpoint's dtypes, which is what the difference comes from
+
+    @property
+    def words(self) -> str:
+        """The comparison as a sentence."""
+        share = 100 * self.difference / self.run_perplexity
+        why = " (weights are rounded to the checkpoint's dtype)" if self.rounded else ""
+        windows = f"the first {self.windows} windows" if self.windows > 1 else "the first window"
+        return (f"opened again, perplexity {self.perplexity:.2f} on {windows}, the run's own {self.run_perplexity:.2f}: "
+                f"{share:+.2g} %{why}")
+
+
 class RunResult(FrozenModel):
     """A finished run."""
 
@@ -99,6 +118,8 @@ class RunResult(FrozenModel):
     environment: Environment
     resumed_blocks: int = 0  # blocks taken over from an interrupted run
     tasks: dict[str, TaskScores] | None = None  # zero-shot scores by task, where they were asked for
+    notes: tuple[str, ...] = ()  # sentences on what the model's folder holds and the run did not open
+    export: ExportCheck | None = None  # where the pruned model was written to a folder
 
     @property
     def one_text(self) -> bool:

@@ -54,7 +54,8 @@ def plan(spec: RunSpec) -> Plan:
         seconds=0.5 + work.total / rate, matrix_rate=rate,
         memory_bytes=memory_bytes(shape, parameters=parameters, tokens=kept, dtype_bytes=dtype.itemsize, largest=largest,
                                   batch_tokens=BATCH_TOKENS) + 4 * pairs(shape, spec),
-        disk_bytes=sum(layer.parameters for layer in layers) * dtype.itemsize, note=_note(spec))
+        disk_bytes=sum(layer.parameters for layer in layers) * dtype.itemsize,
+        note=" ".join(filter(None, (*source.notes, _note(spec)))) or None)
 
 
 def _evaluation_windows(spec: RunSpec, source: ModelSource, model: nn.Module) -> int | None:

@@ -35,6 +35,6 @@ def run_result(spec: RunSpec, opened: OpenModel, meter: Meter, layers: Sequence[
     return RunResult(
         spec=spec, revisions=revisions(spec, opened.inputs), dense=dense, pruned=pruned, counted_sparsity=zeros / weights,
         layers=tuple(layers), calibration=opened.calibration.description, seconds=meter.seconds, stages=dict(meter.stages),
-        peak_memory_bytes=meter.peak_memory_bytes(), resumed_blocks=resumed_blocks,
+        peak_memory_bytes=meter.peak_memory_bytes(), resumed_blocks=resumed_blocks, notes=opened.source.notes,
         environment=Environment(python=platform.python_version(), torch=str(torch.__version__), transformers=transformers.__version__,
                                 device=device_name(opened.device), threads=torch.get_num_threads(), started=meter.started))

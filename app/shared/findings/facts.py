@@ -24,6 +24,8 @@ def measured(result: RunResult) -> list[Fact]:
         ("Evaluation text", f"sha256 {result.pruned.text_sha256[:16]}…"),
         ("Calibration", result.calibration),
         *([("Caution", ONE_TEXT)] if result.one_text else []),
+        *(("Model folder", note) for note in result.notes),
+        *([("Exported model", result.export.words)] if result.export else []),
         ("Layer error", "tr(ΔGΔᵀ) / tr(WGWᵀ) on the calibration tokens; best possible: least squares over the kept weights"),
         ("Computed", f"{numbers.moment(where.started)} on {where.device}"),
         ("Programs", f"Python {where.python}, torch {where.torch}, transformers {where.transformers}"),

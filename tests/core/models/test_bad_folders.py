@@ -59,7 +59,7 @@ BAD_FOLDERS: dict[str, tuple[Callable[[Path], None], str]] = {
     "unknown family": (configured(model_type="homemade"), "'homemade' is no causal language model"),
     "an encoder": (configured(model_type="vit"), "'vit' is no causal language model"),
     "own code": (configured(**CODE), "code from model folders never runs"),
-    "quantised": (configured(quantization_config={"bits": 4}), "quantised"),
+    "quantized": (configured(quantization_config={"bits": 4}), "quantized"),
     "no width": (configured(hidden_size=None), "how wide"),
     "no blocks": (configured(num_hidden_layers=0), "how many blocks"),
     "width is no number": (configured(hidden_size="8"), "how wide"),
