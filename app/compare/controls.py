@@ -25,12 +25,13 @@ _ECHO_SECONDS = 1.0  # sooner nobody takes a mark away that the list has just se
 _FORMATS = {
     "run": st.column_config.TextColumn("run", pinned=True, width="large"),
     "else": st.column_config.TextColumn("what else is not the default", width="medium"),
-    "perplexity": st.column_config.NumberColumn("perplexity", format="%.2f", help="of the pruned model, each by its own protocol"),
-    "dense": st.column_config.NumberColumn("dense", format="%.2f"),
+    "perplexity": st.column_config.NumberColumn("perplexity", help="of the pruned model, each by its own protocol"),
+    "dense": st.column_config.NumberColumn("dense"),
     "sparsity": st.column_config.NumberColumn("counted sparsity"),
     "ended": st.column_config.DatetimeColumn("finished", format="YYYY-MM-DD HH:mm"),
     "from": st.column_config.TextColumn("from"),
 }
+_FORMS = {"perplexity": numbers.perplexity, "dense": numbers.perplexity, "sparsity": numbers.fine_percent}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +93,7 @@ def _draw_table() -> None:
             state.remember("told", (time.monotonic(), before))
         state.set_widget("offers", {"selection": {"rows": rows}})
     state.remember("shown", words)
-    table = dataframes.table([offer.row for offer in shown], ["sparsity"])
+    table = dataframes.table([offer.row for offer in shown], _FORMS)
     st.dataframe(table, hide_index=True, column_config=_FORMATS, column_order=tuple(_FORMATS), height=350, key="offers",
                  on_select=_mark, selection_mode="multi-row", selection_default={"selection": {"rows": rows}},
                  alt="All finished runs, and the shipped ones")

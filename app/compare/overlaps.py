@@ -11,7 +11,7 @@ from streamlit.elements.lib.column_types import ColumnConfig
 from app.compare.query import SHIPPED, Choice, Chosen
 from app.report import report
 from app.report.masks import overlap_questions
-from app.shared import answers, dataframes, layout, resources, tables
+from app.shared import answers, dataframes, layout, numbers, resources, tables
 from app.shared.chart_downloads import take_away
 from app.shared.charts.overlaps import overlap_chart
 from app.shared.comparison import Compared
@@ -68,14 +68,14 @@ def _draw(a: Compared, b: Compared, found: Overlaps) -> None:
     rows = partial(overlap_rows, a, b, found)
     take_away("mask-overlaps", rows, (f"A: {a.label}; B: {b.label}; shares of each layer's weights", *tables.compared_protocol((a, b))))
     listed = rows()
-    parts = [name for name in listed[0] if name not in ("layer", *_INDICES)]
-    st.dataframe(dataframes.table(listed, parts), hide_index=True, column_config=_formats(), height=300,
+    forms = {name: numbers.index if name in _INDICES else numbers.fine_percent for name in listed[0] if name != "layer"}
+    st.dataframe(dataframes.table(listed, forms), hide_index=True, column_config=_formats(), height=300,
                  alt="Masks of both runs, layer by layer")
 
 
 def _formats() -> dict[str, ColumnConfig]:
     return {"layer": st.column_config.TextColumn("layer", pinned=True),
-            **{name: st.column_config.NumberColumn(name, format="%.3f", help=why) for name, why in _INDICES.items()}}
+            **{name: st.column_config.NumberColumn(name, help=why) for name, why in _INDICES.items()}}
 
 
 def _kept(choice: Choice) -> dict[str, str]:

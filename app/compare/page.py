@@ -12,7 +12,7 @@ from app.compare import controls, query
 from app.compare.overlaps import draw_overlaps, report_of
 from app.compare.query import Choice
 from app.report import file_name, runs_json
-from app.shared import comparison, dataframes, layout, resources, tables
+from app.shared import comparison, dataframes, layout, numbers, resources, tables
 from app.shared.chart_downloads import take_away
 from app.shared.charts.comparison import errors, perplexities, perplexities_height
 from app.shared.comparison import Compared, compare
@@ -91,9 +91,8 @@ def _details(choice: Choice, runs: Sequence[Compared]) -> None:
         layout.facts(facts.measured_together(runs))
     if layers.open:
         with layers:
-            rows, sparsity = tables.compared_layers(runs), [f"{run.label}, counted sparsity" for run in runs]
-            st.dataframe(dataframes.table(rows, sparsity), hide_index=True, column_config=_formats(runs), height=420,
-                         alt="The layers that all runs have, with their errors")
+            st.dataframe(dataframes.table(tables.compared_layers(runs), _forms(runs)), hide_index=True, column_config=_formats(runs),
+                         height=420, alt="The layers that all runs have, with their errors")
     if masks.open:
         with masks:
             draw_overlaps(choice, runs)
@@ -109,10 +108,16 @@ def _details(choice: Choice, runs: Sequence[Compared]) -> None:
                                key="json")
 
 
+def _forms(runs: Sequence[Compared]) -> dataframes.Forms:
+    """Forms of the numbers in the table of layers, by column."""
+    return {f"{run.label}{what}": form for run in runs for what, form in (
+        ("", numbers.error), (", best possible", numbers.error), (", counted sparsity", numbers.fine_percent))}
+
+
 def _formats(runs: Sequence[Compared]) -> dict[str, ColumnConfig]:
     formats: dict[str, ColumnConfig] = {"layer": st.column_config.TextColumn("layer", pinned=True)}
     for run in runs:
-        formats[run.label] = st.column_config.NumberColumn(run.label, format="%.3g", help="relative error of the layer's output")
+        formats[run.label] = st.column_config.NumberColumn(run.label, help="relative error of the layer's output")
         best = f"{run.label}, best possible"
-        formats[best] = st.column_config.NumberColumn(best, format="%.3g", help="least error for the same mask")
+        formats[best] = st.column_config.NumberColumn(best, help="least error for the same mask")
     return formats

@@ -12,7 +12,7 @@ from app.curves.lists import BUDGETS, MOST_SEEDS
 from app.curves.query import FIRST, TABS, VIEWS, Asked
 from app.shared import link, resources, state, text_choice
 from app.shared.charts.series import SCALES
-from app.shared.controls import KINDS
+from app.shared.controls import KINDS, beyond
 from app.shared.fields import Field, draw, fields_of
 from app.shared.findings import wording
 from app.shared.sweeps.grid import SHOWN_PATTERNS, Sweep
@@ -110,9 +110,13 @@ def _draw_budgets(tab: str) -> None:
 
 
 def draw_more() -> None:
-    """Texts, windows, device: what all points have in common."""
+    """Draw what all points have in common: what goes beyond a layer; texts, windows, device."""
+    group = beyond(_BASE, _PRE)
+    with st.expander("Beyond the layer", key="curves_beyond"):
+        for field in group:
+            draw(field)
     with st.expander("Texts, windows, device", key="curves_more"):
-        for field in _BASE:
+        for field in (field for field in _BASE if field not in group):
             (text_choice.draw if field.word in _TEXTS else draw)(field)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app.curves.controls import Form
-from app.shared import dataframes, layout
+from app.shared import dataframes, layout, numbers
 from app.shared.charts.series import BROKEN
 from app.shared.sweeps.points import Point
 from app.shared.sweeps.published import DENSE, PROTOCOL, SOURCE, Published, paper_name
@@ -15,15 +15,18 @@ from app.shared.sweeps.tables import point_rows
 
 _FORMATS = {
     "method": st.column_config.TextColumn("method", pinned=True), "pattern": "pattern", "block_size": "B",
-    "alpha": st.column_config.NumberColumn("α", format="%g"), "alpha_budget": "α budget", "seed": "seed",
+    "alpha": st.column_config.NumberColumn("α"), "alpha_budget": "α budget", "seed": "seed",
     "counted_sparsity": st.column_config.NumberColumn("counted sparsity"),
-    "perplexity": st.column_config.NumberColumn("perplexity", format="%.2f"),
-    "median_error": st.column_config.NumberColumn("layer error", format="%.3g", help="median relative error of the layers"),
-    "median_over_optimum": st.column_config.NumberColumn("error ÷ best", format="%.2f×"),
-    "solve_seconds": st.column_config.NumberColumn("solve", format="%.2f s", help="the method alone, all layers"),
-    "seconds": st.column_config.NumberColumn("run", format="%.1f s", help="the whole run"),
-    "peak_memory_bytes": st.column_config.NumberColumn("peak memory", format="bytes"), "machine": "computed on", "run": "run",
+    "perplexity": st.column_config.NumberColumn("perplexity"),
+    "median_error": st.column_config.NumberColumn("layer error", help="median relative error of the layers"),
+    "median_over_optimum": st.column_config.NumberColumn("error ÷ best"),
+    "solve_seconds": st.column_config.NumberColumn("solve", help="the method alone, all layers"),
+    "seconds": st.column_config.NumberColumn("run", help="the whole run"),
+    "peak_memory_bytes": st.column_config.NumberColumn("peak memory"), "machine": "computed on", "run": "run",
 }
+_FORMS = {"alpha": numbers.setting, "counted_sparsity": numbers.fine_percent, "perplexity": numbers.perplexity,
+          "median_error": numbers.error, "median_over_optimum": numbers.times, "solve_seconds": numbers.seconds,
+          "seconds": numbers.seconds, "peak_memory_bytes": numbers.size}
 
 
 def draw(form: Form, points: Sequence[Point], papers: Sequence[Published]) -> None:
@@ -33,7 +36,7 @@ def draw(form: Form, points: Sequence[Point], papers: Sequence[Published]) -> No
         with measured:
             layout.facts(_facts(form, points, papers))
     if every.open:
-        rows = dataframes.table(point_rows(points), ["counted_sparsity"])
+        rows = dataframes.table(point_rows(points), _FORMS)
         every.dataframe(rows, hide_index=True, column_config=_FORMATS, column_order=tuple(_FORMATS), height=300, placeholder="",
                         alt="Every point of the chart with its numbers")
     if repeat.open:
@@ -47,8 +50,8 @@ def _facts(form: Form, points: Sequence[Point], papers: Sequence[Published]) -> 
     seeds = sorted({point.spec.calibration.seed for point in points})
     texts = point.calibration if len(seeds) == 1 else f"{point.calibration.rpartition(', ')[0]}, seeds {', '.join(map(str, seeds))}"
     facts = [
-        ("Perplexity", f"{point.pruned.protocol}; exp of the mean loss. From {BROKEN:g} times the dense perplexity on, a mark stands on "
-         "the upper edge with its number"),
+        ("Perplexity", f"{point.pruned.protocol}; exp of the mean loss. From {numbers.setting(BROKEN)} times the dense perplexity on, a "
+         "mark stands on the upper edge with its number"),
         ("Calibration", texts),
         ("Lines and bands", "medians over the seeds; bands from the least to the greatest, where there are several seeds"),
         ("Points", f"{len(points)}, {shipped} of them shipped with PruneScope; computed on "
@@ -62,7 +65,7 @@ def _paper_words(form: Form, papers: Sequence[Published]) -> str:
     model = form.asked.base.model
     name = paper_name(model)
     if papers:
-        anchor = f" The paper's dense model: {DENSE[papers[0].model]:.2f}." if papers[0].model in DENSE else ""
+        anchor = f" The paper's dense model: {numbers.perplexity(DENSE[papers[0].model])}." if papers[0].model in DENSE else ""
         return f"hollow marks: {SOURCE}, {papers[0].model}, {PROTOCOL}.{anchor}"
     if name is None:
         return f"none: no paper has numbers for {model}."

@@ -38,14 +38,14 @@ def sparsity_finding(series: Sequence[Series], dense: Evaluated) -> str:
 
 def block_finding(series: Sequence[Series]) -> str:
     """For each method, its best block size and what the choice of B matters."""
-    return " ".join(_span(one, lambda spot: f"B = {spot.x:g}") for one in series if len(one.spots) > 1)
+    return " ".join(_span(one, lambda spot: f"B = {numbers.setting(spot.x)}") for one in series if len(one.spots) > 1)
 
 
 def alpha_finding(series: Sequence[Series]) -> str:
     """The best α where sparsity is kept. Where it falls with α, a lower perplexity says nothing about α: that is said instead."""
     shares = {one.label: [spot.value(counted) for spot in one.spots] for one in series if len(one.spots) > 1}
     falling = [one for one in series if falls(one)]
-    said = [_span(one, lambda spot: f"α = {spot.x:g}") for one in series if one.label in shares and one not in falling]
+    said = [_span(one, lambda spot: f"α = {numbers.setting(spot.x)}") for one in series if one.label in shares and one not in falling]
     if falling:
         first = shares[falling[0].label]
         which = f"With {falling[0].budget} counted" if falling[0].budget else "Counted"

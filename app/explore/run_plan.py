@@ -12,10 +12,8 @@ from app.shared.submission import start
 from core.records import Plan
 from core.spec import RunSpec
 
-_FORMATS = {
-    "weights": st.column_config.NumberColumn("weights", format="localized"),
-    "zeros": st.column_config.NumberColumn("zeros", format="localized", help="how many of them will go"),
-}
+_FORMATS = {"zeros": st.column_config.NumberColumn("zeros", help="how many of them will go")}
+_FORMS = {"share": numbers.fine_percent, "weights": numbers.count, "zeros": numbers.count}
 
 
 def draw_button(spec: RunSpec | None, view: View) -> None:
@@ -80,7 +78,7 @@ def _layers(plan: Plan) -> None:
     listed = st.expander(f"The {numbers.plural(len(plan.layers), 'layer')} that will be pruned", key="planned-layers",
                          on_change="rerun")
     if listed.open:
-        listed.dataframe(dataframes.table(tables.planned_rows(plan.layers), ["share"]), hide_index=True, column_config=_FORMATS, height=280,
+        listed.dataframe(dataframes.table(tables.planned_rows(plan.layers), _FORMS), hide_index=True, column_config=_FORMATS, height=280,
                          alt="The layers that will be pruned")
 
 

@@ -27,14 +27,16 @@ _LAYER_FORMATS = {
     "layer": st.column_config.TextColumn("layer", pinned=True),
     "outputs": st.column_config.NumberColumn("outputs"), "inputs": st.column_config.NumberColumn("inputs"),
     "counted_sparsity": st.column_config.NumberColumn("counted sparsity"),
-    "relative_error": st.column_config.NumberColumn("error", format="%.3g", help="relative error of the layer's output"),
-    "optimum_error": st.column_config.NumberColumn("best possible", format="%.3g", help="least error for the same mask"),
-    "over_optimum": st.column_config.NumberColumn("error ÷ best", format="%.2f×"),
-    "seconds": st.column_config.NumberColumn("time", format="%.2f s"),
-    "damping": st.column_config.NumberColumn("λ used", format="%.3g"),
+    "relative_error": st.column_config.NumberColumn("error", help="relative error of the layer's output"),
+    "optimum_error": st.column_config.NumberColumn("best possible", help="least error for the same mask"),
+    "over_optimum": st.column_config.NumberColumn("error ÷ best"),
+    "seconds": st.column_config.NumberColumn("time"),
+    "damping": st.column_config.NumberColumn("λ used"),
     "dense_rows": st.column_config.NumberColumn("dense rows", help="outlier rows that were left as they are"),
     "dense_columns": st.column_config.NumberColumn("dense columns", help="a last group shorter than m, left as it is"),
 }
+_FORMS = {"counted_sparsity": numbers.fine_percent, "relative_error": numbers.error, "optimum_error": numbers.error,
+          "over_optimum": numbers.times, "seconds": numbers.seconds, "damping": numbers.setting}
 
 
 def draw_answer(answer: Answer) -> None:
@@ -106,7 +108,7 @@ def _details(result: RunResult, key: str) -> None:
                                        on_change="rerun")
     if layers.open:  # what shows tables and code is large: only who wants it waits for it
         with layers:
-            rows = dataframes.table(tables.layer_rows(result.layers), ["counted_sparsity"])
+            rows = dataframes.table(tables.layer_rows(result.layers), _FORMS)
             st.dataframe(rows, hide_index=True, column_config=_LAYER_FORMATS, column_order=tuple(_LAYER_FORMATS), height=360,
                          alt="The layers of this run with their errors")
     with measured:

@@ -11,7 +11,7 @@ import streamlit as st
 from app.layers import findings
 from app.layers.charts import details
 from app.layers.questions import Bins, HistogramQuestion, Parts, PartsQuestion, Weights, WeightsQuestion
-from app.shared import answers, layout
+from app.shared import answers, layout, numbers
 from app.shared.chart_downloads import Rows, take_away
 from app.shared.findings import facts, wording
 from app.shared.layer_choice import Map
@@ -99,7 +99,7 @@ def _facts(spec: RunSpec, layer: str, record: LayerRecord | None, known: Map | N
         *facts.weighed(spec),
     ]
     if record is not None:
-        used = f", damping λ = {record.damping:g}" if record.damping is not None else ""
+        used = f", damping λ = {numbers.setting(record.damping)}" if record.damping is not None else ""
         found.append((wording.short_name(record), f"{record.shape[0]} × {record.shape[1]}, {record.tokens} tokens{used}, "
                       f"{record.dense_rows} rows and {record.dense_columns} columns left dense"))
     return found

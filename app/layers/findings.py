@@ -100,7 +100,7 @@ def weights_finding(weights: Weights) -> str:
     high, wide = weights.cell
     cell = "A cell is one weight." if high == wide == 1 else (
         f"A cell is {high} × {wide} weights: their mean magnitude, or the one change that is largest.")
-    return f"{cell} Colours end at the {ENDS_AT:g}th percentile; hover for the value."
+    return f"{cell} Colours end at the {numbers.setting(ENDS_AT)}th percentile; hover for the value."
 
 
 def histogram_finding(bins: Bins) -> str:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from app.learn import query
 from app.learn.query import PRE, Lesson
-from app.shared import answers
+from app.shared import answers, numbers
 from app.shared.fields import draw, fields_of
 from app.shared.questions.preview import LayersQuestion
 from core.records.lessons import Matrix
@@ -60,11 +60,11 @@ def describe(lesson: Lesson) -> str:
     """The matrix in words; all of it was checked."""
     size = f"{lesson.rows} × {lesson.columns}"
     if lesson.source == "drawn":
-        return (f"Matrix: {size}, drawn with seed {lesson.seed}, neighbouring inputs correlated at {lesson.correlation:g}, "
-                f"λ = {lesson.damping:g}")
+        return (f"Matrix: {size}, drawn with seed {lesson.seed}, neighbouring inputs correlated at "
+                f"{numbers.setting(lesson.correlation)}, λ = {numbers.setting(lesson.damping)}")
     last = (lesson.first_row + lesson.rows - 1, lesson.first_column + lesson.columns - 1)
     return (f"Matrix: {size}, rows {lesson.first_row} to {last[0]} and inputs {lesson.first_column} to {last[1]} of the demo model's "
-            f"{lesson.layer}, λ = {lesson.damping:g}")
+            f"{lesson.layer}, λ = {numbers.setting(lesson.damping)}")
 
 
 def _layers(now: str) -> list[str]:

@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from app.masks.questions import WINDOW, Array, Mask, Pair, Window
+from app.shared import numbers
 from app.shared.charts.axes import bare_axis
 from app.shared.style import INKS, KEPT, ONLY_A, ONLY_B, OUTLIER_ROWS, REMOVED, Theme, template
 
@@ -63,7 +64,7 @@ def loupe(window: Window, *, group: int | None = None, columns: int = 0, pair: b
     scale = [step for kind, color in enumerate(colors) for step in ((kind / 5, color), ((kind + 1) / 5, color))]
     figure = go.Figure(layout={"template": template(theme), "height": height, "margin": {"l": 8, "r": 8, "t": 70, "b": 8}})
     named = _PAIR_WORDS if pair else _WORDS
-    words = [[f"{named[kind]}<br>{old:.4g} → {new:.4g}" for kind, old, new in zip(*line, strict=True)] for line in
+    words = [[f"{named[kind]}<br>{numbers.signed(old)} → {numbers.signed(new)}" for kind, old, new in zip(*line, strict=True)] for line in
              zip(window.kinds.tolist(), window.before.tolist(), window.after.tolist(), strict=True)]
     figure.add_trace(go.Heatmap(
         z=window.kinds, zmin=-0.5, zmax=4.5, colorscale=scale, showscale=False, x0=window.column, dx=1, y0=window.row, dy=1, text=words,

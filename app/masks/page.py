@@ -72,15 +72,15 @@ def _draw_words(a: RunSpec, b: RunSpec, answer: Mask | Pair) -> None:
         layout.sentence(mask_finding(answer))
         return
     counted = answer.overlap
-    share = counted.entries / 100
     layout.figures((
         Figure(label="Agreement", value=numbers.percent(counted.agreement),
                note=f"{numbers.percent(counted.agreement_by_chance)} by chance",
                hover="Weights with the same fate in both; by chance: pq + (1 − p)(1 − q)"),
-        Figure(label="Removed by both", value=numbers.count(counted.both), note=f"{counted.both / share:.1f} % of the weights"),
-        Figure(label="Only by A", value=numbers.count(counted.only_a), note=f"{counted.only_a / share:.1f} %"),
-        Figure(label="Only by B", value=numbers.count(counted.only_b), note=f"{counted.only_b / share:.1f} %"),
-        Figure(label="Jaccard index", value=f"{counted.jaccard:.3f}", note=f"{counted.jaccard_by_chance:.3f} by chance",
+        Figure(label="Removed by both", value=numbers.count(counted.both),
+               note=f"{numbers.percent(counted.both / counted.entries)} of the weights"),
+        Figure(label="Only by A", value=numbers.count(counted.only_a), note=numbers.percent(counted.only_a / counted.entries)),
+        Figure(label="Only by B", value=numbers.count(counted.only_b), note=numbers.percent(counted.only_b / counted.entries)),
+        Figure(label="Jaccard index", value=numbers.index(counted.jaccard), note=f"{numbers.index(counted.jaccard_by_chance)} by chance",
                hover="Removed by both over removed by either"),
     ))
     layout.sentence(pair_finding(wording.describe(a), wording.describe(b), answer) + (f" {WEIGHED}" if a.fisher else ""))

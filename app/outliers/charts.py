@@ -106,7 +106,7 @@ def column_losses(view: LayerRows, *, theme: Theme = "light", height: int = 300)
         figure.add_trace(go.Scatter(
             x=place[at] + 1, y=100 * fates.losses[at], mode="markers", name=f"{name}: {len(at)}",
             marker={"color": color, "symbol": symbol, "size": 6, "opacity": 0.9},
-            text=[f"column {j}<br>v<sub>j</sub> is {100 * fates.losses[j]:.3g} % of all" for j in at],
+            text=[f"column {j}<br>v<sub>j</sub> is {numbers.share(fates.losses[j])} of all" for j in at],
             hovertemplate="%{text}<extra></extra>"))
     gone = int(fates.gone.sum())
     figure.add_vline(x=gone + 0.5, line={"color": ink.text, "width": 1.5})

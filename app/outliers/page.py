@@ -9,7 +9,7 @@ import streamlit as st
 from app.outliers import details, findings
 from app.outliers.panels import draw_map, draw_rows, name_of
 from app.outliers.questions import EnergySharesQuestion, LayerRowsQuestion
-from app.shared import address, alpha_effect, answers, layer_choice, layout, run_page, state
+from app.shared import address, alpha_effect, answers, layer_choice, layout, numbers, run_page, state
 from cache.keys import PRUNING
 from core.records.outlier_rows import EnergyShare
 from core.spec import RunSpec
@@ -46,7 +46,7 @@ def _draw(spec: RunSpec) -> None:
         return
     layer = _chosen(shares)
     rows = answers.ask(LayerRowsQuestion(spec=spec, layer=layer), "outlier-layer")
-    weighed = f" Outputs are weighed as the loss feels them (Fisher weighting {spec.fisher:g})." if spec.fisher else ""
+    weighed = f" Outputs are weighed as the loss feels them (Fisher weighting {numbers.setting(spec.fisher)})." if spec.fisher else ""
     layout.sentence(_finding(shares, alpha, rows) + weighed)
     left, right = st.columns([0.42, 0.58], gap="medium")
     with left:

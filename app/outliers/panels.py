@@ -33,7 +33,7 @@ def draw_map(spec: RunSpec, shares: Sequence[EnergyShare], layer: str, alpha: fl
                     config=chart_config("energy-map"), on_select=_clicked, selection_mode="points",
                     alt=f"Share of the energy in the strongest rows, block by module. {findings.map_finding(shares, alpha)}")
     take_away("outlier-map", partial(charts.share_rows, shares),
-              (spec.model, f"energy of the strongest rows, α = {alpha:g}, from the dense model's Gram matrices"))
+              (spec.model, f"energy of the strongest rows, α = {numbers.setting(alpha)}, from the dense model's Gram matrices"))
     state.set_widget("outlier-layer", layer)
     st.selectbox("Layer", [item.name for item in shares], key="outlier-layer", on_change=_selected, label_visibility="collapsed")
 
@@ -65,7 +65,7 @@ def draw_rows(spec: RunSpec, shares: Sequence[EnergyShare], layer: str, rows: an
     _draw_cut(spec, item)
     if view is not None:
         take_away("outlier-rows", partial(charts.row_rows, view),
-                  (spec.title, f"α = {spec.pattern.outlier_rows:g}", view.name, f"{view.tokens} calibration tokens"))
+                  (spec.title, f"α = {numbers.setting(spec.pattern.outlier_rows)}", view.name, f"{view.tokens} calibration tokens"))
 
 
 def _draw_cut(spec: RunSpec, item: EnergyShare) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from app.report import file_name, report
 from app.report.masks import overlap_questions
+from app.shared import numbers
 from app.shared.shipped import GALLERY
 from cache.keys import is_key
 from cache.store import Store
@@ -61,7 +62,7 @@ def main(runs: Annotated[list[str], typer.Argument(help=f"Each {_ALLOWED}.")],
     except PruneError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
-    typer.echo(f"{target}: {len(results)} {'run' if len(results) == 1 else 'runs'}, {target.stat().st_size / 1e6:.1f} MB")
+    typer.echo(f"{target}: {len(results)} {'run' if len(results) == 1 else 'runs'}, {numbers.size(target.stat().st_size)}")
 
 
 def _masks(results: Sequence[RunResult], keys: Sequence[str | None]) -> list[Overlaps | str]:

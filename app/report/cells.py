@@ -49,4 +49,4 @@ def _shown(name: str, value: float) -> str:
         return numbers.times(value)
     if name.startswith("time"):
         return f"{value:.2f}"
-    return f"{value:g}" if name.startswith("λ") else numbers.error(value)
+    return numbers.setting(value) if name.startswith("λ") else numbers.error(value)

@@ -18,6 +18,7 @@ from app.server import access_token
 from app.server.folders import prepare_folders
 from app.server.gate import Gate
 from app.server.headers import Headers
+from app.server.index_page import IndexPage
 from app.server.redirects import Redirects
 from app.shared import access
 from app.shared.text_choice import allowed_mib
@@ -33,7 +34,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--port", type=int, default=8501)
     parser.add_argument("--address", default="localhost", help="0.0.0.0 for all addresses of this machine")
     chosen = parser.parse_args(words)
-    middleware = [Middleware(Headers), Middleware(Redirects)]
+    middleware = [Middleware(Headers), Middleware(Redirects), Middleware(IndexPage)]
     try:
         if access.login_configured():
             sys.stdout.write("People sign in with the provider in .streamlit/secrets.toml.\n")

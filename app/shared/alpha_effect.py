@@ -152,4 +152,4 @@ def _protocol(found: Gathered, *, scaled: bool) -> str:
 
 
 def _percent(change: float) -> str:
-    return f"{'−' if change < 0 else '+'}{100 * abs(change):.2f} % against α = 0"
+    return f"{numbers.change(change, numbers.fine_percent)} against α = 0"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from app.shared import numbers
 from app.shared.findings.wording import describe_pattern
 from app.shared.style import Mark, run_marks
 from core.records import LayerRecord, RunResult
@@ -93,7 +94,7 @@ def _settings(result: RunResult) -> dict[str, str]:
     """Everything that was asked, and what stood behind the names, by title. What only some methods have is here too."""
     spec, revisions = result.spec, result.revisions
     found = {"Model": spec.model, "Method": METHOD_LABELS[spec.method.name], "Pattern": describe_pattern(spec.pattern),
-             "Outlier rows α": f"{spec.pattern.outlier_rows:g}",
+             "Outlier rows α": f"{numbers.setting(spec.pattern.outlier_rows)}",
              "α budget": spec.pattern.budget or "paper" if spec.pattern.outlier_rows else ""}
     found |= _fields(spec.method, skip={"name"})
     found |= _fields(spec, skip={"model", "method", "pattern", "calibration", "evaluation"})
@@ -118,7 +119,7 @@ def _fields(noun: FrozenModel, *, skip: Sequence[str] | set[str] = (), length: s
 def _text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "automatic" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    return "automatic" if value is None else f"{numbers.setting(value)}" if isinstance(value, float) else str(value)
 
 
 def _aligned(found: Sequence[dict[str, str]]) -> list[dict[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import streamlit as st
@@ -23,6 +23,7 @@ _ALPHA, _BUDGET = fields_of(Unstructured, {"alpha": "outlier_rows", "alpha_budge
 _CALIBRATION = fields_of(Calibration, CALIBRATION_WORDS)
 _EVALUATION = fields_of(Evaluation, EVALUATION_WORDS)
 _RUN = fields_of(RunSpec, {word: word for word in RUN_WORDS if word != "model"})
+BEYOND = ("allocation", "propagation", "fisher", "update", "refit")  # fields of a run that reach beyond a method's solve of one layer
 _FLAT = (_ALPHA, _BUDGET, *_CALIBRATION, *_EVALUATION, *_RUN)
 
 
@@ -70,13 +71,21 @@ def draw_controls() -> None:
 
 
 def draw_more() -> None:
-    """The controls below the button: texts, windows, refit, device."""
+    """The controls below the button: what goes beyond a layer; texts, windows, device."""
+    with st.expander("Beyond the layer", key="beyond"):
+        _pair(*beyond(_RUN))
     with st.expander("Texts, windows, device", key="more"):
         for texts in (_CALIBRATION, _EVALUATION):
             text_choice.draw(texts[0])
             _pair(*texts[1:])
         text_choice.draw_folder()
-        _pair(*_RUN)
+        _pair(*(field for field in _RUN if field not in beyond(_RUN)))
+
+
+def beyond(fields: Sequence[Field], prefix: str = "") -> tuple[Field, ...]:
+    """The fields of the group "Beyond the layer", in its order; `prefix` begins their words on a page with widgets of its own."""
+    words = {field.word.removeprefix(prefix): field for field in fields}
+    return tuple(words[word] for word in BEYOND if word in words)
 
 
 def read() -> Form:

@@ -1,8 +1,12 @@
-"""Numbers as a person reads them. The same form on every page: perplexity 2 decimals, errors 3 digits, shares 1 decimal."""
+"""Numbers as a person reads them: one function for each kind of number, the same on every page, in tables and beside charts.
+
+Perplexity 2 decimals, errors 3 digits, shares 1 decimal, sizes and durations 2 to 3 digits with their unit.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 
@@ -43,6 +47,26 @@ def signed(value: float) -> str:
     return f"{'−' if value < 0 else ''}{error(abs(value))}"
 
 
+def change(share: float, form: Callable[[float], str] = percent) -> str:
+    """A relative change with its sign: +2.6 %, −0.4 %."""
+    return f"{'−' if share < 0 else '+'}{form(abs(share))}"
+
+
+def points(difference: float) -> str:
+    """A difference of two shares: 1.3 points."""
+    return f"{100 * difference:.1f} points"
+
+
+def setting(value: float, digits: int = 6) -> str:
+    """A value that a person has set, such as λ or α: as short as it was written."""
+    return f"{value:.{digits}g}"
+
+
+def index(value: float) -> str:
+    """An index or a rank agreement between 0 and 1: 0.734."""
+    return f"{value:.3f}"
+
+
 def times(value: float) -> str:
     """A ratio: 2.4×."""
     if not math.isfinite(value):
@@ -56,7 +80,9 @@ def over_optimum(gap: float) -> str:
 
 
 def seconds(value: float) -> str:
-    """A duration: 0.4 s, 12 s, 3 min 05 s, 2 h 10 min."""
+    """A duration: 30 ms, 0.4 s, 12 s, 3 min 05 s, 2 h 10 min."""
+    if 0 < value < 0.095:
+        return f"{max(1, round(1000 * value))} ms"
     if value < 9.95:
         return f"{value:.1f} s"
     whole = round(value)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
+from app.shared import numbers
 from app.shared.charts.axes import share_axis
 from app.shared.style import INKS, Theme, dense_mark, method_mark, template
 from core.records.tasks import Score, TaskScores
@@ -56,8 +57,9 @@ def accuracy_curve(points: Sequence[ScoredPoint], metric: str, *, theme: Theme =
             mode="lines+markers", line={"color": mark.color, "dash": mark.dash, "width": 2},
             marker={"color": mark.color, "symbol": mark.symbol, "size": 9},
             error_y={"type": "data", "array": [value.stderr or 0 for value in values], "color": mark.color, "width": 3, "thickness": 1},
-            hovertemplate=[f"{METHOD_LABELS[method]} at {100 * point.counted_sparsity:.1f} %<br>{metric} {100 * value.value:.1f} %<br>"
-                           f"{point.scores.examples} examples<extra></extra>" for point, value in zip(mine, values, strict=True)]))
+            hovertemplate=[f"{METHOD_LABELS[method]} at {numbers.percent(point.counted_sparsity)}<br>"
+                           f"{metric} {numbers.percent(value.value)}<br>{point.scores.examples} examples<extra></extra>"
+                           for point, value in zip(mine, values, strict=True)]))
     dense = next((point.scores.dense for point in points if point.scores.dense), None)
     low = min((point.scores.scores[metric].value for point in points), default=0.0)
     if dense is not None:

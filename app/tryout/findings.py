@@ -25,7 +25,7 @@ def finding(tasks: Mapping[str, TaskScores], metric: str) -> str:
 
 def verdict(change: Score) -> str:
     """A difference dense − pruned, in points, with its standard error; a tie within two of them."""
-    told = f"{abs(100 * change.value):.1f} points"
+    told = numbers.points(abs(change.value))
     if change.stderr is None:
         return f"a difference of {told}."
     error = f"± {100 * change.stderr:.1f}"

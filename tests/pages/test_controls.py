@@ -114,3 +114,13 @@ def test_an_unknown_model_says_which_are_at_hand(visit):
     page = visit(words={"model": "no-such-model"})
     assert "At hand: demo" in said(page)
     assert page.button(key="run_button").disabled
+
+
+@pytest.mark.parametrize("page", ["explore", "layers", "curves"])
+def test_what_goes_beyond_a_layer_is_a_group_of_its_own(visit, page):
+    groups = {item.label: item for item in visit(page).sidebar.expander}
+    beyond = {item.label for kind in ("selectbox", "number_input", "checkbox") for item in groups["Beyond the layer"].get(kind)}
+    texts = {item.label for kind in ("selectbox", "number_input", "checkbox") for item in groups["Texts, windows, device"].get(kind)}
+    assert {"Allocation", "Error propagation", "Fisher weighting", "Exact refit"} <= beyond
+    assert {"Device", "Calibration text"} <= texts
+    assert not beyond & texts

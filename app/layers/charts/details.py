@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from app.layers.questions import Array, Bins, Parts, Weights
+from app.shared import numbers
 from app.shared.style import INKS, MAGNITUDES, OUTLIER_ROWS, Theme, template
 
 ENDS_AT = 99.5  # percentile where the colours of weights end: one outlier would flatten all others
@@ -26,8 +27,8 @@ def error_parts(parts: Parts, *, ordered: bool = False, color: str = "#CC79A7", 
         order = np.argsort(-values, kind="stable") if ordered else np.arange(len(values))
         figure.add_trace(go.Scatter(
             x=np.arange(len(values)), y=100 * values[order], mode="lines", line={"shape": "hvh", "width": 1, "color": color},
-            fill="tozeroy", showlegend=False, customdata=order,
-            hovertemplate=noun + " %{customdata}: %{y:.3g} % of the error<extra></extra>"), row=1, col=place)
+            fill="tozeroy", showlegend=False, customdata=order, text=[numbers.signed(100 * share) for share in values[order].tolist()],
+            hovertemplate=noun + " %{customdata}: %{text} % of the error<extra></extra>"), row=1, col=place)
         title = f"{noun}s, greatest share first" if ordered else noun
         figure.update_xaxes(title={"text": title}, range=[-0.5, max(0.5, len(values) - 0.5)], row=1, col=place)
         figure.update_yaxes(ticksuffix=" %", rangemode="tozero", row=1, col=place)

@@ -55,7 +55,8 @@ def formula_losses(found: Formulas, *, theme: Theme = "light", height: int = 210
     colors = [INKS[theme].faint, "#009E73", "#D55E00", "#D55E00"]
     figure = bare(theme, height, margin={"l": 8, "r": 70, "t": 8, "b": 8})
     figure.add_trace(go.Scatter(x=losses, y=names, mode="markers+text", text=[numbers.times(loss / found.loss[1]) for loss in found.loss],
-                                textposition="middle right", hovertemplate="%{y}: %{x:.3%} of the output's energy<extra></extra>",
+                                textposition="middle right", hovertext=[numbers.share(float(loss)) for loss in losses],
+                                hovertemplate="%{y}: %{hovertext} of the output's energy<extra></extra>",
                                 marker={"size": 13, "color": colors, "symbol": ["square", "triangle-up", "x", "x"]}, showlegend=False))
     figure.add_trace(go.Scatter(x=[losses[0]] * 2, y=[names[0], names[-1]], mode="lines", hoverinfo="skip", showlegend=False,
                                 line={"color": INKS[theme].faint, "dash": "dot", "width": 1}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from app.learn.charts.matrix import GONE, KEPT, PICKED, bare, matrix_axes
+from app.learn.charts.matrix import GONE, GONE_WORDS, KEPT, PICKED, bare, matrix_axes
 from app.shared import numbers
 from app.shared.charts.axes import log_axis, share_axis
 from app.shared.style import INKS, Theme, method_mark
@@ -39,10 +39,11 @@ def mask_bars(found: Masks, chosen: int, *, theme: Theme = "light", height: int 
     for part, word, color in zip(shares(found).T, words, PARTS[theme], strict=True):
         figure.add_trace(go.Bar(x=part, y=list(range(len(names))), orientation="h", name=word, marker={"color": color}, xaxis="x2",
                                 yaxis="y", customdata=[[place] for place in range(len(names))],
-                                hovertemplate=f"%{{x:.3%}} of the row's energy: {word}<extra></extra>"))
+                                text=[numbers.share(float(share)) for share in part], textposition="none",
+                                hovertemplate=f"%{{text}} of the row's energy: {word}<extra></extra>"))
     x, y = matrix_axes(len(names), columns)
     figure.update_layout(
-        xaxis={**x, "domain": [0, 0.36], "title": {"text": "input j; grey: removed"}, "tickangle": 0, "dtick": 2},
+        xaxis={**x, "domain": [0, 0.36], "title": {"text": f"input j; {GONE_WORDS[theme]}: removed"}, "tickangle": 0, "dtick": 2},
         yaxis={**y, "tickvals": list(range(len(names))), "ticktext": [f"{name} " for name in names], "dtick": None},
         xaxis2={"domain": [0.4, 1], "anchor": "y", "title": {"text": "loss ÷ wHwᵀ, with the method's own update"},
                 **share_axis(0, 1.05 * float(shares(found).sum(1).max()), most=6), "showgrid": True},
@@ -57,12 +58,13 @@ def all_masks(found: Masks, *, theme: Theme = "light", height: int = 280) -> go.
     figure = bare(theme, height, margin={"l": 8, "r": 8, "t": 30, "b": 8})
     losses = np.maximum(found.every / found.energy, 1e-12)
     figure.add_trace(go.Scatter(x=np.arange(1, len(losses) + 1), y=losses, mode="lines", line={"color": INKS[theme].faint, "width": 2},
-                                showlegend=False, hovertemplate="mask number %{x}: %{y:.3%}<extra></extra>"))
+                                showlegend=False, text=[numbers.share(float(loss)) for loss in losses],
+                                hovertemplate="mask number %{x}: %{text}<extra></extra>"))
     for name, rank in zip(COMPARED, found.rank, strict=False):
         mark = method_mark(name)
         figure.add_trace(go.Scatter(x=[rank + 1], y=[losses[rank]], mode="markers", name=label(name),
                                     marker={"color": mark.color, "symbol": mark.symbol, "size": 12},
-                                    hovertemplate=f"{label(name)}: number {rank + 1}, %{{y:.3%}}<extra></extra>"))
+                                    hovertemplate=f"{label(name)}: number {rank + 1}, {numbers.share(float(losses[rank]))}<extra></extra>"))
     figure.update_layout(xaxis={"title": {"text": f"all {numbers.count(len(losses))} masks, best first"}},
                          yaxis={"title": {"text": "least loss ÷ wHwᵀ"}, **log_axis(float(losses[0]), float(losses[-1]))},
                          legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0, "xanchor": "left"})

@@ -12,6 +12,7 @@ from app.shared.style import INKS, Theme, template
 
 _AROUND: dict[Theme, tuple[str, str, str]] = {"light": ("#B3402A", "#F7F4EC", "#1F5F8A"), "dark": ("#E8836C", "#22282E", "#6FB4E0")}
 GONE: dict[Theme, str] = {"light": "#3A444C", "dark": "#C9C6BC"}  # a removed weight
+GONE_WORDS: dict[Theme, str] = {"light": "dark grey", "dark": "light grey"}  # and the words for its color
 KEPT: dict[Theme, str] = {"light": "#DAD6CA", "dark": "#3A4249"}
 PICKED: dict[Theme, str] = {"light": "#000000", "dark": "#FFFFFF"}
 

@@ -66,7 +66,7 @@ def rank_agreement(found: OneWeight, row: int, column: int, *, theme: Theme = "l
         figure.add_trace(go.Scatter(
             x=[truth[row, column]], y=[score[row, column]], mode="markers", hoverinfo="skip", showlegend=False, xaxis=f"x{axis}",
             yaxis=f"y{axis}", marker={"size": 13, "symbol": "circle-open", "color": PICKED[theme], "line": {"width": 2.5}}))
-        figure.add_annotation(panel_title(f"{SCORES[name]}: agreement {found.agreement[name]:.2f}", 0.56 * place, 1.0, theme))
+        figure.add_annotation(panel_title(f"{SCORES[name]}: agreement {numbers.index(found.agreement[name])}", 0.56 * place, 1.0, theme))
     figure.update_layout(xaxis={"domain": [0, 0.44], "title": {"text": "place in the order by loss"}},
                          yaxis={"title": {"text": "place by the score"}},
                          xaxis2={"domain": [0.56, 1], "anchor": "y2", "title": {"text": "place in the order by loss"}},

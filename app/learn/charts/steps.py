@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
-from app.learn.charts.matrix import PICKED, bare, cells, matrix_axes, panel_title, removed
+from app.learn.charts.matrix import GONE_WORDS, PICKED, bare, cells, matrix_axes, panel_title, removed
 from app.shared import numbers
 from app.shared.charts.axes import share_axis
 from app.shared.style import INKS, Theme, method_mark
@@ -69,11 +70,12 @@ def loss_curves(found: Stepped, at: dict[str, int], *, theme: Theme = "light", h
         figure.add_trace(go.Scatter(
             x=gone, y=one.measured / found.energy, mode="lines", name=label(one.method),
             line={"color": mark.color, "dash": mark.dash, "width": 2},
-            hovertemplate=f"{label(one.method)}, %{{x}} removed: %{{y:.3%}}<extra></extra>"))
+            text=_losses(one.measured / found.energy), hovertemplate=f"{label(one.method)}, %{{x}} removed: %{{text}}<extra></extra>"))
         figure.add_trace(go.Scatter(
             x=[gone[state]] * 2, y=np.array([one.measured[state], one.optimum[state]]) / found.energy, mode="markers", showlegend=False,
+            text=_losses(np.array([one.measured[state], one.optimum[state]]) / found.energy),
             marker={"symbol": [mark.symbol, mark.hollow], "size": 11, "color": mark.color, "line": {"width": 2, "color": mark.color}},
-            hovertemplate="%{y:.3%}<extra></extra>"))
+            hovertemplate="%{text}<extra></extra>"))
     figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", name="hollow: best for the mask so far", hoverinfo="skip",
                                 marker={"symbol": "circle-open", "size": 9, "color": INKS[theme].faint, "line": {"width": 1.5}}))
     figure.update_layout(xaxis={"title": {"text": "weights removed"}, "rangemode": "tozero"},
@@ -91,7 +93,7 @@ def block_panel(found: Stepped, block: int, *, theme: Theme = "light", height: i
     figure.add_trace(cells(change[block - 1], theme, limit=limit))
     figure.add_trace(removed(found.mask, theme))
     x, y = matrix_axes(rows, columns)
-    title = f"B = {block}: how far the kept weights move; removed ones grey"
+    title = f"B = {block}: how far the kept weights move; removed ones {GONE_WORDS[theme]}"
     figure.update_layout(
         xaxis={**x, "title": {"text": "input j"}}, yaxis={**y, "title": {"text": "row"}}, annotations=[panel_title(title, 0, 1.0, theme)],
         shapes=[{"type": "line", "x0": start - 0.5, "x1": start - 0.5, "y0": -0.5, "y1": rows - 0.5,
@@ -110,18 +112,24 @@ def block_curve(found: Stepped, block: int, *, theme: Theme = "light", height: i
     figure.add_trace(go.Scatter(x=sizes, y=losses, mode="lines+markers", name="update in blocks of B",
                                 line={"color": thanos.color, "width": 2}, marker={"symbol": thanos.symbol, "size": 7},
                                 customdata=[[int(size)] for size in sizes],
-                                hovertemplate="B = %{x}: %{y:.3%}<extra></extra>"))
+                                text=_losses(losses), hovertemplate="B = %{x}: %{text}<extra></extra>"))
     figure.add_trace(go.Scatter(x=[block], y=[losses[block - 1]], mode="markers", hoverinfo="skip", showlegend=False,
                                 marker={"size": 15, "symbol": "circle-open", "color": PICKED[theme], "line": {"width": 2.5}}))
     figure.add_trace(go.Scatter(x=[1], y=[found.sweep_loss / found.energy], mode="markers", name="SparseGPT's sweep",
                                 marker={"symbol": sparsegpt.symbol, "size": 11, "color": sparsegpt.color},
-                                hovertemplate="SparseGPT's sweep: %{y:.3%}<extra></extra>"))
+                                text=_losses([found.sweep_loss / found.energy]),
+                                hovertemplate="SparseGPT's sweep: %{text}<extra></extra>"))
     figure.add_trace(go.Scatter(x=[1, sizes[-1]], y=[found.optimum / found.energy] * 2, mode="lines", name="best possible for this mask",
                                 line={"color": INKS[theme].faint, "dash": "dot", "width": 1.5}, hoverinfo="skip"))
     figure.update_layout(xaxis={"title": {"text": "block size B"}, "dtick": 1 if len(losses) <= 16 else 2},
                          yaxis={"title": {"text": "loss ÷ tr(WHWᵀ)"}, **share_axis(min(shown) - room, max(shown) + room, most=6)},
                          legend={"orientation": "h", "yanchor": "bottom", "y": 1.01, "x": 0, "xanchor": "left"})
     return figure
+
+
+def _losses(shares: Iterable[float]) -> list[str]:
+    """Losses as shares of the energy, for hover."""
+    return [numbers.share(float(share)) for share in shares]
 
 
 def _panel(found: Stepped, one: Recording, state: int) -> str:
@@ -142,8 +150,8 @@ def _frozen(count: int, rows: int, axis: str, theme: Theme) -> list[go.Scatter]:
 def _hovers(found: Stepped, one: Recording, state: int) -> np.ndarray:
     texts = np.empty(found.weight.shape, dtype=object)
     for row, column in np.ndindex(found.weight.shape):
-        before, now = found.weight[row, column], one.weight[state, row, column]
-        what = "removed" if one.pruned[state, row, column] else f"now {now:.4g}"
+        before, now = float(found.weight[row, column]), float(one.weight[state, row, column])
+        what = "removed" if one.pruned[state, row, column] else f"now {numbers.signed(now)}"
         frozen = ", can no longer move" if column < one.frozen[state] and not one.pruned[state, row, column] else ""
-        texts[row, column] = f"row {row}, input {column}: was {before:.4g}, {what}{frozen}"
+        texts[row, column] = f"row {row}, input {column}: was {numbers.signed(before)}, {what}{frozen}"
     return texts

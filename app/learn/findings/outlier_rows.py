@@ -38,8 +38,8 @@ def rows_exercises(found: StrongRow, row: int) -> list[Exercise]:
     best = int(np.argmin(found.error))
     rows = len(found.shares)
     errors = ", ".join(numbers.error(error) for error in found.error)
-    turns = (f"{found.turns:g} times." if math.isfinite(found.turns) else
-             f"Up to {STRENGTHS[-1]:g} times it changes nothing: the columns that it needs least go already.")
+    turns = (f"{numbers.setting(found.turns)} times." if math.isfinite(found.turns) else
+             f"Up to {numbers.setting(STRENGTHS[-1])} times it changes nothing: the columns that it needs least go already.")
     even = f"{numbers.percent(1 / rows)}; here the strongest holds {numbers.percent(float(found.shares.max()))}"
     most = len(found.error) - 1
     return [

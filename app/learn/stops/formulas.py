@@ -8,6 +8,7 @@ import streamlit as st
 
 from app.learn import controls, frame, requests
 from app.learn.charts.formulas import FORMULA_NAMES, formula_losses, formula_panels
+from app.learn.charts.matrix import GONE_WORDS
 from app.learn.findings import formulas as findings
 from app.learn.query import PRE, Lesson
 from app.shared import layout
@@ -50,7 +51,8 @@ def draw(lesson: Lesson) -> None:
 
 def _formulas_text(found: Formulas | None) -> None:
     st.markdown(_FORMULAS)
-    layout.aside("Grey: removed. Red and blue: how far a weight has moved; in a frame, what is left of a column that should be gone.")
+    layout.aside(f"{GONE_WORDS[layout.theme()].capitalize()}: removed. "
+                 "Red and blue: how far a weight has moved; in a frame, what is left of a column that should be gone.")
     if found is not None:
         frame.exercises(findings.formulas_exercises(found))
 

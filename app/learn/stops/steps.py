@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from app.learn import controls, frame, query, requests
+from app.learn.charts.matrix import GONE_WORDS
 from app.learn.charts.steps import block_curve, block_panel, loss_curves, places, step_panels
 from app.learn.findings import steps as findings
 from app.learn.query import PRE, Lesson
@@ -145,7 +146,8 @@ def _pick_block(size: Sequence[Any]) -> None:
 def _text(lesson: Lesson, found: Stepped | None) -> None:
     st.markdown(_BLOCKS if lesson.view == "blocks" else _STEPS)
     if lesson.view == "steps":
-        layout.aside("Grey: removed; × in this step. Red and blue: how far a kept weight has moved. Hatched: can no longer move.")
+        layout.aside(f"{GONE_WORDS[layout.theme()].capitalize()}: removed; × in this step. "
+                     "Red and blue: how far a kept weight has moved. Hatched: can no longer move.")
     if found is not None:
         frame.exercises(findings.exercises(found, lesson.view, lesson.block))
 

@@ -74,7 +74,8 @@ def _band(figure: go.Figure, spots: Sequence[Spot], color: str, name: str) -> No
 
 
 def _hover(label: str, spot: Spot, show: Show, protocol: str) -> str:
-    lines = [f"<b>{label}</b>", f"α = {spot.alpha:.4g}: {show(spot.mean)}", f"counted sparsity {numbers.percent(spot.counted_sparsity)}"]
+    lines = [f"<b>{label}</b>", f"α = {numbers.setting(spot.alpha, 3)}: {show(spot.mean)}",
+             f"counted sparsity {numbers.percent(spot.counted_sparsity)}"]
     if spot.readings > 1:
         lines.insert(2, f"mean of {spot.readings}: {show(spot.low)} to {show(spot.high)}")
     return "<br>".join([*lines, *([protocol] if protocol else [])])
@@ -94,4 +95,4 @@ def _axis(values: Sequence[float], change: bool) -> dict[str, object]:
 
 
 def _percent(change: float) -> str:
-    return f"{'−' if change < 0 else '+'}{100 * abs(change):.2f} %"
+    return numbers.change(change, numbers.fine_percent)

@@ -81,7 +81,7 @@ def hover_of(layer: LayerRecord, calibration: str) -> str:
     if layer.dense_rows or layer.dense_columns:
         lines.append(f"left dense: {numbers.plural(layer.dense_rows, 'row')}, {numbers.plural(layer.dense_columns, 'column')}")
     if layer.damping is not None:
-        lines.append(f"damping λ = {layer.damping:g}")
+        lines.append(f"damping λ = {numbers.setting(layer.damping)}")
     measured = f"measured on {calibration}" if calibration else f"measured on {numbers.count(layer.tokens)} tokens"
     return "<br>".join([*lines, *textwrap.wrap(measured, 60)])
 

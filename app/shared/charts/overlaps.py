@@ -41,6 +41,6 @@ def _hover(a: Compared, b: Compared, name: str, layer: Overlap) -> str:
     shares = (("removed by both", layer.both), (f"only by {a.label}", layer.only_a), (f"only by {b.label}", layer.only_b))
     return "<br>".join([
         f"<b>{escape(wording.short_name(a.layers[name]))}</b>",
-        f"Jaccard index {layer.jaccard:.3f}, by chance {layer.jaccard_by_chance:.3f}",
+        f"Jaccard index {numbers.index(layer.jaccard)}, by chance {numbers.index(layer.jaccard_by_chance)}",
         *(f"{escape(name)}: {numbers.percent(count / entries)} of its {numbers.count(entries)} weights" for name, count in shares),
         f"{numbers.percent(layer.common)} of what {escape(a.label)} removes goes in both"])

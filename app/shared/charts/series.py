@@ -99,7 +99,7 @@ def add_published(figure: go.Figure, number: Published, x: float) -> None:
     """A number from a paper: hollow, and said to be one."""
     mark = method_mark(number.method)
     known = next(figure.select_traces({"name": _PAPER}), None) is not None
-    alpha = f", α = {number.pattern.outlier_rows:g}" if number.pattern.outlier_rows else ""
+    alpha = f", α = {numbers.setting(number.pattern.outlier_rows)}" if number.pattern.outlier_rows else ""
     lines = [f"<b>published: {number.model}, {METHOD_LABELS[number.method]}, {number.table}{alpha}</b>",
              f"perplexity {numbers.perplexity(number.perplexity)} at {numbers.percent(number.sparsity)}", SOURCE,
              *textwrap.wrap(number.doubt, 60)]

@@ -25,7 +25,7 @@ def effect_finding(readings: Sequence[Reading], alpha: float, what: str, show: C
     change = next(spot for spot in curve(readings, kept, change=True) if spot.alpha == at)
     start, spot, effect = spots[0.0], spots[at], difference(readings, kept, at)
     best = f", the best α above 0{'' if whole else ' so far'}," if kept == "chosen" or not alpha else ","
-    where = f"At α = {at:.3g}" + ("" if at == alpha else best)
+    where = f"At α = {numbers.setting(at, 3)}" + ("" if at == alpha else best)
     equal = "" if kept == "chosen" else f" and equal counted sparsity ({numbers.percent(spot.counted_sparsity)})"
     values = f"{show(start.mean)} → {show(spot.mean)}"
     if effect is not None and effect.tied:
@@ -69,7 +69,7 @@ def _least(readings: Sequence[Reading], kept: Kept, at: float, spots: Mapping[fl
     apart = difference(readings, kept, at, best.alpha) if best.alpha else difference(readings, kept, at)
     if apart is not None and apart.tied:
         return ""
-    return f" It is least at α = {best.alpha:.3g}" + (f" ({show(spots[best.alpha].mean)})." if best.alpha else ".")
+    return f" It is least at α = {numbers.setting(best.alpha, 3)}" + (f" ({show(spots[best.alpha].mean)})." if best.alpha else ".")
 
 
 def _random(readings: Sequence[Reading], at: float) -> str:

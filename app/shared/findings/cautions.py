@@ -66,7 +66,7 @@ def unequal_sparsities(runs: Sequence[Compared]) -> str:
         return ""
     least = [run.label for run in runs if run.result.counted_sparsity - low <= EQUAL_SPARSITY]
     return (f"Not equally sparse: {each_run(runs, [numbers.percent(run.result.counted_sparsity) for run in runs])} counted, up to "
-            f"{100 * (high - low):.1f} points apart. {listed(least)} {'removes' if len(least) == 1 else 'remove'} least, the easier task.")
+            f"{numbers.points(high - low)} apart. {listed(least)} {'removes' if len(least) == 1 else 'remove'} least, the easier task.")
 
 
 def _calibrations(runs: Sequence[Compared]) -> str:

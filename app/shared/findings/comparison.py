@@ -68,7 +68,7 @@ def _change(run: Compared) -> str:
     dense, pruned = run.result.dense.perplexity, run.result.pruned.perplexity
     if not (math.isfinite(dense) and math.isfinite(pruned)):
         return "predicts nothing any more"
-    return f"{'+' if pruned >= dense else '−'}{numbers.percent(abs(pruned / dense - 1))}"
+    return numbers.change(pruned / dense - 1)
 
 
 def _errors(runs: Sequence[Compared]) -> str:

@@ -18,7 +18,7 @@ def measured(result: RunResult) -> list[Fact]:
     """Protocol, texts, machine, versions of a run."""
     where, stages = result.environment, sorted(result.stages.items(), key=lambda stage: -stage[1])
     asked = result.spec.method.own_damping
-    raised = [layer for layer in result.layers if asked is not None and layer.damping and layer.damping > asked]
+    raised = [(layer, layer.damping) for layer in result.layers if asked is not None and layer.damping and layer.damping > asked]
     found = [
         ("Perplexity", f"{result.pruned.protocol}; {numbers.count(result.pruned.tokens)} predicted tokens, exp of the mean loss"),
         ("Evaluation text", f"sha256 {result.pruned.text_sha256[:16]}…"),
@@ -33,13 +33,13 @@ def measured(result: RunResult) -> list[Fact]:
         ("Versions", f"method {result.revisions.method}, core {result.revisions.core}, model {result.revisions.model[:12]}"),
     ]
     if result.spec.propagation:
-        found.append(("Error propagation", f"{result.spec.propagation:g}: W are the weights after each layer has made up for this share of "
-                      "what the pruned blocks before it had lost"))
+        found.append(("Error propagation", f"{numbers.setting(result.spec.propagation)}: W are the weights after each layer has made up "
+                      "for this share of what the pruned blocks before it had lost"))
     found += weighed(result.spec)
     if result.resumed_blocks:
         found.append(("Resumed", f"{numbers.plural(result.resumed_blocks, 'block')} taken over from an interrupted run"))
     if raised:
-        words = [f"{wording.short_name(layer)} to λ = {layer.damping:g}" for layer in raised[:6]]
+        words = [f"{wording.short_name(layer)} to λ = {numbers.setting(damping)}" for layer, damping in raised[:6]]
         found.append(("Damping raised", ", ".join(words) + (f" and {len(raised) - 6} more" if len(raised) > 6 else "")))
     return found
 
@@ -50,8 +50,8 @@ def weighed(spec: RunSpec) -> list[Fact]:
         return []
     how = ("and outputs compensate for each other, so that errors end above the best possible" if wording.coupled(spec)
            else "and what went was chosen so")
-    return [("Fisher weighting", f"{spec.fisher:g}: errors count as their outputs do for the loss, {how}; the errors shown count all "
-             "outputs the same")]
+    return [("Fisher weighting", f"{numbers.setting(spec.fisher)}: errors count as their outputs do for the loss, {how}; the errors shown "
+             "count all outputs the same")]
 
 
 def measured_together(runs: Sequence[Compared]) -> list[Fact]:

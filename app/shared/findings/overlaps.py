@@ -33,8 +33,9 @@ def overlap_finding(a: Compared, b: Compared, found: Overlaps) -> str:
         return shared
     least = min(found.layers, key=lambda name: found.layers[name].jaccard)
     typical = statistics.median(layer.jaccard for layer in found.layers.values())
-    return (f"{shared} Jaccard index {whole.jaccard:.2f}; by chance it would be {whole.jaccard_by_chance:.2f}. "
-            f"Median layer {typical:.2f}, least alike {wording.short_name(a.layers[least])} with {found.layers[least].jaccard:.2f}.")
+    return (f"{shared} Jaccard index {numbers.index(whole.jaccard)}; by chance it would be {numbers.index(whole.jaccard_by_chance)}. "
+            f"Median layer {numbers.index(typical)}, least alike {wording.short_name(a.layers[least])} with "
+            f"{numbers.index(found.layers[least].jaccard)}.")
 
 
 def overlap_rows(a: Compared, b: Compared, found: Overlaps) -> list[dict[str, object]]:

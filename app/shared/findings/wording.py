@@ -26,7 +26,7 @@ def describe(spec: RunSpec) -> str:
         parts.append(f"B = {block}")
     if spec.pattern.outlier_rows:
         budget = "" if spec.pattern.budget in (None, "paper") else " (total kept)"
-        parts.append(f"α = {spec.pattern.outlier_rows:g}{budget}")
+        parts.append(f"α = {numbers.setting(spec.pattern.outlier_rows)}{budget}")
     if spec.update != "own":
         parts.append(f"update: {UPDATES[spec.update]}")
     if spec.refit:
@@ -34,9 +34,9 @@ def describe(spec: RunSpec) -> str:
     if spec.allocation != "even":
         parts.append("shared out between layers")
     if spec.propagation:
-        parts.append(f"error propagation {spec.propagation:g}")
+        parts.append(f"error propagation {numbers.setting(spec.propagation)}")
     if spec.fisher:
-        parts.append(f"Fisher weighting {spec.fisher:g}")
+        parts.append(f"Fisher weighting {numbers.setting(spec.fisher)}")
     return " · ".join(parts)
 
 
@@ -53,7 +53,7 @@ def describe_pattern(pattern: Pattern) -> str:
     """`50 % of the weights`, `2:4`, `30 % of the columns`."""
     if pattern.share is None:
         return pattern.word
-    return f"{100 * pattern.share:.6g} % of the {'columns' if pattern.whole_columns else 'weights'}"
+    return f"{numbers.setting(100 * pattern.share)} % of the {'columns' if pattern.whole_columns else 'weights'}"
 
 
 def listed(words: Sequence[str]) -> str:

@@ -95,7 +95,7 @@ def window(high=4, wide=11, column=0):
 def test_the_loupe_names_every_weight_and_divides_whole_groups_only():
     figure = loupe(window(), group=4, columns=11)
     heat, lines, *legend = figure.data
-    assert heat.text[0][0] == "removed<br>0.5 → 0"
+    assert heat.text[0][0] == "removed<br>0.500 → 0"
     assert heat.text[1][0].startswith("kept: an outlier row")
     assert [x for x in lines.x if x is not None][::2] == [-0.5, 3.5, 7.5]
     assert [trace.name for trace in legend] == ["kept", "removed", "kept: an outlier row"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import http.client
 import os
 import re
@@ -15,6 +17,8 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
+
+from app.server.index_page import ROOT_SCRIPT
 
 
 def get(port: int, path: str, **headers: str) -> tuple[int, http.client.HTTPMessage, bytes]:
@@ -110,3 +114,24 @@ def test_the_explore_page_also_has_its_name(on_loopback: tuple[int, Path]) -> No
     assert (status, headers["location"]) == (307, "/?method=wanda&pattern=2:4")
     assert get(port, "/explore")[1]["location"] == "/"
     assert get(port, "/layers")[0] == 200
+
+
+@pytest.mark.parametrize(("path", "title"), [
+    ("/", "Explore"), ("/?pattern=2:4", "Explore"), ("/layers?pattern=2:4", "Layers"), ("/outliers", "Outlier rows")])
+def test_a_page_has_its_title_and_knows_the_root_from_its_first_byte(on_loopback: tuple[int, Path], path: str, title: str) -> None:
+    status, headers, body = get(on_loopback[0], path, **{"Accept-Encoding": "gzip", "Range": "bytes=0-9"})
+    text = body.decode()
+    assert (status, int(headers["content-length"])) == (200, len(body))
+    assert f"<title>{title} · PruneScope</title>" in text
+    scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    assert "BACKEND_BASE_URL" in scripts[0]  # before Streamlit's own programs
+    digests = {f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}" for script in scripts}
+    assert all(digest in headers["content-security-policy"] for digest in digests), "the browser would refuse to run it"
+
+
+@pytest.mark.parametrize(("address", "root"), [
+    ("/layers", "/"), ("/", "/"), ("/tools/prune/masks/", "/tools/prune/"), ("/tools/prune/", "/tools/prune/"), ("/layerset", "/layerset")])
+def test_the_root_is_what_stands_before_the_name_of_a_page(address: str, root: str) -> None:
+    pattern = re.search(r"replace\(/(.*)/, '/'\)", ROOT_SCRIPT)
+    assert pattern
+    assert re.sub(pattern[1].replace("\\/", "/"), "/", address) == root
