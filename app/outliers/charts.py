@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.shared import numbers
+from app.shared.charts.annotations import annotate
 from app.shared.charts.axes import bare_axis, log_axis, share_axis
 from app.shared.style import CIVIDIS, INKS, OUTLIER_ROWS, Theme, readable, template
 from core.records.outlier_rows import EnergyShare, LayerRows
@@ -37,10 +38,10 @@ def energy_map(shares: Sequence[EnergyShare], chosen: str, *, theme: Theme = "li
         text=[f"<b>{item.name}</b><br>{numbers.count(item.count)} of {numbers.plural(item.rows, 'row')} hold "
               f"{numbers.percent(item.share)} of the layer's energy<br>click: this layer" for item in shares],
         hovertemplate="%{text}<extra></extra>", selected={"marker": {"opacity": 0}}, unselected={"marker": {"opacity": 0}}))
-    for item in shares if len(blocks) <= _WRITTEN else ():
-        color = readable(CIVIDIS, (item.share - low) / (high - low) if high > low else 0.0)
-        figure.add_annotation(x=item.block, y=labels[modules.index(item.module)], text=f"{100 * item.share:.0f}", showarrow=False,
-                              font={"size": 12, "color": color})
+    annotate(figure, [
+        {"x": item.block, "y": labels[modules.index(item.module)], "text": f"{100 * item.share:.0f}", "showarrow": False,
+         "font": {"size": 12, "color": readable(CIVIDIS, (item.share - low) / (high - low) if high > low else 0.0)}}
+        for item in (shares if len(blocks) <= _WRITTEN else ())])
     here = next((item for item in shares if item.name == chosen), None)
     if here is not None:
         across, up = blocks.index(here.block), modules.index(here.module)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from html import unescape
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from app.explore import run_preview
@@ -33,6 +35,14 @@ def small_result() -> RunResult:
 
     (result,) = (event.result for event in prune(SMALL) if isinstance(event, Finished))
     return result
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_look_for_components() -> Iterator[None]:
+    """Streamlit looks through all installed packages for components when a server starts: over a second, once, not for every session."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", functools.cache(manifest_scanner.scan_component_manifests))
+        yield
 
 
 @pytest.fixture
@@ -92,17 +102,17 @@ def answers_here(monkeypatch: pytest.MonkeyPatch, without_workers: None) -> list
 
 @pytest.fixture
 def visit(root: Path, prunescope_home: Path, without_workers: None) -> Iterator[Callable[..., AppTest]]:
-    """visit("runs") or visit(words={...}): opens the app as a browser would."""
+    """visit("runs") or visit(words={...}): opens the app at this page and link, as a browser would."""
 
     def open_app(page: str = "explore", *, words: Mapping[str, str] | None = None, twice: bool = True) -> AppTest:
         session = AppTest.from_file(str(root / "app" / "main.py"), default_timeout=240)
+        if page != "explore":
+            session.switch_page(f"../pages/{page}.py")
         for word, text in (words or {}).items():
             session.query_params[word] = text
         session.run()
         if twice:
             session.run()  # what the browser does by itself: charts wait for it
-        if page != "explore":
-            session.switch_page(f"../pages/{page}.py").run()
         assert not session.exception
         return session
 

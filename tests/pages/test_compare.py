@@ -34,15 +34,7 @@ def both(keep, small_result, other_result) -> tuple[str, str]:
 def compare(visit):
     """compare("KEY,gallery:NAME"): the page as a link opens it."""
     def open_page(runs=""):
-        session = visit(twice=False)
-        for word in list(session.query_params):
-            del session.query_params[word]
-        if runs:
-            session.query_params["runs"] = runs
-        session.switch_page("../pages/compare.py").run()
-        session.run()
-        assert not session.exception
-        return session
+        return visit("compare", words={"runs": runs} if runs else {})
 
     return open_page
 

@@ -46,14 +46,7 @@ def curves(visit):
     """curves(words): the page as a link opens it, charts and all."""
 
     def open_page(words=None):
-        page = visit()
-        page.query_params.clear()
-        for word, text in (words or {}).items():
-            page.query_params[word] = text
-        page.switch_page("../pages/curves.py").run()
-        page.run()  # what the browser does by itself: charts wait for it
-        assert not page.exception
-        return page
+        return visit("curves", words=words)
 
     return open_page
 

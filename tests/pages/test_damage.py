@@ -19,10 +19,7 @@ def test_each_page_tells_and_shows_what_is_left(visit, keep, small_result, store
     connection.commit()
     connection.close()
     resources.close()
-    session = visit()
-    session.switch_page(f"../pages/{page}.py").run()
-    session.run()
-    assert not session.exception
+    session = visit(page)
     assert "1 stored entry does not hold what was written" in said(session)
     assert "check the disk" in said(session)
     assert resources.store().record(good) is not None

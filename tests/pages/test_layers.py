@@ -31,14 +31,7 @@ def quick(monkeypatch, tmp_path):
 @pytest.fixture
 def page(visit, answers_here):
     def open_page(**words):
-        session = visit(words=WORDS)
-        session.query_params.clear()
-        for word, text in {**WORDS, **words}.items():
-            session.query_params[word] = text
-        session.switch_page("../pages/layers.py").run()
-        session.run()
-        assert not session.exception
-        return session
+        return visit("layers", words={**WORDS, **words})
 
     return open_page
 
@@ -155,7 +148,7 @@ def test_a_method_that_fails_says_why_and_the_others_are_there(page):
     assert said(session).count(f"{DOWN}: the Hessian is numerically not positive definite") == 1
     assert "Nothing can be shown here, for the reason above." in said(session)
     assert "Thanos leaves" not in said(session)  # not what it leaves with its default damping either
-    bars = chart(session, 1)
+    bars = chart(session, 0)  # the map, which cannot be made, is not there
     names = [text.strip("</b>") for text in bars["layout"]["yaxis"]["ticktext"]]
     said_of = dict(zip(names, (item["text"] for item in bars["layout"]["annotations"]), strict=False))
     assert "no answer" in said_of["Thanos"]
@@ -163,11 +156,7 @@ def test_a_method_that_fails_says_why_and_the_others_are_there(page):
 
 
 def test_a_map_that_cannot_be_made_leaves_no_empty_place(visit, answers_here):
-    session = visit(words={**WORDS, "method": "thanos", "damping": "0", "windows": "4"})
-    session.query_params["layer"] = "model.layers.0.self_attn.q_proj"
-    session.switch_page("../pages/layers.py").run()
-    session.run()
-    assert not session.exception
+    session = visit("layers", words={**WORDS, "method": "thanos", "damping": "0", "windows": "4", "layer": "model.layers.0.self_attn.q_proj"})
     assert "The map of all layers stands here when each of them can be solved" in said(session)
     assert not session.get("segmented_control") or "layers_measure" not in [item.key for item in session.get("segmented_control")]
 

@@ -52,14 +52,7 @@ def lesson(visit, here, monkeypatch):
     monkeypatch.setattr(answers, "_answers", lambda: here)
 
     def open_page(words=None):
-        page = visit()
-        page.query_params.clear()
-        for word, text in (words or {}).items():
-            page.query_params[word] = text
-        page.switch_page("../pages/learn.py").run()
-        page.run()  # what the browser does by itself: charts wait for it
-        assert not page.exception
-        return page
+        return visit("learn", words=words)
 
     return open_page
 

@@ -25,12 +25,7 @@ def lost(visit):
     """lost("masks", words): the page after the workers were looked for in vain."""
 
     def open_page(page="explore", words=WORDS):
-        session = visit(words=words)
-        if page != "explore":
-            session.query_params.clear()
-            for word, text in words.items():
-                session.query_params[word] = text
-            session.switch_page(f"../pages/{page}.py").run()
+        session = visit(page, words=words)
         deadline = time.monotonic() + 240
         while REASON not in said(session):
             assert time.monotonic() < deadline, said(session)

@@ -22,14 +22,7 @@ pytestmark = pytest.mark.usefixtures("no_gallery")
 @pytest.fixture
 def page(visit, answers_here):
     def open_page(**words):
-        session = visit("runs", words=WORDS, twice=False)  # a page with nothing to solve comes first
-        session.query_params.clear()
-        for word, text in {**WORDS, "layer": DOWN, **words}.items():
-            session.query_params[word] = text
-        session.switch_page("../pages/masks.py").run()
-        session.run()
-        assert not session.exception
-        return session
+        return visit("masks", words={**WORDS, "layer": DOWN, **words})
 
     return open_page
 

@@ -11,6 +11,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.shared import numbers
+from app.shared.charts.annotations import annotate
 from app.shared.charts.axes import bare_axis, log_axis, share_axis
 from app.shared.charts.layer_errors import hover_of, short_modules
 from app.shared.style import INKS, MAGNITUDES, Theme, readable, template
@@ -85,11 +86,10 @@ def _bounded(shown: np.ndarray) -> tuple[np.ndarray, float, float]:
 def _write(figure: go.Figure, cells: np.ndarray, blocks: Sequence[int], measure: Measure, theme: Theme) -> None:
     """Each cell's number, in black or white: Plotly's own choice of grey is hard to read on the colours in the middle."""
     shown, low, high = _bounded(_scaled(cells, measure)[0])
-    for (row, column), value in np.ndenumerate(cells):
-        if not math.isnan(value):
-            share = (float(shown[row, column]) - low) / (high - low)
-            figure.add_annotation(x=blocks[column], y=row, text=_word(value, measure), showarrow=False,
-                                  font={"size": 13, "color": readable(MAGNITUDES[theme], share)})
+    annotate(figure, [
+        {"x": blocks[column], "y": row, "text": _word(value, measure), "showarrow": False,
+         "font": {"size": 13, "color": readable(MAGNITUDES[theme], (float(shown[row, column]) - low) / (high - low))}}
+        for (row, column), value in np.ndenumerate(cells) if not math.isnan(value)])
 
 
 def _scaled(cells: np.ndarray, measure: Measure) -> tuple[np.ndarray, dict[str, object]]:
