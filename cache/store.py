@@ -2,6 +2,7 @@
 
     HOME/store/records     one small row a run         HOME/store/documents   results, plans, dense evaluations, as JSON
     HOME/journals/KEY      finished blocks of a run            HOME/grams/KEY          Gram matrices of a dense model
+    HOME/exports/KEY.zip   a pruned model to fetch, for a day (cache/exports.py)
 
 Nothing is ever evicted. What an older version wrote and this one cannot read counts as missing (`skipped` says how many).
 """
@@ -18,6 +19,7 @@ from typing import cast
 
 from pydantic import BaseModel, ValidationError
 
+from cache.exports import Exports
 from cache.grams import GramFolder
 from cache.journal import BlockJournal
 from cache.keys import is_key
@@ -50,6 +52,7 @@ class Store:
                            f"{trouble(self.home, error)} Mend that, or start PruneScope with PRUNESCOPE_HOME set to another folder. "
                            "What is there stays as it is.") from error
         self.scores = Scores(self._documents)
+        self.exports = Exports(self.home, self._documents)
         self.skipped = 0  # unreadable records met by the last `runs` or `count`
 
     def damage(self) -> tuple[str, ...]:
@@ -146,6 +149,7 @@ class Store:
         self._records.delete(key)
         self._documents.delete(f"result-{key}")
         self.scores.delete(key)
+        self.exports.delete(key)
         if is_key(key):
             shutil.rmtree(self.journal(key).folder, ignore_errors=True)
 

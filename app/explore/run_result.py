@@ -7,7 +7,7 @@ from functools import partial
 
 import streamlit as st
 
-from app.explore import layer_link, run_on_curves, run_preview
+from app.explore import exported_model, layer_link, run_on_curves, run_preview
 from app.report import file_name, report
 from app.shared import dataframes, layout, numbers, submission, tables
 from app.shared.chart_downloads import take_away
@@ -114,7 +114,10 @@ def _details(result: RunResult, key: str) -> None:
     with measured:
         layout.facts(facts.measured(result))
     if repeat.open:
-        repeat.code(command_line(result.spec), language=None, wrap_lines=True)
+        repeat.code(f"{command_line(result.spec)} --save pruned", language=None, wrap_lines=True)
+        with repeat:
+            layout.aside("Writes the pruned model into the folder `pruned`; without --save it measures only.")
+            exported_model.draw(result)
         name = file_name([result])
         with repeat.container(horizontal=True):
             st.download_button("Report as HTML", partial(report, [result]), f"{name}.html", "text/html", on_click="ignore", key="report",

@@ -14,7 +14,7 @@ from pathlib import Path
 from starlette.middleware import Middleware
 from streamlit.starlette import App
 
-from app.server import access_token
+from app.server import access_token, exports
 from app.server.folders import prepare_folders
 from app.server.gate import Gate
 from app.server.headers import Headers
@@ -46,10 +46,11 @@ def main(words: list[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     prepare_folders()
+    exports.keep_tidy()
     access.guarded()
     script = ROOT / "app" / "main.py"
     sys.argv = [str(script)]  # what Streamlit puts first on sys.path is its folder
-    App(script, middleware=middleware).run(config={
+    App(script, routes=exports.routes(), middleware=middleware).run(config={
         "server.port": chosen.port, "server.address": chosen.address, "server.maxUploadSize": max(1, allowed_mib())})
     return 0
 

@@ -22,6 +22,11 @@ def guarded() -> None:
     _state["guarded"] = True
 
 
+def guarded_here() -> bool:
+    """True where app/server serves the pages, with its own addresses beside them."""
+    return _state["guarded"]
+
+
 def login_configured() -> bool:
     """True where the secrets name a provider to sign in with."""
     return st.secrets.load_if_toml_exists() and "auth" in st.secrets

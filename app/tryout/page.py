@@ -8,11 +8,11 @@ from html import escape
 
 import streamlit as st
 
-from app.shared import address, layout, numbers, resources, run_page, state
+from app.shared import address, layout, numbers, request_progress, resources, run_page, state
 from app.shared.chart_downloads import take_away
 from app.shared.findings import wording
 from app.shared.style import chart_config
-from app.tryout import charts, findings, progress
+from app.tryout import charts, findings
 from app.tryout.query import LIMITS, METRICS, OWN, Asked, read
 from app.tryout.scores import Seen, curve_points, look
 from core.evaluate.embedded_task import NAME
@@ -44,7 +44,9 @@ def _draw(spec: RunSpec, asked: Asked) -> None:
     refused = state.recall("scoring_refused", "")
     if refused:
         layout.note(refused, tone="bad")
-    progress.draw(seen.scoring)
+    jobs, kept = resources.jobs().scoring, resources.store().scores
+    request_progress.draw(jobs, seen.scoring, failed="These scores could not be computed.", place="scoring",
+                          cancelled="Cancelled. Tasks that were finished are kept.", partial=lambda: len(kept.of_run(seen.key)))
     layout.heading(wording.describe(spec), wording.describe_rest(spec), _SHIPPED if seen.shipped else "")
     if not seen.tasks:
         layout.sentence(_PROMISE)

@@ -43,7 +43,7 @@ def look(spec: RunSpec, asked: Asked) -> Seen:
     labels = {name: task_label(name, asked.limit) for name in asked.tasks}
     found = {label: known[label] for label in labels.values() if label in known}
     return Seen(key=key, tasks=found, missing=tuple(name for name, label in labels.items() if label not in known),
-                scoring=kept.scoring(key), shipped=bool(found) and not any(label in stored for label in found))
+                scoring=kept.requests.read(key), shipped=bool(found) and not any(label in stored for label in found))
 
 
 def curve_points(spec: RunSpec, metric: str) -> list[ScoredPoint]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from app.workers import tasks
 from app.workers.answers import Answers
 from app.workers.connection import Connection
+from app.workers.exporting import ExportJobs
 from app.workers.plans import Planning, Plans, ending_words
 from app.workers.progress import RunProgress, read_progress
 from app.workers.scoring import ScoringJobs
@@ -42,6 +43,8 @@ class Jobs:
         self._connection = Connection(store.home, self._hand_over)
         self.answers = Answers(self._connection)
         self.scoring = ScoringJobs(store, self._connection)
+        self.exporting = ExportJobs(store, self._connection)
+        self._requests = (self.scoring, self.exporting)
         self._guard = threading.Lock()
         self._runs: dict[str, Future] = {}
         self._plans = Plans(store, self._connection)
@@ -106,7 +109,7 @@ class Jobs:
 
     def recover(self) -> None:
         """Hand what is queued or running to the scheduler again, in the background; call it once at the start."""
-        if self.store.count(ACTIVE) or self.store.scores.active():
+        if self.store.count(ACTIVE) or any(kind.requests.active() for kind in self._requests):
             client = self._connection.client(mend=True)
             if client is not None:
                 self._hand_over(client)
@@ -127,7 +130,8 @@ class Jobs:
         active = self.store.runs(limit=_ALL, states=ACTIVE)
         for record in sorted(active, key=lambda record: (record.state != "running", record.submitted)):
             self._send(client, record)
-        self.scoring.hand_over(client)
+        for kind in self._requests:
+            kind.hand_over(client)
 
     def _send(self, client: Client, record: RunRecord) -> None:
         from distributed import fire_and_forget

@@ -41,8 +41,8 @@ class Destination:
 
     def check(self, spec: RunSpec) -> None:
         """Raises BadInput for what could not be written in the end: asked before anything is computed."""
-        from core.export.archive import require_room
         from core.export.folder import require_empty
+        from core.export.room import require_room
 
         if self.folder is not None:
             require_empty(self.folder)

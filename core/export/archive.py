@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 import zipfile
@@ -16,10 +15,10 @@ from typing import TYPE_CHECKING
 
 from core.export.card import CARD, RECIPE, model_card, recipe
 from core.export.folder import save_checkpoint
+from core.export.room import require_room
 from core.linalg.cancellation import check_cancelled
 from core.models.sources import resolve_model
 from core.records import RunResult
-from core.spec import RunSpec
 from core.spec.errors import BadInput
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 Report = Callable[[str, float], None]  # what is being done, and the share of it that is done
 _CHUNK = 8 << 20  # bytes
-_RESERVE = 64 << 20  # bytes left free beside what is written
 _OLDEST = time.mktime((1980, 1, 2, 0, 0, 0, 0, 0, 0))  # zip's calendar begins there
 _PART = ".unfinished"
 
@@ -40,11 +38,12 @@ def write_model(result: RunResult, weights: Mapping[str, Tensor], folder: Path) 
     (folder / CARD).write_text(model_card(result, source), encoding="utf-8")
 
 
-def write_zip(result: RunResult, weights: Mapping[str, Tensor], target: Path, report: Report = lambda words, share: None) -> None:
+def write_zip(result: RunResult, weights: Mapping[str, Tensor], target: Path, report: Report = lambda words, share: None, *,
+              name: str | None = None) -> None:
     """Write the pruned model of `result` as the zip file `target`, which appears whole or not at all.
 
-    Needs twice the checkpoint's bytes beside `target` while it is being written. The zip has one folder, named as `target` is. Raises
-    BadInput where the disk lacks them or the file cannot be written, InputChanged as `save_checkpoint` does, Cancelled.
+    Needs twice the checkpoint's bytes beside `target` while it is being written. The zip has one folder, `name` or else as `target` is
+    named. Raises BadInput where the disk lacks them or the file cannot be written, InputChanged as `save_checkpoint` does, Cancelled.
     """
     require_room(result.spec, target)
     part = target.with_name(f".{target.name}{_PART}")
@@ -53,29 +52,13 @@ def write_zip(result: RunResult, weights: Mapping[str, Tensor], target: Path, re
         shutil.rmtree(folder, ignore_errors=True)
         report("Writing the model's folder", 0.0)
         write_model(result, weights, folder)
-        _pack(folder, part, target.stem, result.environment.started, lambda share: report("Packing the folder", share))
+        _pack(folder, part, name or target.stem, result.environment.started, lambda share: report("Packing the folder", share))
         part.replace(target)
     except OSError as error:
         raise BadInput("zip", str(target), "a file that can be written", f"{error.strerror or error}.") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         part.unlink(missing_ok=True)
-
-
-def zip_bytes(spec: RunSpec) -> int:
-    """Estimated bytes of the zip: the dense model's weights, and a little for the rest. Raises BadInput as `resolve_model` does."""
-    return resolve_model(spec.model, spec.revision).bytes + _RESERVE // 2
-
-
-def require_room(spec: RunSpec, target: Path) -> None:
-    """Raises BadInput for a zip that exists, whose folder is not there or cannot be written, or for which its disk is too small."""
-    place = target.absolute().parent
-    if target.exists() or not place.is_dir() or not os.access(place, os.W_OK):
-        raise BadInput("zip", str(target), "a file that does not exist yet, in a folder that can be written", "Choose another.")
-    free, needed = shutil.disk_usage(place).free, 2 * zip_bytes(spec) + _RESERVE
-    if free < needed:
-        raise BadInput("zip", str(target), f"a disk with at least {needed / 1e9:.2f} GB free ({free / 1e9:.2f} GB are)",
-                       "The folder and the zip are both there for a moment. Free some space, or choose another disk.")
 
 
 def _pack(folder: Path, target: Path, name: str, moment: float, report: Callable[[float], None]) -> None:

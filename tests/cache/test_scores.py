@@ -34,10 +34,10 @@ def test_scores_of_a_run_are_kept_by_label_and_go_with_it(store):
 def test_scorings_that_wait_are_listed_the_oldest_first(store):
     for place, key in enumerate((KEY, "b" * 64, "c" * 64)):
         record = Scoring(key=key, spec=RunSpec(), tasks=("a",), submitted=10.0 - place)
-        store.scores.change(key, lambda before, record=record: record)
-    store.scores.change("b" * 64, lambda record: record.ended("cancelled"))
-    assert [record.key for record in store.scores.active()] == ["c" * 64, KEY]
-    assert store.scores.change(KEY, lambda record: None) == store.scores.scoring(KEY)
+        store.scores.requests.change(key, lambda before, record=record: record)
+    store.scores.requests.change("b" * 64, lambda record: record.ended("cancelled"))
+    assert [record.key for record in store.scores.requests.active()] == ["c" * 64, KEY]
+    assert store.scores.requests.change(KEY, lambda record: None) == store.scores.requests.read(KEY)
 
 
 def test_keys_follow_what_scores_depend_on():

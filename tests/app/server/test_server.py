@@ -19,6 +19,9 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from app.server.index_page import ROOT_SCRIPT
+from cache import Store
+from cache.exports import Export
+from core.spec import RunSpec
 
 
 def get(port: int, path: str, **headers: str) -> tuple[int, http.client.HTTPMessage, bytes]:
@@ -135,3 +138,40 @@ def test_the_root_is_what_stands_before_the_name_of_a_page(address: str, root: s
     pattern = re.search(r"replace\(/(.*)/, '/'\)", ROOT_SCRIPT)
     assert pattern
     assert re.sub(pattern[1].replace("\\/", "/"), "/", address) == root
+
+
+def put_zip(home: Path, content: bytes) -> str:
+    """A finished export in a server's home; returns its address."""
+    store = Store(home)
+    key = "c" * 64
+    request = Export(key=key, spec=RunSpec(), name="demo-thanos-0.5", state="finished", submitted=time.time())
+    store.exports.requests.change(key, lambda before: request)
+    store.exports.folder.mkdir(exist_ok=True)
+    store.exports.path(key).write_bytes(content)
+    store.close()
+    return f"/exports/{key}/{request.ticket}/demo-thanos-0.5.zip"
+
+
+def test_a_pruned_model_is_fetched_in_ranges_by_whoever_has_the_ticket(on_loopback: tuple[int, Path]) -> None:
+    port, home = on_loopback
+    content = os.urandom(300_000)
+    place = put_zip(home, content)
+    status, headers, body = get(port, place)
+    assert (status, body) == (200, content)
+    assert headers["content-disposition"] == 'attachment; filename="demo-thanos-0.5.zip"'
+    assert headers["accept-ranges"] == "bytes"
+    assert headers["x-frame-options"] == "DENY"
+    status, part, body = get(port, place, Range="bytes=100000-", **{"If-Range": headers["etag"]})
+    assert (status, body) == (206, content[100_000:])
+    assert part["content-range"] == "bytes 100000-299999/300000"
+    key, ticket = place.split("/")[2:4]
+    for wrong in (f"/exports/{key}/{ticket[:-1]}x/a.zip", f"/exports/{'d' * 64}/{ticket}/a.zip", f"/exports/token/{ticket}/a"):
+        assert get(port, wrong)[0] == 404
+
+
+def test_a_pruned_model_is_behind_the_gate(open_to_all: tuple[int, Path]) -> None:
+    port, home = open_to_all
+    place = put_zip(home, b"zip")
+    assert get(port, place)[0] == 401
+    token = (home / "token").read_text()
+    assert get(port, place, Authorization=f"Bearer {token}")[::2] == (200, b"zip")

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from app.workers import scoring
+from app.workers import requests, scoring
 from cache import Store, run_key
 from cache.scores import Scoring
 from core.evaluate import zero_shot
@@ -44,9 +44,9 @@ def scored(monkeypatch):
 
 def ask(store: Store, *names: str, spec: RunSpec = SPEC) -> Scoring:
     record = Scoring(key=run_key(spec, revisions(spec)), spec=spec, tasks=names, submitted=time.time())
-    store.scores.change(record.key, lambda before: record)
+    store.scores.requests.change(record.key, lambda before: record)
     scoring.score(record.key, record.submitted)
-    found = store.scores.scoring(record.key)
+    found = store.scores.requests.read(record.key)
     assert found is not None
     return found
 
@@ -77,16 +77,16 @@ def test_what_fails_says_why_and_keeps_what_was_finished(store):
 
 def test_a_cancelled_scoring_stops_and_one_of_an_older_attempt_is_not_begun(store, scored, monkeypatch):
     looks = []
-    original = scoring._Watch.wanted
+    original = requests.Watch.wanted
 
     def cancel_at_the_second(self):
         looks.append(None)
         if len(looks) == 2:
-            store.scores.change(self.key, lambda record: record.ended("cancelled"))
+            self.requests.change(self.key, lambda record: record.ended("cancelled"))
             self.looked = float("-inf")
         return original(self)
 
-    monkeypatch.setattr(scoring._Watch, "wanted", cancel_at_the_second)
+    monkeypatch.setattr(requests.Watch, "wanted", cancel_at_the_second)
     done = ask(store, "story", "other")
     assert done.state == "cancelled"
     assert store.scores.of_run(done.key) == {}

@@ -11,10 +11,11 @@ import torch
 import yaml
 from transformers import AutoModelForCausalLM
 
-from core.export import archive
-from core.export.archive import require_room, write_zip
+from core.export import room
+from core.export.archive import write_zip
 from core.export.card import model_card, settings
 from core.export.folder import MemoryJournal
+from core.export.room import archive_name, require_room
 from core.linalg.cancellation import cancel_unless
 from core.models.blocks import map_blocks
 from core.models.sources import resolve_model
@@ -108,7 +109,7 @@ def test_settings_are_those_of_the_method_and_what_is_not_usual():
 def test_a_zip_that_does_not_fit_is_refused_before_anything_is_written(models, tmp_path, monkeypatch):
     save_family("llama", models)
     spec = RunSpec(model="llama")
-    monkeypatch.setattr(archive.shutil, "disk_usage", lambda place: SimpleNamespace(free=10**6))
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda place: SimpleNamespace(free=10**6))
     with pytest.raises(BadInput, match=r"GB free"):
         require_room(spec, tmp_path / "taken.zip")
 
@@ -126,3 +127,8 @@ def test_a_cancelled_zip_leaves_nothing_behind(models, tmp_path):
     with pytest.raises(Cancelled), cancel_unless(lambda: False):
         write_zip(result, journal.weights, tmp_path / "taken.zip")
     assert not list(tmp_path.glob("*taken*"))
+
+
+def test_a_name_is_one_for_every_file_system():
+    spec = RunSpec(model="owner/some model", method=Wanda(), pattern=parse_pattern("2:4"))
+    assert archive_name(spec) == "owner-some-model-wanda-2-4"

@@ -1,0 +1,128 @@
+"""Requests about finished runs, on the device worker: made and followed by the pages, carried out with progress and cancel.
+
+    RequestJobs     the pages' client; what was asked survives scheduler and server
+    carry_out       the worker's side: the record in the store is the one truth, as for runs (app/workers/tasks.py)
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic
+
+from app.workers.process import failure_words, log, use_all_cores
+from app.workers.tasks import free_memory
+from cache.requests import Asked, Requests
+from core.spec.errors import Cancelled
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+    from app.workers.connection import Connection
+
+_TELL_SECONDS = 0.4  # at most one look at the record, and one change of it, in this time
+_DIED = "The worker died several times over this, most likely because memory ran out. Its log has more."
+
+
+class RequestJobs(Generic[Asked]):
+    """Requests of one kind; `task` is what the worker runs, with the run's key and the time of the attempt."""
+
+    def __init__(self, requests: Requests[Asked], connection: Connection, task: Callable[[str, float], None], name: str) -> None:
+        self.requests, self._connection, self._task, self._name = requests, connection, task, name
+        self._guard = threading.Lock()
+        self._sent: dict[str, Future] = {}
+
+    @property
+    def problem(self) -> str | None:
+        """Reason why nobody can be asked to compute."""
+        return self._connection.error
+
+    def send(self, key: str, ask: Callable[[Asked | None], Asked | None]) -> None:
+        """Change the request of a run, and hand it to the workers if it is active then."""
+        request = self.requests.change(key, ask)
+        client = self._connection.client(mend=True)
+        if request is not None and request.active and client is not None:
+            self._send(client, request)
+
+    def cancel(self, key: str) -> None:
+        """Stop a request within a moment; what it has finished stays."""
+        self.requests.change(key, lambda request: request.ended("cancelled") if request and request.active else None)
+
+    def hand_over(self, client: Client) -> None:
+        """Give all that waits to a new scheduler."""
+        for request in self.requests.active():
+            self._send(client, request)
+
+    def _send(self, client: Client, request: Asked) -> None:
+        from distributed import fire_and_forget
+
+        name = f"{self._name}-{request.key}-{round(request.submitted * 1000)}"
+        with self._guard:
+            known = self._sent.get(name)
+            if known is not None and known.client is client and known.status == "pending":
+                return
+            future = client.submit(self._task, request.key, request.submitted, key=name, resources={"device": 1}, fifo_timeout="0 ms")
+            self._sent[name] = future
+        fire_and_forget(future)
+        future.add_done_callback(lambda future: self._over(name, request, future))
+
+    def _over(self, name: str, request: Asked, future: Future) -> None:
+        """The outcome is in the store unless the worker died too often."""
+        with self._guard:
+            if self._sent.pop(name, None) is not future or future.status != "error":
+                return
+        self.requests.change(request.key, lambda now: now.ended("failed", _DIED) if now and now.is_attempt(request.submitted) else None)
+
+
+def carry_out(requests: Requests[Asked], key: str, attempt: float, work: Callable[[Asked, Watch[Asked]], None]) -> None:
+    """Carry out a request, unless it was cancelled or made again since. Its outcome, good or bad, goes into its record."""
+    request = requests.change(key, lambda request: request.model_copy(update={"state": "running", "heard": time.time()})
+                              if request and request.is_attempt(attempt) else None)
+    if request is None or not request.is_attempt(attempt):
+        return
+    try:
+        use_all_cores()
+        from core.linalg.cancellation import cancel_unless
+
+        watch = Watch(requests=requests, key=key, attempt=attempt)
+        with cancel_unless(watch.wanted):
+            work(request, watch)
+        requests.change(key, lambda request: request.ended("finished") if request and request.is_attempt(attempt) else None)
+    except Cancelled:
+        pass  # the record says so already
+    except Exception as error:
+        log.exception("a request about %s failed", key)
+        reason = failure_words(error)
+        requests.change(key, lambda request: request.ended("failed", reason) if request and request.is_attempt(attempt) else None)
+    finally:
+        free_memory()
+
+
+@dataclass(kw_only=True)
+class Watch(Generic[Asked]):
+    """Looks at the record now and then, whether it is still wanted, and says there what is being done."""
+
+    requests: Requests[Asked]
+    key: str
+    attempt: float
+    looked: float = field(default=float("-inf"))
+    told: tuple[str, float] = ("", float("-inf"))
+    still: bool = True
+
+    def wanted(self) -> bool:
+        """False once the request was cancelled, made again or deleted."""
+        if self.still and time.monotonic() > self.looked + _TELL_SECONDS:
+            self.looked = time.monotonic()
+            request = self.requests.read(self.key)
+            self.still = request is not None and request.is_attempt(self.attempt)
+        return self.still
+
+    def tell(self, words: str, share: float) -> None:
+        """Put what is being done, and the share that is done, into the record."""
+        if words == self.told[0] and time.monotonic() < self.told[1] + _TELL_SECONDS:
+            return
+        self.told = words, time.monotonic()
+        self.requests.change(self.key, lambda request: request.model_copy(update={"doing": words, "share": share, "heard": time.time()})
+                             if request and request.is_attempt(self.attempt) else None)
