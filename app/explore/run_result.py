@@ -116,7 +116,7 @@ def _details(result: RunResult, key: str) -> None:
     if repeat.open:
         repeat.code(f"{command_line(result.spec)} --save pruned", language=None, wrap_lines=True)
         with repeat:
-            layout.aside("Writes the pruned model into the folder `pruned`; without --save it measures only.")
+            layout.aside("Writes the pruned model into the folder “pruned”. Without --save it only measures.")
             exported_model.draw(result)
         name = file_name([result])
         with repeat.container(horizontal=True):

@@ -60,10 +60,28 @@ def test_a_result_can_be_repeated_and_taken_away(visit, keep, small_result):
     assert "--evaluation-windows 4" in page.code[0].value
     labels = [item.proto.label for item in page.get("download_button")]
     assert labels == ["CSV", "JSON", "Report as HTML", "Result as JSON", "Layers as CSV"]
+    assert page.code[0].value.endswith("--save pruned")
     page.session_state["details"] = "Every layer"
     page.run()
     assert len(page.dataframe[0].value) == len(small_result.layers)
     assert link(page)["run"]
+
+
+def test_the_pruned_model_is_asked_for_and_told_when_it_is_there(visit, keep, store, small_result):
+    key = keep(small_result)
+    page = visit(words={"run": key})
+    page.session_state["details"] = "Repeat it, take it away"
+    page.run()
+    assert "MB" in page.button(key="prepare-model").label
+    page.button(key="prepare-model").click().run()
+    request = store.exports.requests.read(key)
+    assert (request.state, request.name) == ("queued", "demo-thanos-0.5")
+    assert page.button(key="cancel-export")
+    store.exports.folder.mkdir()
+    store.exports.path(key).write_bytes(b"zip")
+    store.exports.requests.change(key, lambda request: request.ended("finished"))
+    page.run()
+    assert str(store.exports.path(key)) in said(page)
 
 
 def test_a_bare_address_is_the_shipped_example_whatever_finished_last(visit, keep, small_result):
