@@ -27,7 +27,7 @@ _GONE = "There is no such file any more: it is kept for a day. Ask for it again 
 
 
 async def download(request: Request) -> Response:
-    """The zip, for whoever shows the ticket."""
+    """Send the zip to those who show its ticket."""
     key, ticket = (str(request.path_params[name]) for name in ("key", "ticket"))
     found = await run_in_threadpool(lambda: _store().exports.find(key, ticket))
     if found is None:
