@@ -57,8 +57,8 @@ def _ask(spec: RunSpec, key: str) -> None:
 
 
 def _link(request: Export, size: str, until: str) -> str:
-    """The download's link. Its address holds the ticket, so it is shown to those who may see this page."""
+    """The download's link, relative to the root, where Explore is. It holds the ticket: only those who see the page have it."""
     name = f"{request.name}.zip"
-    return (f"<p class='ps-remark'><a class='ps-download' href='/exports/{request.key}/{escape(request.ticket, quote=True)}/"
+    return (f"<p class='ps-remark'><a class='ps-download' href='exports/{request.key}/{escape(request.ticket, quote=True)}/"
             f"{escape(name, quote=True)}' download='{escape(name, quote=True)}' target='_self'>Download {escape(name)}</a> "
             f"({escape(size)}). Kept until {escape(until)}; an interrupted download can be resumed.</p>")
