@@ -59,8 +59,9 @@ class Server:
             return False
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server with its workers for all files of a process: what they keep in its store does not meet."""
     started = Server(root, tmp_path_factory.mktemp("browser"))
     started.start()
     yield started
@@ -68,7 +69,7 @@ def server(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
     stop_cluster(started.home)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     if not CHROMIUM.exists():
         pytest.skip("needs Debian's chromium")

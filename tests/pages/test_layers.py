@@ -156,7 +156,8 @@ def test_a_method_that_fails_says_why_and_the_others_are_there(page):
 
 
 def test_a_map_that_cannot_be_made_leaves_no_empty_place(visit, answers_here):
-    session = visit("layers", words={**WORDS, "method": "thanos", "damping": "0", "windows": "4", "layer": "model.layers.0.self_attn.q_proj"})
+    few = {"method": "thanos", "damping": "0", "windows": "4"}  # fewer tokens than inputs
+    session = visit("layers", words={**WORDS, **few, "layer": "model.layers.0.self_attn.q_proj"})
     assert "The map of all layers stands here when each of them can be solved" in said(session)
     assert not session.get("segmented_control") or "layers_measure" not in [item.key for item in session.get("segmented_control")]
 
