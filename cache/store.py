@@ -100,6 +100,10 @@ class Store:
         """Number of records, of these states or of all."""
         return sum(1 for record in self._all() if states is None or record.state in states)
 
+    def active(self) -> tuple[RunRecord, ...]:
+        """Records of what is queued or running, the oldest first."""
+        return tuple(sorted((record for record in self._all() if record.active), key=lambda record: (record.submitted, record.key)))
+
     def result(self, key: str) -> RunResult | None:
         return self._documents.read(f"result-{key}", RunResult)
 

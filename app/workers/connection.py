@@ -10,27 +10,32 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.workers import queue
 from app.workers.cluster import ClusterError, ensure_cluster, security
+from app.workers.device_workers import run_memory
 
 if TYPE_CHECKING:
     from distributed import Client
 
 _CONNECT_SECONDS, _RETRY_SECONDS = 5.0, 5.0
+_WATCH_SECONDS = 0.5
 _LOOK_SECONDS = 5.0  # between two looks at whether all workers are still there, while somebody asks
 
 
 class Connection:
     """A Dask client that is made in the background, and made again when the scheduler is lost. `on_connect` is called with
-    each new client, so that work the lost scheduler knew of can be handed to the new one. The first connection of a web
+    each new client, `on_lost` when a scheduler is lost that nobody let go of. The first connection of a web
     server replaces workers that run other code, from before an update say; later ones take what there is, lest two fight."""
 
-    def __init__(self, home: Path, on_connect: Callable[[Client], None]) -> None:
-        self._home, self._on_connect = home, on_connect
+    def __init__(self, home: Path, on_connect: Callable[[Client], None], on_lost: Callable[[], None] = lambda: None) -> None:
+        self._home, self._on_connect, self._on_lost = home, on_connect, on_lost
         self._guard = threading.Lock()
         self._client: Client | None = None
         self._looking, self._closed = False, 0  # whether a thread looks; how often it was let go of
         self._asked = self._done = 0  # how often somebody said `mend`, and up to which of them a look that began later went well
         self._failed, self._looked, self._first = float("-inf"), float("-inf"), True
+        self._measured: float = float("-inf")
+        self._memory: int | None = None
         self.error: str | None = None
 
     def client(self, *, mend: bool = False) -> Client | None:
@@ -54,6 +59,22 @@ class Connection:
                 raise ClusterError(self.error or "There is no connection to the scheduler yet.")
             time.sleep(0.02)
         return client
+
+    def run_memory(self) -> int | None:
+        """Bytes that a run may use on the largest device worker; None where that is not known or not limited. Asked now and then."""
+        client, now = self._live(), time.monotonic()
+        if client is not None and now > self._measured + _LOOK_SECONDS:
+            self._measured = now
+            with suppress(Exception):
+                self._memory = run_memory(client)
+        return self._memory
+
+    def tell_queue(self) -> None:
+        """Have the keeper of the queue look at once, as soon as there is a connection; lost workers are replaced."""
+        client = self.client(mend=True)
+        if client is not None:
+            with suppress(Exception):  # a scheduler that is just being lost: the next one looks by itself
+                client.log_event(queue.TOPIC, "asked")
 
     def close(self) -> None:
         """Let go of the client; the cluster goes on."""
@@ -105,6 +126,7 @@ class Connection:
             except Exception:
                 self._let_go()
                 raise
+            threading.Thread(target=self._watch, args=(client,), name="prunescope-watch", daemon=True).start()
         except Exception as error:  # whatever it is, it is shown, and tried again later
             self.error = (f"The worker processes, which compute, cannot be reached: {error}. The connection is tried again every "
                           f"{_RETRY_SECONDS:.0f} seconds. {_remedy()}")
@@ -112,6 +134,13 @@ class Connection:
             return False
         self.error = None
         return True
+
+    def _watch(self, client: Client) -> None:
+        """Notice that the scheduler is lost, though nobody asks for anything."""
+        while self._client is client and client.status == "running":
+            time.sleep(_WATCH_SECONDS)
+        if self._client is client:
+            self._on_lost()
 
 
 def _remedy() -> str:

@@ -25,7 +25,7 @@ class ExportJobs(RequestJobs[Export]):
     """The pages' client: ask for a run's zip, look, cancel."""
 
     def __init__(self, store: Store, connection: Connection) -> None:
-        super().__init__(store.exports.requests, connection, export, "export")
+        super().__init__(store.exports.requests, connection)
         self._store = store
 
     def submit(self, spec: RunSpec) -> str:

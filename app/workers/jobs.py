@@ -1,27 +1,26 @@
 """The client of the workers, for the pages: submit, follow, cancel, delete, recover, plan. No torch.
 
-What was asked is in the store; the scheduler only knows whom to give it to. So whenever a connection is made, everything that is
-queued or running according to the store is handed to the scheduler again, under the name of its task: what the scheduler
-already knows is not computed twice, what a dead scheduler took with it is not lost.
+What was asked is in the store, and a keeper (app/workers/keeper.py) hands it to the workers, one job at a time to each: what a dead
+scheduler took with it is not lost, since the next one's keeper reads the store again.
 
 `st.cache_resource` refuses a Dask client (it is awaitable); hold a `Jobs`.
 """
 
 from __future__ import annotations
 
-import threading
+import os
 import time
 from typing import TYPE_CHECKING
 
-from app.workers import tasks
+from app.workers import queue
 from app.workers.answers import Answers
 from app.workers.connection import Connection
 from app.workers.exporting import ExportJobs
-from app.workers.plans import Planning, Plans, ending_words
+from app.workers.keeper import Keeper
+from app.workers.plans import Planning, Plans
 from app.workers.progress import RunProgress, read_progress
 from app.workers.scoring import ScoringJobs
 from cache import RunRecord, Store, plan_key, run_key
-from cache.records import ACTIVE
 from core.models.sources import resolve_model
 from core.models.tokenizing import check_tokenizer_files, reads_text
 from core.records import Revisions
@@ -30,9 +29,7 @@ from core.spec import RunSpec
 from core.spec.errors import BadInput
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
-
-_ALL = 1_000_000
+    from distributed import Client
 
 
 class Jobs:
@@ -40,13 +37,11 @@ class Jobs:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._connection = Connection(store.home, self._hand_over)
+        self._connection = Connection(store.home, self._connected, self.recover)
         self.answers = Answers(self._connection)
         self.scoring = ScoringJobs(store, self._connection)
         self.exporting = ExportJobs(store, self._connection)
-        self._requests = (self.scoring, self.exporting)
-        self._guard = threading.Lock()
-        self._runs: dict[str, Future] = {}
+        self._keeper: Keeper | None = None
         self._plans = Plans(store, self._connection)
 
     def key(self, spec: RunSpec) -> str:
@@ -55,13 +50,16 @@ class Jobs:
 
     def submit(self, spec: RunSpec) -> str:
         """Ask for a run; returns its key. What is finished, queued or running is not computed again; what failed or was cancelled
-        is, from its last finished block on. Raises BadInput if something the spec names is missing or the disk is full."""
+        is, from its last finished block on. Raises BadInput if something the spec names is missing,
+        the disk is full, or no worker has the memory."""
         found = _usable(spec)
         key = run_key(spec, found)
         result = self.store.result(key)
         if result is None:
             plan = self.store.plan(plan_key(spec, found))
             self.store.require_space(plan.disk_bytes if plan else 0)
+            if plan is not None:
+                self._plans.require_memory(plan, spec)
 
         def ask(record: RunRecord | None) -> RunRecord | None:
             if result is not None:
@@ -73,9 +71,7 @@ class Jobs:
 
         record = self.store.change_record(key, ask)
         if record is not None and record.active:
-            client = self._connection.client(mend=True)
-            if client is not None:  # else it is handed over as soon as there is a connection
-                self._send(client, record)
+            self._connection.tell_queue()
         return key
 
     def cancel(self, key: str) -> None:
@@ -104,15 +100,13 @@ class Jobs:
 
     def position(self, key: str) -> int | None:
         """The place of a waiting run in the queue, 1 for the next; None for all others."""
-        waiting = sorted(self.store.runs(limit=_ALL, states=("queued",)), key=lambda record: record.submitted)
-        return next((place for place, record in enumerate(waiting, 1) if record.key == key), None)
+        waiting = (job for job in queue.jobs(self.store) if job.state == "queued")
+        return next((place for place, job in enumerate(waiting, 1) if (job.kind, job.key) == ("run", key)), None)
 
     def recover(self) -> None:
-        """Hand what is queued or running to the scheduler again, in the background; call it once at the start."""
-        if self.store.count(ACTIVE) or any(kind.requests.active() for kind in self._requests):
-            client = self._connection.client(mend=True)
-            if client is not None:
-                self._hand_over(client)
+        """Have what is queued or running go on, in the background; call it once at the start."""
+        if queue.jobs(self.store):
+            self._connection.tell_queue()
 
     def warm(self) -> None:
         """Start the workers, which import torch before anybody waits for it, in the background."""
@@ -120,50 +114,19 @@ class Jobs:
 
     def close(self) -> None:
         """Let go of the connection; what was asked goes on."""
-        with self._guard:
-            self._runs.clear()
+        if self._keeper is not None:
+            self._keeper.close()
         self._plans.close()
         self.answers.close()
         self._connection.close()
 
-    def _hand_over(self, client: Client) -> None:
-        active = self.store.runs(limit=_ALL, states=ACTIVE)
-        for record in sorted(active, key=lambda record: (record.state != "running", record.submitted)):
-            self._send(client, record)
-        for kind in self._requests:
-            kind.hand_over(client)
-
-    def _send(self, client: Client, record: RunRecord) -> None:
-        from distributed import fire_and_forget
-
-        name = tasks.task_name(record)
-        with self._guard:
-            known = self._runs.get(name)
-            if known is not None and known.client is client and known.status == "pending":
-                return
-            future = client.submit(tasks.run, record.key, record.submitted, key=name, resources={"device": 1}, fifo_timeout="0 ms")
-            self._runs[name] = future
-        fire_and_forget(future)
-        future.add_done_callback(lambda future: self._over(name, record, future))
-
-    def _over(self, name: str, record: RunRecord, future: Future) -> None:
-        """A run's task has ended. Its outcome is in the store unless its worker died too often, or the scheduler was lost."""
-        with self._guard:
-            if self._runs.get(name) is not future:
-                return
-            del self._runs[name]
-        now = self.store.record(record.key)
-        if now is None or not _same(now, record):
-            return
-        if future.status == "error":
-            reason = ending_words(future)
-            self.store.change_record(record.key, lambda now: now.failed(reason) if now and _same(now, record) else None)
-        else:
-            self._connection.client(mend=True)
-
-
-def _same(now: RunRecord, record: RunRecord) -> bool:
-    return now.active and now.submitted == record.submitted
+    def _connected(self, client: Client) -> None:
+        """Be the keeper of a scheduler of one's own, which has none; ask another's to look."""
+        if os.environ.get("PRUNESCOPE_SCHEDULER"):
+            if self._keeper is not None:
+                self._keeper.close()
+            self._keeper = Keeper(self.store, client)
+        client.log_event(queue.TOPIC, "connected")
 
 
 def _usable(spec: RunSpec) -> Revisions:

@@ -8,6 +8,8 @@ import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
 
+TERMINATE = 0.95  # of a worker's memory, beyond which Dask ends it
+
 
 @dataclass(frozen=True, kw_only=True)
 class Lane:

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from app.workers.keys import dask_settings, ensure_keys
-from app.workers.lanes import Lane, threads
+from app.workers.lanes import TERMINATE, Lane, threads
 from cache.keys import files_key
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,7 +47,8 @@ def start_scheduler(home: Path) -> psutil.Process:
     (cluster_folder(home) / "dask.yaml").write_text(json.dumps({"distributed": {**_SETTINGS, "comm": comm}}))
     (cluster_folder(home) / "code").write_text(code_version())
     return _start(home, "scheduler", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--protocol", "tls", "--port", "0",
-                  "--no-dashboard", "--dashboard-address", "127.0.0.1:0", "--idle-timeout", IDLE, gpu="")
+                  "--no-dashboard", "--dashboard-address", "127.0.0.1:0", "--idle-timeout", IDLE,
+                  "--preload", "app.workers.keeper", gpu="")
 
 
 def start_worker(home: Path, lane: Lane) -> psutil.Process:
@@ -83,7 +84,7 @@ def _start(home: Path, name: str, module: str, *arguments: str, gpu: str | None)
 # temporary is then paged in anew, which doubles the time of a preview and of a run.
 _SETTINGS = {
     "nanny": {"pre-spawn-environ": {"MALLOC_TRIM_THRESHOLD_": None}},
-    "worker": {"memory": {"target": False, "spill": False, "pause": False, "terminate": 0.95}, "profile": {"enabled": False},
+    "worker": {"memory": {"target": False, "spill": False, "pause": False, "terminate": TERMINATE}, "profile": {"enabled": False},
                "http": {"routes": []}},
     "scheduler": {"http": {"routes": []}, "active-memory-manager": {"start": False}},
     "diagnostics": {"nvml": False}, "admin": {"low-level-log-length": 10_000},  # events kept of a topic: all layers

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from app.workers import process, tasks
 from cache import Store, plan_key
 from core.records import Plan
+from core.run import memory
 from core.run.revisions import revisions
 from core.spec import RunSpec
 from core.spec.base import FrozenModel
@@ -50,7 +51,7 @@ class Plans:
         plan = self._store.plan(key)
         if plan is not None:
             self._asked.pop(key, None)
-            return Planning(state="ready", plan=plan)
+            return self._ready(plan, spec)
         client = self._connection.client()
         if client is None:
             error = self._connection.error
@@ -76,10 +77,24 @@ class Plans:
             return Planning(state="computing")
         plan = self._store.plan(key)
         if plan is not None:
-            return Planning(state="ready", plan=plan)
+            return self._ready(plan, spec)
         if asked + _KEEP_SECONDS < time.monotonic():
             self._asked.pop(key, None)
         return Planning(state="failed", error=ending_words(future), refused=future.status == "finished")
+
+    def _ready(self, plan: Plan, spec: RunSpec) -> Planning:
+        """A plan that no worker has the memory for is refused before it can be asked for."""
+        try:
+            self.require_memory(plan, spec)
+        except PruneError as error:
+            return Planning(state="failed", error=str(error), refused=True)
+        return Planning(state="ready", plan=plan)
+
+    def require_memory(self, plan: Plan, spec: RunSpec) -> None:
+        """Raises BadInput where the largest worker's memory is known and the plan exceeds it. GPUs are looked at by their workers."""
+        limit = self._connection.run_memory()
+        if limit is not None and plan.device.startswith("CPU"):
+            memory.require_memory(plan, spec, limit)
 
 
 def ending_words(future: Future) -> str:

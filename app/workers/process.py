@@ -6,9 +6,12 @@ import logging
 import threading
 from functools import lru_cache
 
-from app.workers.lanes import threads
+from app.workers.lanes import TERMINATE, threads
 from cache import Store
-from core.spec.errors import PruneError
+from core.records import Plan
+from core.run import memory
+from core.spec import RunSpec
+from core.spec.errors import PruneError, is_out_of_memory
 
 log = logging.getLogger("distributed.prunescope")  # below `distributed`, so that it reaches the worker's log
 _importing = threading.Lock()
@@ -20,10 +23,29 @@ def failure_words(error: BaseException) -> str:
     """Reason of a failure for the person who asked: our own errors unchanged, want of memory with what to lower, others by name."""
     if isinstance(error, PruneError):
         return str(error)
-    text = str(error)
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in text:
+    if is_out_of_memory(error):
         return MEMORY_WORDS
-    return f"{type(error).__name__}: {text[:1000]}"
+    return f"{type(error).__name__}: {str(error)[:1000]}"
+
+
+def require_memory(plan: Plan, spec: RunSpec) -> None:
+    """Raises BadInput where a run would outgrow this worker, which would end it, or its GPU."""
+    if not plan.device.startswith("CPU"):
+        import torch
+
+        memory.require_memory(plan, spec, torch.cuda.get_device_properties(0).total_memory + plan.model_bytes, who="the GPU")
+    elif limit := _memory_limit():
+        memory.require_memory(plan, spec, round(limit * TERMINATE))
+
+
+def _memory_limit() -> int | None:
+    """Bytes at which this worker is ended; None for one without a limit, and in a process that is no worker."""
+    from distributed import get_worker
+
+    try:
+        return get_worker().memory_manager.memory_limit
+    except ValueError:
+        return None
 
 
 @lru_cache(maxsize=1)

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,21 +17,16 @@ from cache.requests import Asked, Requests
 from core.spec.errors import Cancelled
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
-
     from app.workers.connection import Connection
 
 _TELL_SECONDS = 0.4  # at most one look at the record, and one change of it, in this time
-_DIED = "The worker died several times over this, most likely because memory ran out. Its log has more."
 
 
 class RequestJobs(Generic[Asked]):
-    """Requests of one kind; `task` is what the worker runs, with the run's key and the time of the attempt."""
+    """Requests of one kind."""
 
-    def __init__(self, requests: Requests[Asked], connection: Connection, task: Callable[[str, float], None], name: str) -> None:
-        self.requests, self._connection, self._task, self._name = requests, connection, task, name
-        self._guard = threading.Lock()
-        self._sent: dict[str, Future] = {}
+    def __init__(self, requests: Requests[Asked], connection: Connection) -> None:
+        self.requests, self._connection = requests, connection
 
     @property
     def problem(self) -> str | None:
@@ -40,40 +34,13 @@ class RequestJobs(Generic[Asked]):
         return self._connection.error
 
     def send(self, key: str, ask: Callable[[Asked | None], Asked | None]) -> None:
-        """Change the request of a run, and hand it to the workers if it is active then."""
-        request = self.requests.change(key, ask)
-        client = self._connection.client(mend=True)
-        if request is not None and request.active and client is not None:
-            self._send(client, request)
+        """Change the request of a run; where it is active then, it is in the queue."""
+        self.requests.change(key, ask)
+        self._connection.tell_queue()
 
     def cancel(self, key: str) -> None:
         """Stop a request within a moment; what it has finished stays."""
         self.requests.change(key, lambda request: request.ended("cancelled") if request and request.active else None)
-
-    def hand_over(self, client: Client) -> None:
-        """Give all that waits to a new scheduler."""
-        for request in self.requests.active():
-            self._send(client, request)
-
-    def _send(self, client: Client, request: Asked) -> None:
-        from distributed import fire_and_forget
-
-        name = f"{self._name}-{request.key}-{round(request.submitted * 1000)}"
-        with self._guard:
-            known = self._sent.get(name)
-            if known is not None and known.client is client and known.status == "pending":
-                return
-            future = client.submit(self._task, request.key, request.submitted, key=name, resources={"device": 1}, fifo_timeout="0 ms")
-            self._sent[name] = future
-        fire_and_forget(future)
-        future.add_done_callback(lambda future: self._over(name, request, future))
-
-    def _over(self, name: str, request: Asked, future: Future) -> None:
-        """The outcome is in the store unless the worker died too often."""
-        with self._guard:
-            if self._sent.pop(name, None) is not future or future.status != "error":
-                return
-        self.requests.change(request.key, lambda now: now.ended("failed", _DIED) if now and now.is_attempt(request.submitted) else None)
 
 
 def carry_out(requests: Requests[Asked], key: str, attempt: float, work: Callable[[Asked, Watch[Asked]], None]) -> None:

@@ -31,7 +31,7 @@ class ScoringJobs(RequestJobs[Scoring]):
     """The pages' client: ask for scores of a run, look, cancel."""
 
     def __init__(self, store: Store, connection: Connection) -> None:
-        super().__init__(store.scores.requests, connection, score, "score")
+        super().__init__(store.scores.requests, connection)
 
     def submit(self, spec: RunSpec, names: tuple[str, ...], limit: int | None) -> str:
         """Ask for scores; returns the run's key. Raises BadInput for nothing or too much, and for a model or text that is not there."""

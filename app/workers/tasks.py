@@ -11,11 +11,11 @@ import sys
 import time
 from typing import TYPE_CHECKING, cast
 
-from app.workers import process
-from app.workers.process import log
+from app.workers import process, queue
+from app.workers.process import log, require_memory
 from cache import RunRecord, Store, dense_key, plan_key, run_key
 from core.models.inputs import require_same
-from core.records import Event, Finished, LayerPruned, Progress, RunResult, Started
+from core.records import Event, Finished, LayerPruned, Plan, Progress, Revisions, RunResult, Started
 from core.run.revisions import revisions
 from core.spec import RunSpec
 from core.spec.errors import PruneError
@@ -32,8 +32,8 @@ def topics(name: str) -> tuple[str, str]:
 
 
 def task_name(record: RunRecord) -> str:
-    """The name of a run's task: the same for the same attempt, so that handing it over twice computes it once."""
-    return f"run-{record.key}-{round(record.submitted * 1000)}"
+    """The name of a run's task."""
+    return queue.task_name("run", record.key, record.submitted)
 
 
 def run(key: str, attempt: float) -> None:
@@ -84,6 +84,7 @@ def _follow(store: Store, record: RunRecord) -> RunResult | None:
     found = revisions(spec)
     if run_key(spec, found) != record.key:
         raise PruneError("The model or a text has changed since this run was asked for. Ask for it again.")
+    require_memory(_plan(store, spec, found), spec)
     dense = dense_key(spec, found)
     announce = _Announcer(task_name(record))
     events = prune(spec, journal=store.journal(record.key), dense=store.dense(dense), expected=found)
@@ -96,6 +97,19 @@ def _follow(store: Store, record: RunRecord) -> RunResult | None:
             cast("Generator[Event]", events).close()
             return None
     raise RuntimeError("the pipeline ended without a result")
+
+
+def _plan(store: Store, spec: RunSpec, found: Revisions) -> Plan:
+    """The plan of a run, made where nobody has looked at it before."""
+    from core.run.planning import plan as make_plan
+
+    key = plan_key(spec, found)
+    known = store.plan(key)
+    if known is None:
+        known = make_plan(spec)
+        require_same(found.model_dump(), revisions(spec).model_dump(), spec)
+        store.put_plan(key, known)
+    return known
 
 
 class _Announcer:

@@ -125,12 +125,15 @@ def matrix_rate(device: torch.device) -> float:
     return _rates[device.type]
 
 
-def memory_bytes(shape: Shape, *, parameters: int, tokens: int, dtype_bytes: int, largest: tuple[int, int], batch_tokens: int) -> int:
-    """Peak: the model, all hidden states of calibration and two evaluation streams, one block's Gram matrices, one solve
-    (three times W and G), one batch's activations and logits."""
+def memory_bytes(shape: Shape, *, parameters: int, tokens: int, dtype_bytes: int, largest: tuple[int, int], batch_tokens: int,
+                 read_tokens: int) -> int:
+    """Peak: the model, all hidden states of calibration and two evaluation streams, one block's Gram matrices, one solve (three times
+    W and G), and one batch's activations or the logits of `read_tokens` of the evaluation text; or, while it is loaded, the model
+    and its mapped file. Measured peaks lie within 7 % (vocabularies of 4096 and 32000)."""
     grams = max((columns for columns, _ in shape.groups), default=0)
     rows, columns = largest
     solve = 4 * 4 * (rows * columns + columns * columns)
-    batch = 4 * batch_tokens * (shape.vocabulary + 8 * grams)
-    base = 600 << 20  # Python, torch and transformers themselves
-    return base + parameters * dtype_bytes + tokens * shape.hidden * dtype_bytes + 4 * 4 * grams * grams + solve + batch
+    batch = 4 * max(read_tokens * shape.vocabulary, batch_tokens * 8 * grams)
+    base = 640 << 20  # Python, torch, transformers and Dask themselves
+    model = parameters * dtype_bytes
+    return base + max(2 * model, model + tokens * shape.hidden * dtype_bytes + 4 * 4 * grams * grams + solve + batch)

@@ -17,7 +17,7 @@ from core.linalg.finite import count_not_finite, finite
 from core.models.checkpoint_keys import hint, matters
 from core.models.folders import source_weights
 from core.models.sources import ModelSource
-from core.spec.errors import BadInput
+from core.spec.errors import BadInput, is_out_of_memory, memory_told
 
 
 def load_model(source: ModelSource, *, dtype: torch.dtype | None = None) -> PreTrainedModel:
@@ -27,8 +27,14 @@ def load_model(source: ModelSource, *, dtype: torch.dtype | None = None) -> PreT
     `dtype` None means float32 whatever the checkpoint holds, so that half-precision weights are widened before pruning.
     Attention is transformers' choice for the family: sdpa, or eager where scores are soft-capped (Gemma 2), which sdpa cannot do.
     Raises BadInput when transformers cannot build the model, or when weights are missing, left over, of another shape or no
-    numbers.
+    numbers; OutOfMemory where they do not fit into it.
     """
+    width = dtype or torch.float32
+    with memory_told(f"loading {source.name}", _smaller(source, width)):
+        return _loaded(source, width)
+
+
+def _loaded(source: ModelSource, dtype: torch.dtype) -> PreTrainedModel:
     skeleton = load_skeleton(source)
     stored: dict[str, Tensor] = {}
     with _silent(), _explained(source):
@@ -36,7 +42,7 @@ def load_model(source: ModelSource, *, dtype: torch.dtype | None = None) -> PreT
             with safe_open(file, framework="pt") as tensors:
                 stored.update({key: tensors.get_tensor(key) for key in tensors.keys()})  # noqa: SIM118
         loaded: Any = type(skeleton).from_pretrained(  # no folder: it would open adapters and other formats of its own accord
-            None, config=skeleton.config, state_dict=stored, dtype=dtype or torch.float32, local_files_only=True, trust_remote_code=False,
+            None, config=skeleton.config, state_dict=stored, dtype=dtype, local_files_only=True, trust_remote_code=False,
             output_loading_info=True, ignore_mismatched_sizes=True)  # to name them below
         model, loading = loaded
         model.config.name_or_path = str(source.path)
@@ -80,9 +86,11 @@ def _explained(source: ModelSource) -> Generator[None]:
     """Errors as BadInput: configurations and checkpoints fail in as many ways as there are families."""
     try:
         yield
-    except (MemoryError, BadInput):
+    except BadInput:
         raise
     except Exception as error:
+        if is_out_of_memory(error):
+            raise
         raise _unloadable(source, f"transformers says: {str(error).strip()[:600]}") from error
 
 
@@ -115,6 +123,13 @@ def load_skeleton(source: ModelSource) -> PreTrainedModel:
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config, dtype=torch.float32, trust_remote_code=False)
     return model.eval().requires_grad_(False)
+
+
+def _smaller(source: ModelSource, dtype: torch.dtype) -> str:
+    weights = source.parameters * dtype.itemsize / 1e9
+    half = ", or bfloat16, which takes half" if dtype.itemsize > 2 else ""
+    return (f"Its {source.parameters:,} weights alone take {weights:.2g} GB in {str(dtype).removeprefix('torch.')}. Choose a smaller "
+            f"model{half}, or a machine with more memory.")
 
 
 def _unloadable(source: ModelSource, why: str) -> BadInput:

@@ -36,6 +36,8 @@ class Plan(FrozenModel):
     seconds: float
     memory_bytes: int
     disk_bytes: int
+    model_bytes: int = 0  # of the memory: the weights as they are loaded
+    window_bytes: int = 0  # of the memory: each calibration window
     note: str | None = None  # what cannot be known before the run
     matrix_rate: float | None = None  # multiply-adds a second of that device, by which the seconds were estimated
 

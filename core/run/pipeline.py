@@ -42,6 +42,7 @@ from core.run.propagation import DenseActivations
 from core.run.results import layer_record, run_result
 from core.run.sensitivity import SensitivityPass
 from core.spec import RunSpec
+from core.spec.errors import LESS_MEMORY, memory_told
 
 
 def prune(spec: RunSpec, *, journal: Journal | None = None, dense: Evaluated | None = None,
@@ -51,16 +52,18 @@ def prune(spec: RunSpec, *, journal: Journal | None = None, dense: Evaluated | N
     `journal` keeps finished blocks and makes a rerun continue at the next one. `dense` is the unpruned model's perplexity
     under the same protocol where it is known already, window by window (without its losses it is measured again). `expected`: the
     revisions to which journal and dense perplexity belong. Raises PruneError for what a person can mend, InputChanged where model or
-    texts are not those expected or change before the end, NotFinite naming the stage where activations or a perplexity are no numbers.
+    texts are not those expected or change before the end, OutOfMemory naming the stage, NotFinite naming the stage where activations or
+    a perplexity are no numbers.
     """
     device = choose_device(spec.device)
     meter = Meter(device)
     yield Progress(stage="load", block=0, blocks=0, fraction=0.0, seconds=meter.seconds)
-    with meter.stage("load"):
-        opened = open_model(spec, device)
-        if expected is not None:
-            require_same(expected.model_dump(), opened.inputs.addresses, spec)
-    yield from _Pass(spec, opened, meter, journal, dense).run()
+    with memory_told("pruning", LESS_MEMORY):
+        with meter.stage("load"):
+            opened = open_model(spec, device)
+            if expected is not None:
+                require_same(expected.model_dump(), opened.inputs.addresses, spec)
+        yield from _Pass(spec, opened, meter, journal, dense).run()
 
 
 class _Pass:

@@ -47,14 +47,17 @@ def plan(spec: RunSpec) -> Plan:
     rate = matrix_rate(device)
     if spec.fisher:
         kept = max(kept, len(block_map.blocks) * min(calibration_tokens, FISHER_TOKENS))  # before the run: those before every block
+    width = dtype.itemsize
     return Plan(
         layers=layers, parameters=parameters, blocks=len(block_map.blocks), context=source.context, family=source.family,
         device=device_name(device), calibration=_windows(spec.calibration.windows, calibration),
         evaluation=_windows(windows, evaluation),
         seconds=0.5 + work.total / rate, matrix_rate=rate,
-        memory_bytes=memory_bytes(shape, parameters=parameters, tokens=kept, dtype_bytes=dtype.itemsize, largest=largest,
-                                  batch_tokens=BATCH_TOKENS) + 4 * pairs(shape, spec),
-        disk_bytes=sum(layer.parameters for layer in layers) * dtype.itemsize,
+        memory_bytes=memory_bytes(shape, parameters=parameters, tokens=kept, dtype_bytes=width, largest=largest,
+                                  batch_tokens=BATCH_TOKENS, read_tokens=max(evaluation, min(BATCH_TOKENS, evaluation_tokens)))
+        + 4 * pairs(shape, spec),
+        disk_bytes=sum(layer.parameters for layer in layers) * width, model_bytes=parameters * width,
+        window_bytes=calibration * shape.hidden * width * (2 if spec.propagation else 1),
         note=" ".join(filter(None, (*source.notes, _note(spec)))) or None)
 
 

@@ -6,6 +6,8 @@ Every error that a person can cause is a `PruneError`: the browser and the comma
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 from pydantic import ValidationError
@@ -75,6 +77,47 @@ class NotFinite(PruneError):
 
     def __reduce__(self) -> tuple[type[NotFinite], tuple[str, str, str]]:
         return NotFinite, (self.place, self.what, self.remedy)
+
+
+class OutOfMemory(PruneError):
+    """Memory ran out: `stage` says at what, `remedy` what takes less."""
+
+    def __init__(self, stage: str, remedy: str) -> None:
+        super().__init__(f"Memory ran out while {stage}. {remedy}")
+        self.stage, self.remedy = stage, remedy
+
+    def __reduce__(self) -> tuple[type[OutOfMemory], tuple[str, str]]:
+        return OutOfMemory, (self.stage, self.remedy)
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """True for Python's, torch's, a GPU's or the system's word for want of memory, also as the cause of another error."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        text = str(error).lower()
+        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or any(sign in text for sign in _NO_MEMORY):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+@contextmanager
+def memory_told(stage: str, remedy: str) -> Generator[None]:
+    """Want of memory inside is raised as OutOfMemory."""
+    try:
+        yield
+    except PruneError:
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise OutOfMemory(stage, remedy) from error
+        raise
+
+
+LESS_MEMORY = ("Lower the calibration windows or their length, choose a smaller model, or a device with more memory. Finished blocks "
+               "that are kept stay, and the same run asked for again continues after them.")
+_NO_MEMORY = ("can't allocate memory", "cannot allocate memory", "unable to allocate", "cuda out of memory")
 
 
 class Cancelled(Exception):

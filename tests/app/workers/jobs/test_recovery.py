@@ -44,8 +44,9 @@ def test_a_killed_worker_costs_no_finished_block_and_no_bit(jobs, home):
     assert all(torch.equal(again[name], weight) for name, weight in weights.items())
 
 
-def test_a_worker_that_dies_again_and_again_fails_the_run_with_words(jobs, home):
+def test_a_worker_that_dies_again_and_again_fails_the_run_it_computed_and_no_other(jobs, home):
     key = jobs.submit(slow(50))
+    behind = [jobs.submit(quick(seed)) for seed in range(51, 56)]
     last = 0.0
     for _ in range(4):  # Dask's allowed-failures is 3
         wait_for(lambda last=last: (jobs.store.record(key).started or 0.0) > last)
@@ -54,6 +55,8 @@ def test_a_worker_that_dies_again_and_again_fails_the_run_with_words(jobs, home)
     record = ended(jobs, key)
     assert record.state == "failed"
     assert "died several times" in record.error
+    for other in behind:  # once they were queued on the same worker, and failed with it
+        assert finished(jobs, other).resumed_blocks == 0
 
 
 def test_a_run_goes_on_without_the_web_server_that_asked(jobs, home):

@@ -1,0 +1,126 @@
+"""The keeper of the queue: hands jobs to the device workers of one scheduler, as many at a time as there are workers. No torch.
+
+A scheduler that has all jobs at once gives each of them to a worker beforehand, and blames them all when that worker dies. So Dask only
+hears of a job when a worker is free for it; whatever waits is in the store (app/workers/queue.py). Of a worker that dies, the job that it
+was computing is begun anew from its journal, three times at most.
+
+The keeper lives in the scheduler's process (`dask_setup`, Dask's --preload), so the queue moves on without a web server; of a scheduler
+of your own, which has not loaded this, each web server is a keeper. Two keepers hand the same jobs over by the same names, which
+computes them once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from app.workers import exporting, process, queue, scoring, tasks
+from app.workers.device_workers import device_workers
+from app.workers.plans import ending_words
+from app.workers.queue import Job
+
+if TYPE_CHECKING:
+    from distributed import Client, Future, Scheduler
+
+    from cache import Store
+
+log = logging.getLogger("distributed.prunescope")
+_TASKS = {queue.RUN: tasks.run, "score": scoring.score, "export": exporting.export}  # by kind of job
+_NAMES = tuple(f"{kind}-" for kind in _TASKS)
+_IDLE, _WAITING, _NO_WORKER = 5.0, 1.0, 0.25  # seconds between two looks: of an empty queue, of one that waits, and until workers come
+_REST = 5.0  # seconds before a job is handed over again whose task has ended without a word in the store
+
+
+class Keeper:
+    """Hands jobs over until it is closed or its client has lost the scheduler."""
+
+    def __init__(self, store: Store, client: Client) -> None:
+        self._store, self._client = store, client
+        self._handed: dict[str, tuple[Job, Future]] = {}
+        self._resting: dict[str, float] = {}
+        self._wake, self._closed = threading.Event(), False
+        client.subscribe_topic(queue.TOPIC, lambda _: self._wake.set())
+        threading.Thread(target=self._keep, name="prunescope-keeper", daemon=True).start()
+
+    def close(self) -> None:
+        """Hand nothing over any more; what was, goes on."""
+        self._closed = True
+        self._wake.set()
+
+    def _keep(self) -> None:
+        while not self._closed and self._client.status in ("running", "connecting"):
+            self._wake.clear()
+            try:
+                pause = self._step()
+            except Exception:  # a store that is damaged or full, a scheduler that is silent: looked at again
+                log.exception("the queue could not be looked at")
+                pause = _IDLE
+            self._wake.wait(pause)
+
+    def _step(self) -> float:
+        """Settle what has ended, hand over what there are workers for; returns how long to wait for a word."""
+        for name, (job, future) in tuple(self._handed.items()):
+            if future.status != "pending":
+                self._settle(job, future)
+                del self._handed[name]
+        waiting = [job for job in queue.jobs(self._store) if job.name not in self._handed and self._rested(job)]
+        if not waiting:
+            return _IDLE
+        workers = device_workers(self._client)
+        if not workers:
+            return _NO_WORKER
+        busy = {*self._handed, *self._elsewhere()}
+        for job in [job for job in waiting if job.name not in busy][:max(0, len(workers) - len(busy))]:
+            self._hand(job)
+        return _WAITING
+
+    def _hand(self, job: Job) -> None:
+        from distributed import fire_and_forget
+
+        future = self._client.submit(_TASKS[job.kind], job.key, job.submitted, key=job.name, resources={"device": 1}, fifo_timeout="0 ms")
+        fire_and_forget(future)
+        future.add_done_callback(lambda _: self._wake.set())
+        self._handed[job.name] = job, future
+
+    def _elsewhere(self) -> set[str]:
+        """Names of the jobs that the scheduler's workers have, whoever handed them over."""
+        given = self._client.processing()
+        return {str(name) for names in given.values() for name in names if str(name).startswith(_NAMES)}
+
+    def _settle(self, job: Job, future: Future) -> None:
+        """A job's task has ended. Its outcome is in the store, unless its worker died too often or the scheduler was lost."""
+        if not queue.still_wanted(self._store, job):
+            return
+        if future.status == "error":
+            queue.fail(self._store, job, ending_words(future))
+        else:
+            self._resting[job.name] = time.monotonic() + _REST
+
+    def _rested(self, job: Job) -> bool:
+        if time.monotonic() < self._resting.get(job.name, 0.0):
+            return False
+        self._resting.pop(job.name, None)
+        return True
+
+
+def dask_setup(scheduler: Scheduler) -> None:
+    """Called by Dask in the scheduler's process when it listens."""
+    threading.Thread(target=_start, args=(scheduler.address,), name="prunescope-keeper-start", daemon=True).start()
+
+
+def _start(address: str) -> None:
+    from distributed import Client
+
+    from app.workers.cluster import security
+
+    while True:
+        with suppress(Exception):  # said in the log; a home that cannot be opened may be mended
+            store = process.open_store()
+            client = Client(address, set_as_default=False, name="prunescope-keeper", security=security(store.home, address))
+            Keeper(store, client)
+            return
+        log.warning("the keeper of the queue could not start; tried again")
+        time.sleep(_IDLE)
