@@ -15,7 +15,7 @@ import logging
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from app.workers import exporting, process, queue, scoring, tasks
 from app.workers.device_workers import device_workers
@@ -87,7 +87,7 @@ class Keeper:
 
     def _elsewhere(self) -> set[str]:
         """Names of the jobs that the scheduler's workers have, whoever handed them over."""
-        given = self._client.processing()
+        given: Any = self._client.processing()
         return {str(name) for names in given.values() for name in names if str(name).startswith(_NAMES)}
 
     def _settle(self, job: Job, future: Future) -> None:

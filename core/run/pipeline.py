@@ -49,11 +49,9 @@ def prune(spec: RunSpec, *, journal: Journal | None = None, dense: Evaluated | N
           expected: Revisions | None = None) -> Iterator[Event]:
     """Prune a model and measure it; the last event is `Finished`. Close the iterator to stop: nothing is left behind.
 
-    `journal` keeps finished blocks and makes a rerun continue at the next one. `dense` is the unpruned model's perplexity
-    under the same protocol where it is known already, window by window (without its losses it is measured again). `expected`: the
-    revisions to which journal and dense perplexity belong. Raises PruneError for what a person can mend, InputChanged where model or
-    texts are not those expected or change before the end, OutOfMemory naming the stage, NotFinite naming the stage where activations or
-    a perplexity are no numbers.
+    `journal` keeps finished blocks and makes a rerun continue at the next one. `dense` is the unpruned model's perplexity under the same
+    protocol where it is known, window by window (without its losses it is measured again). `expected`: the revisions to which these
+    belong. Raises PruneError for what a person can mend, InputChanged where model or texts are not those expected or change meanwhile.
     """
     device = choose_device(spec.device)
     meter = Meter(device)
