@@ -32,7 +32,7 @@ LONGEST = tuple(f"tests/{name}.py" for name in (
 THREADS = os.environ.get("PRUNESCOPE_THREADS", "2")
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_name] = THREADS
-os.environ["PRUNESCOPE_COLD"] = "1"  # workers that tests start open no session before somebody asks
+os.environ["PRUNESCOPE_COLD"] = "1"  # workers that tests start import torch when somebody asks, and open no session before
 hypothesis.settings.register_profile("prunescope", deadline=None)  # a busy machine is not a failure
 hypothesis.settings.load_profile("prunescope")
 if str(ROOT) not in sys.path:

@@ -23,12 +23,13 @@ def dask_setup(worker: Worker) -> None:
     what_ifs = "interactive" in worker.state.total_resources
     if not what_ifs:
         os.nice(15)
-    threading.Thread(target=_warm, args=(what_ifs,), name="prunescope-warm", daemon=True).start()
+    if not os.environ.get("PRUNESCOPE_COLD"):  # a process of which nobody may ever ask anything
+        threading.Thread(target=_warm, args=(what_ifs,), name="prunescope-warm", daemon=True).start()
 
 
 def _warm(what_ifs: bool) -> None:
     try:
-        if what_ifs and not os.environ.get("PRUNESCOPE_COLD"):
+        if what_ifs:
             open_first(RunSpec())
             see_rate(open_store())
         else:
