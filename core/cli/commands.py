@@ -14,7 +14,7 @@ from rich.table import Table
 from core.cli.exports import Destination, NumberOption, RunArgument, SaveOption, ZipOption, read_run, tell_difference
 from core.cli.large_files import read_large_files
 from core.cli.options import JsonOption, complaining, progress_bar, spec_flags, spec_of
-from core.cli.output import require_writable, show, write_json
+from core.cli.output import require_writable, show, show_export, write_json
 from core.cli.sweep_runs import run_all
 from core.cli.sweeps import grid
 from core.cli.tasks import FolderOption, LimitOption, TasksOption, open_asked, score, show_tasks
@@ -66,9 +66,13 @@ def prune(words: dict[str, str], json_file: JsonOption = None, save: SaveOption 
         show(result)
         if result.tasks:
             show_tasks(result.tasks)
-    write_json(result.model_dump(mode="json"), json_file)
-    if journal is not None and target.wanted:
-        target.write(result, journal.weights)
+    try:
+        if journal is not None and target.wanted:
+            result = target.write(result, journal.weights)
+            if str(json_file) != "-":
+                show_export(result)
+    finally:  # the numbers of a run whose model could not be written are kept
+        write_json(result.model_dump(mode="json"), json_file)
 
 
 @app.command()
@@ -129,7 +133,7 @@ def export(run_file: RunArgument, save: SaveOption = None, zip_file: ZipOption =
         tell_difference(recorded, result)
         if recorded is not None:
             result = result.model_copy(update={"tasks": recorded.tasks})
-        target.write(result, journal.weights)
+        show_export(target.write(result, journal.weights))
 
 
 @app.command()

@@ -49,17 +49,18 @@ class Destination:
         if self.archive is not None:
             require_room(spec, self.archive)
 
-    def write(self, result: RunResult, weights: Mapping[str, Tensor]) -> None:
-        """Write the pruned model to each, with a progress bar on a terminal."""
+    def write(self, result: RunResult, weights: Mapping[str, Tensor]) -> RunResult:
+        """Write the pruned model to each, with a progress bar on a terminal; returns the record with the comparison of the export."""
         from core.export.archive import write_model, write_zip
 
         if self.folder is not None:
-            write_model(result, weights, self.folder)
+            result = write_model(result, weights, self.folder)
         if self.archive is not None:
             with progress_bar() as bar:
                 line = bar.add_task(str(self.archive), total=1.0)
-                write_zip(result, weights, self.archive,
-                          lambda words, share: bar.update(line, completed=share, description=words))
+                result = write_zip(result, weights, self.archive,
+                                   lambda words, share: bar.update(line, completed=share, description=words))
+        return result
 
 
 def read_run(file: Path, number: int | None) -> tuple[RunSpec, RunResult | None]:

@@ -138,3 +138,9 @@ def show(result: RunResult) -> None:
     for note in result.notes:
         out.print(f"note              {note}", soft_wrap=True, markup=False)
     out.print(f"time, memory      {result.seconds:.1f} s, {result.peak_memory_bytes / 1e9:.2f} GB, {result.environment.device}")
+
+
+def show_export(result: RunResult) -> None:
+    """The comparison of the exported model with its run, in a line."""
+    if result.export is not None:
+        Console(highlight=False).print(f"export            {result.export.words}", soft_wrap=True, markup=False)

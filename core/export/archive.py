@@ -30,17 +30,18 @@ _OLDEST = time.mktime((1980, 1, 2, 0, 0, 0, 0, 0, 0))  # zip's calendar begins t
 _PART = ".unfinished"
 
 
-def write_model(result: RunResult, weights: Mapping[str, Tensor], folder: Path) -> None:
-    """Write the pruned model of `result` into an empty folder, with README.md and recipe.json. Raises as `save_checkpoint` does."""
-    save_checkpoint(result, weights, folder)
+def write_model(result: RunResult, weights: Mapping[str, Tensor], folder: Path) -> RunResult:
+    """Write the pruned model of `result` into an empty folder, with README.md and recipe.json; returns and raises as `save_checkpoint`."""
+    result = save_checkpoint(result, weights, folder)
     source = resolve_model(result.spec.model, result.spec.revision)
     (folder / RECIPE).write_text(recipe(result), encoding="utf-8")
     (folder / CARD).write_text(model_card(result, source), encoding="utf-8")
+    return result
 
 
 def write_zip(result: RunResult, weights: Mapping[str, Tensor], target: Path, report: Report = lambda words, share: None, *,
-              name: str | None = None) -> None:
-    """Write the pruned model of `result` as the zip file `target`, which appears whole or not at all.
+              name: str | None = None) -> RunResult:
+    """Write the pruned model of `result` as the zip file `target`, which appears whole or not at all; returns the record with its `export`.
 
     Needs twice the checkpoint's bytes beside `target` while it is being written. The zip has one folder, `name` or else as `target` is
     named. Raises BadInput where the disk lacks them or the file cannot be written, InputChanged as `save_checkpoint` does, Cancelled.
@@ -51,7 +52,7 @@ def write_zip(result: RunResult, weights: Mapping[str, Tensor], target: Path, re
     try:
         shutil.rmtree(folder, ignore_errors=True)
         report("Writing the model's folder", 0.0)
-        write_model(result, weights, folder)
+        result = write_model(result, weights, folder)
         _pack(folder, part, name or target.stem, result.environment.started, lambda share: report("Packing the folder", share))
         part.replace(target)
     except OSError as error:
@@ -59,6 +60,7 @@ def write_zip(result: RunResult, weights: Mapping[str, Tensor], target: Path, re
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         part.unlink(missing_ok=True)
+    return result
 
 
 def _pack(folder: Path, target: Path, name: str, moment: float, report: Callable[[float], None]) -> None:

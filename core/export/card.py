@@ -34,7 +34,8 @@ def model_card(result: RunResult, source: ModelSource) -> str:
         dense=f"{result.dense.perplexity:.2f}", pruned=f"{result.pruned.perplexity:.2f}", scores=_scores(result),
         protocol=result.pruned.protocol, rounded=result.pruned.dtype != source.dtype, measured_dtype=result.pruned.dtype,
         stored_dtype=source.dtype, median_gap=f"{times:.2f}×" if times < 1000 else "over 1000×", worst=worst.name,
-        worst_error=f"{worst.relative_error:.3g}", one_text=ONE_TEXT if result.one_text else "", command=command_line(spec),
+        worst_error=f"{worst.relative_error:.3g}", one_text=ONE_TEXT if result.one_text else "",
+        exported=result.export.words if result.export else "", command=command_line(spec),
         revision=result.revisions.model, device=where.device, python=where.python, torch=where.torch, transformers=where.transformers)
 
 

@@ -1,27 +1,28 @@
-"""Write a pruned model as an ordinary Hugging Face folder: safetensors, tokenizer, and the run's record beside them."""
+"""Write a pruned model as an ordinary Hugging Face folder: the dense model's with other weights, and the run's record beside them."""
 
 from __future__ import annotations
 
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-import torch
 from torch import Tensor
 
+from core.export.check import check_export
+from core.export.companions import carry_over
+from core.export.weights import copy_pruned, locate, require_representable
 from core.models.blocks import map_blocks
+from core.models.folders import index_of
 from core.models.inputs import take_inputs
-from core.models.loading import load_model
+from core.models.loading import load_skeleton
 from core.records import RunResult
 from core.run.journal import BlockState
 from core.spec.errors import BadInput, InputChanged
 
 RECORD = "prunescope.json"
 _PART = ".unfinished"  # of a folder: what a save was writing; one that was ended leaves it behind
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json", "added_tokens.json",
-                   "vocab.json", "vocab.txt", "merges.txt")
 
 
 class MemoryJournal:
@@ -50,29 +51,54 @@ def require_empty(folder: Path) -> None:
         raise BadInput("save", str(folder), "a folder that can be made and written", f"{there} cannot be written. Choose another.")
 
 
-def save_checkpoint(result: RunResult, weights: Mapping[str, Tensor], folder: Path) -> None:
-    """The model of `result` with `weights` [out, in] by layer name in place of its own, in the checkpoint's dtype.
+def save_checkpoint(result: RunResult, weights: Mapping[str, Tensor], folder: Path) -> RunResult:
+    """Write the dense model's folder with `weights` [out, in] by layer name in place of its own; returns the record with its `export`.
 
-    A mask survives any dtype; kept weights are rounded to it. Raises BadInput for a folder that is not empty, InputChanged where the
-    dense model is not the one that was pruned.
+    Every tensor keeps the dtype that it has in the checkpoint: a mask survives any, kept weights are rounded. What pruning does not change
+    is carried over (core/export/companions.py). The export is opened again and compared with the run before it takes its place, and
+    config.json comes last: a folder that is not whole does not load.
+    Raises BadInput for a folder that is not empty or cannot be written, and for weights that the checkpoint's dtype cannot hold, before
+    anything is written; InputChanged where the dense model is not the one that was pruned; ExportDiffers.
     """
     require_empty(folder)
-    inputs = take_inputs(result.spec, ("model",))
-    if inputs.addresses["model"] != result.revisions.model:
-        raise InputChanged("model", result.spec.model)
+    inputs = take_inputs(result.spec, ("model", "evaluation"))
+    for name in ("model", "evaluation"):
+        if inputs.addresses[name] != getattr(result.revisions, name):
+            raise InputChanged(name, result.spec.model if name == "model" else result.spec.evaluation.source)
     source = inputs.source
-    model: Any = load_model(source, dtype=getattr(torch, source.dtype, torch.float32))
-    for linears in map_blocks(model).linears:
-        for linear in linears:
-            linear.write(weights[linear.name])
+    places = locate(source, [linear for linears in map_blocks(load_skeleton(source)).linears for linear in linears])
+    require_representable(weights, places)
+    made = [path for path in (folder, *folder.absolute().parents) if not path.exists()]
     part = folder / _PART
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        copy_pruned(source, weights, places, part)
+        carry_over(source, index_of(source), part)
+        inputs.check()
+        result = result.model_copy(update={"export": check_export(result, weights, places, part)})
+        (part / RECORD).write_text(result.model_dump_json(indent=1), encoding="utf-8")
+        inputs.check()
+        for file in sorted(part.iterdir(), key=_order):
+            file.replace(folder / file.name)
+        part.rmdir()
+    except BaseException as error:
+        _remove(part, made)
+        if isinstance(error, OSError):
+            raise BadInput("save", str(folder), "a folder that can be written",
+                           f"{error.strerror or error}. Nothing was left behind.") from error
+        raise
+    return result
+
+
+def _order(file: Path) -> tuple[bool, bool]:
+    """Weights and the rest, then the index, then config.json."""
+    return file.name == "config.json", file.name.endswith(".index.json")
+
+
+def _remove(part: Path, made: list[Path]) -> None:
+    """Take away an unfinished export, and the folders that were made for it."""
     shutil.rmtree(part, ignore_errors=True)
-    model.save_pretrained(part)
-    for name in TOKENIZER_FILES:
-        if (source.path / name).is_file():
-            shutil.copyfile(source.path / name, part / name)
-    (part / RECORD).write_text(result.model_dump_json(indent=1))
-    inputs.check()
-    for file in sorted(part.iterdir(), key=lambda file: file.name == "config.json"):  # last: a folder without it does not load
-        file.replace(folder / file.name)
-    part.rmdir()
+    with suppress(OSError):  # what holds something stays
+        for path in made:
+            path.rmdir()

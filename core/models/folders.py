@@ -17,7 +17,17 @@ from typing import Any
 from core.data.digests import LARGE, digest, remembered, require_read
 from core.data.files import Stamp, stamp
 from core.models.folder_limits import Origin, check_claims, check_links, read_json, refused
-from core.models.weight_files import ADAPTER, FLOATS, adapter_alone, entries, notes_on, refuse_other_models, tensors_in, weight_files
+from core.models.weight_files import (
+    ADAPTER,
+    FLOATS,
+    adapter_alone,
+    entries,
+    notes_on,
+    opened_first,
+    refuse_other_models,
+    tensors_in,
+    weight_files,
+)
 from core.spec.base import FrozenModel
 
 _ADDRESSED = ("config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json",
@@ -103,6 +113,12 @@ def model_files(source: ModelSource) -> list[Path]:
 def source_weights(source: ModelSource) -> list[Path]:
     """The safetensors files of a model. Raises BadInput where they are not whole."""
     return weight_files(source.name, source.path, read_json(source.name, source.path / "config.json"))
+
+
+def index_of(source: ModelSource) -> str | None:
+    """Name of the index of a model's weight files, or None where it has none or it is not what the model is opened by."""
+    first = opened_first(source.path, read_json(source.name, source.path / "config.json"))
+    return first if first.endswith(".index.json") else None
 
 
 def _unread(path: Path, weights: list[Path]) -> list[Stamp]:

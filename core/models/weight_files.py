@@ -41,9 +41,14 @@ class Stored:
     stop: int
 
 
+def opened_first(path: Path, config: Mapping[str, Any]) -> str:
+    """Name of the weight file or of the index that a model is opened by."""
+    return str(config.get("transformers_weights") or (_SINGLE if (path / _SINGLE).is_file() else _INDEX))
+
+
 def weight_files(name: str, path: Path, config: Mapping[str, Any]) -> list[Path]:
     """The safetensors files that are opened: the one that config.json names, else model.safetensors, else all of its index."""
-    asked = str(config.get("transformers_weights") or (_SINGLE if (path / _SINGLE).is_file() else _INDEX))
+    asked = opened_first(path, config)
     if "/" in asked or not asked.endswith((".safetensors", ".safetensors.index.json")):
         raise refused(name, f"Its config.json names weights that are no safetensors file beside it ({asked[:60]!r}).")
     names = [asked]

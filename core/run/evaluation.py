@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from core.data.windows import evaluation_windows
+from core.data.windows import Windows, evaluation_windows
 from core.evaluate.perplexity import evaluated, token_losses
 from core.linalg.finite import count_not_finite, finite, remedy_for_overflow
 from core.models.blocks import map_blocks
@@ -29,16 +30,22 @@ def evaluate(spec: RunSpec) -> Evaluated:
     model: Any = load_model(source, dtype=choose_dtype(spec, source, device))
     windows = evaluation_windows(spec.evaluation, *text_reader(source, model))
     inputs.check_read(source)
+    losses = model_losses(model, windows, device, name="the dense model")
+    inputs.check()
+    return evaluated(losses, windows, next(model.parameters()).dtype, model="the dense model")
+
+
+def model_losses(model: Any, windows: Windows, device: torch.device, *, name: str) -> list[Tensor]:
+    """Of every batch of windows: each token's loss [n, L − 1], in nats, of a loaded model. Raises NotFinite that names model and block."""
+    losses: list[Tensor] = []
     with Stream(model, map_blocks(model), device, windows.tokens[:1]) as stream:
-        losses: list[Tensor] = []
         for batch in batches(windows.tokens):
             hidden = stream.embed(batch)
             for block in range(stream.blocks):
                 hidden = stream.forward(block, hidden)
-                require_finite(hidden, f"Block {block + 1} of {stream.blocks} of the dense model")
+                require_finite(hidden, f"Block {block + 1} of {stream.blocks} of {name}")
             losses.append(token_losses(stream.logits(hidden), batch))
-    inputs.check()
-    return evaluated(losses, windows, next(model.parameters()).dtype, model="the dense model")
+    return losses
 
 
 def losses_of(stream: Stream, hidden: Tensor, tokens: Tensor) -> list[Tensor]:

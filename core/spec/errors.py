@@ -79,6 +79,18 @@ class NotFinite(PruneError):
         return NotFinite, (self.place, self.what, self.remedy)
 
 
+class ExportDiffers(PruneError):
+    """An exported model that is not the one that was measured; it is not left behind."""
+
+    def __init__(self, place: str, what: str) -> None:
+        super().__init__(f"{place}: the exported model was opened again and is not the one that was measured. {what}. The export was "
+                         "removed. Save the dense model again with transformers' save_pretrained, and prune that.")
+        self.place, self.what = place, what
+
+    def __reduce__(self) -> tuple[type[ExportDiffers], tuple[str, str]]:
+        return ExportDiffers, (self.place, self.what)
+
+
 class OutOfMemory(PruneError):
     """Memory ran out: `stage` says at what, `remedy` what takes less."""
 

@@ -64,15 +64,17 @@ def test_the_unpacked_zip_has_the_logits_of_the_pruned_model(family, models, tmp
 def test_the_zip_holds_record_recipe_and_card(models, tmp_path):
     result, journal = pruned(models)
     told: list[tuple[str, float]] = []
-    write_zip(result, journal.weights, tmp_path / "taken.zip", lambda words, share: told.append((words, share)))
+    written = write_zip(result, journal.weights, tmp_path / "taken.zip", lambda words, share: told.append((words, share)))
     with zipfile.ZipFile(tmp_path / "taken.zip") as packed:
         content = {name.removeprefix("taken/"): packed.read(name) for name in packed.namelist()}
     assert {"config.json", "model.safetensors", "prunescope.json", "recipe.json", "README.md"} <= set(content)
-    assert RunResult.model_validate_json(content["prunescope.json"]) == result
+    assert RunResult.model_validate_json(content["prunescope.json"]) == written
+    assert written.model_copy(update={"export": None}) == result
     found = json.loads(content["recipe.json"])
     assert RunSpec.model_validate(found["spec"]) == result.spec
     assert found["command"] == command_line(result.spec)
-    assert content["README.md"].decode() == model_card(result, resolve_model("llama"))
+    assert content["README.md"].decode() == model_card(written, resolve_model("llama"))
+    assert "opened again" in content["README.md"].decode()
     assert told[-1] == ("Packing the folder", 1.0)
 
 
