@@ -41,7 +41,7 @@ def write_model(result: RunResult, weights: Mapping[str, Tensor], folder: Path) 
 
 def write_zip(result: RunResult, weights: Mapping[str, Tensor], target: Path, report: Report = lambda words, share: None, *,
               name: str | None = None) -> RunResult:
-    """Write the pruned model of `result` as the zip file `target`, which appears whole or not at all; returns the record with its `export`.
+    """Write the pruned model of `result` as the zip file `target`, whole or not at all; returns the record with its `export`.
 
     Needs twice the checkpoint's bytes beside `target` while it is being written. The zip has one folder, `name` or else as `target` is
     named. Raises BadInput where the disk lacks them or the file cannot be written, InputChanged as `save_checkpoint` does, Cancelled.
