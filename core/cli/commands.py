@@ -159,6 +159,9 @@ def models() -> None:
     for model in list_models():
         listing.add_row(model.name, model.family, str(model.blocks), f"{model.parameters:,}", str(model.context), model.revision[:12])
     Console().print(listing)
+    for model in list_models():
+        for note in model.notes:
+            Console().print(f"{model.name}: {note}", markup=False)
     for model in unusable_models():
         Console().print(f"{model.name}: cannot be used. {model.reason}", markup=False)
 
