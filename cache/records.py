@@ -5,16 +5,22 @@ from __future__ import annotations
 import time
 from typing import Literal
 
+from pydantic import Field
+
 from core.records import RunResult
 from core.spec import RunSpec
 from core.spec.base import FrozenModel
 
 RunState = Literal["queued", "running", "finished", "failed", "cancelled"]
 ACTIVE: frozenset[RunState] = frozenset({"queued", "running"})
+LONGEST_NAME, LONGEST_NOTE = 80, 1000  # letters
 
 
 class RunRecord(FrozenModel):
-    """A run that was asked for. Times are seconds since 1970, UTC; `submitted` also tells one attempt from the next."""
+    """A run that was asked for. Times are seconds since 1970, UTC; `submitted` also tells one attempt from the next.
+
+    `name` and `note` are a person's own words about the run, plain text; they are no part of its key and go when it is deleted.
+    """
 
     key: str
     spec: RunSpec
@@ -28,11 +34,18 @@ class RunRecord(FrozenModel):
     counted_sparsity: float | None = None
     seconds: float | None = None
     pinned: bool = False
+    name: str = Field(default="", max_length=LONGEST_NAME)
+    note: str = Field(default="", max_length=LONGEST_NOTE)
 
     @property
     def active(self) -> bool:
         """True if it is queued or running."""
         return self.state in ACTIVE
+
+    def named(self, name: str, note: str) -> RunRecord:
+        """With these words about it: the name on one line, both without control characters and cut where they are too long."""
+        plain = ["".join(letter for letter in text if letter == "\n" or letter.isprintable()) for text in (" ".join(name.split()), note)]
+        return self.model_copy(update={"name": plain[0][:LONGEST_NAME], "note": plain[1].strip()[:LONGEST_NOTE]})
 
     def begun(self) -> RunRecord:
         """A worker has taken it up."""

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import partial
 from html import escape
 
 import streamlit as st
@@ -24,6 +24,7 @@ _ALL = 1_000_000
 _ECHO_SECONDS = 1.0  # sooner nobody takes a mark away that the list has just set
 _FORMATS = {
     "run": st.column_config.TextColumn("run", pinned=True, width="large"),
+    "name": st.column_config.TextColumn("name"),
     "else": st.column_config.TextColumn("what else is not the default", width="medium"),
     "perplexity": st.column_config.NumberColumn("perplexity", help="of the pruned model, each by its own protocol"),
     "dense": st.column_config.NumberColumn("dense"),
@@ -94,7 +95,8 @@ def _draw_table() -> None:
         state.set_widget("offers", {"selection": {"rows": rows}})
     state.remember("shown", words)
     table = dataframes.table([offer.row for offer in shown], _FORMS)
-    st.dataframe(table, hide_index=True, column_config=_FORMATS, column_order=tuple(_FORMATS), height=350, key="offers",
+    st.dataframe(table, hide_index=True, column_config=_FORMATS, height=350, key="offers",
+                 column_order=[name for name in _FORMATS if name != "name" or any(offer.row.get(name) for offer in shown)],
                  on_select=_mark, selection_mode="multi-row", selection_default={"selection": {"rows": rows}},
                  alt="All finished runs, and the shipped ones")
     if not state.recall("from-list", False) and (was := state.widget(_list())) is not None and list(was) != picked:
@@ -150,12 +152,12 @@ def _pick() -> None:
 def _offers() -> dict[str, _Offer]:
     """Every run that can be compared, by its word: the store's in the order of the Runs page, then the gallery's."""
     rows = {record.key: _row(record.spec, record.pruned_perplexity, record.dense_perplexity, record.counted_sparsity, record.ended,
-                             "pinned" if record.pinned else "runs")
+                             "pinned" if record.pinned else "runs") | {"name": record.name, "note": record.note}
             for record in resources.store().runs(limit=_ALL, states=("finished",))}
     rows |= {f"{SHIPPED}{name}": _row(result.spec, result.pruned.perplexity, result.dense.perplexity, result.counted_sparsity,
                                       result.environment.started, "shipped")
              for name, result in resources.shipped().items()}
-    names = {word: " · ".join(str(row[part]) for part in ("run", "else") if row[part]) for word, row in rows.items()}
+    names = {word: " · ".join(str(row[part]) for part in ("name", "run", "else") if row.get(part)) for word, row in rows.items()}
     often = Counter(names.values())
     return {word: _Offer(word=word, row=row, name=names[word] if often[names[word]] == 1 else f"{names[word]} · {_apart(word)}")
             for word, row in rows.items()}
@@ -168,12 +170,6 @@ def _apart(word: str) -> str:
 
 def _row(spec: RunSpec, pruned: float | None, dense: float | None, sparsity: float | None, ended: float | None,
          origin: str) -> dict[str, object]:
-    run, rest = _said(spec)  # pyright: ignore[reportArgumentType]  (a frozen noun has a hash)
+    run, rest = wording.both(spec)  # pyright: ignore[reportArgumentType]  (a frozen noun has a hash)
     return {"run": run, "else": rest, "perplexity": pruned, "dense": dense,
             "sparsity": sparsity, "ended": datetime.fromtimestamp(ended, UTC) if ended else None, "from": origin}
-
-
-@lru_cache(maxsize=4096)
-def _said(spec: RunSpec) -> tuple[str, str]:
-    """Kept, because each mark in the table draws it anew: hundreds of runs in words take a third of a second."""
-    return wording.describe(spec), wording.describe_rest(spec)

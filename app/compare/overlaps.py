@@ -18,6 +18,7 @@ from app.shared.comparison import Compared
 from app.shared.downloads import NoAnswer, fetch
 from app.shared.findings import wording
 from app.shared.findings.overlaps import overlap_finding, overlap_rows
+from app.shared.plot import plot
 from app.shared.questions.overlaps import NOT_KEPT, OverlapsQuestion, kept_key
 from app.shared.style import chart_config
 from app.workers.answers import Answers
@@ -63,7 +64,7 @@ def _report(answers: Answers, results: Sequence[RunResult], questions: Sequence[
 
 def _draw(a: Compared, b: Compared, found: Overlaps) -> None:
     layout.sentence(overlap_finding(a, b, found))
-    st.plotly_chart(overlap_chart(a, b, found, theme=layout.theme()), theme=None, key="overlaps", config=chart_config("mask-overlaps"),
+    plot(overlap_chart(a, b, found, theme=layout.theme()), key="overlaps", config=chart_config("mask-overlaps"),
                     alt=overlap_finding(a, b, found))
     rows = partial(overlap_rows, a, b, found)
     take_away("mask-overlaps", rows, (f"A: {a.label}; B: {b.label}; shares of each layer's weights", *tables.compared_protocol((a, b))))

@@ -22,6 +22,7 @@ from app.shared.findings.comparison import verdict
 from app.shared.first_paint import first_paint
 from app.shared.link import command_line
 from app.shared.markup import comparison_table
+from app.shared.plot import plot
 from app.shared.style import chart_config
 from core.spec import METHOD_LABELS
 
@@ -33,7 +34,7 @@ def draw() -> None:
     """Draw the whole page, from its link."""
     layout.begin("What changed?")
     choice = query.arrive()
-    runs = compare([run.result for run in choice.runs])
+    runs = compare([run.result for run in choice.runs], [run.name for run in choice.runs])
     query.write(choice)
     with st.sidebar:
         controls.draw_choice(choice, runs)
@@ -57,14 +58,14 @@ def _draw_comparison(choice: Choice, runs: Sequence[Compared]) -> None:
             if later:
                 st.container(height=perplexities_height(runs), border=False)
             else:
-                st.plotly_chart(perplexities(runs, theme=layout.theme()), theme=None, key="perplexities",
+                plot(perplexities(runs, theme=layout.theme()), key="perplexities",
                                 config=chart_config("perplexities"), alt=verdict(runs))
                 take_away("perplexities", partial(tables.compared_rows, runs), protocol)
     layout.aside(f"Alike: {comparison.equal_settings(runs)}.")
     if later:
         st.container(height=_ERRORS_HEIGHT, border=False)
     else:
-        st.plotly_chart(errors(runs, theme=layout.theme(), height=_ERRORS_HEIGHT), theme=None, key="compared-errors",
+        plot(errors(runs, theme=layout.theme(), height=_ERRORS_HEIGHT), key="compared-errors",
                         config=chart_config("compared-errors"), alt=f"Error of every layer. {verdict(runs)}")
         take_away("compared-errors", partial(tables.compared_layers, runs), protocol)
     _details(choice, runs)

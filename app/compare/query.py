@@ -29,6 +29,7 @@ class Chosen:
 
     word: str
     result: RunResult
+    name: str = ""  # by which a person calls it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +89,8 @@ def look(words: Sequence[str], strangers: Sequence[str] = ()) -> Choice:
         if isinstance(found, str):
             notes.append(found)
         else:
-            runs.append(Chosen(word=word, result=found))
+            record = resources.store().record(word) if is_key(word) else None
+            runs.append(Chosen(word=word, result=found, name=record.name if record else ""))
     return Choice(runs=tuple(runs), notes=tuple(notes))
 
 

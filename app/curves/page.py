@@ -21,6 +21,7 @@ from app.shared.charts.perplexity_curves import sparsity_curves
 from app.shared.findings import wording
 from app.shared.first_paint import first_paint
 from app.shared.page_links import EXPLORE
+from app.shared.plot import plot
 from app.shared.pressed_marks import pressed_word
 from app.shared.style import chart_config
 from app.shared.sweeps.points import Point
@@ -96,7 +97,7 @@ def _draw_empty(form: Form, now: State) -> None:
 
 
 def _chart(figure: go.Figure, tab: str, alt: str) -> None:
-    st.plotly_chart(figure, theme=None, key=f"curves-{tab}-chart", config=chart_config(f"curves-{tab}"), alt=alt,
+    plot(figure, key=f"curves-{tab}-chart", config=chart_config(f"curves-{tab}"), alt=alt,
                     on_select=partial(_pressed, f"curves-{tab}-chart"), selection_mode="points")
 
 

@@ -11,6 +11,7 @@ from app.shared import layout, numbers
 from app.shared.chart_downloads import take_away
 from app.shared.charts.perplexity_curves import add_choice, sparsity_curves
 from app.shared.findings import wording
+from app.shared.plot import plot
 from app.shared.style import chart_config
 from app.shared.sweeps import stored
 from app.shared.sweeps.points import Point
@@ -35,11 +36,12 @@ def draw_pair(draw_layers: Callable[[], None], spec: RunSpec, *, dense: Evaluate
         with left:
             draw_layers()
         with right:
-            figure = sparsity_curves(series_of(points, counted), dense, theme=layout.theme(), height=height)
+            series = series_of(points, counted)
+            figure = sparsity_curves(series, dense, theme=layout.theme(), height=height, also=[perplexity])
             figure.update_layout(margin={"t": 92}, title={
                 "text": "Where it stands: perplexity", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 6, "l": 2}})
-            add_choice(figure, spec, sparsity, perplexity, theme=layout.theme(), label=name)
-            st.plotly_chart(figure, theme=None, key=f"beside-{key}", config=chart_config("perplexity-against-sparsity"),
+            add_choice(figure, series, dense, spec, sparsity, perplexity, theme=layout.theme(), label=name)
+            plot(figure, key=f"beside-{key}", config=chart_config("perplexity-against-sparsity"),
                             alt=f"Perplexity against counted sparsity. {wording.describe(spec)}: "
                                 f"{numbers.perplexity(perplexity)} at {numbers.percent(sparsity)}.")
             take_away(f"{key}-curves", partial(point_rows, points), (

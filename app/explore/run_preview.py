@@ -13,6 +13,7 @@ from app.shared.chart_downloads import take_away
 from app.shared.charts.layer_errors import layer_errors
 from app.shared.findings import wording
 from app.shared.layout import Figure
+from app.shared.plot import plot
 from app.shared.style import chart_config
 from core.records import Evaluated, RunResult
 from core.records.previews import BASE, Preview
@@ -85,7 +86,7 @@ def draw_known(spec: RunSpec) -> None:
 def _draw_layers(preview: Preview) -> None:
     title = _TITLE if preview.rows is None else _TITLE_FEW.format(preview.rows)
     figure = layer_errors(preview.layers, theme=layout.theme(), title=title, calibration=preview.calibration, height=_CHART_HEIGHT)
-    st.plotly_chart(figure, theme=None, key="preview-errors", config=chart_config("preview-layer-errors"),
+    plot(figure, key="preview-errors", config=chart_config("preview-layer-errors"),
                     on_select=partial(layer_link.pressed, "preview-errors"), selection_mode="points",
                     alt=f"Preview of the error of {numbers.plural(len(preview.layers), 'layer')}. {wording.preview_finding(preview)}")
     take_away("preview-errors", partial(tables.layer_rows, preview.layers),

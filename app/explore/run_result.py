@@ -16,6 +16,7 @@ from app.shared.findings import facts, wording
 from app.shared.first_paint import first_paint
 from app.shared.layout import Figure
 from app.shared.link import command_line
+from app.shared.plot import plot
 from app.shared.run_lookup import Answer
 from app.shared.style import chart_config
 from core.records import RunResult
@@ -62,7 +63,7 @@ def draw_answer(answer: Answer) -> None:
 def _draw_layers(answer: Answer) -> None:
     result, name = answer.result, "layer-errors" if answer.fits else "old-layer-errors"
     figure = layer_errors(result.layers, theme=layout.theme(), calibration=result.calibration, height=_CHART_HEIGHT)
-    st.plotly_chart(figure, theme=None, key=name, config=chart_config("layer-errors"), on_select=partial(layer_link.pressed, name),
+    plot(figure, key=name, config=chart_config("layer-errors"), on_select=partial(layer_link.pressed, name),
                     selection_mode="points", alt=f"Error of {numbers.plural(len(result.layers), 'layer')}. {wording.finding(result)}")
     take_away(name, partial(tables.layer_rows, result.layers), tables.layers_protocol(result))
 

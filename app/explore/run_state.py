@@ -10,6 +10,7 @@ import streamlit as st
 from app.shared import layout, numbers, resources, state
 from app.shared.charts.layer_errors import layer_errors
 from app.shared.findings import wording
+from app.shared.plot import plot
 from app.shared.run_progress import bar, draw_problem
 from app.shared.style import chart_config
 from cache.records import RunRecord
@@ -50,7 +51,7 @@ def _draw(key: str, drawn: str) -> None:
             layout.aside(f"Resumed after block {progress.started.resumed_blocks} of {progress.started.blocks}: finished blocks were kept.")
         blocks = progress.latest.blocks if progress.latest else None
         chart = layer_errors(progress.layers, theme=layout.theme(), title="Error of every layer so far", blocks=blocks, height=320)
-        st.plotly_chart(chart, theme=None, key="so-far", config=chart_config("layer-errors-so-far"),
+        plot(chart, key="so-far", config=chart_config("layer-errors-so-far"),
                         alt=_so_far(progress.layers, total))
 
 

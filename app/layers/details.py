@@ -15,6 +15,7 @@ from app.shared import answers, layout, numbers
 from app.shared.chart_downloads import Rows, take_away
 from app.shared.findings import facts, wording
 from app.shared.layer_choice import Map
+from app.shared.plot import plot
 from app.shared.style import chart_config, method_mark
 from app.workers.questions import Question
 from core.records import LayerRecord
@@ -59,7 +60,7 @@ def _view(question: Question, place: str, figure: Callable[..., go.Figure], find
     with st.container(key=f"layers-{place}" if shown.fits else f"old-answer-{place}"):
         text = finding(shown.answer)
         layout.sentence(text)
-        st.plotly_chart(figure(shown.answer), theme=None, key=f"layers-{place}-chart", config=chart_config(f"layer-{place}"), alt=text)
+        plot(figure(shown.answer), key=f"layers-{place}-chart", config=chart_config(f"layer-{place}"), alt=text)
         spec = question.spec
         take_away(f"layer-{place}", partial(rows, shown.answer),
                   (spec.title, str(getattr(question, "layer", "")), "solved alone from the dense model's Gram matrices"))

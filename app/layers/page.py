@@ -16,6 +16,7 @@ from app.shared import address, answers, layer_choice, layout, run_page
 from app.shared.findings import wording
 from core.spec import RunSpec
 
+_ROOM = 8  # blocks whose numbers a narrow screen has room for
 _PROMISE = ("Here you will see the error of every layer as a map, and for the layer you choose what each method leaves in it: "
             "how much its mask costs at best, and how much the method adds to that.")
 
@@ -43,7 +44,7 @@ def _draw(spec: RunSpec) -> None:
     if trouble and not seen.told:
         answers.tell(trouble, "")
     with st.container(horizontal=True, gap="medium"):
-        with st.container(key="side-map"):
+        with st.container(key="side-map-wide" if seen.map and len({item.block for item in seen.map.layers}) > _ROOM else "side-map"):
             if seen.map is None and seen.preview is not None and seen.preview.problem:
                 layout.sentence("The map of all layers stands here when each of them can be solved.")
             else:

@@ -17,6 +17,7 @@ from app.shared.chart_downloads import take_away
 from app.shared.findings import wording
 from app.shared.first_paint import first_paint
 from app.shared.layer_choice import Map
+from app.shared.plot import plot
 from app.shared.pressed_marks import pressed_word
 from app.shared.style import chart_config
 from core.spec import METHOD_LABELS, RunSpec
@@ -34,9 +35,9 @@ def draw_map(known: Map | None, layer: str, measure: Measure) -> None:
         return
     state.remember("layers-cells", [item.name for item in known.layers])
     with st.container(key="map" if known.fits else "old-answer-map"):
-        st.plotly_chart(
+        plot(
             layer_map(known.layers, measure=measure, chosen=layer, calibration=known.calibration, theme=layout.theme(), height=_HEIGHT),
-            theme=None, key="layers-map", config=chart_config("layers"), on_select=_pressed, selection_mode="points",
+            key="layers-map", config=chart_config("layers"), on_select=_pressed, selection_mode="points",
             alt=f"A map of {numbers.plural(len(known.layers), 'layer')}. {map_finding(known.layers)}")
         take_away("layers", partial(tables.layer_rows, known.layers), (known.origin, f"calibration: {known.calibration}"))
 
@@ -63,7 +64,7 @@ def draw_methods(base: RunSpec, bars: Sequence[Bar], layer: str, shown: Sequence
     if first_paint():
         st.container(height=_HEIGHT, border=False)
         return
-    st.plotly_chart(method_bars(bars, theme=layout.theme(), height=_HEIGHT), theme=None, key="layers-methods", config=chart_config(layer),
+    plot(method_bars(bars, theme=layout.theme(), height=_HEIGHT), key="layers-methods", config=chart_config(layer),
                     alt=f"Error of every method in {layer}. {layer_finding(bars)}")
     take_away("layer-methods", partial(bar_rows, bars), (f"{layer}, every method alone, from the dense model's Gram matrices",
                                                       base.pattern.model_dump_json()))

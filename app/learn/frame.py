@@ -18,6 +18,7 @@ from app.learn.query import PRE, STOPS, TEACHER, Lesson
 from app.shared import answers, layout, state
 from app.shared.answers import Shown
 from app.shared.first_paint import first_paint
+from app.shared.plot import plot
 from app.shared.pressed_marks import pressed_mark
 from app.shared.style import chart_config
 from app.workers.questions import Question
@@ -76,7 +77,7 @@ def chart(figure: go.Figure, name: str, lesson: Lesson, alt: str, *, pressed: Ca
         return
     key = f"learn-{name}"
     more: dict[str, Any] = {} if pressed is None else {"on_select": partial(_pressed, key, pressed), "selection_mode": "points"}
-    st.plotly_chart(figure, theme=None, key=key, config=chart_config(f"learn-{name}"), alt=alt, **more)
+    plot(figure, key=key, config=chart_config(f"learn-{name}"), alt=alt, **more)
 
 
 def exercises(items: Sequence[Exercise], of: str = "this matrix") -> None:

@@ -12,6 +12,7 @@ from app.masks.questions import WINDOW, Mask, MaskFileQuestion, Pair
 from app.shared import address, answers, layout, resources, state
 from app.shared.chart_downloads import Rows, take_away
 from app.shared.downloads import fetch
+from app.shared.plot import plot
 from app.shared.pressed_marks import pressed_mark
 from app.shared.style import chart_config
 from app.workers.answers import Answers
@@ -25,7 +26,7 @@ def draw_overview(answer: Mask | Pair, start: tuple[int, int], spec: RunSpec, ot
     theme = layout.theme()
     figure = (mask_overview(answer, start, theme=theme, height=HEIGHT) if isinstance(answer, Mask)
               else pair_overview(answer, start, theme=theme, height=_PAIR_HEIGHT))
-    st.plotly_chart(figure, theme=None, key="masks-overview",
+    plot(figure, key="masks-overview",
                     config=chart_config(f"mask-{layer}"), on_select=_pressed, selection_mode="points",
                     alt="The whole matrix of weights, where they were removed")
     take_away("masks", partial(_rows, answer), (f"A: {spec.title}; B: {other.title}" if other else spec.title, layer,
@@ -41,9 +42,8 @@ def draw_loupe(window: answers.Shown, spec: RunSpec, other: RunSpec | None, laye
         return
     pair = other is not None
     group = spec.pattern.group
-    st.plotly_chart(loupe(window.answer, group=group, columns=shape[1], pair=pair, theme=layout.theme(),
-                          height=_PAIR_HEIGHT if pair else HEIGHT), theme=None,
-                    key="masks-loupe", config=chart_config("mask-window"),
+    plot(loupe(window.answer, group=group, columns=shape[1], pair=pair, theme=layout.theme(),
+                          height=_PAIR_HEIGHT if pair else HEIGHT), key="masks-loupe", config=chart_config("mask-window"),
                     alt=f"Rows from {window.answer.row} and columns from {window.answer.column} on, weight by weight")
     take_away("mask-window", partial(window_rows, window.answer, pair=pair),
               (f"A: {spec.title}; B: {other.title}" if other else spec.title, layer, "weights before, and after A's pruning" if other

@@ -9,6 +9,7 @@ import streamlit as st
 from app.outliers import charts, findings
 from app.shared import alpha_effect, layout, numbers
 from app.shared.chart_downloads import take_away
+from app.shared.plot import plot
 from app.shared.style import chart_config
 from core.records.outlier_rows import LayerRows
 from core.spec import RunSpec
@@ -40,7 +41,7 @@ def _draw_columns(view: LayerRows | None) -> None:
                         "columns go, and how the rows that stay decide it.")
         return
     layout.sentence(findings.column_finding(view))
-    st.plotly_chart(charts.column_losses(view, theme=layout.theme()), theme=None, key="column-losses",
+    plot(charts.column_losses(view, theme=layout.theme()), key="column-losses",
                     config=chart_config("columns-by-loss"), alt=findings.column_finding(view))
     take_away("outlier-columns", partial(charts.column_rows, view),
               (view.name, "v_j = Σ W_ij²·G_jj over the rows that are pruned, each as often as it counts"))

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from app.outliers import charts, findings
 from app.shared import address, answers, layout, numbers, state
 from app.shared.chart_downloads import take_away
+from app.shared.plot import plot
 from app.shared.pressed_marks import pressed_word
 from app.shared.style import chart_config
 from core.records.outlier_rows import EnergyShare, LayerRows
@@ -29,7 +30,7 @@ def name_of(shares: Sequence[EnergyShare], name: str) -> str:
 
 def draw_map(spec: RunSpec, shares: Sequence[EnergyShare], layer: str, alpha: float) -> None:
     layout.heading(f"Energy in the strongest {findings.share_word(alpha)} of rows", "click a cell")
-    st.plotly_chart(charts.energy_map(shares, layer, theme=layout.theme(), height=_CHART), theme=None, key="energy-map",
+    plot(charts.energy_map(shares, layer, theme=layout.theme(), height=_CHART), key="energy-map",
                     config=chart_config("energy-map"), on_select=_clicked, selection_mode="points",
                     alt=f"Share of the energy in the strongest rows, block by module. {findings.map_finding(shares, alpha)}")
     take_away("outlier-map", partial(charts.share_rows, shares),
@@ -59,7 +60,7 @@ def draw_rows(spec: RunSpec, shares: Sequence[EnergyShare], layer: str, rows: an
         return
     with st.container(key="outlier-rows" if rows.fits else "old-outlier-rows", height=_CHART, border=False):
         if view is not None:
-            st.plotly_chart(charts.sorted_rows(view, theme=layout.theme(), height=_CHART), theme=None, key="sorted-rows",
+            plot(charts.sorted_rows(view, theme=layout.theme(), height=_CHART), key="sorted-rows",
                             config=chart_config("rows-by-energy"), alt=findings.layer_finding(view, name),
                             on_select=partial(_pressed, spec, item.rows), selection_mode="points")
     _draw_cut(spec, item)

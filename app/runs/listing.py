@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from html import escape
+from zlib import crc32
 
 import streamlit as st
 
-from app.shared import layout, numbers, resources, run_progress, state, submission
+from app.runs import search
+from app.runs.row import HEAD, row
+from app.shared import layout, numbers, resources, run_progress, state, submission, tables
 from app.shared.comparison import MOST
 from app.shared.findings import wording
 from app.shared.page_links import COMPARE, EXPLORE
@@ -22,35 +24,37 @@ FILTERS: dict[str, tuple[str, ...] | None] = {
     "All": None, "Queued and running": tuple(sorted(ACTIVE)), "Finished": ("finished",), "Failed": ("failed",),
     "Cancelled": ("cancelled",),
 }
-_HEAD = ("<div class='ps-row ps-head'><span>Run</span><span title='On the evaluation text of the run; open it for the protocol'>"
-         "Perplexity, dense → pruned</span><span>State</span><span>When</span></div>")
-
+_ALL = 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """State of the list: what it shows now."""
+    """State of the list: the runs of the page that is shown, all that the filter and the search choose, and the words of the search."""
 
     records: tuple[RunRecord, ...]
-    total: int
-    active: int
+    found: tuple[RunRecord, ...]
+    text: str
 
 
 def choose() -> Page:
-    """The filter, the page numbers, and the records they choose."""
-    store = resources.store()
-    with st.container(horizontal=True, horizontal_alignment="distribute"):
-        chosen = st.segmented_control("Show", list(FILTERS), key="show", default="All", required=True, label_visibility="collapsed")
-        states = FILTERS[chosen or "All"]
-        total = store.count(states)
-        pages = -(-total // PAGE)
-        page = st.pagination(pages, key=f"page-{chosen}", width=100 + 42 * min(pages, 7)) if pages > 1 else 1
-    return Page(records=store.runs(offset=(page - 1) * PAGE, limit=PAGE, states=states), total=total, active=store.count(ACTIVE))
+    """The filter, the search, the order, the page numbers, and the records they choose."""
+    with st.container(horizontal=True, vertical_alignment="center", key="runs-choice"):
+        chosen = st.segmented_control("Show", list(FILTERS), key="show", default="All", required=True, label_visibility="collapsed",
+                                      persist_state="session")
+        text = st.text_input("Search", key="runs_search", placeholder="Search: thanos 2:4, a name, a note", label_visibility="collapsed",
+                             width=270, max_chars=200, persist_state="session")
+        order = st.selectbox("Order", list(search.ORDERS), key="runs_order", label_visibility="collapsed", width=240, filter_mode=None,
+                             persist_state="session")
+        found = search.select(resources.store().runs(limit=_ALL, states=FILTERS[chosen or "All"]), text, order)
+        pages = -(-len(found) // PAGE)
+        place = crc32(f"{chosen} {text} {order}".encode())  # another choice begins on its first page
+        page = st.pagination(pages, key=f"page-{place}", width=100 + 42 * min(pages, 7)) if pages > 1 else 1
+    return Page(records=found[(page - 1) * PAGE:page * PAGE], found=found, text=text.strip())
 
 
 def draw_list(page: Page) -> None:
     """The rows; those that are queued or running are read again every two seconds."""
     with st.container(gap="xxsmall"):
-        st.html(_HEAD)
+        st.html(HEAD)
         first = next((record.key for record in page.records if record.active), "")
         for record in page.records:
             if record.active:
@@ -59,11 +63,12 @@ def draw_list(page: Page) -> None:
                 _draw_row(record)
 
 
-def draw_empty() -> None:
-    """No run at all, or none of this state."""
+def draw_empty(page: Page) -> None:
+    """No run at all, none of this state, or none that has the words."""
     if resources.store().count():
-        layout.heading("No run is in this state")
-        layout.sentence("All runs are under All.")
+        layout.heading("No run has all of these words" if page.text else "No run is in this state")
+        layout.sentence("Fewer words find more: they are looked for in names, notes, settings, states, dates and keys."
+                        if page.text else "All runs are under All.")
         return
     layout.heading("No runs yet")
     layout.sentence("Here you will find every run that was asked for: what is waiting and at which position, what is being "
@@ -74,25 +79,12 @@ def draw_empty() -> None:
         st.page_link(EXPLORE, label="or choose another on the Explore page")
 
 
-def draw_dialog() -> None:
-    """The question that comes before a run is deleted."""
-    key = state.recall("deleting", "")
-    record = resources.store().record(key) if key else None
-    if record is not None:
-        st.dialog("Delete this run?", on_dismiss=partial(state.forget, "deleting"))(_confirm)(record)
-
-
-def _confirm(record: RunRecord) -> None:
-    layout.sentence(f"{wording.describe(record.spec)}. Its result and its finished blocks will be deleted. "
-                    "Links to it will offer to run it again.")
-    with st.container(horizontal=True):
-        if st.button("Delete", type="primary", key="delete-yes"):
-            resources.jobs().delete(record.key)
-            state.forget("deleting")
-            st.rerun()
-        if st.button("Keep", key="delete-no"):
-            state.forget("deleting")
-            st.rerun()
+def draw_take_away(page: Page) -> None:
+    """The runs that are found, as a file."""
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="right", gap="small"):
+        st.html(f"<span class='ps-takeaway'>{numbers.plural(len(page.found), 'run')}, with names and notes:</span>", width="content")
+        write = partial(tables.rows_csv, search.rows(page.found), (f"runs of this store{f', found by: {page.text}' if page.text else ''}",))
+        st.download_button("CSV", write, "runs.csv", "text/csv", on_click="ignore", key="runs-csv", type="tertiary")
 
 
 def _draw_active(key: str, *, first: bool) -> None:
@@ -111,10 +103,10 @@ def _draw_active(key: str, *, first: bool) -> None:
 
 def _draw_row(record: RunRecord) -> None:
     which = wording.describe(record.spec)
-    with st.container(horizontal=True, vertical_alignment="center", wrap=False):
+    with st.container(horizontal=True, vertical_alignment="center", wrap=False, key=f"run-{record.key}"):
         st.checkbox(f"Mark to compare: {layout.plain(which)}", key=f"mark-{record.key}", value=record.key in _marked(),
                     disabled=record.state != "finished", on_change=_mark, args=(record.key,), label_visibility="collapsed", help=None)
-        st.html(_row(record))
+        st.html(row(record, time.time()))
         st.button(layout.named("Open", which), key=f"open-{record.key}", on_click=state.remember, args=("open", record.key))
         actions = _actions(record)
         chosen = st.menu_button(layout.named("More", which), list(actions), key=f"more-{record.key}")
@@ -152,7 +144,8 @@ def _clear() -> None:
 
 
 def _actions(record: RunRecord) -> dict[str, Callable[[RunRecord], None]]:
-    return ({"Cancel": _cancel} if record.active else {}) | {"Unpin" if record.pinned else "Pin": _pin, "Delete": _delete}
+    return ({"Cancel": _cancel} if record.active else {}) | {
+        "Unpin" if record.pinned else "Pin": _pin, "Name and note": _name, "Delete": _delete}
 
 
 def _cancel(record: RunRecord) -> None:
@@ -167,6 +160,10 @@ def _delete(record: RunRecord) -> None:
     state.remember("deleting", record.key)
 
 
+def _name(record: RunRecord) -> None:
+    state.remember("naming", record.key)
+
+
 def follow() -> None:
     """Go to the run whose button was pressed, or to the comparison."""
     key = state.recall("open", "")
@@ -178,18 +175,3 @@ def follow() -> None:
         state.forget("compare")
         st.switch_page(COMPARE, query_params={"runs": ",".join(marked)})
 
-
-def _row(record: RunRecord) -> str:
-    title = ("Pinned: " if record.pinned else "") + wording.describe(record.spec)
-    rest = f" <span class='ps-quiet'>{escape(wording.describe_rest(record.spec))}</span>"
-    stamp = record.ended or record.started or record.submitted
-    inside = f"<span>{escape(title)}{rest}</span><span>{escape(_outcome(record))}</span>" + "".join(
-        f"<span class='ps-quiet'>{escape(text)}</span>" for text in (record.state, numbers.ago(stamp, time.time())))
-    why = f"<span class='ps-why'>{escape(record.error)}</span>" if record.state == "failed" and record.error else ""
-    return f"<div class='ps-row'>{inside}{why}</div>"
-
-
-def _outcome(record: RunRecord) -> str:
-    if record.dense_perplexity is None or record.pruned_perplexity is None:
-        return ""
-    return f"{numbers.perplexity(record.dense_perplexity)} → {numbers.perplexity(record.pruned_perplexity)}"

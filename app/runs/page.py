@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.runs import listing
+from app.runs import dialogs, listing
 from app.shared import address, layout
 
 
@@ -13,9 +13,10 @@ def draw() -> None:
     layout.begin("Which runs are queued, running and finished?")
     layout.link_notes(address.strangers(), on_dismiss=address.dismiss)
     shown = listing.choose()
-    listing.draw_dialog()
+    dialogs.draw()
     if shown.records:
         listing.draw_marked()
         listing.draw_list(shown)
+        listing.draw_take_away(shown)
     else:
-        listing.draw_empty()
+        listing.draw_empty(shown)

@@ -15,6 +15,7 @@ from app.shared.chart_downloads import take_away
 from app.shared.charts.alpha_effect import alpha_effect, reading_rows
 from app.shared.findings import facts as figure_facts
 from app.shared.findings.alpha_effect import effect_finding, sparsity_warning
+from app.shared.plot import plot
 from app.shared.style import chart_config
 from core.records.outlier_rows import ModelPoint
 from core.spec import RunSpec
@@ -87,10 +88,10 @@ def _draw_chart(name: str, readings: tuple[Reading, ...], alpha: float, what: st
     title = "perplexity" if name == "model" else "layer error"
     axis = "≈ perplexity" if name == "model" else "relative error"
     layout.sentence(finding or f"What α does to {what}: {'being computed …' if coming else 'no point could be computed.'}")
-    st.plotly_chart(
+    plot(
         alpha_effect(readings, alpha, title=axis, show=_percent if change else show, labels=_labels(spec), change=change,
                      protocol=protocol, waiting=coming, theme=layout.theme(), height=height),
-        theme=None, key=f"alpha-{name}", config=chart_config(f"{title.replace(' ', '-')}-over-alpha"), alt=finding or f"{title} over α")
+        key=f"alpha-{name}", config=chart_config(f"{title.replace(' ', '-')}-over-alpha"), alt=finding or f"{title} over α")
 
 
 def _draw_progress(spec: RunSpec, of_layer: Gathered, of_model: Gathered) -> None:

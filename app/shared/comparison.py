@@ -44,13 +44,13 @@ class Difference:
     values: tuple[str, ...]
 
 
-def compare(results: Sequence[RunResult]) -> tuple[Compared, ...]:
-    """Labels, marks and settings for runs side by side."""
+def compare(results: Sequence[RunResult], names: Sequence[str] = ()) -> tuple[Compared, ...]:
+    """Labels, marks and settings for runs side by side. A run that a person has named is called so."""
     everything = [_settings(result) for result in results]
     settings = _aligned(everything)
     marks = run_marks([result.spec.method.name for result in results])
     return tuple(Compared(label=label, mark=mark, settings=found, result=result)
-                 for label, mark, found, result in zip(_labels(everything), marks, settings, results, strict=True))
+                 for label, mark, found, result in zip(_named(_labels(everything), names), marks, settings, results, strict=True))
 
 
 def title(runs: Sequence[Compared]) -> str:
@@ -66,7 +66,10 @@ def differences(runs: Sequence[Compared]) -> tuple[Difference, ...]:
 
 def what_differs(runs: Sequence[Compared]) -> str:
     """`only the method differs`, `method and seed differ`, `5 settings differ`, `nothing was asked differently`."""
-    found = [difference.setting for difference in differences(runs) if difference.setting != OWN]
+    parameters = {run.settings["Method"]: {other.settings[OWN] for other in runs if other.settings["Method"] == run.settings["Method"]}
+                  for run in runs}
+    own = any(len(found) > 1 for found in parameters.values())  # else the method says it
+    found = [difference.setting for difference in differences(runs) if own or difference.setting != OWN]
     names = [setting[0].lower() + setting[1:] for setting in found if setting != _MACHINE or len(found) == 1]
     if not names:
         return "nothing was asked differently"
@@ -157,6 +160,13 @@ def _labels(settings: Sequence[Mapping[str, str]]) -> list[str]:
         for number, place in enumerate(alike, 1):
             parts[place][-1] += f" ({number})"
     return [" · ".join(filter(None, said)) for said in parts]
+
+
+def _named(labels: Sequence[str], names: Sequence[str]) -> list[str]:
+    """The labels, but names where there are; beside its label a name that several runs have, or that is another's label."""
+    given = [name or label for name, label in zip([*names, *[""] * len(labels)], labels, strict=False)]
+    return [name if given.count(name) == 1 else f"{name} · {label}" if name != label else label
+            for name, label in zip(given, labels, strict=True)]
 
 
 def _alike(parts: Sequence[Sequence[str]]) -> list[list[int]]:

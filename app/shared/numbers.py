@@ -115,6 +115,11 @@ def moment(stamp: float) -> str:
     return datetime.fromtimestamp(stamp, UTC).strftime("%d %b %Y, %H:%M UTC").lstrip("0")
 
 
+def day(stamp: float) -> str:
+    """The date of a time stamp, in UTC: 22 Nov 2026."""
+    return datetime.fromtimestamp(stamp, UTC).strftime("%d %b %Y").lstrip("0")
+
+
 def ago(stamp: float, now: float) -> str:
     """Time since a moment as text: just now, 4 min ago, 3 h ago; then the date."""
     passed = max(0.0, now - stamp)
@@ -124,7 +129,7 @@ def ago(stamp: float, now: float) -> str:
         return f"{passed // 60:.0f} min ago"
     if passed < 86_400:
         return f"{passed // 3600:.0f} h ago"
-    return datetime.fromtimestamp(stamp, UTC).strftime("%d %b %Y").lstrip("0")
+    return day(stamp)
 
 
 def plural(number: int, noun: str) -> str:

@@ -87,16 +87,27 @@ def method_mark(name: str) -> Mark:
 
 
 def run_marks(methods: Sequence[str]) -> list[Mark]:
-    """A mark for each run of a comparison: its method's; a marker or dash that is taken is replaced by the next that is free."""
+    """A mark for each run of a comparison: its method's; a color, marker or dash that is taken is replaced by the next that is free, so
+    that runs of one method differ in all three."""
     marks: list[Mark] = []
     for method in methods:
         own = method_mark(method)
         symbols = [own.symbol, *(symbol for _, symbol in _MODULES)]
         dashes = [own.dash, *_DASHES]
         symbol = next((symbol for symbol in symbols if all(symbol != mark.symbol for mark in marks)), own.symbol)
-        dash = next((dash for dash in dashes if all((own.color, dash) != (mark.color, mark.dash) for mark in marks)), own.dash)
-        marks.append(Mark(color=own.color, symbol=symbol, dash=dash))
+        color = next((color for color in (own.color, *_shades(own.color)) if all(color != mark.color for mark in marks)), own.color)
+        dash = next((dash for dash in dashes if all(dash != mark.dash for mark, name in zip(marks, methods, strict=False)
+                                                    if method_mark(name).color == own.color)), own.dash)
+        marks.append(Mark(color=color, symbol=symbol, dash=dash))
     return marks
+
+
+def _shades(color: str) -> list[str]:
+    """The color darker and lighter, by turns and ever more: all can be seen on a light and on a dark page."""
+    def mixed(other: int, share: float) -> str:
+        return "#" + "".join(f"{round((1 - share) * int(color[at:at + 2], 16) + share * other):02X}" for at in (1, 3, 5))
+
+    return [mixed(other, share) for share in (0.32, 0.5, 0.16) for other in (0, 255)]
 
 
 def module_marks(modules: Iterable[str]) -> dict[str, Mark]:

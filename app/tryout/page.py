@@ -11,6 +11,7 @@ import streamlit as st
 from app.shared import address, layout, numbers, request_progress, resources, run_page, state
 from app.shared.chart_downloads import take_away
 from app.shared.findings import wording
+from app.shared.plot import plot
 from app.shared.style import chart_config
 from app.tryout import charts, findings
 from app.tryout.query import LIMITS, METRICS, OWN, Asked, read
@@ -53,7 +54,7 @@ def _draw(spec: RunSpec, asked: Asked) -> None:
         return
     layout.sentence(findings.finding(seen.tasks, asked.metric))
     st.html(_table(seen.tasks, asked.metric))
-    st.plotly_chart(charts.differences(seen.tasks, asked.metric, theme=layout.theme()), theme=None, key="score-differences",
+    plot(charts.differences(seen.tasks, asked.metric, theme=layout.theme()), key="score-differences",
                     config=chart_config("accuracy-lost"), alt=findings.finding(seen.tasks, asked.metric))
     take_away("scores", partial(findings.score_rows, seen.tasks), tuple(f"{term}: {text}" for term, text in findings.protocol(seen.tasks)))
     _draw_details(spec, asked, seen)
@@ -127,7 +128,7 @@ def _draw_details(spec: RunSpec, asked: Asked, seen: Seen) -> None:
             if not points:
                 layout.sentence(f"Runs of this model that are scored on {NAME} appear here, accuracy against counted sparsity.")
                 return
-            st.plotly_chart(charts.accuracy_curve(points, asked.metric, theme=layout.theme()), theme=None, key="accuracy-curve",
+            plot(charts.accuracy_curve(points, asked.metric, theme=layout.theme()), key="accuracy-curve",
                             config=chart_config("accuracy-over-sparsity"), alt=f"Accuracy on {NAME} over sparsity, {len(points)} runs")
             layout.aside(f"{NAME}, {numbers.plural(points[0].scores.examples, 'example')}: which of four words ends a sentence of Python's "
                          "documentation. Bars are one standard error. Every scored run of this model on any weights is shown.")

@@ -66,8 +66,8 @@ class Jobs:
                 return (record or RunRecord(key=key, spec=spec, state="finished", submitted=time.time())).finished(result)
             if record is not None and record.active:
                 return None
-            pinned = record is not None and record.pinned
-            return RunRecord(key=key, spec=spec, state="queued", submitted=time.time(), pinned=pinned)
+            kept = {"pinned": record.pinned, "name": record.name, "note": record.note} if record else {}
+            return RunRecord(key=key, spec=spec, state="queued", submitted=time.time(), **kept)
 
         record = self.store.change_record(key, ask)
         if record is not None and record.active:
@@ -85,6 +85,10 @@ class Jobs:
     def pin(self, key: str, pinned: bool) -> None:
         """Keep a run at the top of lists, or let it go."""
         self.store.change_record(key, lambda record: record.model_copy(update={"pinned": pinned}) if record else None)
+
+    def name(self, key: str, name: str, note: str) -> None:
+        """Keep a person's words about a run: a name and a note, both may be empty."""
+        self.store.change_record(key, lambda record: record.named(name, note) if record else None)
 
     def progress(self, key: str) -> RunProgress:
         """Progress of a run. Cheap enough for each second."""

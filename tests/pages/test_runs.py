@@ -142,3 +142,58 @@ def test_who_hears_the_page_knows_which_run_a_button_is_of(visit, keep, small_re
     page, which = visit("runs"), wording.describe(SMALL)
     assert page.checkbox(key=f"mark-{key}").label == f"Mark to compare: {which}"
     assert page.button(key=f"open-{key}").label.replace("\\", "") == f"Open *{which}*"
+
+
+def test_a_run_gets_a_name_and_a_note_that_stay_and_go_with_it(visit, keep, store, small_result):
+    key = keep(small_result)
+    keep(spec=SMALL.model_copy(update={"refit": True}), state="failed", error="because")
+    page = visit("runs")
+    _choose(page, key, "Name and note")
+    page.text_input(key=f"name-{key}").set_value("Baseline **A**")
+    page.text_area(key=f"note-{key}").set_value("for the <i>talk</i>")
+    page.button(key="name-yes").click().run()
+    assert (store.record(key).name, store.record(key).note) == ("Baseline **A**", "for the <i>talk</i>")
+    again = visit("runs")
+    (shown,) = (body for body in rows(again) if "Baseline" in body)
+    assert "<strong>Baseline **A**</strong>" in shown
+    assert "for the &lt;i&gt;talk&lt;/i&gt;" in shown
+    resources.jobs().submit(store.record(key).spec)  # what is asked for again keeps its words
+    assert store.record(key).name == "Baseline **A**"
+    _choose(again, key, "Delete")
+    again.button(key="delete-yes").click().run()
+    assert store.record(key) is None
+
+
+def test_a_failed_run_that_is_run_again_keeps_its_name(visit, keep, store):
+    key = keep(spec=SMALL, state="failed", error="because", name="mine", note="why?")
+    visit("runs")
+    resources.jobs().submit(SMALL)
+    assert (store.record(key).state, store.record(key).name, store.record(key).note) == ("queued", "mine", "why?")
+
+
+def test_a_rename_that_is_cancelled_changes_nothing(visit, keep, store, small_result):
+    key = keep(small_result, name="before")
+    page = visit("runs")
+    _choose(page, key, "Name and note")
+    page.text_input(key=f"name-{key}").set_value("after")
+    page.button(key="name-no").click().run()
+    assert store.record(key).name == "before"
+    assert not page.get("dialog")
+
+
+def test_search_and_order_choose_what_is_listed(visit, keep, small_result):
+    keep(small_result, name="Baseline")
+    keep(spec=SMALL.model_copy(update={"refit": True}), state="failed", error="because", ago=10)
+    page = visit("runs")
+    assert ["refit" in body for body in rows(page)] == [True, False]
+    assert numbers.percent(small_result.counted_sparsity) in rows(page)[1]
+    page.selectbox(key="runs_order").set_value("Lowest perplexity first").run()
+    assert ["refit" in body for body in rows(page)] == [False, True]
+    page.text_input(key="runs_search").set_value("baseline thanos").run()
+    assert len(rows(page)) == 1
+    page.text_input(key="runs_search").set_value("baseline wanda").run()
+    assert not rows(page)
+    assert "No run has all of these words" in said(page)
+    page.get("button_group")[0].set_value("Failed").run()
+    page.text_input(key="runs_search").set_value("").run()
+    assert len(rows(page)) == 1

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 
 from app.shared import numbers
 from app.shared.charts.annotations import annotate
-from app.shared.charts.axes import bare_axis, log_axis, share_axis
+from app.shared.charts.axes import bare_axis, log_axis, main_part, share_axis
 from app.shared.charts.layer_errors import hover_of, short_modules
 from app.shared.style import INKS, MAGNITUDES, Theme, readable, template
 from core.records import LayerRecord
@@ -99,9 +99,11 @@ def _scaled(cells: np.ndarray, measure: Measure) -> tuple[np.ndarray, dict[str, 
         _, low, high = _bounded(cells)
         axis = share_axis(low, high) if measure == "sparsity" else {}
         return cells, {name: axis[name] for name in ("tickvals", "ticktext") if name in axis}
-    low = max(float(positive.min()), float(positive.max()) / 1e8)
-    axis = log_axis(low, float(positive.max()))
-    return np.log10(np.maximum(cells, low)), {"tickvals": np.log10(axis["tickvals"]).tolist(), "ticktext": axis["ticktext"]}
+    low, high = main_part(positive.tolist())  # one layer far from all others would leave these one colour
+    low = max(low, high / 1e8)
+    axis = log_axis(low, high)
+    shown = np.clip(cells, low, np.where(np.isposinf(cells), np.inf, high))
+    return np.log10(shown), {"tickvals": np.log10(axis["tickvals"]).tolist(), "ticktext": axis["ticktext"]}
 
 
 def _value(layer: LayerRecord, measure: Measure) -> float:

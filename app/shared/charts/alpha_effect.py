@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from app.shared import numbers
 from app.shared.alpha_sweep import Kept, Reading, Spot, curve
-from app.shared.charts.axes import log_axis, share_axis
+from app.shared.charts.axes import at_edge, edge_marks, log_axis, main_part, share_axis
 from app.shared.style import INKS, OUTLIER_ROWS, Theme, template
 
 _LOG_FROM = 4.0  # beyond this ratio a linear axis would show only the worst point
@@ -35,13 +35,16 @@ def alpha_effect(readings: Sequence[Reading], alpha: float, *, title: str, show:
     lines: tuple[tuple[Kept, str, str, str, str], ...] = (
         ("random", "as many random rows", ink.faint, "dash", "x"), ("other", labels[1], ink.text, "dot", "circle-open"),
         ("chosen", labels[0], OUTLIER_ROWS, "solid", "circle"))
+    values = [value for kept, *_ in lines for spot in curve(readings, kept, change=change) for value in (spot.low, spot.high)]
+    ends = (-math.inf, math.inf) if change or not any(0 < value < math.inf for value in values) else main_part(values)
     for kept, label, color, dash, symbol in lines:
         spots = curve(readings, kept, change=change)
         if spots:
             figure.add_trace(go.Scatter(
-                x=[spot.alpha for spot in spots], y=[spot.mean for spot in spots], name=label, mode="lines+markers",
+                x=[spot.alpha for spot in spots], y=[at_edge(spot.mean, *ends) for spot in spots], name=label, mode="lines+markers",
                 line={"color": color, "width": 2, "dash": dash},
-                marker={"color": color, "symbol": symbol, "size": 8, "line": {"width": 2 if "open" in symbol else 0}},
+                marker={"color": color, "symbol": edge_marks([spot.mean for spot in spots], *ends, symbol), "size": 8,
+                        "line": {"width": 2 if "open" in symbol else 0}},
                 text=[_hover(label, spot, written, protocol) for spot in spots], hovertemplate="%{text}<extra></extra>"))
     if chosen:
         figure.add_hline(y=chosen[0].mean, line={"color": ink.text, "width": 1, "dash": "dot"}, opacity=0.5)
@@ -51,11 +54,11 @@ def alpha_effect(readings: Sequence[Reading], alpha: float, *, title: str, show:
         figure.update_yaxes(showticklabels=False, showgrid=False, ticks="")
     if alpha:
         figure.add_vline(x=alpha, line={"color": ink.text, "width": 1}, opacity=0.4)
-    values = [value for kept, *_ in lines for spot in curve(readings, kept, change=change) for value in (spot.low, spot.high)]
     figure.update_layout(
         xaxis={"title": {"text": "α: share of the rows left dense"}, "tickformat": ".3~g",
                "range": [-0.012, max([0.3, *(reading.alpha for reading in readings)]) + 0.012]},
-        yaxis={"title": {"text": f"{title},<br>change from α = 0" if change else title}, **_axis(values, change)},
+        yaxis={"title": {"text": f"{title},<br>change from α = 0" if change else title},
+               **_axis([at_edge(one, *ends) for one in values], change)},
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.01, "x": 0, "xanchor": "left", "traceorder": "reversed"}, showlegend=True)
     return figure
 

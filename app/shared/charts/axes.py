@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 _WIDEST = 1e8
+_FAR, _MANY = 1.0, 6  # decades to all others; fewer values than so many have no far ones
 _NARROW = 0.2  # decades: less than this has no 1, 2 and 5 to label
 
 
@@ -27,6 +29,40 @@ def log_axis(low: float, high: float) -> dict[str, Any]:
         room = 0.08 * decades
     return {"type": "log", "range": [math.log10(low) - room, math.log10(high) + room], "tickvals": ticks,
             "ticktext": [_tick(tick) for tick in ticks]}
+
+
+def main_part(values: Iterable[float]) -> tuple[float, float]:
+    """The least and the greatest of the positive values, without the few, at most a tenth, that lie far from all others: by more than
+    a factor of ten, and by more than the others span. One such point would flatten a chart; `edge_marks` draws it at the edge.
+
+    Raises ValueError where no value is positive and finite.
+    """
+    ordered = sorted(value for value in values if 0 < value < math.inf)
+    if not ordered:
+        raise ValueError("no positive value")
+    logs = [math.log10(value) for value in ordered]
+    first, last = 0, len(logs) - 1
+    few = max(1, len(logs) // 10) if len(logs) >= _MANY else 0
+    for cut in range(1, few + 1):
+        if logs[cut] - logs[cut - 1] > max(_FAR, logs[last] - logs[cut]):
+            first = cut
+    for cut in range(last - few, last):  # the first gap: all beyond it are far
+        if logs[cut + 1] - logs[cut] > max(_FAR, logs[cut] - logs[first]):
+            last = cut
+            break
+    return ordered[first], ordered[last]
+
+
+def at_edge(value: float, low: float, high: float) -> float:
+    """Place of a value on an axis from `low` to `high`: its own, or the edge beyond which it lies."""
+    return value if math.isnan(value) or value <= 0 else min(max(value, low), high)
+
+
+def edge_marks(values: Sequence[float], low: float, high: float, symbol: str) -> str | list[str]:
+    """Markers of values: their own, but arrows for those that lie beyond an edge."""
+    end = "-open" if symbol.endswith("-open") else ""
+    marks = [f"arrow-up{end}" if value > high else f"arrow-down{end}" if 0 < value < low else symbol for value in values]
+    return symbol if all(mark == symbol for mark in marks) else marks
 
 
 def share_axis(low: float, high: float, *, most: int = 8, change: bool = False) -> dict[str, Any]:

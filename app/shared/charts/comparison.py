@@ -10,8 +10,10 @@ from html import escape
 import plotly.graph_objects as go
 
 from app.shared import numbers
-from app.shared.charts.axes import log_axis
+from app.shared.charts.axes import at_edge, edge_marks, log_axis
+from app.shared.charts.layer_errors import Ends, error_ends
 from app.shared.charts.module_axis import ModuleAxis
+from app.shared.charts.series import BROKEN
 from app.shared.comparison import Compared, common_layers
 from app.shared.findings import wording
 from app.shared.findings.cautions import same_evaluation
@@ -31,9 +33,10 @@ def perplexities(runs: Sequence[Compared], *, theme: Theme = "light") -> go.Figu
     labels = [escape(run.label) for run in runs]
     figure = go.Figure(layout={"template": template(theme), "height": perplexities_height(runs),
                                "margin": {"l": 8, "r": 48, "t": 38, "b": 8}})
+    end = _perplexity_end(runs)
     for run, label in zip(runs, labels, strict=True):
         dense, pruned = run.result.dense.perplexity, run.result.pruned.perplexity
-        shown = pruned if math.isfinite(pruned) else None
+        shown = min(pruned, end) if math.isfinite(pruned) else None
         hover = _perplexity_hover(run)
         figure.add_trace(go.Scatter(x=[dense, shown], y=[label, label], mode="lines", hoverinfo="skip", showlegend=False,
                                     line={"color": run.mark.color, "width": 2}))
@@ -44,7 +47,8 @@ def perplexities(runs: Sequence[Compared], *, theme: Theme = "light") -> go.Figu
             x=[shown if shown is not None else dense], y=[label], mode="markers+text", name=label, showlegend=False,
             text=[f"  {numbers.perplexity(pruned)}"], textposition="middle right", customdata=[hover], cliponaxis=False,
             hovertemplate="%{customdata}<extra></extra>", textfont={"color": ink.text, "size": 13},
-            marker={"symbol": run.mark.symbol, "size": 11 if shown is not None else 1, "color": run.mark.color}))
+            marker={"symbol": run.mark.symbol if pruned <= end else "arrow-right", "size": 11 if shown is not None else 1,
+                    "color": run.mark.color}))
     if same_evaluation(runs):
         dense = runs[0].result.dense.perplexity
         figure.add_vline(x=dense, line={"color": dense_color, "width": 1, "dash": "dot"})
@@ -71,22 +75,25 @@ def errors(runs: Sequence[Compared], *, theme: Theme = "light", height: int = 36
     names = common_layers(runs)
     axis = ModuleAxis([runs[0].layers[name] for name in names] if runs else [])
     size = 8 if len(names) <= _FEW and len(runs) <= 3 else 6 if len(names) <= _FEW else 4
+    ends = error_ends(run.layers[name] for run in runs for name in names)
     for run in runs:
         text = axis.broken({name: _layer_hover(run, run.layers[name]) for name in names})
         for field, solid in (("optimum_error", False), ("relative_error", True)):
-            ys = axis.broken({name: _drawn(getattr(run.layers[name], field)) for name in names})
+            values = {name: getattr(run.layers[name], field) for name in names}
+            ys = axis.broken({name: _drawn(at_edge(value, *ends)) for name, value in values.items()})
+            symbols = edge_marks([value or math.nan for value in axis.broken(values)], *ends, run.mark.symbol if solid else run.mark.hollow)
             figure.add_trace(go.Scatter(
                 x=axis.broken(axis.places), y=ys, text=text, mode="lines+markers",
                 name=escape(run.label) + ("" if solid else ", optimum"), showlegend=solid,
                 legendgroup=escape(run.label), hovertemplate="%{text}<extra></extra>", opacity=1 if solid else 0.75,
                 line={"color": run.mark.color, "width": 1.5 if solid else 0.8, "dash": run.mark.dash if solid else "dot"},
-                marker={"symbol": run.mark.symbol if solid else run.mark.hollow, "size": size if solid else size - 1,
+                marker={"symbol": symbols, "size": size if solid else size - 1,
                         "color": run.mark.color, "line": {"width": 0 if solid else 1.3}}))
     figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", name=f"hollow: {OPTIMUM}", hoverinfo="skip",
                                 marker={"symbol": "circle-open", "size": 9, "color": INKS[theme].faint, "line": {"width": 1.5}}))
     figure.update_layout(
         title={"text": _TITLE, "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 6, "l": 2}},
-        yaxis={"title": {"text": "relative error of the output"}, **_error_scale(runs, names)},
+        yaxis={"title": {"text": "relative error of the output"}, **_error_scale(ends)},
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.01, "x": 0, "xanchor": "left"})
     axis.draw(figure, theme)
     return figure
@@ -96,8 +103,20 @@ def _drawn(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
+def _perplexity_end(runs: Sequence[Compared]) -> float:
+    """End of the axis of perplexities: a broken model, far beyond the others, stands on it as an arrow with its number."""
+    found = [(run.result.pruned.perplexity, run.result.dense.perplexity) for run in runs if math.isfinite(run.result.pruned.perplexity)]
+    alive = [pruned for pruned, dense in found if pruned <= BROKEN * dense]
+    if not alive or len(alive) == len(found):
+        return math.inf
+    low = min(run.result.dense.perplexity for run in runs)
+    return max(alive) + max(0.35 * (max(alive) - low), 0.02 * max(alive))
+
+
 def _perplexity_scale(runs: Sequence[Compared]) -> dict[str, object]:
-    values = [value for run in runs for value in (run.result.dense.perplexity, run.result.pruned.perplexity) if math.isfinite(value)]
+    end = _perplexity_end(runs)
+    values = [min(value, end) for run in runs for value in (run.result.dense.perplexity, run.result.pruned.perplexity)
+              if math.isfinite(value)]
     if not values:
         return {}
     low, high = min(values), max(values)
@@ -107,11 +126,9 @@ def _perplexity_scale(runs: Sequence[Compared]) -> dict[str, object]:
     return {"type": "linear", "range": [low - 0.05 * room, high + 0.05 * room], "exponentformat": "none"}
 
 
-def _error_scale(runs: Sequence[Compared], names: Sequence[str]) -> dict[str, object]:
-    values = [value for run in runs for name in names for value in (run.layers[name].relative_error, run.layers[name].optimum_error)]
-    positive = [value for value in values if math.isfinite(value) and value > 0]
-    if positive and max(positive) / min(positive) > _LOG_FROM:
-        return log_axis(min(positive), max(positive))
+def _error_scale(ends: Ends) -> dict[str, object]:
+    if 0 < ends[0] * _LOG_FROM < ends[1]:
+        return log_axis(*ends)
     return {"type": "linear", "rangemode": "tozero", "exponentformat": "none"}
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import plotly.graph_objects as go
 
 from app.shared import numbers
-from app.shared.charts.axes import log_axis
+from app.shared.charts.axes import at_edge, edge_marks, log_axis, main_part
 from app.shared.style import INKS, OPTIMUM, Mark, Theme, module_marks, template
 from core.records import LayerRecord
 
+Ends = tuple[float, float]
 TITLE = "Where the error is: every layer, and the best possible for its mask"
 _SPREAD = 0.62  # how much of a block's width its modules share
 _SIDE_BY_SIDE = 14  # up to so many blocks there is room for the modules beside each other
@@ -28,14 +29,14 @@ def layer_errors(layers: Sequence[LayerRecord], *, theme: Theme = "light", title
     figure = go.Figure(layout={"template": template(theme), "height": height, "margin": {"l": 8, "r": 8, "t": 72, "b": 8}})
     marks = module_marks(layer.module for layer in layers)
     last = max([layer.block for layer in layers], default=0) if blocks is None else blocks - 1
-    room = last < _SIDE_BY_SIDE
+    room, ends = last < _SIDE_BY_SIDE, error_ends(layers)
     for place, ((module, mark), label) in enumerate(zip(marks.items(), short_modules(marks), strict=True)):
         offset = _SPREAD * (place / (len(marks) - 1) - 0.5) if room and len(marks) > 1 else 0.0
         mine = sorted((layer for layer in layers if layer.module == module), key=lambda layer: layer.block)
         xs = [layer.block + offset for layer in mine]
         if room:
-            _add_stems(figure, xs, mine, mark)
-        _add_errors(figure, xs, mine, mark, label=label, lines=not room, calibration=calibration)
+            _add_stems(figure, xs, mine, mark, ends)
+        _add_errors(figure, xs, mine, mark, ends, label=label, lines=not room, calibration=calibration)
     figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", name=f"hollow: {OPTIMUM}", hoverinfo="skip",
                                 marker={"symbol": "circle-open", "size": 9, "color": INKS[theme].faint, "line": {"width": 1.5}}))
     figure.update_layout(
@@ -47,27 +48,28 @@ def layer_errors(layers: Sequence[LayerRecord], *, theme: Theme = "light", title
     return figure
 
 
-def _add_stems(figure: go.Figure, xs: Sequence[float], layers: Sequence[LayerRecord], mark: Mark) -> None:
+def _add_stems(figure: go.Figure, xs: Sequence[float], layers: Sequence[LayerRecord], mark: Mark, ends: Ends) -> None:
     figure.add_trace(go.Scatter(
         x=[x for at in xs for x in (at, at, None)],
-        y=[y for layer in layers for y in (layer.optimum_error, layer.relative_error, None)],
+        y=[y for layer in layers for y in (at_edge(layer.optimum_error, *ends), at_edge(layer.relative_error, *ends), None)],
         mode="lines", hoverinfo="skip", opacity=0.55, line={"color": mark.color, "width": 1.5},
         legendgroup=layers[0].module, showlegend=False))
 
 
-def _add_errors(figure: go.Figure, xs: Sequence[float], layers: Sequence[LayerRecord], mark: Mark, *, label: str, lines: bool,
-                calibration: str) -> None:
+def _add_errors(figure: go.Figure, xs: Sequence[float], layers: Sequence[LayerRecord], mark: Mark, ends: Ends, *, label: str,
+                lines: bool, calibration: str) -> None:
     size = 6 if lines else 9
     common = {"mode": "lines+markers" if lines else "markers", "legendgroup": layers[0].module,
               "customdata": [layer.name for layer in layers], "text": [hover_of(layer, calibration) for layer in layers],
               "hovertemplate": "%{text}<extra></extra>"}
+    best, errors = [layer.optimum_error for layer in layers], [layer.relative_error for layer in layers]
     figure.add_trace(go.Scatter(
-        x=xs, y=[layer.optimum_error for layer in layers], name=f"{label}, optimum", showlegend=False,
+        x=xs, y=[at_edge(value, *ends) for value in best], name=f"{label}, optimum", showlegend=False,
         line={"color": mark.color, "width": 1, "dash": "dot"}, opacity=0.6 if lines else 1,
-        marker={"symbol": mark.hollow, "size": size - 1, "color": mark.color, "line": {"width": 1.5}}, **common))
+        marker={"symbol": edge_marks(best, *ends, mark.hollow), "size": size - 1, "color": mark.color, "line": {"width": 1.5}}, **common))
     figure.add_trace(go.Scatter(
-        x=xs, y=[layer.relative_error for layer in layers], name=label, line={"color": mark.color, "width": 1.5},
-        marker={"symbol": mark.symbol, "size": size, "color": mark.color}, **common))
+        x=xs, y=[at_edge(value, *ends) for value in errors], name=label, line={"color": mark.color, "width": 1.5},
+        marker={"symbol": edge_marks(errors, *ends, mark.symbol), "size": size, "color": mark.color}, **common))
 
 
 def hover_of(layer: LayerRecord, calibration: str) -> str:
@@ -86,12 +88,17 @@ def hover_of(layer: LayerRecord, calibration: str) -> str:
     return "<br>".join([*lines, *textwrap.wrap(measured, 60)])
 
 
+def error_ends(layers: Iterable[LayerRecord]) -> Ends:
+    """Ends of an axis for the errors and optima of layers; what lies far from all others is drawn at the edge."""
+    values = [value for layer in layers for value in (layer.relative_error, layer.optimum_error)]
+    return main_part(values) if any(0 < value < math.inf for value in values) else (0.0, math.inf)
+
+
 def _scale(layers: Sequence[LayerRecord]) -> dict[str, object]:
     """Linear from zero, or logarithmic where the smallest error would vanish."""
-    values = [value for layer in layers for value in (layer.relative_error, layer.optimum_error) if math.isfinite(value)]
-    positive = [value for value in values if value > 0]
-    if positive and max(positive) / min(positive) > _LOG_FROM:
-        return log_axis(min(positive), max(positive))
+    low, high = error_ends(layers)
+    if 0 < low * _LOG_FROM < high:
+        return log_axis(low, high)
     return {"type": "linear", "rangemode": "tozero", "exponentformat": "none"}
 
 

@@ -27,12 +27,14 @@ _DODGE = 0.6  # how much of a pattern's width its methods share
 
 
 def sparsity_curves(series: Sequence[Series], dense: Evaluated, *, theme: Theme = "light", published: Sequence[Published] = (),
-                    height: int = 430, scale: Scale = "auto") -> go.Figure:
-    """Perplexity against counted sparsity; n:m patterns stand side by side instead, for several have the same sparsity."""
+                    height: int = 430, scale: Scale = "auto", also: Sequence[float] = ()) -> go.Figure:
+    """Perplexity against counted sparsity; n:m patterns stand side by side instead, for several have the same sparsity.
+
+    `also`: perplexities that the axis must have room for."""
     words = patterns_in_order(series)
     place = _dodged(series, words) if words else None
     figure = curves(series, dense, theme=theme, height=height, place=place, lines=not words, scale=scale,
-                    also=[number.perplexity for number in published])
+                    also=[*(number.perplexity for number in published), *also])
     for number in published:
         at = words.index(pattern_word(number.pattern)) if words and pattern_word(number.pattern) in words else number.sparsity
         add_published(figure, number, at)
@@ -60,22 +62,28 @@ def curves(series: Sequence[Series], dense: Evaluated, *, theme: Theme, height: 
     return figure
 
 
-def add_choice(figure: go.Figure, spec: RunSpec, sparsity: float, perplexity: float, *, theme: Theme, label: str) -> None:
-    """A ring around the present choice, in its method's colour. An n:m that no curve has yet has no place on the axis."""
+def add_choice(figure: go.Figure, series: Sequence[Series], dense: Evaluated, spec: RunSpec, sparsity: float, perplexity: float, *,
+               theme: Theme, label: str) -> None:
+    """The present choice: its own mark with a ring around it, beside the other methods where these stand side by side; on the upper edge
+    if it is broken. An n:m that no curve has yet has no place on the axis. The figure must be one `also` with this perplexity."""
     at: float = sparsity
     if isinstance(spec.pattern, SemiStructured):
         words = [text.partition("<br>")[0] for text in figure["layout"]["xaxis"]["ticktext"] or ()]
         if pattern_word(spec.pattern) not in words:
             return
-        at = words.index(pattern_word(spec.pattern))
-    mark = method_mark(spec.method.name)
+        at = words.index(pattern_word(spec.pattern)) + next(
+            (_offset(series, one) for one in series if one.method == spec.method.name), 0.0)
+    mark, edge = method_mark(spec.method.name), edge_of(series, dense, [perplexity])
+    y, symbol = (perplexity, mark.symbol) if perplexity <= edge else (edge, "arrow-up")
+    figure.add_trace(go.Scatter(x=[at], y=[y], mode="markers", showlegend=False, hoverinfo="skip", cliponaxis=False,
+                                marker={"symbol": symbol, "size": 9, "color": mark.color}))
     figure.add_trace(go.Scatter(
-        x=[at], y=[perplexity], mode="markers", name=label, cliponaxis=False,
+        x=[at], y=[y], mode="markers", name=label, cliponaxis=False,
         marker={"symbol": "circle-open", "size": 17, "color": mark.color, "line": {"width": 3, "color": mark.color}},
         hovertemplate=f"<b>{label}</b><br>{describe(spec)}<br>perplexity {numbers.perplexity(perplexity)} at "
                       f"{numbers.percent(sparsity)}<extra></extra>"))
     figure.add_annotation(
-        x=at, y=math.log10(perplexity) if figure["layout"]["yaxis"]["type"] == "log" else perplexity, text=numbers.perplexity(perplexity),
+        x=at, y=math.log10(y) if figure["layout"]["yaxis"]["type"] == "log" else y, text=numbers.perplexity(perplexity),
         showarrow=True, arrowhead=0, arrowwidth=1, arrowcolor=INKS[theme].faint, standoff=9, ax=-34, ay=-44,  # curves rise to the right
         bgcolor=INKS[theme].paper, font={"color": INKS[theme].text, "size": 13})
 
@@ -87,9 +95,12 @@ def _shares(values: Sequence[float]) -> dict[str, Any]:
 
 
 def _dodged(series: Sequence[Series], words: Sequence[str]) -> Place:
-    step = _DODGE / max(1, len(series) - 1)
-
     def place(one: Series, spot: Spot) -> float:
-        return words.index(pattern_word(spot.points[0].spec.pattern)) + (list(series).index(one) * step - _DODGE / 2) * (len(series) > 1)
+        return words.index(pattern_word(spot.points[0].spec.pattern)) + _offset(series, one)
 
     return place
+
+
+def _offset(series: Sequence[Series], one: Series) -> float:
+    """Place of a series beside the others of its pattern."""
+    return list(series).index(one) * _DODGE / max(1, len(series) - 1) - _DODGE / 2 if len(series) > 1 else 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from app.shared import numbers
 from app.shared.link import to_words
@@ -38,6 +39,12 @@ def describe(spec: RunSpec) -> str:
     if spec.fisher:
         parts.append(f"Fisher weighting {numbers.setting(spec.fisher)}")
     return " · ".join(parts)
+
+
+@lru_cache(maxsize=4096)
+def both(spec: RunSpec) -> tuple[str, str]:
+    """`describe` and `describe_rest`, kept: lists and searches of hundreds of runs ask for them each time."""
+    return describe(spec), describe_rest(spec)
 
 
 def describe_rest(spec: RunSpec) -> str:

@@ -11,7 +11,7 @@ from app.shared.link import from_words
 from app.shared.sweeps.published import NUMBERS, published_for
 from app.shared.sweeps.series import counted, opens, pareto, perplexity, series_of
 from app.shared.sweeps.tables import point_rows
-from core.spec import Calibration, Evaluation, RunSpec
+from core.spec import METHOD_LABELS, Calibration, Evaluation, RunSpec
 from tests.app.examples import evaluated, point
 
 DENSE = evaluated(29.0)
@@ -218,3 +218,28 @@ def test_rows_hold_what_the_chart_shows():
     assert row["pattern"] == "2:4"
     assert (row["perplexity"], row["seed"], row["alpha"], row["run"]) == (31.5, 2, 0.1, "k")
     assert RunSpec().pattern.kind == "unstructured"
+
+
+def test_the_ring_stands_on_the_run_s_own_mark():
+    points = [point(name, word, 30.0 + at, counted=share) for at, name in enumerate(("wanda", "sparsegpt", "thanos"))
+              for word, share in (("2:4", 0.5), ("4:8", 0.5))]
+    series = series_of(points, counted)
+    for one in points:
+        figure = perplexity_curves.sparsity_curves(series, DENSE, also=[one.pruned.perplexity])
+        before = {trace.name: marks(figure, trace.name) for trace in figure.data if trace.name}
+        perplexity_curves.add_choice(figure, series, DENSE, one.spec, one.counted_sparsity, one.pruned.perplexity, theme="light",
+                                      label="this")
+        (ring,) = marks(figure, "this")
+        assert ring in before[METHOD_LABELS[one.spec.method.name]], "among its own method's marks, not between the methods"
+
+
+def test_a_broken_choice_is_drawn_at_the_edge_with_its_number():
+    points = [point("thanos", "0.5", 30.0), point("thanos", "0.6", 31.0), point("wanda", "0.5", 33.0)]
+    series, chosen = series_of(points, counted), point("magnitude", "0.9", 52_000.0)
+    figure = perplexity_curves.sparsity_curves(series, DENSE, also=[52_000.0])
+    perplexity_curves.add_choice(figure, series, DENSE, chosen.spec, 0.9, 52_000.0, theme="dark", label="this run")
+    edge = BROKEN * DENSE.perplexity
+    assert marks(figure, "this run") == {(0.9, edge)}
+    assert figure.layout.annotations[-1].text == "52 000.00"
+    assert figure.layout.annotations[-1].y == math.log10(edge)
+    assert figure.layout.yaxis.range[0] < math.log10(30) < math.log10(edge) < figure.layout.yaxis.range[1]

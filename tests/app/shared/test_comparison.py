@@ -1,5 +1,6 @@
 """Runs side by side without a browser: what differs, what it led to, what must be said before it is believed."""
 
+import itertools
 import json
 import math
 
@@ -14,6 +15,17 @@ from core.spec import Calibration, make_method, parse_pattern
 from tests.app.examples import layer, layers, result
 
 THANOS, SPARSEGPT, WANDA = (make_method(name) for name in ("thanos", "sparsegpt", "wanda"))
+
+
+def contrast(one, other):
+    """WCAG's contrast ratio of two colors `#rrggbb`."""
+    def light(color):
+        parts = [int(color[at:at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    dark, bright = sorted((light(one), light(other)))
+    return (bright + 0.05) / (dark + 0.05)
 
 
 def scaled(factor, optimum=0.5, blocks=3):
@@ -34,7 +46,7 @@ def changed(found, **fields):
     ([{}, {"calibration": Calibration(seed=3)}], ["Thanos · seed 0", "Thanos · seed 3"], "only the seed differs"),
     ([{}, {}], ["Thanos (1)", "Thanos (2)"], "nothing was asked differently"),
     ([{"method": WANDA}, {"method": make_method("thanos", block_size=64)}, {"method": make_method("thanos", block_size=32)}],
-     ["Wanda", "Thanos · B 64", "Thanos · B 32"], "only the method differs"),
+     ["Wanda", "Thanos · B 64", "Thanos · B 32"], "method and its own parameters differ"),
     ([{"pattern": parse_pattern("columns:0.3")}, {"pattern": parse_pattern("2:4"), "method": WANDA}],
      ["Thanos · 30 % columns", "Wanda · 2:4"], "method and pattern differ"),
     ([{"pattern": parse_pattern("0.5", alpha=0.1)}, {}], ["Thanos · α 0.1", "Thanos · α 0"], "outlier rows α and α budget differ"),
@@ -66,7 +78,11 @@ def test_colour_is_never_alone_where_a_method_comes_twice():
     marks = style.run_marks(["thanos", "thanos", "wanda", "thanos", "admm1", "admm-grad"])
     assert marks[0] == style.method_mark("thanos")
     assert len({mark.symbol for mark in marks}) == len(marks)
-    assert len({(mark.color, mark.dash) for mark in marks}) == len(marks)
+    assert len({mark.color for mark in marks}) == len(marks)
+    assert len({mark.dash for mark in marks[:2] + marks[3:4]}) == 3, "runs of one method differ in their lines, too"
+    for theme, share in itertools.product(("light", "dark"), ("thanos", "magnitude", "sparsegpt")):
+        for mark in style.run_marks([share] * 3):
+            assert contrast(mark.color, style.INKS[theme].paper) > 1.5, (theme, mark)
     assert {mark.symbol for mark in style.run_marks(["magnitude"] * 6)} <= set(style.GLYPHS)
 
 
@@ -176,12 +192,33 @@ def test_every_common_layer_is_drawn_for_every_run_beside_its_optimum(theme, blo
 
 
 def test_perplexities_are_drawn_from_dense_to_pruned():
-    runs = compare([result(method=SPARSEGPT, pruned=16.25), result(pruned=400.0)])
+    runs = compare([result(method=SPARSEGPT, pruned=16.25), result(pruned=100.0)])
     figure = comparison.perplexities(runs)
     marks = {trace.name: trace.x[0] for trace in figure.data if trace.name}
-    assert marks == {"SparseGPT": 16.25, "Thanos": 400.0}
+    assert marks == {"SparseGPT": 16.25, "Thanos": 100.0}
     assert figure.layout.xaxis.type == "log"
     assert any("2 windows of 32 tokens" in text.replace("<br>", " ") for trace in figure.data for text in trace.customdata or ())
+
+
+def test_a_broken_model_stands_at_the_edge_and_does_not_flatten_the_others():
+    runs = compare([result(method=SPARSEGPT, pruned=16.25), result(pruned=15.6), result(method=WANDA, pruned=4e5)])
+    figure = comparison.perplexities(runs)
+    (broken,) = (trace for trace in figure.data if trace.name == "Wanda")
+    low, high = figure.layout.xaxis.range
+    assert figure.layout.xaxis.type == "linear"
+    assert 16.25 < broken.x[0] <= high < 18
+    assert broken.marker.symbol == "arrow-right"
+    assert "400 000.00" in broken.text[0]
+    assert (16.25 - 15.6) / (high - low) > 0.15, "the difference of the others can be seen"
+
+
+def test_runs_are_called_by_the_names_that_people_gave_them():
+    results = [result(method=SPARSEGPT), result(method=THANOS), result(method=WANDA), result(method=WANDA, refit=True)]
+    runs = compare(results, ["Baseline", "", "Mine", "Mine"])
+    assert [run.label for run in runs] == ["Baseline", "Thanos", "Mine · Wanda", "Mine · Wanda · exact refit"]
+    assert [run.label for run in compare(results[:2], ["Thanos", ""])] == ["Thanos · SparseGPT", "Thanos"]
+    assert len({run.label for run in compare(results)}) == 4
+    assert what_differs(runs[:2]) == "only the method differs"
 
 
 def test_nothing_a_run_is_called_becomes_markup():

@@ -53,7 +53,8 @@ def test_hover_gives_exact_value_and_protocol():
 
 def test_the_axis_is_logarithmic_when_small_errors_would_vanish():
     assert layer_errors(layers()).layout.yaxis.type == "linear"
-    wide = layer_errors([*layers(), layer(3, "mlp.down_proj", 0.9, 1e-5)]).layout.yaxis
+    small = [layer(3, name, error, best) for name, error, best in (("mlp.down_proj", 0.9, 1e-3), ("mlp.up", 0.3, 1e-4), ("o", 0.1, 1e-5))]
+    wide = layer_errors([*layers(), *small]).layout.yaxis
     assert wide.type == "log"
     assert wide.range[0] < math.log10(1e-5)
     assert wide.range[1] > math.log10(0.9)
@@ -221,3 +222,29 @@ def test_an_axis_of_shares_is_labelled_as_sentences_write_percent(low, high, cha
     for value, text in zip(axis["tickvals"], axis["ticktext"], strict=True):
         assert low - 1e-9 <= value <= high + 1e-9
         assert float(text.removesuffix(" %").replace("−", "-")) == pytest.approx(100 * value, abs=1e-9)
+
+
+@pytest.mark.parametrize(("far", "symbol", "top"), [((0.02, 1e-12), "arrow-down", False), ((40.0, 0.02), "arrow-up", True)])
+def test_one_far_layer_stands_at_the_edge_and_does_not_flatten_the_others(far, symbol, top):
+    others = layers(6)
+    figure = layer_errors([*others, layer(6, "mlp.down_proj", *far)])
+    axis = figure.layout.yaxis
+    values = [value for item in others for value in (item.relative_error, item.optimum_error)]
+    drawn = [(y, mark) for trace in figure.data if trace.customdata is not None
+             for y, mark in zip(trace.y, [trace.marker.symbol] * len(trace.y) if isinstance(trace.marker.symbol, str) else
+                                trace.marker.symbol, strict=True)]
+    arrows = [(y, mark) for y, mark in drawn if mark.startswith("arrow")]
+    assert [mark.removesuffix("-open") for _, mark in arrows] == [symbol]
+    assert arrows[0][0] == (max([*values, far[1]]) if top else min([*values, far[0]]))
+    assert axis.type == "linear" or axis.range[1] - axis.range[0] < 2
+    hover = next(text for trace in figure.data if trace.customdata is not None for text in trace.text if "layers.6" in text)
+    for value in far:
+        assert numbers.error(value) in hover, "the value itself is told"
+
+
+@pytest.mark.parametrize(("values", "ends"), [
+    ([1, 2, 3, 4, 5, 6], (1, 6)), ([1e-9, 2, 3, 4, 5, 6], (2, 6)), ([1, 2, 3, 4, 5, 600], (1, 5)), ([1, 2, 3, 900], (1, 900)),
+    ([0.001, 0.01, 0.1, 1, 10, 100], (0.001, 100)), ([1, 1, 2, 2, 3, 3, 500, 600, 700], (1, 700)), ([0, math.inf, 1, 2, 3], (1, 3)),
+])
+def test_far_values_are_few_and_far_from_all_others(values, ends):
+    assert axes.main_part(values) == ends
