@@ -41,13 +41,15 @@ class Destination:
 
     def check(self, spec: RunSpec) -> None:
         """Raises BadInput for what could not be written in the end: asked before anything is computed."""
-        from core.export.folder import require_empty
+        from core.export.folder import require_empty, require_exportable
         from core.export.room import require_room
 
         if self.folder is not None:
             require_empty(self.folder)
         if self.archive is not None:
             require_room(spec, self.archive)
+        if self.wanted:
+            require_exportable(spec)
 
     def write(self, result: RunResult, weights: Mapping[str, Tensor]) -> RunResult:
         """Write the pruned model to each, with a progress bar on a terminal; returns the record with the comparison of the export."""

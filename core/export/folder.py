@@ -13,12 +13,14 @@ from torch import Tensor
 from core.export.check import check_export
 from core.export.companions import carry_over
 from core.export.weights import copy_pruned, locate, require_representable
-from core.models.blocks import map_blocks
-from core.models.folders import index_of
+from core.models.blocks import Linear, map_blocks
+from core.models.folders import ModelSource, index_of
 from core.models.inputs import take_inputs
 from core.models.loading import load_skeleton
+from core.models.sources import resolve_model
 from core.records import RunResult
 from core.run.journal import BlockState
+from core.spec import RunSpec
 from core.spec.errors import BadInput, InputChanged
 
 RECORD = "prunescope.json"
@@ -51,6 +53,20 @@ def require_empty(folder: Path) -> None:
         raise BadInput("save", str(folder), "a folder that can be made and written", f"{there} cannot be written. Choose another.")
 
 
+def require_exportable(spec: RunSpec) -> None:
+    """Raises BadInput for a checkpoint whose layers could not be written in place, before a run that is to be exported. Of a hub model
+    that is not here yet nothing is known."""
+    try:
+        source = resolve_model(spec.model, spec.revision)
+    except BadInput:
+        return
+    locate(source, _linears(source))
+
+
+def _linears(source: ModelSource) -> list[Linear]:
+    return [linear for linears in map_blocks(load_skeleton(source)).linears for linear in linears]
+
+
 def save_checkpoint(result: RunResult, weights: Mapping[str, Tensor], folder: Path) -> RunResult:
     """Write the dense model's folder with `weights` [out, in] by layer name in place of its own; returns the record with its `export`.
 
@@ -66,7 +82,7 @@ def save_checkpoint(result: RunResult, weights: Mapping[str, Tensor], folder: Pa
         if inputs.addresses[name] != getattr(result.revisions, name):
             raise InputChanged(name, result.spec.model if name == "model" else result.spec.evaluation.source)
     source = inputs.source
-    places = locate(source, [linear for linears in map_blocks(load_skeleton(source)).linears for linear in linears])
+    places = locate(source, _linears(source))
     require_representable(weights, places)
     made = [path for path in (folder, *folder.absolute().parents) if not path.exists()]
     part = folder / _PART

@@ -23,7 +23,8 @@ __all__ = ["ModelSource", "UnusableModel", "describe_model", "list_models", "mod
 _DEPTH = 3
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96}", re.ASCII)
 _REVISION = re.compile(r"[A-Za-z0-9][\w./-]{0,63}", re.ASCII)
-_CONFIGURATION = ["*.json", "*.model", "*.tiktoken", "tokenizer.model.*", "merges.txt", "vocab.txt"]
+_CONFIGURATION = ["*.json", "*.model", "*.tiktoken", "tokenizer.model.*", "merges.txt", "vocab.txt", "*.jinja", "LICENSE*", "NOTICE*",
+                  "README.md"]
 
 
 class UnusableModel(FrozenModel):

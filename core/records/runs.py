@@ -96,10 +96,11 @@ class ExportCheck(FrozenModel):
     def words(self) -> str:
         """The comparison as a sentence."""
         share = 100 * self.difference / self.run_perplexity
+        told = f"{share:+.2g} %" if abs(share) >= 0.001 else "the same within 0.001 %"
         why = " (weights are rounded to the checkpoint's dtype)" if self.rounded else ""
         windows = f"the first {self.windows} windows" if self.windows > 1 else "the first window"
         return (f"opened again, perplexity {self.perplexity:.2f} on {windows}, the run's own {self.run_perplexity:.2f}: "
-                f"{share:+.2g} %{why}")
+                f"{told}{why}")
 
 
 class RunResult(FrozenModel):

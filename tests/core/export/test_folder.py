@@ -9,19 +9,21 @@ from typing import Any
 
 import pytest
 import torch
+from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 from core.export import check
 from core.export import folder as exporting
-from core.export.folder import RECORD, MemoryJournal, save_checkpoint
+from core.export.folder import RECORD, MemoryJournal, require_exportable, save_checkpoint
 from core.records import RunResult
 from core.run.evaluation import evaluate
 from core.run.pipeline import prune
 from core.spec import Calibration, Evaluation, RunSpec, make_method, parse_pattern
 from core.spec.errors import BadInput, ExportDiffers
 from tests.core.families import FAMILIES, save_family
+from tests.core.models.saved import COMMIT
 
 
 @pytest.fixture
@@ -123,6 +125,47 @@ def test_a_checkpoint_without_the_heads_prefix_is_exported_under_its_own_names(m
     after = stored(models / "saved")
     assert after.keys() == load_file(file).keys()
     assert torch.equal(after["h.1.mlp.c_fc.weight"], weights["transformer.h.1.mlp.c_fc"].t())
+
+
+def test_a_checkpoint_that_cannot_be_written_in_place_is_refused_before_the_run(models: Path) -> None:
+    """Both names end alike, and none is the layer's own: which of them transformers reads is not for us to guess."""
+    folder = save_family("gpt2", models)
+    require_exportable(RunSpec(model="gpt2"))
+    require_exportable(RunSpec(model="owner/of-a-hub-model-that-is-not-here"))
+    file = folder / "model.safetensors"
+    tensors = load_file(file)
+    weight = tensors.pop("transformer.h.0.attn.c_attn.weight")
+    save_file({**tensors, "a.h.0.attn.c_attn.weight": weight, "b.h.0.attn.c_attn.weight": weight.clone()}, file)
+    with pytest.raises(BadInput, match=r"transformer\.h\.0\.attn\.c_attn as one matrix of 32×96"):
+        require_exportable(RunSpec(model="gpt2"))
+
+
+def test_a_hub_snapshot_is_exported_as_files_not_links(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = save_family("llama", models)
+    (folder / "chat_template.jinja").write_text("{{ messages }}")
+    repository = models / "hub" / "models--owner--name"
+    snapshot = repository / "snapshots" / COMMIT
+    snapshot.mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(COMMIT)
+    (repository / "blobs").mkdir()
+    for number, file in enumerate(sorted(folder.glob("*.*"))):
+        if file.suffix != ".npy":
+            file.rename(repository / "blobs" / str(number))
+            (snapshot / file.name).symlink_to(Path("../../blobs") / str(number))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(models / "hub"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    before = (snapshot / "model.safetensors").read_bytes()
+    source = f"windows:{folder / 'windows.npy'}"
+    spec = RunSpec(model="owner/name", calibration=Calibration(source=source, windows=8), evaluation=Evaluation(source=source, windows=5),
+                   method=make_method("magnitude"))
+    journal = MemoryJournal()
+    *_, last = prune(spec, journal=journal)
+    assert last.kind == "finished"
+    save_checkpoint(last.result, journal.weights, models / "saved")
+    assert (models / "saved" / "chat_template.jinja").read_text() == "{{ messages }}"
+    assert not any(file.is_symlink() for file in (models / "saved").iterdir())
+    assert (snapshot / "model.safetensors").read_bytes() == before != (models / "saved" / "model.safetensors").read_bytes()
 
 
 def test_weights_that_the_dtype_cannot_hold_are_refused_before_anything_is_written(models: Path) -> None:

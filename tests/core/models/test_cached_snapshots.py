@@ -88,6 +88,7 @@ def test_what_is_fetched_is_safetensors_and_their_company(models: Path, tmp_path
     assert resolve_model("owner/name", "main", download=True).revision == COMMIT
     assert [call["local_files_only"] for call in asked] == [True, False]
     assert asked[1]["revision"] == "main"
+    assert {"*.jinja", "LICENSE*"} <= set(asked[1]["allow_patterns"])
     assert not any(pattern.endswith((".bin", ".py", ".pt")) or pattern == "*" for pattern in asked[1]["allow_patterns"])
     asked.clear()
     refusal("owner/name")
