@@ -10,6 +10,7 @@ import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,7 @@ JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st
                     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4), max_leaves=12)
 FAST = settings(deadline=None, suppress_health_check=[
     HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large])
+NO_READER = SimpleNamespace(context=32, vocabulary=64, bos=None, separator=None, encode=lambda _, special=True: [])
 
 
 def told(sentences: tuple[str, ...]) -> None:
@@ -164,7 +166,7 @@ def test_token_windows(places: Path, data: st.DataObject) -> None:
     for make_windows, spec in ((calibration_windows, Calibration(source="windows:a.npy", windows=2)),
                                (evaluation_windows, Evaluation(source="windows:a.npy"))):
         try:
-            tokens = make_windows(spec, lambda _: [], 32, 64).tokens  # type: ignore[operator]
+            tokens = make_windows(spec, NO_READER).tokens  # type: ignore[operator]
             assert 0 <= int(tokens.min()) <= int(tokens.max()) < 64
         except BadInput as error:
             told((str(error),))
@@ -173,7 +175,7 @@ def test_token_windows(places: Path, data: st.DataObject) -> None:
 def test_an_archive_in_place_of_an_array_is_told_as_that(places: Path) -> None:
     (places / "texts" / "a.npy").write_bytes(archive())
     with pytest.raises(BadInput, match=r"integers \[n, length\]"):
-        calibration_windows(Calibration(source="windows:a.npy", windows=2), lambda _: [], 32, 64)
+        calibration_windows(Calibration(source="windows:a.npy", windows=2), NO_READER)
 
 
 KEYS = ["model_type", "hidden_size", "num_hidden_layers", "n_layer", "num_experts", "text_config", "max_position_embeddings", "auto_map",

@@ -21,7 +21,7 @@ from core.cli.tasks import FolderOption, LimitOption, TasksOption, open_asked, s
 from core.records import Evaluated, Revisions, RunResult
 from core.spec import METHODS, RunSpec
 from core.spec.errors import BadInput
-from core.spec.flags import run_words
+from core.spec.flags import EVALUATION_WORDS, run_words
 from core.spec.methods.table import methods_table
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
@@ -94,8 +94,7 @@ def sweep(words: dict[str, str], json_file: JsonOption = None,
 
 
 @app.command()
-@spec_flags(*(word for word in run_words() if word not in ("model", "revision", "evaluation", "evaluation_windows", "evaluation_length",
-                                                     "device", "dtype")))
+@spec_flags(*(word for word in run_words() if word not in ("model", "revision", *EVALUATION_WORDS, "device", "dtype")))
 def evaluate(words: dict[str, str], json_file: JsonOption = None, tasks: TasksOption = None, task_folder: FolderOption = None,
              limit: LimitOption = None) -> None:
     """The perplexity of a model as it is; with --tasks its zero-shot scores as well."""

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,14 +10,15 @@ import torch
 from numpy.lib.format import open_memmap
 from torch import Tensor
 
+from core.data.drawing import Reader, first_tokens, from_many, from_one, packed, too_short
 from core.data.texts import Split, Text, read_text
 from core.spec import Calibration, Evaluation
 from core.spec.errors import BadInput
 
-Encode = Callable[[str], "list[int] | np.ndarray"]
 EMBEDDED_WINDOWS = 64  # of the embedded text by default: a first visit should not wait
 MAX_TOKENS = 1 << 27  # of ready windows: 1 GiB as int64
 MAX_LENGTH = 2048  # the literature's window: min(2048, context)
+_BOS_WORDS = {"auto": "", "every-window": ", a BOS token first in each window", "none": ", no BOS token"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,39 +37,76 @@ def window_length(asked: int | None, context: int, field: str) -> int:
     return asked or min(MAX_LENGTH, context)
 
 
-def calibration_windows(spec: Calibration, encode: Encode, context: int, vocabulary: int) -> Windows:
+def calibration_windows(spec: Calibration, reader: Reader) -> Windows:
     """`spec.windows` windows drawn by `spec.seed`.
 
     From one long text: different ones of its consecutive windows. From many documents: documents in random order, one window
     at a random place of each that is longer than a window, and again from the start when they run out, as in the literature.
-    Raises BadInput when the text is too short.
+    Where no document is longer than a window: documents in random order, one after the other with the separator token between.
+    Raises BadInput when the text is too short, or for a BOS token that the tokenizer does not have.
     """
     text = read_text(spec.source, "calibration")
     if text.windows is not None:
-        return _ready(text, "calibration", spec.windows, context, vocabulary)
-    length = window_length(spec.length, context, "calibration")
-    rng = np.random.default_rng(spec.seed)
-    drawn = _from_one(text, spec.windows, length, encode, rng) if len(text.documents) == 1 else (
-        _from_many(text, spec.windows, length, encode, rng))
-    _check_ids(drawn, vocabulary, "calibration", text)
-    return Windows(tokens=torch.from_numpy(drawn), description=f"{text.description}, {spec.windows} window{'s' * (spec.windows > 1)} of "
-                   f"{length} tokens, seed {spec.seed}", sha256=text.sha256)
+        _refuse_bos(spec, "calibration")
+        return _ready(text, "calibration", spec.windows, reader)
+    length = window_length(spec.length, reader.context, "calibration")
+    begin = _beginning(spec, reader, "calibration")
+    rng, inner, how = np.random.default_rng(spec.seed), length - len(begin), ""
+    if len(text.documents) == 1:
+        drawn = from_one(text, spec, inner, reader, rng)
+    else:
+        drawn = from_many(text, spec, inner, reader, rng)
+        if drawn is None:
+            drawn, how = packed(text, spec, inner, reader, rng), ", documents packed with the separator token between them"
+    _check_ids(drawn, reader.vocabulary, "calibration", text)
+    return Windows(tokens=_begun(drawn, begin), description=f"{text.description}, {spec.windows} window{'s' * (spec.windows > 1)} of "
+                   f"{length} tokens, seed {spec.seed}{_BOS_WORDS[spec.bos]}{how}", sha256=text.sha256)
 
 
-def evaluation_windows(spec: Evaluation, encode: Encode, context: int, vocabulary: int) -> Windows:
-    """The documents joined with a blank line, tokenised once, cut into windows without overlap; the tail is dropped."""
+def evaluation_windows(spec: Evaluation, reader: Reader) -> Windows:
+    """The documents joined with a blank line, tokenised once, cut into windows without overlap; the tail is dropped. Raises BadInput as
+    `calibration_windows` does."""
     text = read_text(spec.source, "evaluation")
     if text.windows is not None:
-        return _ready(text, "evaluation", spec.windows, context, vocabulary)
-    length = window_length(spec.length, context, "evaluation")
-    tokens = encode("\n\n".join(text.documents))
-    asked = spec.windows or (EMBEDDED_WINDOWS if spec.source == "embedded" else len(tokens))
-    count = min(len(tokens) // length, asked)
+        _refuse_bos(spec, "evaluation")
+        return _ready(text, "evaluation", spec.windows, reader)
+    length = window_length(spec.length, reader.context, "evaluation")
+    begin = _beginning(spec, reader, "evaluation")
+    inner = length - len(begin)
+    asked = spec.windows or (EMBEDDED_WINDOWS if spec.source == "embedded" else None)
+    tokens = first_tokens("\n\n".join(text.documents), asked and asked * inner, reader, special=spec.bos == "auto")
+    count = len(tokens) // inner if asked is None else min(len(tokens) // inner, asked)
     if count == 0:
-        raise _too_short("evaluation", text, len(tokens), length)
-    cut = np.asarray(tokens[: count * length], dtype=np.int64).reshape(count, length)
-    _check_ids(cut, vocabulary, "evaluation", text)
-    return Windows(tokens=torch.from_numpy(cut), description=text.description, sha256=text.sha256)
+        raise too_short("evaluation", text, len(tokens), length)
+    cut = np.asarray(tokens[: count * inner], dtype=np.int64).reshape(count, inner)
+    _check_ids(cut, reader.vocabulary, "evaluation", text)
+    return Windows(tokens=_begun(cut, begin), description=f"{text.description}{_BOS_WORDS[spec.bos]}", sha256=text.sha256)
+
+
+def _beginning(spec: Calibration | Evaluation, reader: Reader, split: Split) -> list[int]:
+    """The tokens that every window begins with: BOS or none."""
+    if spec.bos != "every-window":
+        return []
+    if reader.bos is None:
+        raise BadInput(_bos_word(split), spec.bos, "auto or none: this model's tokenizer has no BOS token", "Choose one of them.")
+    return [reader.bos]
+
+
+def _refuse_bos(spec: Calibration | Evaluation, split: Split) -> None:
+    if spec.bos != "auto":
+        raise BadInput(_bos_word(split), spec.bos, "auto for ready token windows, which are taken as they are",
+                       "Leave it out, or give the text itself.")
+
+
+def _bos_word(split: Split) -> str:
+    return "bos" if split == "calibration" else "evaluation_bos"
+
+
+def _begun(tokens: np.ndarray, begin: list[int]) -> Tensor:
+    """int64 [n, L]: each row after the tokens that windows begin with."""
+    if not begin:
+        return torch.from_numpy(tokens)
+    return torch.cat([torch.tensor(begin).expand(len(tokens), -1), torch.from_numpy(tokens)], 1)
 
 
 def _check_ids(tokens: np.ndarray, vocabulary: int, split: Split, text: Text) -> None:
@@ -79,36 +116,7 @@ def _check_ids(tokens: np.ndarray, vocabulary: int, split: Split, text: Text) ->
                        "embedding", "The folder's tokenizer is not this model's, or the embedding was not resized with it.")
 
 
-def _from_one(text: Text, count: int, length: int, encode: Encode, rng: np.random.Generator) -> np.ndarray:
-    tokens = np.asarray(encode(text.documents[0]), dtype=np.int64)
-    there = len(tokens) // length
-    if there == 0:
-        raise _too_short("calibration", text, len(tokens), length)
-    if there < count:
-        raise BadInput("windows", count, f"1 to {there}: {text.description} has {len(tokens):,} tokens, windows of {length}",
-                       "Use fewer or shorter windows, or a longer text.")
-    return tokens[: there * length].reshape(there, length)[rng.permutation(there)[:count]]
-
-
-def _from_many(text: Text, count: int, length: int, encode: Encode, rng: np.random.Generator) -> np.ndarray:
-    drawn: list[np.ndarray] = []
-    longest = 0
-    while len(drawn) < count:
-        before = len(drawn)
-        for index in rng.permutation(len(text.documents)):
-            tokens = encode(text.documents[int(index)])
-            longest = max(longest, len(tokens))
-            if len(tokens) > length:
-                start = int(rng.integers(0, len(tokens) - length))
-                drawn.append(np.asarray(tokens[start : start + length], dtype=np.int64))
-            if len(drawn) == count:
-                break
-        if len(drawn) == before:
-            raise _too_short("calibration", text, longest, length)
-    return np.stack(drawn)
-
-
-def _ready(text: Text, split: Split, count: int | None, context: int, vocabulary: int) -> Windows:
+def _ready(text: Text, split: Split, count: int | None, reader: Reader) -> Windows:
     """Windows from a .npy file: int [n, length]; at most `count` from the start."""
     assert text.windows is not None
     try:
@@ -118,19 +126,14 @@ def _ready(text: Text, split: Split, count: int | None, context: int, vocabulary
                        f"It cannot be read: {str(error)[:200]}.") from error
     if array.ndim != 2 or array.dtype.kind not in "iu" or not array.size:
         raise BadInput(split, f"{array.shape} {array.dtype}", "integers [n, length]", "Save token windows with numpy.save.")
-    if not 2 <= array.shape[1] <= context:
-        raise BadInput(f"{split}_length", array.shape[1], f"2 to {context}, the context of this model", "Cut the windows shorter.")
+    if not 2 <= array.shape[1] <= reader.context:
+        raise BadInput(f"{split}_length", array.shape[1], f"2 to {reader.context}, the context of this model", "Cut the windows shorter.")
     if split == "calibration" and count is not None and len(array) < count:
         raise BadInput("windows", count, f"1 to {len(array)}, the windows of {text.windows.name}", "Ask for fewer.")
     array = array[:count]
     if array.size > MAX_TOKENS:
         raise BadInput(f"{split}_windows", len(array), f"windows of {MAX_TOKENS:,} tokens in all", "Ask for fewer.")
-    if array.min() < 0 or array.max() >= vocabulary:
-        raise BadInput(split, f"tokens {array.min()} to {array.max()}", f"0 to {vocabulary - 1}, this model's vocabulary",
+    if array.min() < 0 or array.max() >= reader.vocabulary:
+        raise BadInput(split, f"tokens {array.min()} to {array.max()}", f"0 to {reader.vocabulary - 1}, this model's vocabulary",
                        "Make the windows with this model's tokenizer.")
     return Windows(tokens=torch.from_numpy(array.astype(np.int64)), description=text.description, sha256=text.sha256)
-
-
-def _too_short(split: Split, text: Text, tokens: int, length: int) -> BadInput:
-    return BadInput(split, f"{text.description}: {tokens} tokens", f"more than one window of {length} tokens",
-                    "Use a longer text or shorter windows.")

@@ -14,9 +14,10 @@ from core.models.blocks import map_blocks
 from core.models.device import choose_device, choose_dtype
 from core.models.inputs import take_inputs
 from core.models.loading import load_model
-from core.models.open_model import batches, text_reader
+from core.models.open_model import batches
 from core.models.sources import resolve_model
 from core.models.streaming import Stream
+from core.models.text_reader import text_reader
 from core.records import Evaluated
 from core.spec import RunSpec
 from core.spec.errors import NotFinite
@@ -28,7 +29,7 @@ def evaluate(spec: RunSpec) -> Evaluated:
     inputs = take_inputs(spec, ("model", "evaluation"))
     source = resolve_model(spec.model, spec.revision, download=True)
     model: Any = load_model(source, dtype=choose_dtype(spec, source, device))
-    windows = evaluation_windows(spec.evaluation, *text_reader(source, model))
+    windows = evaluation_windows(spec.evaluation, text_reader(source, model))
     inputs.check_read(source)
     losses = model_losses(model, windows, device, name="the dense model")
     inputs.check()

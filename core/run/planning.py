@@ -11,8 +11,8 @@ from core.models.blocks import BlockMap, Linear, map_blocks, parameter_count
 from core.models.cost import FISHER_TOKENS, Shape, count_work, matrix_rate, memory_bytes, pairs
 from core.models.device import BATCH_TOKENS, choose_device, choose_dtype, device_name
 from core.models.loading import load_skeleton
-from core.models.open_model import text_reader
 from core.models.sources import ModelSource, describe_model
+from core.models.text_reader import text_reader
 from core.models.tokenizing import load_tokenizer, reads_text
 from core.records import Plan, PlannedLayer
 from core.spec import RunSpec
@@ -70,7 +70,7 @@ def _evaluation_windows(spec: RunSpec, source: ModelSource, model: nn.Module) ->
         length = window_length(spec.evaluation.length, source.context, "evaluation")
         return asked or max(1, file.stat().st_size // (_BYTES_A_TOKEN * length))
     if source.bytes and (text == "embedded" or file is not None):
-        return len(evaluation_windows(spec.evaluation, *text_reader(source, model)).tokens)
+        return len(evaluation_windows(spec.evaluation, text_reader(source, model)).tokens)
     return asked or (EMBEDDED_WINDOWS if text == "embedded" else None)
 
 

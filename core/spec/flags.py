@@ -17,8 +17,9 @@ from core.spec.run import RunSpec
 from core.spec.texts import Calibration, Evaluation
 from core.spec.words import Refused, Words
 
-CALIBRATION_WORDS = {"calibration": "source", "windows": "windows", "length": "length", "seed": "seed"}
-EVALUATION_WORDS = {"evaluation": "source", "evaluation_windows": "windows", "evaluation_length": "length"}
+CALIBRATION_WORDS = {"calibration": "source", "windows": "windows", "length": "length", "seed": "seed", "bos": "bos"}
+EVALUATION_WORDS = {"evaluation": "source", "evaluation_windows": "windows", "evaluation_length": "length",
+                    "evaluation_bos": "bos"}
 RUN_WORDS = ("model", "revision", "update", "refit", "true_sequential", "allocation", "propagation", "fisher", "device", "dtype")
 _FIRST, _LAST = ("model", "revision"), ("device", "dtype")
 

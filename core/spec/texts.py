@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from typing import Any, Literal
+
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
 from core.spec.base import FrozenModel
 from core.spec.errors import BadInput
@@ -22,7 +24,25 @@ def check_source(source: str, field: str) -> str:
     return source
 
 
-class Calibration(FrozenModel):
+Bos = Literal["auto", "every-window", "none"]
+_BOS = ("The token that begins a text. auto: where the tokenizer puts it, once for each text; every-window: first in each window; "
+        "none: nowhere.")
+
+
+class _Sample(FrozenModel):
+    """The settings of both samples of text; younger than stored results, so it leaves no trace in a key or a file at its default."""
+
+    bos: Bos = Field(default="auto", title="BOS token", description=_BOS)
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written = write(self)
+        if self.bos == "auto":
+            del written["bos"]
+        return written
+
+
+class Calibration(_Sample):
     """The text whose activations make the Gram matrices."""
 
     source: str = Field(default="embedded", title="Calibration text", description=SOURCES)
@@ -37,7 +57,7 @@ class Calibration(FrozenModel):
         return check_source(value, "calibration")
 
 
-class Evaluation(FrozenModel):
+class Evaluation(_Sample):
     """The held-out text on which perplexity is measured: consecutive windows, tail dropped."""
 
     source: str = Field(default="embedded", title="Evaluation text", description=SOURCES)

@@ -15,7 +15,11 @@ from core.spec import METHOD_LABELS, UPDATES, RunSpec
 from core.spec.patterns import Pattern
 
 _TOLD = ("model", "method", "pattern", "alpha", "alpha_budget", "block_size", "update", "refit", "allocation", "propagation", "fisher")
-_SAMPLES = ("calibration", "windows", "length", "seed", "evaluation", "evaluation_windows", "evaluation_length")
+_SAMPLES = {  # words of the two texts, as they are told
+    "calibration": {"calibration": "{}", "windows": "{} windows", "length": "of {} tokens", "seed": "seed {}", "bos": "BOS token {}"},
+    "evaluation": {"evaluation": "{}", "evaluation_windows": "{} windows", "evaluation_length": "of {} tokens",
+                   "evaluation_bos": "BOS token {}"},
+}
 _AT_OPTIMUM = 0.005  # a gap below half a percent is none to speak of
 
 
@@ -51,9 +55,8 @@ def describe_rest(spec: RunSpec) -> str:
     """Settings that `describe` leaves out and that are not the default: `damping 0.1, calibration 32 windows of 256 tokens, seed 4`."""
     words = {word: text for word, text in to_words(spec).items() if word not in _TOLD}
     said = [f"no {word}" if (word, text) == ("damping", "0") else f"{word.replace('_', ' ')} {text}"
-            for word, text in words.items() if word not in _SAMPLES]
-    return ", ".join([*said, *_sample("calibration", words, ("calibration", "windows", "length", "seed")),
-                      *_sample("evaluation", words, ("evaluation", "evaluation_windows", "evaluation_length"))])
+            for word, text in words.items() if not any(word in forms for forms in _SAMPLES.values())]
+    return ", ".join([*said, *(part for name, forms in _SAMPLES.items() for part in _sample(name, words, forms))])
 
 
 def describe_pattern(pattern: Pattern) -> str:
@@ -124,8 +127,7 @@ def _worst(worst: LayerRecord) -> str:
     return f"Worst layer: {short_name(worst)} with error {numbers.error(worst.relative_error)}{beside}."
 
 
-def _sample(name: str, words: Mapping[str, str], named: Sequence[str]) -> list[str]:
-    forms = dict(zip(named, ("{}", "{} windows", "of {} tokens", "seed {}"), strict=False))
+def _sample(name: str, words: Mapping[str, str], forms: Mapping[str, str]) -> list[str]:
     said = [form.format(words[word]) for word, form in forms.items() if word in words]
     said = ["1 window" if text == "1 windows" else text for text in said]
     return [" ".join([name, *said])] if said else []

@@ -191,6 +191,8 @@ def test_too_few_tokens_are_told():
      "damping 0.1, evaluation text:a.txt 8 windows of 64 tokens"),
     ({"method": make_method("thanos", damping=0), "calibration": Calibration(windows=1, length=32), "evaluation": Evaluation(windows=1)},
      "no damping, calibration 1 window of 32 tokens, evaluation 1 window"),
+    ({"calibration": Calibration(bos="none"), "evaluation": Evaluation(windows=8, bos="every-window")},
+     "calibration BOS token none, evaluation 8 windows BOS token every-window"),
 ])
 def test_what_else_is_not_the_default(spec, text):
     assert wording.describe_rest(RunSpec(**spec)) == text

@@ -8,7 +8,7 @@ from transformers import AutoTokenizer
 
 from core.data.corpus import embedded_text
 from core.demo import MODEL
-from core.models import open_model as opened
+from core.models import text_reader as opened
 from core.models.loading import load_model
 from core.models.sources import resolve_model
 
@@ -25,15 +25,14 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture
 def loaded(monkeypatch):
     """The folders whose tokenizer was loaded."""
-    seen, load = [], opened._tokenizer
-    monkeypatch.setattr(opened, "_tokenizer", lambda path: seen.append(path) or load(path))
+    seen, load = [], opened._loaded
+    monkeypatch.setattr(opened, "_loaded", lambda path: seen.append(path) or load(path))
     return seen
 
 
 def read(text=TEXT):
     source = resolve_model("copy")
-    encode, *_ = opened.text_reader(source, load_model(source))
-    return list(encode(text))
+    return list(opened.text_reader(source, load_model(source)).encode(text))
 
 
 def test_a_long_text_is_read_once(folder, loaded):
