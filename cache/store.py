@@ -23,6 +23,7 @@ from cache.exports import Exports
 from cache.grams import GramFolder
 from cache.journal import BlockJournal
 from cache.keys import is_key
+from cache.measurements import Measurements
 from cache.records import RunRecord
 from cache.rows import CheckedRows, DamagedStore
 from cache.scores import Scores
@@ -53,6 +54,7 @@ class Store:
                            "What is there stays as it is.") from error
         self.scores = Scores(self._documents)
         self.exports = Exports(self.home, self._documents)
+        self.measurements = Measurements(self._documents)
         self.skipped = 0  # unreadable records met by the last `runs` or `count`
 
     def damage(self) -> tuple[str, ...]:
@@ -152,8 +154,8 @@ class Store:
         """Remove a run: record, result, journal."""
         self._records.delete(key)
         self._documents.delete(f"result-{key}")
-        self.scores.delete(key)
-        self.exports.delete(key)
+        for kept in (self.scores, self.exports, self.measurements):
+            kept.delete(key)
         if is_key(key):
             shutil.rmtree(self.journal(key).folder, ignore_errors=True)
 

@@ -7,7 +7,7 @@ from functools import partial
 
 import streamlit as st
 
-from app.explore import exported_model, layer_link, run_on_curves, run_preview
+from app.explore import exported_model, layer_link, run_on_curves, run_preview, size_and_speed
 from app.report import file_name, report
 from app.shared import dataframes, layout, numbers, submission, tables
 from app.shared.chart_downloads import take_away
@@ -105,8 +105,8 @@ def _figures(result: RunResult) -> tuple[Figure, ...]:
 
 
 def _details(result: RunResult, key: str) -> None:
-    measured, layers, repeat = st.tabs(["How it was measured", "Every layer", "Repeat it, take it away"], key=key,
-                                       on_change="rerun")
+    measured, layers, worth, repeat = st.tabs(["How it was measured", "Every layer", "Size and speed", "Repeat it, take it away"], key=key,
+                                              on_change="rerun")
     if layers.open:  # what shows tables and code is large: only who wants it waits for it
         with layers:
             rows = dataframes.table(tables.layer_rows(result.layers), _FORMS)
@@ -114,6 +114,9 @@ def _details(result: RunResult, key: str) -> None:
                          alt="The layers of this run with their errors")
     with measured:
         layout.facts(facts.measured(result))
+    if worth.open:
+        with worth:
+            size_and_speed.draw(result)
     if repeat.open:
         repeat.code(f"{command_line(result.spec)} --save pruned", language=None, wrap_lines=True)
         with repeat:

@@ -17,6 +17,7 @@ from app.workers.answers import Answers
 from app.workers.connection import Connection
 from app.workers.exporting import ExportJobs
 from app.workers.keeper import Keeper
+from app.workers.measuring import MeasuringJobs
 from app.workers.plans import Planning, Plans
 from app.workers.progress import RunProgress, read_progress
 from app.workers.scoring import ScoringJobs
@@ -41,6 +42,7 @@ class Jobs:
         self.answers = Answers(self._connection)
         self.scoring = ScoringJobs(store, self._connection)
         self.exporting = ExportJobs(store, self._connection)
+        self.measuring = MeasuringJobs(store, self._connection)
         self._keeper: Keeper | None = None
         self._plans = Plans(store, self._connection)
 

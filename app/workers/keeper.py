@@ -17,7 +17,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from app.workers import exporting, process, queue, scoring, tasks
+from app.workers import exporting, measuring, process, queue, scoring, tasks
 from app.workers.device_workers import device_workers
 from app.workers.plans import ending_words
 from app.workers.queue import Job
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cache import Store
 
 log = logging.getLogger("distributed.prunescope")
-_TASKS = {queue.RUN: tasks.run, "score": scoring.score, "export": exporting.export}  # by kind of job
+_TASKS = {queue.RUN: tasks.run, "score": scoring.score, "export": exporting.export, "measure": measuring.measure}  # by kind of job
 _NAMES = tuple(f"{kind}-" for kind in _TASKS)
 _IDLE, _WAITING, _NO_WORKER = 5.0, 1.0, 0.25  # seconds between two looks: of an empty queue, of one that waits, and until workers come
 _REST = 5.0  # seconds before a job is handed over again whose task has ended without a word in the store

@@ -39,7 +39,7 @@ def task_name(kind: str, key: str, submitted: float) -> str:
 
 def requests_of(store: Store) -> Mapping[str, Requests[Any]]:
     """The requests about runs that device workers carry out, by kind."""
-    return {"score": store.scores.requests, "export": store.exports.requests}
+    return {"score": store.scores.requests, "export": store.exports.requests, "measure": store.measurements.requests}
 
 
 def jobs(store: Store) -> tuple[Job, ...]:

@@ -14,7 +14,17 @@ from rich.table import Table
 from core.cli.exports import Destination, NumberOption, RunArgument, SaveOption, ZipOption, read_run, tell_difference
 from core.cli.large_files import read_large_files
 from core.cli.options import JsonOption, complaining, progress_bar, spec_flags, spec_of
-from core.cli.output import require_writable, show, show_export, write_json
+from core.cli.output import require_writable, show, show_all, show_export, write_json
+from core.cli.speed import (
+    BATCHES,
+    BatchesOption,
+    NewOption,
+    PromptOption,
+    SpeedOption,
+    measure,
+    open_workload,
+    show_size_and_speed,
+)
 from core.cli.sweep_runs import run_all
 from core.cli.sweeps import grid
 from core.cli.tasks import FolderOption, LimitOption, TasksOption, open_asked, score, show_tasks
@@ -49,8 +59,9 @@ def run(spec: RunSpec, *, journal: Any = None, dense: Evaluated | None = None, e
 @app.command()
 @spec_flags()
 def prune(words: dict[str, str], json_file: JsonOption = None, save: SaveOption = None, zip_file: ZipOption = None,
-          tasks: TasksOption = None, task_folder: FolderOption = None, limit: LimitOption = None) -> None:
-    """Prune a model and measure its perplexity before and after; with --tasks its zero-shot scores as well."""
+          tasks: TasksOption = None, task_folder: FolderOption = None, limit: LimitOption = None, speed: SpeedOption = False,
+          batch_sizes: BatchesOption = BATCHES, prompt_tokens: PromptOption = None, new_tokens: NewOption = None) -> None:
+    """Prune a model and measure its perplexity before and after; with --tasks its zero-shot scores, with --speed its size and speed."""
     spec = spec_of(words)
     require_writable(json_file, "json")
     from core.export.folder import MemoryJournal
@@ -58,17 +69,20 @@ def prune(words: dict[str, str], json_file: JsonOption = None, save: SaveOption 
     target = Destination(folder=save, archive=zip_file)
     target.check(spec)
     asked = open_asked(tasks, task_folder, limit)
-    journal = MemoryJournal() if target.wanted or asked else None
+    work = open_workload(spec, speed, batch_sizes, prompt_tokens, new_tokens)
+    journal = MemoryJournal() if target.wanted or asked or work else None
     result = run(spec, journal=journal)
-    if journal is not None and asked:
-        result = result.model_copy(update={"tasks": score(spec, asked, journal.weights)})
+    weights = journal.weights if journal is not None else {}
+    if asked:
+        result = result.model_copy(update={"tasks": score(spec, asked, weights)})
+    if work:
+        sizes, measured = measure(spec, work, weights)
+        result = result.model_copy(update={"size": sizes, "speed": measured})
     if str(json_file) != "-":
-        show(result)
-        if result.tasks:
-            show_tasks(result.tasks)
+        show_all(result)
     try:
-        if journal is not None and target.wanted:
-            result = target.write(result, journal.weights)
+        if target.wanted:
+            result = target.write(result, weights)
             if str(json_file) != "-":
                 show_export(result)
     finally:  # the numbers of a run whose model could not be written are kept
@@ -96,21 +110,27 @@ def sweep(words: dict[str, str], json_file: JsonOption = None,
 @app.command()
 @spec_flags(*(word for word in run_words() if word not in ("model", "revision", *EVALUATION_WORDS, "device", "dtype")))
 def evaluate(words: dict[str, str], json_file: JsonOption = None, tasks: TasksOption = None, task_folder: FolderOption = None,
-             limit: LimitOption = None) -> None:
-    """The perplexity of a model as it is; with --tasks its zero-shot scores as well."""
-    from core.run.evaluation import evaluate as measure
+             limit: LimitOption = None, speed: SpeedOption = False, batch_sizes: BatchesOption = BATCHES,
+             prompt_tokens: PromptOption = None, new_tokens: NewOption = None) -> None:
+    """The perplexity of a model as it is; with --tasks its zero-shot scores, with --speed its size and speed."""
+    from core.run.evaluation import evaluate as perplexity
 
     spec = spec_of(words)
     require_writable(json_file, "json")
     asked = open_asked(tasks, task_folder, limit)
+    work = open_workload(spec, speed, batch_sizes, prompt_tokens, new_tokens)
     read_large_files(spec)
-    found = measure(spec)
+    found = perplexity(spec)
     scores = score(spec, asked) if asked else {}
+    measured = measure(spec, work) if work else None
     if str(json_file) != "-":
         Console().print(f"perplexity {found.perplexity:.2f}  ({found.protocol})", highlight=False)
         if scores:
             show_tasks(scores)
+        if measured:
+            show_size_and_speed(*measured)
     more = {"tasks": {name: one.model_dump(mode="json") for name, one in scores.items()}} if scores else {}
+    more |= {name: one.model_dump(mode="json") for name, one in zip(("size", "speed"), measured or (), strict=False)}
     write_json(found.model_dump(mode="json") | more, json_file)
 
 

@@ -16,6 +16,8 @@ from filelock import FileLock
 from rich.console import Console
 from rich.table import Table
 
+from core.cli.speed import show_size_and_speed
+from core.cli.tasks import show_tasks
 from core.records import RunResult
 from core.records.runs import ONE_TEXT
 from core.spec import RunSpec
@@ -144,3 +146,12 @@ def show_export(result: RunResult) -> None:
     """The comparison of the exported model with its run, in a line."""
     if result.export is not None:
         Console(highlight=False).print(f"export            {result.export.words}", soft_wrap=True, markup=False)
+
+
+def show_all(result: RunResult) -> None:
+    """A finished run, with what else was asked for."""
+    show(result)
+    if result.tasks:
+        show_tasks(result.tasks)
+    if result.size and result.speed:
+        show_size_and_speed(result.size, result.speed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 
+from core.records.size_speed import Sizes, Speed
 from core.records.tasks import TaskScores
 from core.spec import RunSpec
 from core.spec.base import FrozenModel
@@ -119,6 +120,8 @@ class RunResult(FrozenModel):
     environment: Environment
     resumed_blocks: int = 0  # blocks taken over from an interrupted run
     tasks: dict[str, TaskScores] | None = None  # zero-shot scores by task, where they were asked for
+    size: Sizes | None = None  # counted and measured, where that was asked for
+    speed: Speed | None = None
     notes: tuple[str, ...] = ()  # sentences on what the model's folder holds and the run did not open
     export: ExportCheck | None = None  # where the pruned model was written to a folder
 

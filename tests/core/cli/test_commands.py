@@ -184,3 +184,19 @@ def test_bad_input_is_said_and_ends_with_status_2(words, said):
     done = call("prune", *words)
     assert done.exit_code == 2
     assert said in " ".join(done.output.split())
+
+
+def test_size_and_speed_are_counted_and_measured(tmp_path):
+    small = ["--batch-sizes", "1,2", "--prompt-tokens", "8", "--new-tokens", "2"]
+    done = call("prune", "--method", "magnitude", "--pattern", "2:4", "--speed", *small, "--json", str(tmp_path / "r.json"), *SMALL)
+    assert done.exit_code == 0, done.output
+    assert "42 of 42 layers fit" in done.stdout.replace("\n", " ")
+    found = RunResult.model_validate_json((tmp_path / "r.json").read_text())
+    assert found.size.zeros == sum(round(layer.counted_sparsity * layer.parameters) for layer in found.layers)
+    assert [set(point.prefill) for point in found.speed.points] == [{"dense", "pruned"}] * 2
+    alone = call("evaluate", "--speed", *small, "--json", "-", *SMALL[4:])
+    assert alone.exit_code == 0, alone.output
+    assert {"perplexity", "size", "speed"} <= set(json.loads(alone.stdout))
+    refused = call("evaluate", "--batch-sizes", "2")
+    assert refused.exit_code == 2
+    assert "without --speed" in refused.output
