@@ -54,7 +54,7 @@ def packed(tensors: Packed) -> Generator[None]:
 
 
 def _reason(placed: Sequence[tuple[Linear, Tensor]], device: torch.device) -> str:
-    """Why 2:4 tensors cannot be measured here; empty where they can."""
+    """Reason why 2:4 tensors cannot be measured here; empty where they can."""
     needed = "PyTorch's 2:4 kernels need an NVIDIA GPU of compute capability 8.0 or newer"
     if not any(isinstance(linear.layer, nn.Linear) for linear, _ in placed):
         return "The layers of this family are not torch's Linear (GPT-2's are Conv1D), and PyTorch has 2:4 kernels for Linear only."
