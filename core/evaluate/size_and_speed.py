@@ -31,6 +31,7 @@ def size_and_speed(spec: RunSpec, weights: Mapping[str, Tensor] | None = None, w
     asked = workload or fitting(Workload(), source.context)
     asked.check(source.context)
     report("Loading the model", 0.0)
-    model: Any = load_model(source, dtype=choose_dtype(spec, source, device)).to(device)
+    model: Any = load_model(source, dtype=choose_dtype(spec, source, device))
+    model.to(device)
     sizes = model_sizes(model, weights, getattr(torch, source.dtype, torch.float32), dense_bytes=source.bytes)
     return sizes, measure_model(model, weights, asked, device, report)

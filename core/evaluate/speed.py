@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ from core.records.size_speed import Kind, Speed, SpeedPoint
 from core.spec.errors import BadInput
 
 Report = Callable[[str, float], None]
+Context = Callable[[], AbstractContextManager[None]]  # the model computes with certain weights for the time of the `with`
 _LEAST, _MOST = 3, 9  # rounds of a batch size
 _MOST_BATCH = 1024
 
@@ -64,7 +65,7 @@ def measure_model(model: Any, weights: Mapping[str, Tensor] | None, workload: Wo
     Raises Cancelled where nobody waits any more (core/linalg/cancellation.py).
     """
     dtype = next(model.parameters()).dtype
-    contexts: dict[Kind, Callable[[], AbstractContextManager[None]]] = {"dense": ExitStack}
+    contexts: dict[Kind, Context] = {"dense": nullcontext}
     reason = ""
     if weights is not None:
         linears = [linear for block in map_blocks(model).linears for linear in block if linear.name in weights]
@@ -83,26 +84,27 @@ def measure_model(model: Any, weights: Mapping[str, Tensor] | None, workload: Wo
                  tokens=workload.tokens, points=tuple(points), no_packed=reason)
 
 
-def _point(model: Any, contexts: Mapping[Kind, Callable[[], AbstractContextManager[None]]], batch: int, workload: Workload,
-           vocabulary: int, device: torch.device, report: Callable[[float], None]) -> SpeedPoint:
+def _point(model: Any, contexts: Mapping[Kind, Context], batch: int, workload: Workload, vocabulary: int, device: torch.device,
+           report: Callable[[float], None]) -> SpeedPoint:
     tokens = torch.randint(vocabulary, (batch, workload.prompt), generator=torch.Generator().manual_seed(0)).to(device)
-    seconds: dict[str, dict[Kind, list[float]]] = {"prefill": {}, "decode": {}}
+    prefill: dict[Kind, list[float]] = {kind: [] for kind in contexts}
+    decode: dict[Kind, list[float]] = {kind: [] for kind in contexts}
     started = time.perf_counter()
     for number in range(_MOST + 1):
         for kind in _turned(tuple(contexts), number):
             check_cancelled()
             with contexts[kind]():
-                spent = _run(model, tokens, workload.tokens if number else 1, device)
+                before, after = _run(model, tokens, workload.tokens if number else 1, device)
             if number:  # the first round warms caches and compiles what is compiled; it is not counted
-                for stage, one in zip(("prefill", "decode"), spent, strict=True):
-                    seconds[stage].setdefault(kind, []).append(one)
+                prefill[kind].append(before)
+                decode[kind].append(after)
         if number == 0:
             started = time.perf_counter()
         report(number / _MOST)
         if number >= _LEAST and time.perf_counter() > started + workload.seconds:
             break
-    told = {stage: {kind: tuple(values) for kind, values in of.items()} for stage, of in seconds.items()}
-    return SpeedPoint(batch=batch, prefill=told["prefill"], decode=told["decode"])
+    return SpeedPoint(batch=batch, prefill={kind: tuple(values) for kind, values in prefill.items()},
+                      decode={kind: tuple(values) for kind, values in decode.items()})
 
 
 def _run(model: Any, tokens: Tensor, new: int, device: torch.device) -> tuple[float, float]:
