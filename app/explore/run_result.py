@@ -44,7 +44,7 @@ def draw_answer(answer: Answer) -> None:
     """The whole answer. One that does not fit the controls is dimmed and says what it is an answer to."""
     result = answer.result
     with st.container(key="answer" if answer.fits else "old-answer", gap="small"):
-        layout.heading(wording.describe(result.spec), wording.describe_rest(result.spec), _origin(answer))
+        layout.heading(wording.describe(result.spec), answer.name, wording.describe_rest(result.spec), _origin(answer))
         layout.figures(_figures(result))
         layout.sentence(" ".join(filter(None, (run_preview.compare(result) if answer.fits else "", wording.finding(result)))))
         if result.one_text:

@@ -21,6 +21,7 @@ class Answer:
     origin: Literal["store", "gallery"]
     ended: float
     fits: bool  # whether it answers what the controls ask
+    name: str = ""  # by which a person calls the run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,8 @@ def look(spec: RunSpec | None) -> View:
     result = store.result(key) if key and record and record.state == "finished" else None
     if result is not None and key is not None and record is not None:
         state.remember("shown", key)
-        fitting = Answer(result=result, origin="store", ended=record.ended or result.environment.started, fits=True)
+        fitting = Answer(result=result, origin="store", ended=record.ended or result.environment.started, fits=True,
+                         name=record.name)
         return View(key=key, record=record, answer=fitting, problem=problem, outdated=outdated)
     shipped = next((item for item in resources.gallery() if item.spec == spec), None)
     if shipped is not None and record is None:
@@ -79,7 +81,8 @@ def _last() -> Answer | None:
     record = store.record(state.recall("shown", "")) or resources.newest_demo()
     result = store.result(record.key) if record else None
     if record is not None and result is not None:
-        return Answer(result=result, origin="store", ended=record.ended or result.environment.started, fits=False)
+        return Answer(result=result, origin="store", ended=record.ended or result.environment.started, fits=False,
+                      name=record.name)
     return _shipped(resources.gallery()[0], fits=False) if resources.gallery() else None
 
 

@@ -157,6 +157,9 @@ def test_a_run_gets_a_name_and_a_note_that_stay_and_go_with_it(visit, keep, stor
     (shown,) = (body for body in rows(again) if "Baseline" in body)
     assert "<strong>Baseline **A**</strong>" in shown
     assert "for the &lt;i&gt;talk&lt;/i&gt;" in shown
+    again.button(key=f"open-{key}").click().run()
+    assert "Baseline **A**, " in said(again), "Explore calls it so too"
+    again.switch_page("../pages/runs.py").run()
     resources.jobs().submit(store.record(key).spec)  # what is asked for again keeps its words
     assert store.record(key).name == "Baseline **A**"
     _choose(again, key, "Delete")

@@ -35,7 +35,7 @@ class ModuleAxis:
         """Put the axis under a figure."""
         middle = (len(self._blocks) - 1) / 2
         title = "module" if len(self._blocks) < 2 else \
-            f"module, and in it the decoder blocks {self._blocks[0]} to {self._blocks[-1]} from left to right"
+            f"module, in each the blocks {self._blocks[0]} to {self._blocks[-1]}"
         figure.update_xaxes(
             title={"text": title}, tickvals=[at * self._width + middle for at in range(len(self._modules))], ticks="",
             ticktext=[escape(name) for name in short_modules(self._modules)],
