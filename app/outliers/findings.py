@@ -22,7 +22,7 @@ def map_finding(shares: Sequence[EnergyShare], alpha: float) -> str:
 
 def share_word(alpha: float) -> str:
     """`10 %`, `33.3 %`: α as a person wrote it, or nearly."""
-    return f"{100 * alpha:.3g} %"
+    return f"{numbers.setting(100 * alpha, 3)} %"
 
 
 def layer_finding(view: LayerRows, name: str) -> str:

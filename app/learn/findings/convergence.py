@@ -32,8 +32,9 @@ def convergence_exercises(found: Convergence) -> list[Exercise]:
     sweep = 1e3 * found.sweep_seconds
     first = sorted((trace.seconds[count], DESCENTS[trace.name]) for trace in found.traces
                    if (count := trace.iterations_to(1.1 * found.optimum)) is not None)
-    clock = ", ".join(f"{name} {1e3 * seconds:.3g} ms" for seconds, name in first) or f"none in {found.iterations} iterations"
+    clock = ", ".join(f"{name} {numbers.error(1e3 * seconds)} ms" for seconds, name in first) or f"none in {found.iterations} iterations"
     return [
-        ("After how many iterations is each no worse than SparseGPT's sweep?", f"{told}. The sweep itself takes {sweep:.3g} ms."),
+        ("After how many iterations is each no worse than SparseGPT's sweep?", f"{told}. The sweep itself takes "
+         f"{numbers.error(sweep)} ms."),
         ("By the clock, who comes to within 10 % of the best, and when?", f"{clock}. Times differ from run to run; iterations do not."),
     ]

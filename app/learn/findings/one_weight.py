@@ -28,7 +28,7 @@ def one_weight_formula(found: OneWeight, row: int, column: int) -> str:
 
 def one_weight_reason(found: OneWeight, column: int) -> str:
     factor = float(found.hessian[column, column] * found.inverse[column, column])
-    return (f"For input {column}, $H_{{qq}}\\,[H^{{-1}}]_{{qq}} = {factor:.3g}$: the other inputs can stand for "
+    return (f"For input {column}, $H_{{qq}}\\,[H^{{-1}}]_{{qq}} = {numbers.error(factor)}$: the other inputs can stand for "
             f"{numbers.percent(1 - 1 / factor)} of it, and compensation saves just that share of the loss.")
 
 
@@ -46,6 +46,7 @@ def one_weight_exercises(found: OneWeight) -> list[Exercise]:
          f"Input {saved}: it saves {numbers.percent(1 - 1 / float(factor[saved]))}. The share is the same in every row, because "
          "H_qq·[H⁻¹]_qq depends on the inputs alone."),
         ("When is it certain that the diagonal score and the loss order all weights alike?",
-         f"When H_qq·[H⁻¹]_qq is the same for every input; so if H is diagonal, where it is 1. Here it goes from {factor.min():.3g} to "
-         f"{factor.max():.3g}, and the rank agreement is {found.agreement['diagonal']:.3f}."),
+         f"When H_qq·[H⁻¹]_qq is the same for every input; so if H is diagonal, where it is 1. Here it goes from "
+         f"{numbers.error(factor.min())} to {numbers.error(factor.max())}, and the rank agreement is "
+         f"{numbers.index(found.agreement['diagonal'])}."),
     ]

@@ -1,8 +1,9 @@
-"""Colors of the lessons' matrices: words that name a color are true in both themes."""
+"""Colors and numbers of the lessons: words that name a color are true in both themes, formulas have three digits."""
 
 import pytest
 
 from app.learn.charts.matrix import GONE, GONE_WORDS, KEPT
+from app.learn.findings.common import tex
 
 
 def lightness(color: str) -> int:
@@ -13,3 +14,10 @@ def lightness(color: str) -> int:
 def test_removed_weights_are_called_what_they_look_like(theme):
     darker = lightness(GONE[theme]) < lightness(KEPT[theme])
     assert GONE_WORDS[theme] == ("dark grey" if darker else "light grey")
+
+
+@pytest.mark.parametrize(("value", "text"), [
+    (0.02, "0.0200"), (0.0193, "0.0193"), (-0.5, "-0.500"), (12.0, "12.0"), (0, "0"), (1.5e-7, "1.50\\cdot 10^{-7}"),
+    (-2e9, "-2.00\\cdot 10^{9}")])
+def test_a_number_in_a_formula_has_three_digits(value, text):
+    assert tex(value) == text
