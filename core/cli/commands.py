@@ -1,4 +1,6 @@
-"""The command line: `python -m core prune | sweep | evaluate | export | methods | models`. Flags are the words of core/spec/flags.py."""
+"""The command line: `python -m core prune | sweep | evaluate | export | methods | models | doctor`.
+
+Flags are the words of core/spec/flags.py."""
 
 from __future__ import annotations
 
@@ -183,6 +185,16 @@ def models() -> None:
             Console().print(f"{model.name}: {note}", markup=False)
     for model in unusable_models():
         Console().print(f"{model.name}: cannot be used. {model.reason}", markup=False)
+
+
+@app.command()
+def doctor(json_file: JsonOption = None) -> None:
+    """Look at what this machine has for pruning, and say how to mend what is missing. Ends with status 1 where something is wrong."""
+    from core.cli.doctor import examine, show_checks
+
+    checks = list(examine()) if str(json_file) == "-" else show_checks(examine())
+    write_json({"checks": [check.model_dump(mode="json") for check in checks]}, json_file)
+    raise typer.Exit(1 if any(check.state == "wrong" for check in checks) else 0)
 
 
 def main() -> None:
