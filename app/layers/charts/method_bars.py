@@ -14,7 +14,7 @@ from app.shared.charts.layer_errors import hover_of
 from app.shared.style import INKS, OPTIMUM, Theme, method_mark, template
 from core.records import LayerRecord
 
-_LOG_FROM = 30.0  # a linear axis hides the small errors beyond this ratio
+_LOG_FROM = 12.0  # a linear axis hides the small errors beyond this ratio
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ from app.shared.findings.cautions import same_evaluation
 from app.shared.style import INKS, OPTIMUM, Theme, dense_mark, template
 from core.records import LayerRecord
 
-_LOG_FROM = 20.0  # a linear axis hides the small errors beyond this ratio
+_LOG_FROM = 12.0  # a linear axis hides the small errors beyond this ratio
 _PERPLEXITY_LOG_FROM = 4.0  # and what is near the dense model beyond this
 _FEW = 120  # up to so many layers on the axis there is room for large marks
 _TITLE = "Where do they differ? The error of every layer"

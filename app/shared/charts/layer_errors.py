@@ -17,7 +17,7 @@ Ends = tuple[float, float]
 TITLE = "Where the error is: every layer, and the best possible for its mask"
 _SPREAD = 0.62  # how much of a block's width its modules share
 _SIDE_BY_SIDE = 14  # up to so many blocks there is room for the modules beside each other
-_LOG_FROM = 20.0  # a linear axis hides the small errors beyond this ratio
+_LOG_FROM = 12.0  # a linear axis hides the small errors beyond this ratio
 
 
 def layer_errors(layers: Sequence[LayerRecord], *, theme: Theme = "light", title: str = TITLE, calibration: str = "",
