@@ -10,7 +10,7 @@ from app.curves.controls import Form
 from app.shared import dataframes, layout, numbers
 from app.shared.charts.series import BROKEN
 from app.shared.sweeps.points import Point
-from app.shared.sweeps.published import DENSE, PROTOCOL, SOURCE, Published, paper_name
+from app.shared.sweeps.published import Published, contradictions, paper_name, read
 from app.shared.sweeps.tables import point_rows
 
 _FORMATS = {
@@ -58,15 +58,23 @@ def _facts(form: Form, points: Sequence[Point], papers: Sequence[Published]) -> 
          + " and on ".join(dict.fromkeys(point.machine for point in points))),
         ("Published numbers", _paper_words(form, papers)),
     ]
-    return [*facts, *(("Doubt", text) for text in dict.fromkeys(number.doubt for number in papers if number.doubt))]
+    doubts = dict.fromkeys([*(number.doubt for number in papers if number.doubt), *contradictions(papers)])
+    return [*facts, *(("Doubt", text) for text in doubts)]
 
 
 def _paper_words(form: Form, papers: Sequence[Published]) -> str:
     model = form.asked.base.model
     name = paper_name(model)
     if papers:
-        anchor = f" The paper's dense model: {numbers.perplexity(DENSE[papers[0].model])}." if papers[0].model in DENSE else ""
-        return f"hollow marks: {SOURCE}, {papers[0].model}, {PROTOCOL}.{anchor}"
+        return "hollow marks: " + " ".join(_one_paper(key, papers[0].model) for key in dict.fromkeys(number.paper for number in papers))
     if name is None:
         return f"none: no paper has numbers for {model}."
-    return f"none shown: the papers' numbers for {name} are of {PROTOCOL}, or of another view."
+    known = {number.paper for number in read().numbers if number.model == name}
+    protocols = "; or ".join(dict.fromkeys(read().papers[key].protocol.words for key in sorted(known)))
+    return f"none shown: the papers' numbers for {name} are of {protocols}; or of another view."
+
+
+def _one_paper(key: str, model: str) -> str:
+    paper = read().papers[key]
+    anchor = f" Its dense model: {numbers.perplexity(paper.dense[model])}." if model in paper.dense else ""
+    return f"{paper.source}, {model}, {paper.protocol.words}.{anchor}"

@@ -19,6 +19,7 @@ from app.shared.link import command_line
 from app.shared.plot import plot
 from app.shared.run_lookup import Answer
 from app.shared.style import chart_config
+from app.shared.sweeps.published import published_sentence
 from core.records import RunResult
 from core.records.runs import ONE_TEXT
 from core.spec import RunSpec
@@ -51,6 +52,8 @@ def draw_answer(answer: Answer) -> None:
             layout.note(ONE_TEXT, tone="bad", title="One text for both.")
         if wording.caution(result):
             layout.note(wording.caution(result))
+        if published_sentence(result):
+            layout.aside(published_sentence(result))
         if first_paint():
             st.container(height=_CHART_HEIGHT, border=False)
         else:

@@ -14,7 +14,7 @@ from app.shared.charts.axes import log_axis
 from app.shared.findings.wording import describe
 from app.shared.style import INKS, Theme, dense_mark, method_mark
 from app.shared.sweeps.points import Point
-from app.shared.sweeps.published import SOURCE, Published
+from app.shared.sweeps.published import Published
 from app.shared.sweeps.series import Series, Spot, opens, perplexity, spread
 from core.records import Evaluated
 from core.spec import METHOD_LABELS
@@ -101,7 +101,7 @@ def add_published(figure: go.Figure, number: Published, x: float) -> None:
     known = next(figure.select_traces({"name": _PAPER}), None) is not None
     alpha = f", α = {numbers.setting(number.pattern.outlier_rows)}" if number.pattern.outlier_rows else ""
     lines = [f"<b>published: {number.model}, {METHOD_LABELS[number.method]}, {number.table}{alpha}</b>",
-             f"perplexity {numbers.perplexity(number.perplexity)} at {numbers.percent(number.sparsity)}", SOURCE,
+             f"perplexity {numbers.perplexity(number.perplexity)} at {numbers.percent(number.sparsity)}", number.source,
              *textwrap.wrap(number.doubt, 60)]
     figure.add_trace(go.Scatter(
         x=[x], y=[number.perplexity], mode="markers", name=_PAPER, legendgroup="published", showlegend=not known,

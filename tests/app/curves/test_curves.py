@@ -1,14 +1,16 @@
 """Curves without a browser: what is drawn and said is what the points say."""
 
+import json
 import math
 
 import pytest
+from pydantic import ValidationError
 
 from app.curves import charts, findings
 from app.shared.charts import perplexity_curves
 from app.shared.charts.series import BROKEN, hover
 from app.shared.link import from_words
-from app.shared.sweeps.published import NUMBERS, published_for
+from app.shared.sweeps.published import FILE, PublishedFile, contradictions, published_for, published_sentence, read
 from app.shared.sweeps.series import counted, opens, pareto, perplexity, series_of
 from app.shared.sweeps.tables import point_rows
 from core.spec import METHOD_LABELS, Calibration, Evaluation, RunSpec
@@ -205,12 +207,40 @@ def test_published_numbers_do_not_appear_elsewhere(changes):
 
 
 def test_the_papers_own_contradictions_are_told():
-    doubts = {(number.method, number.perplexity): number.doubt for number in NUMBERS if number.doubt}
+    doubts = {(number.method, number.perplexity): number.doubt for number in read().numbers if number.doubt}
     assert "52" in doubts["thanos", 64.43]
     assert "45" in doubts["sparsegpt", 82.19]
-    unequal = [number for number in NUMBERS if number.model == "LLaMA-3 8B" and number.table == "4:8" and number.method == "thanos"]
+    unequal = [number for number in read().numbers if number.model == "LLaMA-3 8B" and number.table == "4:8" and number.method == "thanos"]
     assert unequal[0].sparsity == pytest.approx(0.45, abs=1e-3)
     assert "45 % sparse" in unequal[0].doubt
+
+
+def test_the_file_of_published_numbers_is_valid_and_nothing_in_it_is_without_its_paper():
+    file = read()
+    assert set(file.papers) == {number.paper for number in file.numbers}
+    assert all(paper.source and paper.protocol.words for paper in file.papers.values())
+    assert len({(*number.setting, number.paper, number.perplexity) for number in file.numbers}) == len(file.numbers)
+    content = json.loads(FILE.read_text(encoding="utf-8"))
+    for change in ({"paper": "nobody"}, {"method": "nothing"}, {"pattern": "5:4"}, {"perplexity": 0.5}, {"model": "GPT-9"}, {"more": 1}):
+        with pytest.raises(ValidationError):
+            PublishedFile.model_validate({**content, "numbers": [{**content["numbers"][0], **change}]})
+
+
+def test_papers_that_contradict_each_other_are_told_and_one_without_its_calibration_is_not_drawn():
+    found = published_for([paper_point()])
+    assert {number.paper for number in found} == {"thanos"}
+    told = [text for text in contradictions(found) if text.startswith("SparseGPT, 0.5,")]
+    assert told == ["SparseGPT, 0.5, LLaMA-2 7B: 7.02 (Ilin & Richtárik 2025, arXiv:2504.05346), but 7.00 (Meng et al. 2024 (ALPS), "
+                    "arXiv:2406.07831, whose calibration is not known here)."]
+    assert not contradictions(number for number in found if number.pattern_text == "4:8")
+
+
+def test_a_run_is_told_what_papers_print_for_it():
+    said = published_sentence(paper_point())
+    assert said.startswith("Published under the same protocol: 6.92 (Ilin & Richtárik 2025, arXiv:2504.05346).")
+    assert "but 6.93 (Meng et al. 2024 (ALPS)" in said
+    assert published_sentence(paper_point(refit=True)) == ""
+    assert published_sentence(point("wanda", "0.5", 31.0)) == ""
 
 
 def test_rows_hold_what_the_chart_shows():
