@@ -11,10 +11,10 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from core.cli.exports import Destination, NumberOption, RunArgument, SaveOption, ZipOption, read_run, tell_difference
 from core.cli.large_files import read_large_files
+from core.cli.listings import show_methods, show_models
 from core.cli.options import JsonOption, complaining, progress_bar, spec_flags, spec_of
 from core.cli.output import require_writable, show, show_all, show_export, write_json
 from core.cli.speed import (
@@ -31,7 +31,7 @@ from core.cli.sweep_runs import run_all
 from core.cli.sweeps import grid
 from core.cli.tasks import FolderOption, LimitOption, TasksOption, open_asked, score, show_tasks
 from core.records import Evaluated, Revisions, RunResult
-from core.spec import METHODS, RunSpec
+from core.spec import RunSpec
 from core.spec.errors import BadInput
 from core.spec.flags import EVALUATION_WORDS, run_words
 from core.spec.methods.table import methods_table
@@ -163,28 +163,13 @@ def methods(markdown: Annotated[bool, typer.Option(help="Write the table of docs
     if markdown:
         sys.stdout.write(f"{methods_table()}\n")
         return
-    listing = Table("method", "what it does", "parameters (default)", box=None)
-    for name, method in METHODS.items():
-        fields = [f"--{field.replace('_', '-')} ({'automatic' if about.default is None else about.default})"
-                  for field, about in method.parameters().items()]
-        listing.add_row(name, (method.__doc__ or "").strip(), "\n".join(fields) or "none")
-    Console().print(listing)
+    show_methods()
 
 
 @app.command()
 def models() -> None:
     """The models at hand: the demo, the folders below PRUNESCOPE_MODELS, the hub's cache on this machine."""
-    from core.models.sources import list_models, unusable_models
-
-    listing = Table("model", "family", "blocks", "parameters", "context", "revision", box=None)
-    for model in list_models():
-        listing.add_row(model.name, model.family, str(model.blocks), f"{model.parameters:,}", str(model.context), model.revision[:12])
-    Console().print(listing)
-    for model in list_models():
-        for note in model.notes:
-            Console().print(f"{model.name}: {note}", markup=False)
-    for model in unusable_models():
-        Console().print(f"{model.name}: cannot be used. {model.reason}", markup=False)
+    show_models()
 
 
 @app.command()

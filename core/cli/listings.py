@@ -1,0 +1,33 @@
+"""Lists of what there is, printed as tables."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from core.spec import METHODS
+
+
+def show_methods() -> None:
+    """The methods and their parameters."""
+    listing = Table("method", "what it does", "parameters (default)", box=None)
+    for name, method in METHODS.items():
+        fields = [f"--{field.replace('_', '-')} ({'automatic' if about.default is None else about.default})"
+                  for field, about in method.parameters().items()]
+        listing.add_row(name, (method.__doc__ or "").strip(), "\n".join(fields) or "none")
+    Console().print(listing)
+
+
+def show_models() -> None:
+    """The models at hand, and those that cannot be used with the reason."""
+    from core.models.sources import list_models, unusable_models
+
+    listing = Table("model", "family", "blocks", "parameters", "context", "revision", box=None)
+    for model in list_models():
+        listing.add_row(model.name, model.family, str(model.blocks), f"{model.parameters:,}", str(model.context), model.revision[:12])
+    Console().print(listing)
+    for model in list_models():
+        for note in model.notes:
+            Console().print(f"{model.name}: {note}", markup=False)
+    for model in unusable_models():
+        Console().print(f"{model.name}: cannot be used. {model.reason}", markup=False)
