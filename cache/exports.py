@@ -29,6 +29,7 @@ class Export(Request):
 
     name: str  # of the file that a browser saves, without its ending
     ticket: str = Field(default_factory=lambda: secrets.token_urlsafe(18))
+    checked: str = ""  # the comparison of the written model with its run, in words
 
 
 class Exports:

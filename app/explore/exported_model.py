@@ -32,6 +32,8 @@ def draw(result: RunResult) -> None:
         return
     request, ready = exports.requests.read(key), exports.ready(key)
     if request is not None and ready is not None:
+        if request.checked:
+            layout.aside(f"The written model was {request.checked}.")
         until, size = numbers.moment(exports.until(ready)), numbers.size(ready.stat().st_size)
         if access.guarded_here():
             st.html(_link(request, size, until))

@@ -66,5 +66,8 @@ def _export(store: Store, request: Export, watch: Watch[Export]) -> None:
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     target.unlink(missing_ok=True)
     scores = store.scores.of_run(request.key)
-    write_zip(result.model_copy(update={"tasks": scores}) if scores else result, weights, target,
-              lambda words, share: watch.tell(words, _READING + (1 - _READING) * share), name=request.name)
+    written = write_zip(result.model_copy(update={"tasks": scores}) if scores else result, weights, target,
+                        lambda words, share: watch.tell(words, _READING + (1 - _READING) * share), name=request.name)
+    checked = written.export.words if written.export else ""
+    store.exports.requests.change(request.key, lambda now: now.model_copy(update={"checked": checked})
+                                  if now and now.is_attempt(watch.attempt) else None)

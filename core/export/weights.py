@@ -20,6 +20,7 @@ from torch import Tensor
 from transformers.pytorch_utils import Conv1D
 
 from core.data.files import stamp
+from core.linalg.cancellation import check_cancelled
 from core.models.blocks import Linear
 from core.models.folders import ModelSource, source_weights
 from core.models.weight_files import FLOATS, Stored, read_header
@@ -97,6 +98,7 @@ def is_rounded(weights: Mapping[str, Tensor], places: Mapping[str, Place]) -> bo
 def copy_pruned(source: ModelSource, weights: Mapping[str, Tensor], places: Mapping[str, Place], folder: Path) -> None:
     """Write the weight files of the pruned model into `folder`: `weights` [out, in] by layer name in place of the dense ones."""
     for file in source_weights(source):
+        check_cancelled()
         shutil.copyfile(file, folder / file.name)
         with (folder / file.name).open("r+b") as stream:
             for name, place in places.items():

@@ -63,7 +63,9 @@ def weights_in(path) -> dict[str, torch.Tensor]:
 
 def test_kept_blocks_are_written_without_pruning_again(store, finished, monkeypatch):
     monkeypatch.setattr(pipeline, "prune", lambda *_, **__: pytest.fail("pruned again"))
-    assert ask(store, finished).state == "finished"
+    done = ask(store, finished)
+    assert done.state == "finished"
+    assert "opened again, perplexity" in done.checked
     path = store.exports.ready(finished)
     found, journal = weights_in(path), store.journal(finished).weights
     assert all(torch.equal(found[f"{name}.weight"].float(), weight.to(found[f"{name}.weight"].dtype).float())

@@ -7,10 +7,12 @@ import zipfile
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from core.cli.commands import app
+from core.export.folder import MemoryJournal
+from core.run.journal import BlockState
 from core.spec import RunSpec
 from tests.core.families import save_family
 
@@ -43,6 +45,41 @@ def test_a_run_is_exported_again_from_any_of_its_files(words, tmp_path):
         after = weights_of(tmp_path / f"again-{place}")
         assert before.keys() == after.keys()
         assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_the_export_is_compared_with_its_run_in_words_and_json(words, tmp_path):
+    done = call("prune", *words, "--save", str(tmp_path / "saved"), "--json", str(tmp_path / "run.json"))
+    assert "export            opened again, perplexity" in done.stdout
+    found = json.loads((tmp_path / "run.json").read_text())
+    assert found == json.loads((tmp_path / "saved" / "prunescope.json").read_text())
+    assert found["export"]["perplexity"] == pytest.approx(found["pruned"]["perplexity"], rel=1e-6)
+    assert "opened again, perplexity" in (tmp_path / "saved" / "README.md").read_text()
+    alone = call("prune", *words, "--json", "-")
+    assert json.loads(alone.stdout)["export"] is None
+
+
+def test_a_run_whose_model_cannot_be_written_keeps_its_numbers(words, tmp_path, monkeypatch):
+    """Weights beyond float16's range, as a Thanos run at too little damping makes them."""
+    folder = tmp_path / "llama"
+    half = {name: tensor.half() if tensor.ndim > 1 else tensor for name, tensor in weights_of(folder).items()}
+    save_file(half, folder / "model.safetensors", metadata={"format": "pt"})
+    write = MemoryJournal.write
+
+    def too_large(self, block, state):
+        weights = dict(state.weights)
+        name = next(iter(weights))
+        weights[name] = weights[name].clone()
+        weights[name][0, :5] = 1e5
+        write(self, block, BlockState(layers=state.layers, weights=weights))
+
+    monkeypatch.setattr(MemoryJournal, "write", too_large)
+    done = call("prune", *words, "--save", str(tmp_path / "saved"), "--json", str(tmp_path / "run.json"))
+    assert done.exit_code == 2
+    said = " ".join(done.output.split())
+    assert "5 weights of model.layers.0.self_attn.q_proj and 5 in 1 other layers" in said
+    assert "damping" in said
+    assert json.loads((tmp_path / "run.json").read_text())["pruned"]["perplexity"] > 1
+    assert not (tmp_path / "saved").exists()
 
 
 def test_prune_writes_a_zip(words, tmp_path):
