@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from app.shared import numbers
@@ -10,6 +11,7 @@ from core.records.size_speed import Kind, Stage
 
 _STAGES: tuple[Stage, ...] = ("prefill", "decode")
 _NAMES: dict[Kind, str] = {"dense": "dense", "pruned": "pruned", "packed": "pruned, 2:4 kernels"}
+_WIDE = 1.3  # highest over lowest ratio of an interval from which rounds are called noisy
 _WHY = ("PyTorch multiplies zeros like any other number, so the pruned model does the same work on the same bytes. The only zeros that "
         "GPUs have kernels for are 2:4, and programs drop these too: vLLM removed its own in 2026.")
 
@@ -33,8 +35,8 @@ def size_rows(size: Sizes) -> list[tuple[str, str, str]]:
         ("Bitmask and values", numbers.size(size.bitmask_bytes), "one bit for each weight of the pruned layers, the rest as it is; "
          "transformers does not load it"),
         ("2:4 packed", numbers.size(size.packed_bytes), f"two values and two 2-bit indices for every four weights; {fit}"),
-        ("Parameters removed", numbers.count(size.removed), f"of {numbers.count(size.parameters)}; {numbers.count(size.zeros)} are zero"
-         + _whole(size)),
+        ("Parameters removed", f"{numbers.count(size.removed)} of {numbers.count(size.parameters)}",
+         f"{numbers.count(size.zeros)} of the pruned layers' weights are zero{_whole(size)}"),
     ]
 
 
@@ -44,10 +46,16 @@ def speed_finding(speed: Speed) -> str:
     faster, slower = [ratio for ratio in ratios if ratio.low > 1], [ratio for ratio in ratios if ratio.high < 1]
     span = _span([ratio.median for ratio in ratios])
     if not faster:
-        behind = f", slower in {len(slower)} of {len(ratios)} cases" if slower else ""
-        return f"The pruned model is no faster on this device: {span}{behind}. {_WHY}"
+        told = f", slower in {len(slower)} of {len(ratios)} cases" if slower else ", each time within the spread of the rounds"
+        return f"The pruned model is no faster on this device: {span}{told}. {_noise(ratios)}{_WHY}"
     where = "everywhere" if len(faster) == len(ratios) else f"in {len(faster)} of {len(ratios)} cases"
-    return f"On this device the pruned model ran at {span}: faster {where} by more than the spread of the rounds."
+    return f"On this device the pruned model ran at {span}: faster {where} by more than the spread of the rounds. {_noise(ratios)}".strip()
+
+
+def _noise(ratios: Sequence[Interval]) -> str:
+    """Caution where the rounds differ so much that little can be told."""
+    return ("The rounds differ widely: other programs were using this device, so measure again when it is idle. "
+            if max(ratio.high / ratio.low for ratio in ratios) > _WIDE else "")
 
 
 def packed_finding(speed: Speed) -> str:

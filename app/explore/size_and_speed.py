@@ -45,7 +45,7 @@ def draw(result: RunResult) -> None:
 def _draw_measured(measured: Measured) -> None:
     size, speed = measured.size, measured.speed
     layout.sentence(findings.size_finding(size))
-    layout.facts([(name, f"{value}. {about}") for name, value, about in findings.size_rows(size)])
+    layout.facts([(name, f"{value}: {about}") for name, value, about in findings.size_rows(size)])
     layout.sentence(findings.speed_finding(speed))
     st.html(f"<div class='ps-wide'>{findings.speed_table(speed)}</div>")
     layout.aside(" ".join(filter(None, (findings.packed_finding(speed), findings.protocol(speed),

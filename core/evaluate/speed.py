@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from transformers.pytorch_utils import Conv1D
 
-from core.evaluate.semi_structured import pack, packed
+from core.evaluate.semi_structured import Packed, pack, packed
 from core.linalg.cancellation import check_cancelled
 from core.linalg.clock import now
 from core.models.blocks import Linear, map_blocks
@@ -72,7 +72,8 @@ def measure_model(model: Any, weights: Mapping[str, Tensor] | None, workload: Wo
         placed = [(linear, _placed(linear, weights[linear.name], dtype, device)) for linear in linears]
         contexts["pruned"] = lambda: _all_replaced(placed)
         tensors, reason = pack(placed, device)
-        if tensors:
+        reason = reason or _refusal(model, tensors, device)
+        if not reason:
             contexts["packed"] = lambda: packed(tensors)
     vocabulary = int(model.get_input_embeddings().num_embeddings)
     points: list[SpeedPoint] = []
@@ -118,6 +119,16 @@ def _run(model: Any, tokens: Tensor, new: int, device: torch.device) -> tuple[fl
         out = model(input_ids=following, past_key_values=out.past_key_values, use_cache=True)
         following = out.logits[:, -1].argmax(-1, keepdim=True)
     return middle - start, now(device) - middle
+
+
+def _refusal(model: Any, tensors: Packed, device: torch.device) -> str:
+    """Reason why the model does not run with 2:4 tensors; empty where it does."""
+    try:
+        with packed(tensors):
+            _run(model, torch.ones(1, 2, dtype=torch.int64, device=device), 1, device)
+    except (RuntimeError, NotImplementedError) as error:
+        return f"PyTorch's 2:4 kernels do not run this model here: {str(error).strip().splitlines()[0][:200]}"
+    return ""
 
 
 def _turned(kinds: Sequence[Kind], number: int) -> Iterator[Kind]:

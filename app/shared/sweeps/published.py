@@ -14,7 +14,7 @@ from typing import Protocol as Typed
 from pydantic import Field, model_validator
 
 from core.records import Evaluated
-from core.spec import METHODS, RunSpec, parse_pattern
+from core.spec import METHODS, Calibration, Evaluation, RunSpec, parse_pattern
 from core.spec.base import FrozenModel
 from core.spec.patterns import Pattern, Structured, outlier_count
 
@@ -41,10 +41,11 @@ class Protocol(FrozenModel):
 
     def agrees(self, spec: RunSpec, pruned: Evaluated) -> bool:
         """True for a run that read the whole text and was calibrated so, with nothing done beside its method."""
-        whole = spec.evaluation.source == self.evaluation and spec.evaluation.windows is None and pruned.length == self.length
-        asked = spec.calibration
-        calibrated = (self.calibration is not None and asked.source == self.calibration and asked.windows == self.windows
-                      and asked.length in (None, self.calibration_length))
+        if self.calibration is None or spec.calibration.length not in (None, self.calibration_length):
+            return False
+        whole = spec.evaluation.model_copy(update={"length": None}) == Evaluation(source=self.evaluation) and pruned.length == self.length
+        asked = spec.calibration.model_copy(update={"length": None, "seed": 0})
+        calibrated = asked == Calibration(source=self.calibration, windows=self.windows or asked.windows)
         return whole and calibrated and spec == spec.model_copy(update=_PLAIN)
 
 

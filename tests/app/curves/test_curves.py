@@ -200,7 +200,8 @@ def test_published_numbers_appear_where_model_and_protocol_agree():
 
 
 @pytest.mark.parametrize("changes", [{"model": "demo"}, {"evaluation": Evaluation(source="hub:wikitext2", windows=20)}, {"refit": True},
-                                     {"evaluation": Evaluation()}, {"calibration": Calibration(windows=16, source="hub:c4")}])
+                                     {"evaluation": Evaluation()}, {"calibration": Calibration(windows=16, source="hub:c4")},
+                                     {"evaluation": Evaluation(source="hub:wikitext2", bos="every-window")}])
 def test_published_numbers_do_not_appear_elsewhere(changes):
     assert not published_for([paper_point(**changes)])
     assert not published_for([paper_point().model_copy(update={"pruned": evaluated(6.9, length=4096)})])

@@ -30,6 +30,9 @@ def test_a_tie_is_no_gain_and_the_reason_is_given():
     text = findings.speed_finding(speed(0.97, 1.01, 0.99, 1.02, 0.98, 1.0))
     assert text.startswith("The pruned model is no faster on this device: 1.01 times")
     assert "multiplies zeros like any other number" in text
+    assert "each time within the spread" in text
+    assert "rounds differ widely" not in text
+    assert "rounds differ widely" in findings.speed_finding(speed(0.6, 1.4, 0.8, 1.2, 1.0, 1.1))
     assert "slower in 2 of 2 cases" in findings.speed_finding(speed(*(1.1,) * 6))
 
 

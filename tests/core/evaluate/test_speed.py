@@ -9,6 +9,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from core.evaluate import speed
+from core.evaluate.semi_structured import pack, packed
 from core.evaluate.size_and_speed import size_and_speed
 from core.evaluate.speed import Workload, fitting, measure_model
 from core.linalg.cancellation import cancel_unless
@@ -98,6 +99,43 @@ def test_decoding_with_kept_keys_gives_the_tokens_of_full_forwards(tmp_path, mon
     model.forward = original
     whole = model.generate(tokens, max_new_tokens=6, min_new_tokens=6, do_sample=False)
     assert chosen == whole[0, 10:].tolist()
+
+
+def test_packed_weights_take_their_turn_and_leave_or_say_why_they_do_not_run(tmp_path, monkeypatch):
+    model = AutoModelForCausalLM.from_pretrained(save_family("llama", tmp_path))
+    weights = pruned_weights(model)
+    own = {name: id(parameter) for name, parameter in model.named_parameters()}
+    monkeypatch.setattr(speed, "pack", lambda placed, device: (list(placed), ""))  # the same weights in place of 2:4 tensors
+    found = measure_model(model, weights, WORK, CPU)
+    assert set(found.points[0].decode) == {"dense", "pruned", "packed"}
+    assert found.ratio(found.points[0], "decode", "packed").median > 0
+    assert {name: id(parameter) for name, parameter in model.named_parameters()} == own
+    monkeypatch.setattr(speed, "pack", lambda placed, device: ([(linear, weight[:, :1]) for linear, weight in placed], ""))
+    refused = measure_model(model, weights, WORK, CPU)
+    assert set(refused.points[0].decode) == {"dense", "pruned"}
+    assert refused.no_packed.startswith("PyTorch's 2:4 kernels do not run this model here")
+    assert {name: id(parameter) for name, parameter in model.named_parameters()} == own
+
+
+@pytest.mark.skipif(not torch.cuda.is_available() or torch.cuda.get_device_capability() < (8, 0), reason="needs 2:4 kernels")
+def test_two_four_kernels_compute_what_the_pruned_weights_compute(tmp_path):
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    gpu = torch.device("cuda")
+    model = LlamaForCausalLM(LlamaConfig(hidden_size=256, intermediate_size=512, num_hidden_layers=2, num_attention_heads=4,
+                                         vocab_size=128)).eval().to(gpu, torch.float16)
+    placed = [(linear, torch.where(torch.arange(linear.columns, device=gpu) % 2 == 0, linear.weight, 0).contiguous())
+              for block in map_blocks(model).linears for linear in block]
+    tensors, reason = pack(placed, gpu)
+    assert (len(tensors), reason) == (14, "")
+    tokens = torch.arange(3, 67, device=gpu)[None]
+    with torch.inference_mode():
+        with packed(tensors):
+            there = model(tokens).logits
+        with speed._all_replaced(placed):
+            here = model(tokens).logits
+    torch.testing.assert_close(there, here, rtol=2e-2, atol=2e-2)
+    assert "packed" in measure_model(model, {linear.name: weight for linear, weight in placed}, WORK, gpu).points[0].decode
 
 
 def test_a_model_alone_is_measured_alone(tmp_path, monkeypatch):
