@@ -11,8 +11,10 @@ then runs code in the web server. And a row's filename is joined to the folder u
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+import sqlite3
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -20,6 +22,51 @@ from diskcache import Cache, Disk
 from diskcache.core import MODE_PICKLE, UNKNOWN
 
 Value = str | bytes | int | float
+
+
+class _Cache(Cache):
+    """diskcache's transactions, but for those that SQLite itself has rolled back (a full disk): diskcache then replaces the reason by
+    "no transaction is active", and a later BEGIN that fails for any reason it repeats without end."""
+
+    @contextmanager
+    def _transact(self, retry: bool = False, filename: str | None = None) -> Generator[tuple[Any, Any]]:
+        thread, sql = threading.get_ident(), self._sql
+        gone: list[str | None] = []
+        outermost = self._txn_id != thread
+        while outermost:
+            try:
+                sql("BEGIN IMMEDIATE")
+                break
+            except sqlite3.OperationalError as error:
+                if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_BUSY) & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                    self._roll_back()
+                    raise
+        if outermost:
+            self._txn_id = thread
+        try:
+            yield sql, gone.append
+            if outermost:
+                self._txn_id = None
+                sql("COMMIT")
+        except BaseException:
+            if outermost:
+                self._txn_id = None
+                self._roll_back()
+            if filename is not None:
+                self._disk.remove(filename)
+            raise
+        for name in gone:
+            if name is not None:
+                self._disk.remove(name)
+
+    def query(self, statement: str, values: Sequence[object]) -> list[tuple[object, ...]]:
+        """All rows of one statement."""
+        return self._sql_retry(statement, values).fetchall()
+
+    def _roll_back(self) -> None:
+        if self._con.in_transaction:
+            with suppress(sqlite3.Error):
+                self._sql("ROLLBACK")
 
 
 class Rows(Protocol):
@@ -30,12 +77,13 @@ class Rows(Protocol):
     def delete(self, key: str, *, retry: bool) -> bool: ...
     def iterkeys(self, reverse: bool = False) -> Iterator[Value]: ...
     def transact(self, *, retry: bool) -> AbstractContextManager[None]: ...
+    def query(self, statement: str, values: Sequence[object]) -> list[tuple[object, ...]]: ...
     def close(self) -> None: ...
 
 
 def open_rows(folder: Path) -> Rows:
     """Rows in a folder: nothing is evicted, nothing expires, nothing is pickled."""
-    return cast(Rows, Cache(str(folder), disk=SafeDisk, eviction_policy="none", cull_limit=0, statistics=0, tag_index=0))
+    return cast(Rows, _Cache(str(folder), disk=SafeDisk, eviction_policy="none", cull_limit=0, statistics=0, tag_index=0))
 
 
 class Refused(OSError):
@@ -57,6 +105,15 @@ class SafeDisk(Disk):
         if not read:
             _check(value)
         return super().store(value, read, key)
+
+    def _write(self, full_path: str, iterator: Any, mode: str, encoding: str | None = None) -> int | None:
+        """Write a value's file: whole, or not at all."""
+        try:
+            return super()._write(full_path, iterator, mode, encoding)
+        except OSError:
+            with suppress(OSError):
+                os.unlink(full_path)
+            raise
 
     def fetch(self, mode: int, filename: str | None, value: object, read: bool) -> Any:
         if mode == MODE_PICKLE:

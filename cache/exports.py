@@ -93,9 +93,9 @@ class Exports:
 
     def delete(self, key: str) -> None:
         """Remove what belongs to a run."""
-        self.requests.delete(key)
         if is_key(key):
             self.path(key).unlink(missing_ok=True)
+        self.requests.delete(key)
 
 
 def _bound() -> float:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pydantic import ValidationError
 
+from cache.space import MARGIN, DiskFull, free_bytes, is_full
 from core.spec.base import FrozenModel
 
 if TYPE_CHECKING:
@@ -41,7 +42,20 @@ class TensorFiles(Generic[Record]):
             return None
 
     def write(self, block: int, tensors: Mapping[str, Tensor], record: Record) -> None:
-        """Keep a block: a kill at any moment leaves either all of it or nothing that `read` accepts."""
+        """Keep a block: a kill at any moment leaves either all of it or nothing that `read` accepts. Raises
+        DiskFull, and leaves no block."""
+        needed = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+        home = self.folder.parent.parent
+        if free_bytes(home) < needed + MARGIN:
+            raise DiskFull(str(home), needed)
+        try:
+            self._write(block, tensors, record)
+        except Exception as error:  # safetensors has an error of its own
+            if is_full(error, home):
+                raise DiskFull(str(home), needed) from error
+            raise
+
+    def _write(self, block: int, tensors: Mapping[str, Tensor], record: Record) -> None:
         from safetensors.torch import save_file
 
         self.folder.mkdir(parents=True, exist_ok=True)

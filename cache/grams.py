@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cache.files import TensorFiles
+from cache.space import DiskFull
 from core.spec.base import FrozenModel
 
 if TYPE_CHECKING:
@@ -43,7 +45,8 @@ class GramFolder:
                      for index, item in enumerate(record.inputs))
 
     def write(self, block: int, inputs: tuple[InputStatistics, ...]) -> None:
-        """Keep the inputs of a block: all of it or nothing."""
+        """Keep the inputs of a block: all of it or nothing; nothing on a full disk, and they are collected again the next time."""
         tensors = {f"gram-{index}": item.gram for index, item in enumerate(inputs)}
         tensors |= {f"mean-{index}": item.mean for index, item in enumerate(inputs)}
-        self._files.write(block, tensors, _Inputs(inputs=tuple(_Input(layers=item.layers, tokens=item.tokens) for item in inputs)))
+        with suppress(DiskFull):
+            self._files.write(block, tensors, _Inputs(inputs=tuple(_Input(layers=item.layers, tokens=item.tokens) for item in inputs)))

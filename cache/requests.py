@@ -56,12 +56,15 @@ class Requests(Generic[Asked]):
 
     def change(self, key: str, change: Callable[[Asked | None], Asked | None]) -> Asked | None:
         """Read, change and write in one transaction. `change` may return None to leave things be. Returns what is there then."""
-        with self._rows.transact():
+
+        def work() -> Asked | None:
             before = self.read(key)
             after = change(before)
             if after is not None and after != before:
                 self._rows.set(f"{self._prefix}{key}", after.model_dump_json())
             return after or before
+
+        return self._rows.atomically(work)
 
     def active(self) -> tuple[Asked, ...]:
         """Requests that wait or are computed, the oldest first."""

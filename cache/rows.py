@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from cache.disk import open_rows
+from cache.space import DiskFull, Reserve, is_full
 from core.spec.errors import PruneError
 
 _Model = TypeVar("_Model", bound=BaseModel)
+_Value = TypeVar("_Value")
 _PREFIX = "sha256 "
+_SCANNED = 64 * 2**20  # bytes of a database that is read whole when it is opened: pages of a list read only what they show
 _MARK = "made"  # a file beside the database from its first opening on: without it an empty database is a new one
 
 
@@ -33,15 +37,15 @@ class CheckedRows:
     written. Both grow as rows are read. Raises DamagedStore where something was to be written that could not be.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, reserve: Reserve) -> None:
         """Raises DamagedStore for a database that was there and is empty or gone, OSError or sqlite3.Error for one that does not open."""
         file, mark = folder / "cache.db", folder / _MARK
         if mark.exists() and not (file.exists() and file.stat().st_size):
             raise DamagedStore(f"The database {file} is {'empty' if file.exists() else 'gone'}, and runs were kept in it. Put the folder "
                                f"{folder} back from a backup; or remove that folder, and PruneScope starts with an empty list.")
-        self.folder, self.broken = folder, ""
+        self.folder, self.broken, self._reserve, self._inside = folder, "", reserve, threading.local()
         self.damaged: set[str] = set()
-        self._rows = open_rows(folder)
+        self._rows = self._write(lambda: open_rows(folder))
         mark.touch()
         self._check_file(file)
 
@@ -52,8 +56,10 @@ class CheckedRows:
         except sqlite3.DatabaseError as error:
             self._note(error)
             return None
-        if not isinstance(value, str):
-            return None
+        return self._text(key, value) if isinstance(value, str) else None
+
+    def _text(self, key: str, value: str) -> str | None:
+        """The text of a row; None for a damaged one, which is remembered."""
         if not value.startswith(_PREFIX):
             return value
         digest, _, text = value.removeprefix(_PREFIX).partition("\n")
@@ -71,18 +77,18 @@ class CheckedRows:
             return None
 
     def set(self, key: str, text: str) -> None:
-        """Keep a text, whatever was there."""
+        """Keep a text, whatever was there. Raises DiskFull."""
         try:
-            self._rows.set(key, f"{_PREFIX}{_digest(text)}\n{text}", retry=True)
+            self._write(lambda: self._rows.set(key, f"{_PREFIX}{_digest(text)}\n{text}", retry=True), reserve=False)
         except sqlite3.DatabaseError as error:
             self._note(error)
             raise DamagedStore(self.broken) from error
         self.damaged.discard(key)
 
     def delete(self, key: str) -> None:
-        """Remove a row; nothing where there is none."""
+        """Remove a row; nothing where there is none. On a full disk, the reserve makes room for it."""
         try:
-            self._rows.delete(key, retry=True)
+            self._write(lambda: self._rows.delete(key, retry=True))
         except sqlite3.DatabaseError as error:
             self._note(error)
             raise DamagedStore(self.broken) from error
@@ -104,9 +110,55 @@ class CheckedRows:
             else:
                 return
 
-    def transact(self) -> AbstractContextManager[None]:
-        """One transaction: all that is read and written inside is one step for everybody else."""
-        return self._rows.transact(retry=True)
+    def prepare(self, statements: Iterable[str]) -> None:
+        """Make indexes where they are missing; a damaged or full database goes on without them."""
+        try:
+            for statement in statements:
+                self._rows.query(statement, ())
+        except sqlite3.DatabaseError as error:
+            if not is_full(error, self.folder):
+                self._note(error)
+
+    def query(self, statement: str, values: Sequence[object]) -> list[tuple[object, ...]]:
+        """Rows of a SELECT. Raises sqlite3.DatabaseError, and remembers a damaged file."""
+        try:
+            return self._rows.query(statement, values)
+        except sqlite3.DatabaseError as error:
+            self._note(error)
+            raise
+
+    def shrink(self) -> None:
+        """Rewrite the file without free pages, and empty its log; a database that is being written, or has no room for it, stays."""
+        with suppress(sqlite3.OperationalError):
+            for statement in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+                self._rows.query(statement, ())
+
+    def atomically(self, work: Callable[[], _Value]) -> _Value:
+        """The value of `work`: all that it reads and writes is one step for everybody else. On a full disk the reserve is given up, and
+        `work` is done once more. Raises DiskFull."""
+
+        def whole() -> _Value:
+            with self._rows.transact(retry=True):
+                return work()
+
+        return self._write(whole)
+
+    def _write(self, write: Callable[[], _Value], *, reserve: bool = True) -> _Value:
+        """The value of `write`. Without room it raises DiskFull; with `reserve` that is given up first. Looked after by the outermost."""
+        if getattr(self._inside, "write", False):
+            return write()
+        self._inside.write = True
+        try:
+            while True:
+                try:
+                    return write()
+                except (OSError, sqlite3.Error) as error:
+                    if not is_full(error, self.folder):
+                        raise
+                    if not (reserve and self._reserve.give_up()):
+                        raise DiskFull(str(self.folder.parent.parent)) from error
+        finally:
+            self._inside.write = False
 
     def close(self) -> None:
         """Close this thread's connections."""
@@ -118,6 +170,9 @@ class CheckedRows:
             found = connection.execute("PRAGMA quick_check(1)").fetchone()
             if found != ("ok",):
                 self._note(sqlite3.DatabaseError(str(found[0])))
+            if file.stat().st_size < _SCANNED:
+                for key, value in connection.execute("SELECT key, value FROM Cache WHERE typeof(value) = 'text'"):
+                    self._text(str(key), value)
         except sqlite3.DatabaseError as error:
             self._note(error)
         finally:

@@ -53,8 +53,7 @@ class Scores:
 
     def add(self, key: str, label: str, scores: TaskScores) -> None:
         """Add a task to the scores of a run."""
-        with self._rows.transact():
-            self._write(f"scored-{key}", ScoredRun(tasks={**self.of_run(key), label: scores}))
+        self._rows.atomically(lambda: self._write(f"scored-{key}", ScoredRun(tasks={**self.of_run(key), label: scores})))
 
     def runs(self) -> tuple[str, ...]:
         """Keys of the runs that have scores."""

@@ -12,21 +12,19 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterator
-from functools import lru_cache
 from pathlib import Path
-from typing import cast
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from cache.exports import Exports
 from cache.grams import GramFolder
 from cache.journal import BlockJournal
 from cache.keys import is_key
 from cache.measurements import Measurements
-from cache.records import RunRecord
 from cache.rows import CheckedRows, DamagedStore
+from cache.run_list import RunList
 from cache.scores import Scores
+from cache.space import DiskFull, Reserve, free_bytes
 from cache.trouble import damage, trouble
 from core.data.places import default_home
 from core.records import Evaluated, Plan, RunResult, SeenRate
@@ -36,7 +34,7 @@ _RATE_SECONDS = 24 * 3600  # a home may be taken to another machine
 _RESERVE = 256 * 2**20  # left free for the database and everybody else
 
 
-class Store:
+class Store(RunList):
     """Store of requests and results. Safe to share between threads; open one in each process."""
 
     def __init__(self, home: Path | None = None) -> None:
@@ -44,8 +42,12 @@ class Store:
         self.home = (home or default_home()).absolute()
         try:
             self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._records = CheckedRows(self.home / "store" / "records")
-            self._documents = CheckedRows(self.home / "store" / "documents")
+            self.reserve = Reserve(self.home / "store" / "reserve")
+            super().__init__(CheckedRows(self.home / "store" / "records", self.reserve))
+            self._documents = CheckedRows(self.home / "store" / "documents", self.reserve)
+            self.reserve.fill()
+        except DiskFull as error:
+            raise BadInput("PRUNESCOPE_HOME", str(self.home), "a folder on a disk that is not full", str(error)) from error
         except DamagedStore as error:
             raise BadInput("PRUNESCOPE_HOME", str(self.home), "a folder whose databases are whole", str(error)) from error
         except (OSError, sqlite3.Error) as error:
@@ -55,56 +57,10 @@ class Store:
         self.scores = Scores(self._documents)
         self.exports = Exports(self.home, self._documents)
         self.measurements = Measurements(self._documents)
-        self.skipped = 0  # unreadable records met by the last `runs` or `count`
 
     def damage(self) -> tuple[str, ...]:
         """Damage that was met, and the remedy, in sentences for every page. Empty for a store that is whole."""
         return damage(self.home, self._records, self._documents)
-
-    def record(self, key: str) -> RunRecord | None:
-        """The record of a run, or None if there is none that this version can read."""
-        text = self._records.get(key)
-        return None if text is None else _record(text)
-
-    def put_record(self, record: RunRecord) -> None:
-        """Write a record, whatever was there."""
-        if not is_key(record.key):
-            raise ValueError(f"not a key: {record.key!r}")
-        self._records.set(record.key, record.model_dump_json())
-
-    def change_record(self, key: str, change: Callable[[RunRecord | None], RunRecord | None]) -> RunRecord | None:
-        """Read, change and write in one transaction. `change` may return None to leave things be. Returns what is there then."""
-        with self._records.transact():
-            before = self.record(key)
-            after = change(before)
-            if after is None or after == before:
-                return before
-            self.put_record(after)
-            return after
-
-    def update_record(self, key: str, **changes: object) -> RunRecord:
-        """Change fields of a record in one transaction. Raises KeyError if there is no such record."""
-
-        def change(record: RunRecord | None) -> RunRecord:
-            if record is None:
-                raise KeyError(key)
-            return RunRecord.model_validate({**dict(record), **changes})
-
-        return cast(RunRecord, self.change_record(key, change))
-
-    def runs(self, *, offset: int = 0, limit: int = 50, states: Collection[str] | None = None) -> tuple[RunRecord, ...]:
-        """A page of the records: pinned ones first, then the newest."""
-        chosen = [record for record in self._all() if states is None or record.state in states]
-        chosen.sort(key=lambda record: (not record.pinned, -record.submitted, record.key))
-        return tuple(chosen[offset:offset + limit])
-
-    def count(self, states: Collection[str] | None = None) -> int:
-        """Number of records, of these states or of all."""
-        return sum(1 for record in self._all() if states is None or record.state in states)
-
-    def active(self) -> tuple[RunRecord, ...]:
-        """Records of what is queued or running, the oldest first."""
-        return tuple(sorted((record for record in self._all() if record.active), key=lambda record: (record.submitted, record.key)))
 
     def result(self, key: str) -> RunResult | None:
         return self._documents.read(f"result-{key}", RunResult)
@@ -151,17 +107,17 @@ class Store:
         return GramFolder(self.home / "grams" / key)
 
     def delete(self, key: str) -> None:
-        """Remove a run: record, result, journal."""
+        """Remove a run: first its blocks and its export, whose room the rows may need on a full disk. Raises DiskFull."""
+        if is_key(key):
+            shutil.rmtree(self.journal(key).folder, ignore_errors=True)
         self._records.delete(key)
         self._documents.delete(f"result-{key}")
         for kept in (self.scores, self.exports, self.measurements):
             kept.delete(key)
-        if is_key(key):
-            shutil.rmtree(self.journal(key).folder, ignore_errors=True)
 
     def free_bytes(self) -> int:
         """Free bytes of the disk that holds the store."""
-        return shutil.disk_usage(self.home).free
+        return free_bytes(self.home)
 
     def require_space(self, bytes_needed: int) -> None:
         """Raises BadInput unless that much is free, and a little more."""
@@ -170,30 +126,18 @@ class Store:
             raise BadInput("disk", f"{_gigabytes(free)} free", f"at least {_gigabytes(needed)} free below {self.home}",
                            "Delete runs you no longer need, or set PRUNESCOPE_HOME to a folder on a larger disk and start again.")
 
+    def shrink(self) -> None:
+        """Give the databases' free pages back to the disk."""
+        for rows in (self._records, self._documents):
+            rows.shrink()
+
     def close(self) -> None:
         """Close this thread's connections."""
         self._records.close()
         self._documents.close()
 
-    def _all(self) -> Iterator[RunRecord]:
-        self.skipped = 0
-        for key in self._records.all_keys():
-            record = self.record(key)
-            if record is None:
-                self.skipped += 1
-            else:
-                yield record
-
     def _write(self, name: str, model: BaseModel) -> None:
         self._documents.set(name, model.model_dump_json())
-
-
-@lru_cache(maxsize=4096)
-def _record(text: str) -> RunRecord | None:
-    try:
-        return RunRecord.model_validate_json(text)
-    except ValidationError:
-        return None
 
 
 def _gigabytes(count: int) -> str:

@@ -13,7 +13,8 @@ from core.records import Progress
 _WITHIN = re.compile(r"^.*?\.\d+\.")  # model.layers.3.mlp.up -> mlp.up: the block is said beside it
 _QUIET = 10.0  # seconds without a word, after which a page says so: a worker that was lost is replaced within about as long
 STAGES = {"load": "Loading the model", "calibrate": "Reading the calibration text", "collect": "Collecting the layers' inputs",
-          "solve": "Solving", "push": "Passing the text on to the next block", "evaluate": "Measuring perplexity"}
+          "solve": "Solving", "push": "Passing the text on to the next block", "evaluate": "Measuring perplexity",
+          "room": "Waiting for room on the disk"}
 
 
 def bar(record: RunRecord, progress: RunProgress, position: int | None) -> tuple[float, str]:
@@ -36,6 +37,8 @@ def draw_problem(progress: RunProgress) -> None:
 
 def _where(latest: Progress, *, timed: bool) -> list[str]:
     """Block 4 of 6 · mlp.down_proj · 3 s left."""
+    if latest.stage == "room":
+        return [STAGES["room"], layout.plain(f"{latest.note or ''} The run goes on by itself when there is room.")]
     parts = [STAGES[latest.stage]]
     if latest.stage in ("collect", "solve", "push"):
         parts.append(f"block {latest.block + 1} of {latest.blocks}")

@@ -21,6 +21,7 @@ from app.workers import exporting, measuring, process, queue, scoring, tasks
 from app.workers.device_workers import device_workers
 from app.workers.plans import ending_words
 from app.workers.queue import Job
+from cache.retention import Policy, choose, policy_from_environment, remove
 
 if TYPE_CHECKING:
     from distributed import Client, Future, Scheduler
@@ -31,6 +32,7 @@ log = logging.getLogger("distributed.prunescope")
 _TASKS = {queue.RUN: tasks.run, "score": scoring.score, "export": exporting.export, "measure": measuring.measure}  # by kind of job
 _NAMES = tuple(f"{kind}-" for kind in _TASKS)
 _IDLE, _WAITING, _NO_WORKER = 5.0, 1.0, 0.25  # seconds between two looks: of an empty queue, of one that waits, and until workers come
+_CLEAN = 3600.0  # seconds between two cleanings
 _REST = 5.0  # seconds before a job is handed over again whose task has ended without a word in the store
 
 
@@ -41,7 +43,7 @@ class Keeper:
         self._store, self._client = store, client
         self._handed: dict[str, tuple[Job, Future]] = {}
         self._resting: dict[str, float] = {}
-        self._wake, self._closed = threading.Event(), False
+        self._wake, self._closed, self._cleaned = threading.Event(), False, float("-inf")
         client.subscribe_topic(queue.TOPIC, lambda _: self._wake.set())
         threading.Thread(target=self._keep, name="prunescope-keeper", daemon=True).start()
 
@@ -66,6 +68,7 @@ class Keeper:
             if future.status != "pending":
                 self._settle(job, future)
                 del self._handed[name]
+        self._tidy()
         waiting = [job for job in queue.jobs(self._store) if job.name not in self._handed and self._rested(job)]
         if not waiting:
             return _IDLE
@@ -76,6 +79,18 @@ class Keeper:
         for job in [job for job in waiting if job.name not in busy][:max(0, len(workers) - len(busy))]:
             self._hand(job)
         return _WAITING
+
+    def _tidy(self) -> None:
+        """Make the reserve again where there is room, and, once an hour, remove what the limits of the environment say."""
+        self._store.reserve.fill()
+        if time.monotonic() < self._cleaned + _CLEAN:
+            return
+        self._cleaned = time.monotonic()
+        policy = policy_from_environment()
+        if policy != Policy():
+            entries = choose(self._store, policy)
+            remove(self._store, entries)
+            log.info("removed by age and size: %d, %d bytes", len(entries), sum(entry.bytes for entry in entries))
 
     def _hand(self, job: Job) -> None:
         from distributed import fire_and_forget

@@ -18,7 +18,8 @@ from cache.keys import files_key
 
 ROOT = Path(__file__).resolve().parents[2]
 IDLE = "8 hours"
-_INHERITED = ("PRUNESCOPE_MODELS", "PRUNESCOPE_TEXTS", "PRUNESCOPE_THREADS",  # workers keep what they started with
+# workers keep what they started with
+_INHERITED = ("PRUNESCOPE_MODELS", "PRUNESCOPE_TEXTS", "PRUNESCOPE_THREADS", "PRUNESCOPE_KEEP_DAYS", "PRUNESCOPE_KEEP_GB",
               "HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT")
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from functools import lru_cache
 
 from app.workers.lanes import TERMINATE, threads
 from cache import Store
+from cache.space import DiskFull
 from core.records import Plan
 from core.run import memory
 from core.spec import RunSpec
-from core.spec.errors import PruneError, is_out_of_memory
+from core.spec.errors import BadInput, PruneError, is_out_of_memory
 
 log = logging.getLogger("distributed.prunescope")  # below `distributed`, so that it reaches the worker's log
+_ROOM_SECONDS = 2.0
 _importing = threading.Lock()
 MEMORY_WORDS = ("The device ran out of memory. Lower the calibration windows or their length, choose a smaller model, or a device "
                 "with more memory; finished blocks are kept, and the same run asked for again continues after them.")
@@ -50,8 +53,15 @@ def _memory_limit() -> int | None:
 
 @lru_cache(maxsize=1)
 def open_store() -> Store:
-    """The store of this process."""
-    return Store()
+    """The store of this process; on a full disk as soon as there is room for it."""
+    while True:
+        try:
+            return Store()
+        except BadInput as error:
+            if not isinstance(error.__cause__, DiskFull):
+                raise
+            log.warning("%s", error)
+        time.sleep(_ROOM_SECONDS)
 
 
 def use_all_cores() -> None:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic
 
+from app.workers.patience import patiently
 from app.workers.process import failure_words, log, use_all_cores
 from app.workers.tasks import free_memory
 from cache.requests import Asked, Requests
+from cache.space import DiskFull
 from core.spec.errors import Cancelled
 
 if TYPE_CHECKING:
@@ -45,8 +48,9 @@ class RequestJobs(Generic[Asked]):
 
 def carry_out(requests: Requests[Asked], key: str, attempt: float, work: Callable[[Asked, Watch[Asked]], None]) -> None:
     """Carry out a request, unless it was cancelled or made again since. Its outcome, good or bad, goes into its record."""
-    request = requests.change(key, lambda request: request.model_copy(update={"state": "running", "heard": time.time()})
-                              if request and request.is_attempt(attempt) else None)
+    request = patiently(lambda: requests.change(
+        key, lambda request: request.model_copy(update={"state": "running", "heard": time.time()})
+        if request and request.is_attempt(attempt) else None))
     if request is None or not request.is_attempt(attempt):
         return
     try:
@@ -56,13 +60,15 @@ def carry_out(requests: Requests[Asked], key: str, attempt: float, work: Callabl
         watch = Watch(requests=requests, key=key, attempt=attempt)
         with cancel_unless(watch.wanted):
             work(request, watch)
-        requests.change(key, lambda request: request.ended("finished") if request and request.is_attempt(attempt) else None)
+        patiently(lambda: requests.change(
+            key, lambda request: request.ended("finished") if request and request.is_attempt(attempt) else None))
     except Cancelled:
         pass  # the record says so already
     except Exception as error:
         log.exception("a request about %s failed", key)
         reason = failure_words(error)
-        requests.change(key, lambda request: request.ended("failed", reason) if request and request.is_attempt(attempt) else None)
+        patiently(lambda: requests.change(
+            key, lambda request: request.ended("failed", reason) if request and request.is_attempt(attempt) else None))
     finally:
         free_memory()
 
@@ -91,5 +97,6 @@ class Watch(Generic[Asked]):
         if words == self.told[0] and time.monotonic() < self.told[1] + _TELL_SECONDS:
             return
         self.told = words, time.monotonic()
-        self.requests.change(self.key, lambda request: request.model_copy(update={"doing": words, "share": share, "heard": time.time()})
-                             if request and request.is_attempt(self.attempt) else None)
+        with suppress(DiskFull):  # only words
+            self.requests.change(self.key, lambda request: request.model_copy(
+                update={"doing": words, "share": share, "heard": time.time()}) if request and request.is_attempt(self.attempt) else None)

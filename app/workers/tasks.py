@@ -9,19 +9,22 @@ from __future__ import annotations
 import gc
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from app.workers import process, queue
+from app.workers.patience import PatientJournal, patiently
 from app.workers.process import log, require_memory
 from cache import RunRecord, Store, dense_key, plan_key, run_key
+from cache.space import DiskFull
 from core.models.inputs import require_same
 from core.records import Event, Finished, LayerPruned, Plan, Progress, Revisions, RunResult, Started
 from core.run.revisions import revisions
 from core.spec import RunSpec
-from core.spec.errors import PruneError
+from core.spec.errors import Cancelled, PruneError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
 PROGRESS_SECONDS = 0.3  # at most one progress event in this time
 
@@ -37,25 +40,32 @@ def task_name(record: RunRecord) -> str:
 
 
 def run(key: str, attempt: float) -> None:
-    """Compute a run, from its journal on where there is one. The outcome goes into the store, whatever it is. `attempt` is when
-    the run was asked for: one that was cancelled since, or asked for again, is not computed."""
+    """Compute a run, from its journal on where there is one. The outcome goes into the store, whatever it is; on a full disk as soon as
+    there is room. `attempt` is when the run was asked for: one that was cancelled since, or asked for again, is not computed."""
     store = process.open_store()
-    record = store.change_record(key, lambda record: record.begun() if record and _wanted(record, attempt) else None)
+    record = _change(store, key, attempt, RunRecord.begun)
     if record is None or not _wanted(record, attempt):
         return
     try:
         result = store.result(key) or _follow(store, record)
         if result is not None:
-            store.put_result(key, result)
-            store.change_record(key, lambda record: record and record.finished(result))
+            patiently(lambda: store.put_result(key, result), lambda: _wanted(store.record(key), attempt))
+            _change(store, key, attempt, lambda record: record.finished(result))
         if store.record(key) is None:
             store.delete(key)  # deleted while it ran: what was still written goes too
+    except Cancelled:
+        return
     except Exception as error:
         log.exception("run %s failed", key)
         reason = process.failure_words(error)
-        store.change_record(key, lambda record: record.failed(reason) if record and _wanted(record, attempt) else None)
+        _change(store, key, attempt, lambda record: record.failed(reason))
     finally:
         free_memory()
+
+
+def _change(store: Store, key: str, attempt: float, change: Callable[[RunRecord], RunRecord]) -> RunRecord | None:
+    """Change the record of an attempt that is still wanted, as soon as there is room for it."""
+    return patiently(lambda: store.change_record(key, lambda record: change(record) if record and _wanted(record, attempt) else None))
 
 
 def plan(spec_json: str) -> str | None:
@@ -87,13 +97,22 @@ def _follow(store: Store, record: RunRecord) -> RunResult | None:
     require_memory(_plan(store, spec, found), spec)
     dense = dense_key(spec, found)
     announce = _Announcer(task_name(record))
-    events = prune(spec, journal=store.journal(record.key), dense=store.dense(dense), expected=found)
+    latest = Progress(stage="load", block=0, blocks=0, fraction=0.0, seconds=0.0)
+
+    def wanted() -> bool:
+        return _wanted(store.record(record.key), record.submitted)
+
+    def tell(error: DiskFull) -> None:
+        announce(latest.model_copy(update={"stage": "room", "note": str(error), "seconds_left": None}))
+
+    events = prune(spec, journal=PatientJournal(store.journal(record.key), wanted, tell), dense=store.dense(dense), expected=found)
     for event in events:
         if isinstance(event, Finished):
-            store.put_dense(dense, event.result.dense)
+            patiently(lambda result=event.result: store.put_dense(dense, result.dense), wanted, tell)
             return event.result
+        latest = event if isinstance(event, Progress) else latest
         announce(event)
-        if not _wanted(store.record(record.key), record.submitted):
+        if not wanted():
             cast("Generator[Event]", events).close()
             return None
     raise RuntimeError("the pipeline ended without a result")
@@ -108,7 +127,8 @@ def _plan(store: Store, spec: RunSpec, found: Revisions) -> Plan:
     if known is None:
         known = make_plan(spec)
         require_same(found.model_dump(), revisions(spec).model_dump(), spec)
-        store.put_plan(key, known)
+        with suppress(DiskFull):  # it is of use without being kept
+            store.put_plan(key, known)
     return known
 
 

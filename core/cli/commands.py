@@ -5,6 +5,7 @@ Flags are the words of core/spec/flags.py."""
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -180,6 +181,12 @@ def doctor(json_file: JsonOption = None) -> None:
     checks = list(examine()) if str(json_file) == "-" else show_checks(examine())
     write_json({"checks": [check.model_dump(mode="json") for check in checks]}, json_file)
     raise typer.Exit(1 if any(check.state == "wrong" for check in checks) else 0)
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True}, add_help_option=False)
+def clean(context: typer.Context) -> None:
+    """Free disk space of stored runs: what is old or too much, never what is pinned. Says what would go; --yes does it."""
+    raise typer.Exit(subprocess.run([sys.executable, "-m", "cache", *context.args], check=False).returncode)
 
 
 def main() -> None:

@@ -23,13 +23,14 @@ class Progress(FrozenModel):
     """Progress of a run. `fraction` is of the estimated work, 0 to 1."""
 
     kind: Literal["progress"] = "progress"
-    stage: Literal["load", "calibrate", "collect", "solve", "push", "evaluate"]
+    stage: Literal["load", "calibrate", "collect", "solve", "push", "evaluate", "room"]
     block: int
     blocks: int
     layer: str | None = None
     fraction: float
     seconds: float  # since the start
     seconds_left: float | None = None
+    note: str | None = None  # why it waits, where it does
 
 
 class LayerPruned(FrozenModel):
