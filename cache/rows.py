@@ -56,10 +56,10 @@ class CheckedRows:
         except sqlite3.DatabaseError as error:
             self._note(error)
             return None
-        return self._text(key, value) if isinstance(value, str) else None
+        return self.text(key, value) if isinstance(value, str) else None
 
-    def _text(self, key: str, value: str) -> str | None:
-        """The text of a row; None for a damaged one, which is remembered."""
+    def text(self, key: str, value: str) -> str | None:
+        """The text of a row as it is stored, without its checksum; None for a damaged one, which is remembered."""
         if not value.startswith(_PREFIX):
             return value
         digest, _, text = value.removeprefix(_PREFIX).partition("\n")
@@ -172,7 +172,7 @@ class CheckedRows:
                 self._note(sqlite3.DatabaseError(str(found[0])))
             if file.stat().st_size < _SCANNED:
                 for key, value in connection.execute("SELECT key, value FROM Cache WHERE typeof(value) = 'text'"):
-                    self._text(str(key), value)
+                    self.text(str(key), value)
         except sqlite3.DatabaseError as error:
             self._note(error)
         finally:

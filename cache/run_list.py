@@ -70,13 +70,15 @@ class RunList:
 
     def runs(self, *, offset: int = 0, limit: int = 50, states: Collection[str] | None = None) -> tuple[RunRecord, ...]:
         """A page of the records: pinned ones first, then the newest."""
-        chosen = (f"SELECT key FROM Cache WHERE {_where(states)} ORDER BY ({_PINNED}) DESC, ({_SUBMITTED}) DESC, key LIMIT ? OFFSET ?")
+        chosen = (f"SELECT key, value FROM Cache WHERE {_where(states)} "
+                  f"ORDER BY ({_PINNED}) DESC, ({_SUBMITTED}) DESC, key LIMIT ? OFFSET ?")
         try:
-            keys = [str(key) for (key,) in self._records.query(chosen, (*(states or ()), limit, offset))]
+            rows = self._records.query(chosen, (*(states or ()), limit, offset))
         except sqlite3.DatabaseError:
             found = sorted(self._each(states), key=lambda record: (not record.pinned, -record.submitted, record.key))
             return tuple(found[offset:offset + limit])
-        return tuple(self._read(keys))
+        texts = (self._records.text(str(key), value) for key, value in rows if isinstance(value, str))
+        return tuple(record for text in texts if text is not None and (record := _record(text)) is not None)
 
     def count(self, states: Collection[str] | None = None) -> int:
         """Number of records, of these states or of all."""
@@ -98,12 +100,8 @@ class RunList:
         return tuple(sorted(found, key=lambda record: (record.submitted, record.key)))
 
     def _each(self, states: Collection[str] | None) -> Iterator[RunRecord]:
-        return (record for record in self._read(self._records.all_keys()) if states is None or record.state in states)
-
-    def _read(self, keys: Collection[str] | Iterator[str]) -> Iterator[RunRecord]:
-        for key in keys:
-            if (record := self.record(key)) is not None:
-                yield record
+        records = map(self.record, self._records.all_keys())
+        return (record for record in records if record is not None and (states is None or record.state in states))
 
 
 def _where(states: Collection[str] | None) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from zlib import crc32
 
 import streamlit as st
@@ -26,12 +25,14 @@ FILTERS: dict[str, tuple[str, ...] | None] = {
 }
 _ALL = 1_000_000
 
+
 @dataclass(frozen=True, kw_only=True)
 class Page:
     """State of the list: the runs of the page that is shown, all that the filter and the search choose, and the words of the search."""
 
     records: tuple[RunRecord, ...]
-    found: tuple[RunRecord, ...]
+    total: int
+    find: Callable[[], tuple[RunRecord, ...]]
     text: str
 
 
@@ -44,11 +45,20 @@ def choose() -> Page:
                              width=270, max_chars=200, persist_state="session")
         order = st.selectbox("Order", list(search.ORDERS), key="runs_order", label_visibility="collapsed", width=240, filter_mode=None,
                              persist_state="session")
-        found = search.select(resources.store().runs(limit=_ALL, states=FILTERS[chosen or "All"]), text, order)
-        pages = -(-len(found) // PAGE)
+        store, states = resources.store(), FILTERS[chosen or "All"]
+
+        def find() -> tuple[RunRecord, ...]:
+            return search.select(store.runs(limit=_ALL, states=states), text, order)
+
+        in_database = search.is_plain(text, order)  # no other run is read than those shown
+        found = () if in_database else find()
+        total = store.count(states) if in_database else len(found)
+        pages = -(-total // PAGE)
         place = crc32(f"{chosen} {text} {order}".encode())  # another choice begins on its first page
         page = st.pagination(pages, key=f"page-{place}", width=100 + 42 * min(pages, 7)) if pages > 1 else 1
-    return Page(records=found[(page - 1) * PAGE:page * PAGE], found=found, text=text.strip())
+    first = (page - 1) * PAGE
+    shown = store.runs(offset=first, limit=PAGE, states=states) if in_database else found[first:first + PAGE]
+    return Page(records=shown, total=total, find=find, text=text.strip())
 
 
 def draw_list(page: Page) -> None:
@@ -82,9 +92,10 @@ def draw_empty(page: Page) -> None:
 def draw_take_away(page: Page) -> None:
     """The runs that are found, as a file."""
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="right", gap="small"):
-        st.html(f"<span class='ps-takeaway'>{numbers.plural(len(page.found), 'run')}, with names and notes:</span>", width="content")
-        write = partial(tables.rows_csv, search.rows(page.found), (f"runs of this store{f', found by: {page.text}' if page.text else ''}",))
-        st.download_button("CSV", write, "runs.csv", "text/csv", on_click="ignore", key="runs-csv", type="tertiary")
+        st.html(f"<span class='ps-takeaway'>{numbers.plural(page.total, 'run')}, with names and notes:</span>", width="content")
+        notes = (f"runs of this store{f', found by: {page.text}' if page.text else ''}",)
+        st.download_button("CSV", lambda: tables.rows_csv(search.rows(page.find()), notes), "runs.csv", "text/csv", on_click="ignore",
+                           key="runs-csv", type="tertiary")
 
 
 def _draw_active(key: str, *, first: bool) -> None:

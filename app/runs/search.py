@@ -40,6 +40,11 @@ def select(records: Iterable[RunRecord], text: str, order: str) -> tuple[RunReco
     return tuple(sorted(found, key=lambda record: (pinned_first and not record.pinned, by(record), -record.submitted, record.key)))
 
 
+def is_plain(text: str, order: str) -> bool:
+    """True where nothing is sought and the order is that of the store."""
+    return not text.split() and order == _NEWEST
+
+
 def _text(record: RunRecord) -> str:
     """Everything that the list says of a run, and its key. No time of the day: 22:47 is no pattern 2:4."""
     which, rest = wording.both(record.spec)  # pyright: ignore[reportArgumentType]  (a frozen noun has a hash)
