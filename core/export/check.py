@@ -43,7 +43,7 @@ def check_export(result: RunResult, weights: Mapping[str, Tensor], places: Mappi
         _require_stored(linear, weights[linear.name], places[linear.name])
     count = max(1, TOKENS // result.pruned.length) if result.pruned.losses else result.pruned.windows
     count = min(count, result.pruned.windows)
-    windows = evaluation_windows(spec.evaluation.model_copy(update={"windows": count}), *text_reader(source, model))
+    windows = evaluation_windows(spec.evaluation.model_copy(update={"windows": count}), text_reader(source, model))
     expected = statistics.fmean(result.pruned.losses[:count]) if result.pruned.losses else math.log(result.pruned.perplexity)
     found, rounded = _measured(model, windows, device), is_rounded(weights, places)
     if not _same(found, expected):
