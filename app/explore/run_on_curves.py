@@ -37,7 +37,7 @@ def draw_pair(draw_layers: Callable[[], None], spec: RunSpec, *, dense: Evaluate
             draw_layers()
         with right:
             series = series_of(points, counted)
-            figure = sparsity_curves(series, dense, theme=layout.theme(), height=height, also=[perplexity])
+            figure = sparsity_curves(series, dense, theme=layout.theme(), height=height, choice=(sparsity, perplexity))
             figure.update_layout(margin={"t": 92}, title={
                 "text": "Where it stands: perplexity", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 6, "l": 2}})
             add_choice(figure, series, dense, spec, sparsity, perplexity, theme=layout.theme(), label=name)

@@ -14,27 +14,28 @@ import plotly.graph_objects as go
 
 from app.shared import numbers
 from app.shared.charts.axes import share_axis
-from app.shared.charts.series import Place, Scale, add_dense, add_published, add_series, edge_of, perplexity_axis
+from app.shared.charts.series import BROKEN, Place, Scale, add_dense, add_published, add_series, edge_of, perplexity_axis
 from app.shared.findings.wording import describe
 from app.shared.style import INKS, Theme, method_mark, template
 from app.shared.sweeps.published import Published
-from app.shared.sweeps.series import Series, Spot, patterns_in_order
+from app.shared.sweeps.series import Series, Spot, patterns_in_order, perplexity
 from core.records import Evaluated
 from core.spec import RunSpec
 from core.spec.patterns import SemiStructured, pattern_word
 
+_FAR, _EDGE = 1.5, 1.15  # times the greatest of the others: from there on the choice is far, and where it then stands
 _DODGE = 0.6  # how much of a pattern's width its methods share
 
 
 def sparsity_curves(series: Sequence[Series], dense: Evaluated, *, theme: Theme = "light", published: Sequence[Published] = (),
-                    height: int = 430, scale: Scale = "auto", also: Sequence[float] = ()) -> go.Figure:
+                    height: int = 430, scale: Scale = "auto", choice: tuple[float, float] | None = None) -> go.Figure:
     """Perplexity against counted sparsity; n:m patterns stand side by side instead, for several have the same sparsity.
 
-    `also`: perplexities that the axis must have room for."""
+    `choice`: counted sparsity and perplexity of the present choice, which the axes must have room for (`add_choice`)."""
     words = patterns_in_order(series)
     place = _dodged(series, words) if words else None
-    figure = curves(series, dense, theme=theme, height=height, place=place, lines=not words, scale=scale,
-                    also=[*(number.perplexity for number in published), *also])
+    also = [*(number.perplexity for number in published), *([_choice_height(series, dense, choice[1])] if choice else [])]
+    figure = curves(series, dense, theme=theme, height=height, place=place, lines=not words, scale=scale, also=also)
     for number in published:
         at = words.index(pattern_word(number.pattern)) if words and pattern_word(number.pattern) in words else number.sparsity
         add_published(figure, number, at)
@@ -44,7 +45,7 @@ def sparsity_curves(series: Sequence[Series], dense: Evaluated, *, theme: Theme 
                             ticktext=[f"{word}<br>{numbers.percent(share[word])}" for word in words])
     else:
         figure.update_xaxes(title="counted sparsity of the pruned layers", **_shares([
-            *(spot.x for one in series for spot in one.spots), *(number.sparsity for number in published)]))
+            *(spot.x for one in series for spot in one.spots), *(number.sparsity for number in published), *(choice or ())[:1]]))
     return figure
 
 
@@ -62,10 +63,10 @@ def curves(series: Sequence[Series], dense: Evaluated, *, theme: Theme, height: 
     return figure
 
 
-def add_choice(figure: go.Figure, series: Sequence[Series], dense: Evaluated, spec: RunSpec, sparsity: float, perplexity: float, *,
+def add_choice(figure: go.Figure, series: Sequence[Series], dense: Evaluated, spec: RunSpec, sparsity: float, value: float, *,
                theme: Theme, label: str) -> None:
     """The present choice: its own mark with a ring around it, beside the other methods where these stand side by side; on the upper edge
-    if it is broken. An n:m that no curve has yet has no place on the axis. The figure must be one `also` with this perplexity."""
+    if it lies far above all others. An n:m that no curve has yet has no place on the axis. The figure must be made with this choice."""
     at: float = sparsity
     if isinstance(spec.pattern, SemiStructured):
         words = [text.partition("<br>")[0] for text in figure["layout"]["xaxis"]["ticktext"] or ()]
@@ -73,19 +74,28 @@ def add_choice(figure: go.Figure, series: Sequence[Series], dense: Evaluated, sp
             return
         at = words.index(pattern_word(spec.pattern)) + next(
             (_offset(series, one) for one in series if one.method == spec.method.name), 0.0)
-    mark, edge = method_mark(spec.method.name), edge_of(series, dense, [perplexity])
-    y, symbol = (perplexity, mark.symbol) if perplexity <= edge else (edge, "arrow-up")
-    figure.add_trace(go.Scatter(x=[at], y=[y], mode="markers", showlegend=False, hoverinfo="skip", cliponaxis=False,
-                                marker={"symbol": symbol, "size": 9, "color": mark.color}))
+    mark, y = method_mark(spec.method.name), _choice_height(series, dense, value)
+    beyond = not value <= y
+    figure.add_trace(go.Scatter(x=[at], y=[y], mode="markers", name=f"{label}: mark", showlegend=False, hoverinfo="skip", cliponaxis=False,
+                                marker={"symbol": "arrow-up" if beyond else mark.symbol, "size": 9, "color": mark.color}))
     figure.add_trace(go.Scatter(
         x=[at], y=[y], mode="markers", name=label, cliponaxis=False,
         marker={"symbol": "circle-open", "size": 17, "color": mark.color, "line": {"width": 3, "color": mark.color}},
-        hovertemplate=f"<b>{label}</b><br>{describe(spec)}<br>perplexity {numbers.perplexity(perplexity)} at "
+        hovertemplate=f"<b>{label}</b><br>{describe(spec)}<br>perplexity {numbers.perplexity(value)} at "
                       f"{numbers.percent(sparsity)}<extra></extra>"))
     figure.add_annotation(
-        x=at, y=math.log10(y) if figure["layout"]["yaxis"]["type"] == "log" else y, text=numbers.perplexity(perplexity),
-        showarrow=True, arrowhead=0, arrowwidth=1, arrowcolor=INKS[theme].faint, standoff=9, ax=-34, ay=-44,  # curves rise to the right
+        x=at, y=math.log10(y) if figure["layout"]["yaxis"]["type"] == "log" else y, text=numbers.perplexity(value),
+        showarrow=True, arrowhead=0, arrowwidth=1, arrowcolor=INKS[theme].faint, standoff=9,
+        ax=-34, ay=34 if beyond else -44,  # curves rise to the right
         bgcolor=INKS[theme].paper, font={"color": INKS[theme].text, "size": 13})
+
+
+def _choice_height(series: Sequence[Series], dense: Evaluated, value: float) -> float:
+    """Height of the present choice: its perplexity, or the upper edge where it lies so far above the others that it would flatten them."""
+    values, limit = [dense.perplexity, *(spot.value(perplexity) for one in series for spot in one.spots)], BROKEN * dense.perplexity
+    if any(not other <= limit for other in values):
+        return min(value, limit)
+    return value if value <= _FAR * max(values) else _EDGE * max(values)
 
 
 def _shares(values: Sequence[float]) -> dict[str, Any]:

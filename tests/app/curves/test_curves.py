@@ -256,7 +256,7 @@ def test_the_ring_stands_on_the_run_s_own_mark():
               for word, share in (("2:4", 0.5), ("4:8", 0.5))]
     series = series_of(points, counted)
     for one in points:
-        figure = perplexity_curves.sparsity_curves(series, DENSE, also=[one.pruned.perplexity])
+        figure = perplexity_curves.sparsity_curves(series, DENSE, choice=(one.counted_sparsity, one.pruned.perplexity))
         before = {trace.name: marks(figure, trace.name) for trace in figure.data if trace.name}
         perplexity_curves.add_choice(figure, series, DENSE, one.spec, one.counted_sparsity, one.pruned.perplexity, theme="light",
                                       label="this")
@@ -264,13 +264,25 @@ def test_the_ring_stands_on_the_run_s_own_mark():
         assert ring in before[METHOD_LABELS[one.spec.method.name]], "among its own method's marks, not between the methods"
 
 
-def test_a_broken_choice_is_drawn_at_the_edge_with_its_number():
-    points = [point("thanos", "0.5", 30.0), point("thanos", "0.6", 31.0), point("wanda", "0.5", 33.0)]
-    series, chosen = series_of(points, counted), point("magnitude", "0.9", 52_000.0)
-    figure = perplexity_curves.sparsity_curves(series, DENSE, also=[52_000.0])
-    perplexity_curves.add_choice(figure, series, DENSE, chosen.spec, 0.9, 52_000.0, theme="dark", label="this run")
-    edge = BROKEN * DENSE.perplexity
-    assert marks(figure, "this run") == {(0.9, edge)}
+@pytest.mark.parametrize(("others", "edge"), [((30.0, 31.0, 33.0), 1.15 * 33.0), ((30.0, 31.0, 4000.0), BROKEN * DENSE.perplexity)])
+def test_a_broken_choice_is_drawn_at_the_edge_with_its_number(others, edge):
+    points = [point("thanos", "0.5", others[0]), point("thanos", "0.6", others[1]), point("wanda", "0.5", others[2])]
+    series, chosen = series_of(points, counted), point("magnitude", "0.95", 52_000.0)
+    figure = perplexity_curves.sparsity_curves(series, DENSE, choice=(0.95, 52_000.0))
+    perplexity_curves.add_choice(figure, series, DENSE, chosen.spec, 0.95, 52_000.0, theme="dark", label="this run")
+    assert marks(figure, "this run") == {(0.95, edge)}
     assert figure.layout.annotations[-1].text == "52 000.00"
-    assert figure.layout.annotations[-1].y == math.log10(edge)
-    assert figure.layout.yaxis.range[0] < math.log10(30) < math.log10(edge) < figure.layout.yaxis.range[1]
+    log = figure.layout.yaxis.type == "log"
+    low, high = (10**end for end in figure.layout.yaxis.range) if log else figure.layout.yaxis.range
+    assert low < DENSE.perplexity < edge < high < 1.5 * edge
+    assert figure.layout.annotations[-1].y == (math.log10(edge) if log else edge)
+    assert figure.layout.xaxis.range[0] < 0.5
+    assert figure.layout.xaxis.range[1] > 0.95
+
+
+def test_a_choice_that_is_not_far_keeps_its_place():
+    series = series_of([point("thanos", "0.5", 30.0), point("wanda", "0.6", 33.0)], counted)
+    chosen = point("magnitude", "0.7", 45.0)
+    figure = perplexity_curves.sparsity_curves(series, DENSE, choice=(0.7, 45.0))
+    perplexity_curves.add_choice(figure, series, DENSE, chosen.spec, 0.7, 45.0, theme="light", label="this run")
+    assert marks(figure, "this run") == {(0.7, 45.0)}
