@@ -33,13 +33,18 @@ def begin(question: str, lesson: Lesson) -> None:
     state.remember("learn_blank", first_paint())  # once a run: all its charts wait together
     if lesson.present:
         st.html("<style>[data-testid='stHeader'], .ps-question { display: none; } .ps-finding { font-size: 1.45rem; max-width: none; } "
-                "[data-testid='stMainBlockContainer'] { padding-top: 1rem; }</style>")
+                "[data-testid='stMainBlockContainer'] { padding-top: 1rem; } "
+                "[data-testid='stMain'] :is(button, label, input, [data-testid='stSliderThumbValue']) p, "
+                "[data-testid='stMain'] [data-testid='stSliderThumbValue'] { font-size: 1.2rem; }</style>")
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="learn-stops"):
         st.segmented_control("Stop", list(STOPS), key=f"{PRE}stop", format_func=STOPS.__getitem__, required=True, persist_state="session",
                              label_visibility="collapsed", on_change=_left, width="content")
         if 0 < lesson.stop < TEACHER:
-            st.button("Leave the projector" if lesson.present else "Projector", key="learn_projector", type="tertiary", on_click=_present,
+            st.button("Leave" if lesson.present else "Projector", key="learn_projector", type="tertiary", on_click=_present,
                       args=(not lesson.present,), help="The figure alone, in large type; the text folds away.")
+        if 0 < lesson.stop < TEACHER - 1:
+            st.button("Next stop", key="learn_next", icon=":material/arrow_forward:", icon_position="right", on_click=_next,
+                      args=(lesson.stop + 1,), help=STOPS[lesson.stop + 1])
 
 
 def ask(question: Question, place: str) -> Any:
@@ -103,6 +108,11 @@ def _pressed(key: str, tell: Callable[[Sequence[Any]], None]) -> None:
 
 def _present(on: bool) -> None:
     query.change(present=on)
+
+
+def _next(stop: int) -> None:
+    _left()
+    query.change(stop=stop)
 
 
 def _left() -> None:

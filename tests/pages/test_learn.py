@@ -71,6 +71,14 @@ def test_the_start_links_to_every_stop(lesson):
     assert "What does it cost to remove one weight?" in said(page)
 
 
+def test_next_goes_from_stop_to_stop_and_keeps_the_matrix(lesson):
+    page = lesson({**DRAWN, "stop": "1", "row": "4"})
+    for stop in range(2, query.TEACHER):
+        page.button(key="learn_next").click().run()
+        assert link(page) == {**DRAWN, "stop": str(stop), "row": "4"}
+    assert not [button for button in page.button if button.key == "learn_next"]
+
+
 @pytest.mark.parametrize("words", [{"stop": str(stop)} for stop in range(1, query.TEACHER)] + [
     {"stop": "3", "view": "blocks"}, {"stop": "4", "lower": "updates", "mask": "best"}, {"stop": "6", "over": "seconds"},
     {"stop": "7", "scale": "model"}])

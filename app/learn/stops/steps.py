@@ -28,8 +28,11 @@ $H^{-1} = U^\top U$; the error of each removal is compensated by the columns to 
 
 **Thanos** looks at all columns that remain, takes those of least $|w|\sqrt{G_{jj}}$, and removes a row's share in the block together, with
 $S$ those columns:
+
 $$\Delta = -w_S\big([H_{j:}^{-1}]_{SS}\big)^{-1}[H_{j:}^{-1}]_{S:}$$
-Within the block nothing is frozen too early; left of it, everything is.
+
+Within the block nothing is frozen too early; left of it, everything is. $H_{j:}$ is $H$ without the rows and columns of what is frozen,
+and $H_{j:}^{-1}$ its inverse.
 
 **OBC** takes one weight at a time, the cheapest of all, and moves all that are left of its row. It is exact for its mask at every step,
 at a price for large layers: $O(c\,b^3)$.
@@ -41,10 +44,34 @@ a block together, and may move only what lies in the block or right of it.
 $B = 1$: each weight alone, from left to right. That is **SparseGPT's update**.
 
 $B = b$: all at once, nothing frozen. That is the **optimum** for the mask,
+
 $$\Delta = -w_S\big([H^{-1}]_{SS}\big)^{-1}[H^{-1}]_{S:}$$
 
 For the $B$ between it is **Thanos's update**. A larger $B$ sees more removals at a time; a row's system grows with it, and so does its
 price, about $|S|^3/6$ multiplications.
+"""
+_SWEEP = r"""
+OBS removes weight $q$ at the loss $w_q^2/[H^{-1}]_{qq}$ and moves the others by $-\frac{w_q}{[H^{-1}]_{qq}}\,[H^{-1}]_{q:}$ (stop 1). In a
+sweep, columns left of $j$ can no longer move: the same holds for the columns that are left, with $H_{j:}^{-1}$ in place of $H^{-1}$.
+
+No inverse has to be made anew. From $H^{-1} = U^\top U$ with $U$ upper triangular follows $H = U^{-1}U^{-\top}$, and as $U^{-1}$ is upper
+triangular too,
+
+$$H_{j:} = U_{j:}^{-1}\,U_{j:}^{-\top}\quad\text{and so}\quad H_{j:}^{-1} = U_{j:}^\top U_{j:},$$
+
+with $U_{j:}$ the rows and columns of $U$ from $j$ on. Its leading entry is $U_{jj}^2$ and its first row $U_{jj}\,U_{j,j:}$: the loss is
+$w_j^2/U_{jj}^2$, the update $-\frac{w_j}{U_{jj}}\,U_{j,j:}$. One factorization holds the inverses of all that is left, at every $j$.
+"""
+_LAGRANGE = r"""
+Least squares with the removed weights held at zero: find the change $\Delta$ of a row that minimizes $\tfrac12\Delta H\Delta^\top$
+subject to $\Delta_S = -w_S$. With a multiplier for each removed weight,
+
+$$\tfrac12\Delta H\Delta^\top + \mu\,(\Delta_S + w_S)^\top\quad\Rightarrow\quad \Delta = -\mu\,[H^{-1}]_{S:}$$
+
+$$\Delta_S = -w_S\quad\Rightarrow\quad \mu = w_S\big([H^{-1}]_{SS}\big)^{-1}.$$
+
+$H$ is positive definite, so this is the only minimum: nothing that keeps the mask loses less. For one weight it is the formula of OBS. With
+$B < b$ it is solved block after block, each time over the columns that are left alone; that is where loss is left on the table.
 """
 
 
@@ -144,7 +171,10 @@ def _pick_block(size: Sequence[Any]) -> None:
 
 
 def _text(lesson: Lesson, found: Stepped | None) -> None:
-    st.markdown(_BLOCKS if lesson.view == "blocks" else _STEPS)
+    blocks = lesson.view == "blocks"
+    st.markdown(_BLOCKS if blocks else _STEPS)
+    with st.expander("Why is $B = b$ the optimum of its mask?" if blocks else "Why does a sweep divide by $U_{jj}^2$?", key="learn-why"):
+        st.markdown(_LAGRANGE if blocks else _SWEEP)
     if lesson.view == "steps":
         layout.aside(f"{GONE_WORDS[layout.theme()].capitalize()}: removed; × in this step. "
                      "Red and blue: how far a kept weight has moved. Hatched: can no longer move.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -22,6 +23,8 @@ Choose a matrix, then open a figure *on the projector*: in a tab of its own, in 
 address: the matrix and its seed, the chosen weight, the step. Send the address, and all see the same numbers. The answers are computed
 from the matrix of the line above; with another seed a class gets other numbers to find.
 """
+
+_PLAN = Path(__file__).with_name("lesson_plan.md")
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ _ENTRIES = (
 def draw(lesson: Lesson) -> None:
     """All stops; looks again by itself while answers are missing."""
     st.markdown(_TEXT)
+    with st.expander("A lesson plan", key="learn-plan"):
+        st.markdown(_PLAN.read_text(encoding="utf-8"))
     waiting = bool(_gather(lesson).waiting)
     st.fragment(_draw, run_every=_POLL if waiting else None)(lesson, waiting)
 
