@@ -9,8 +9,9 @@ import streamlit as st
 from app.curves.controls import Form
 from app.shared import dataframes, layout, numbers
 from app.shared.charts.series import BROKEN
+from app.shared.findings.published import contradictions
 from app.shared.sweeps.points import Point
-from app.shared.sweeps.published import Published, contradictions, paper_name, read
+from app.shared.sweeps.published import Published, paper_name, read
 from app.shared.sweeps.tables import point_rows
 
 _FORMATS = {

@@ -13,13 +13,13 @@ from app.shared import dataframes, layout, numbers, submission, tables
 from app.shared.chart_downloads import take_away
 from app.shared.charts.layer_errors import layer_errors
 from app.shared.findings import facts, wording
+from app.shared.findings.published import published_sentence
 from app.shared.first_paint import first_paint
 from app.shared.layout import Figure
 from app.shared.link import command_line
 from app.shared.plot import plot
 from app.shared.run_lookup import Answer
 from app.shared.style import chart_config
-from app.shared.sweeps.published import published_sentence
 from core.records import RunResult
 from core.records.runs import ONE_TEXT
 from core.spec import RunSpec

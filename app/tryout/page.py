@@ -11,6 +11,7 @@ import streamlit as st
 from app.shared import address, layout, numbers, request_progress, resources, run_page, state
 from app.shared.chart_downloads import take_away
 from app.shared.findings import wording
+from app.shared.findings.published import accuracy_sentence
 from app.shared.plot import plot
 from app.shared.style import chart_config
 from app.tryout import charts, findings
@@ -53,6 +54,9 @@ def _draw(spec: RunSpec, asked: Asked) -> None:
         layout.sentence(_PROMISE)
         return
     layout.sentence(findings.finding(seen.tasks, asked.metric))
+    published = accuracy_sentence(spec, seen.tasks)
+    if published:
+        layout.aside(published)
     st.html(_table(seen.tasks, asked.metric))
     plot(charts.differences(seen.tasks, asked.metric, theme=layout.theme()), key="score-differences",
                     config=chart_config("accuracy-lost"), alt=findings.finding(seen.tasks, asked.metric))

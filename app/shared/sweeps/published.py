@@ -20,7 +20,6 @@ from core.spec.patterns import Pattern, Structured, outlier_count
 
 FILE = Path(__file__).with_name("published.json")
 _ROWS = 4096  # ⌈αc⌉/c of a layer of this many rows: α within 0.0002
-_PRINTED = 0.005  # half of the last digit that papers print
 
 
 class Protocol(FrozenModel):
@@ -41,12 +40,16 @@ class Protocol(FrozenModel):
 
     def agrees(self, spec: RunSpec, pruned: Evaluated) -> bool:
         """True for a run that read the whole text and was calibrated so, with nothing done beside its method."""
+        whole = spec.evaluation.model_copy(update={"length": None}) == Evaluation(source=self.evaluation) and pruned.length == self.length
+        return whole and self.calibrates(spec)
+
+    def calibrates(self, spec: RunSpec) -> bool:
+        """True for a run that was calibrated so, with nothing done beside its method."""
         if self.calibration is None or spec.calibration.length not in (None, self.calibration_length):
             return False
-        whole = spec.evaluation.model_copy(update={"length": None}) == Evaluation(source=self.evaluation) and pruned.length == self.length
         asked = spec.calibration.model_copy(update={"length": None, "seed": 0})
         calibrated = asked == Calibration(source=self.calibration, windows=self.windows or asked.windows)
-        return whole and calibrated and spec == spec.model_copy(update=_PLAIN)
+        return calibrated and spec == spec.model_copy(update=_PLAIN)
 
 
 _BESIDE = ("update", "refit", "true_sequential", "allocation", "propagation", "fisher")  # fields of a spec beside method and pattern
@@ -97,6 +100,17 @@ class Published(FrozenModel):
         return self.model, self.method, self.pattern_text, self.alpha, self.block_size
 
 
+class PublishedAccuracy(FrozenModel):
+    """A mean zero-shot accuracy over the file's tasks, in percent. Papers do not say here whether it is acc or acc_norm."""
+
+    paper: str
+    model: str
+    method: str
+    pattern: str
+    average: float = Field(gt=0, le=100)
+    dense: float | None = Field(default=None, gt=0, le=100)
+
+
 class PublishedFile(FrozenModel):
     """The file. Raises for a number without its paper or model, of an unknown method, or of a pattern that its method refuses."""
 
@@ -104,13 +118,15 @@ class PublishedFile(FrozenModel):
     papers: Mapping[str, Paper]
     models: Mapping[str, tuple[str, ...]]
     numbers: tuple[Published, ...]
+    tasks: tuple[str, ...]
+    accuracies: tuple[PublishedAccuracy, ...]
 
     @model_validator(mode="after")
     def _check(self) -> PublishedFile:
-        for number in self.numbers:
+        for number in (*self.numbers, *self.accuracies):
             if number.paper not in self.papers or number.model not in self.models or number.method not in METHODS:
                 raise ValueError(f"unknown paper, model or method: {number.paper}, {number.model}, {number.method}")
-            METHODS[number.method]().check(number.pattern)
+            METHODS[number.method]().check(number.pattern if isinstance(number, Published) else parse_pattern(number.pattern))
         for paper in self.papers.values():
             if not self.models.keys() >= paper.dense.keys():
                 raise ValueError(f"{paper.source}: a dense perplexity of an unknown model")
@@ -147,29 +163,6 @@ def published_like(run: Measured) -> tuple[Published, ...]:
                  and number.pattern == run.spec.pattern and number.block_size in (None, block))
 
 
-def contradictions(numbers: Iterable[Published]) -> tuple[str, ...]:
-    """Sentences about numbers that another paper, or another table of the same, prints differently for the same setting."""
-    told: dict[str, None] = {}
-    for number in numbers:
-        others = [other for other in read().numbers if other.setting == number.setting and other.paper != number.paper
-                  and abs(other.perplexity - number.perplexity) > _PRINTED]
-        for other in others:
-            calibrated = "" if read().papers[other.paper].protocol.calibration else ", whose calibration is not known here"
-            told[f"{METHODS[number.method].label}, {number.pattern_text}, {number.model}: {number.perplexity:.2f} ({number.source}), but "
-                 f"{other.perplexity:.2f} ({other.source}{calibrated})."] = None
-    return tuple(told)
-
-
 def paper_name(model: str) -> str | None:
     """The papers' name for a model on the hub."""
     return next((name for name, ids in read().models.items() if model in ids), None)
-
-
-def published_sentence(run: Measured) -> str:
-    """Published numbers for this very run, with what contradicts them; empty where no paper has one under its protocol."""
-    found = published_like(run)
-    if not found:
-        return ""
-    listed = "; ".join(f"{number.perplexity:.2f} ({number.source})" for number in found)
-    doubts = [f"{number.doubt}." for number in found if number.doubt]
-    return " ".join((f"Published under the same protocol: {listed}.", *dict.fromkeys(doubts), *contradictions(found)))

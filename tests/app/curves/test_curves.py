@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from app.curves import charts, findings
 from app.shared.charts import perplexity_curves
 from app.shared.charts.series import BROKEN, hover
+from app.shared.findings.published import accuracy_sentence, contradictions, published_sentence
 from app.shared.link import from_words
-from app.shared.sweeps.published import FILE, PublishedFile, contradictions, published_for, published_sentence, read
+from app.shared.sweeps.published import FILE, PublishedFile, published_for, read
 from app.shared.sweeps.series import counted, opens, pareto, perplexity, series_of
 from app.shared.sweeps.tables import point_rows
 from core.spec import METHOD_LABELS, Calibration, Evaluation, RunSpec
@@ -242,6 +243,15 @@ def test_a_run_is_told_what_papers_print_for_it():
     assert "but 6.93 (Meng et al. 2024 (ALPS)" in said
     assert published_sentence(paper_point(refit=True)) == ""
     assert published_sentence(point("wanda", "0.5", 31.0)) == ""
+
+
+def test_a_published_mean_is_told_for_exactly_its_tasks():
+    spec = paper_point().spec.model_copy(update={"model": "meta-llama/Llama-2-70b-hf"})
+    said = accuracy_sentence(spec, read().tasks)
+    assert said.startswith("Published mean of these tasks: 66.75 % (Ilin & Richtárik 2025, arXiv:2504.05346; dense model 67.72 %).")
+    assert accuracy_sentence(spec, read().tasks[:-1]) == ""
+    assert accuracy_sentence(spec.model_copy(update={"refit": True}), read().tasks) == ""
+    assert accuracy_sentence(paper_point().spec, read().tasks) == ""
 
 
 def test_rows_hold_what_the_chart_shows():
