@@ -34,6 +34,7 @@ class RunRecord(FrozenModel):
     counted_sparsity: float | None = None
     seconds: float | None = None
     pinned: bool = False
+    group: str = ""  # of runs that were asked for together, or by one session: the queue takes turns between groups
     name: str = Field(default="", max_length=LONGEST_NAME)
     note: str = Field(default="", max_length=LONGEST_NOTE)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app.shared import layout, numbers, resources, run_progress, state
+from app.shared import layout, numbers, resources, run_progress, state, submission
 from app.shared.findings import wording
 from app.shared.sweeps.grid import Grid, Sweep
 from app.shared.sweeps.points import Matching, Point, matching
@@ -82,7 +82,7 @@ def _compute(specs: Sequence[RunSpec]) -> None:
     state.forget("curves_refused")
     try:
         for spec in specs:
-            resources.jobs().submit(spec)
+            resources.jobs().submit(spec, group=f"{submission.asker()}-curves")
     except PruneError as error:
         state.remember("curves_refused", str(error))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 from app.shared import controls, resources, state
 from core.spec import RunSpec
 from core.spec.errors import PruneError
@@ -11,10 +13,19 @@ def start(spec: RunSpec) -> None:
     """Ask for a run. What prevents it is shown as it is."""
     state.forget("opened")
     try:
-        resources.jobs().submit(spec)
+        resources.jobs().submit(spec, group=asker())
         state.forget("refused")
     except PruneError as error:
         state.remember("refused", (spec, str(error)))
+
+
+def asker() -> str:
+    """A word for this session: the queue takes turns between sessions."""
+    word = state.recall("asker", "")
+    if not word:
+        word = secrets.token_hex(4)
+        state.remember("asker", word)
+    return word
 
 
 def start_demo(spec: RunSpec) -> None:

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 from app.workers import queue
 from app.workers.cluster import ClusterError, ensure_cluster, security
-from app.workers.device_workers import run_memory
+from app.workers.device_workers import device_workers, run_memory
 
 if TYPE_CHECKING:
     from distributed import Client
 
 _CONNECT_SECONDS, _RETRY_SECONDS = 5.0, 5.0
 _WATCH_SECONDS = 0.5
+_ALONE_SECONDS = 15.0  # workers that have just been started are not missing
 _LOOK_SECONDS = 5.0  # between two looks at whether all workers are still there, while somebody asks
 
 
@@ -36,6 +37,7 @@ class Connection:
         self._failed, self._looked, self._first = float("-inf"), float("-inf"), True
         self._measured: float = float("-inf")
         self._memory: int | None = None
+        self._alone: float | None = None  # since when no worker that computes runs is there
         self.error: str | None = None
 
     def client(self, *, mend: bool = False) -> Client | None:
@@ -67,7 +69,17 @@ class Connection:
             self._measured = now
             with suppress(Exception):
                 self._memory = run_memory(client)
+                self._alone = None if device_workers(client) else self._alone or now
         return self._memory
+
+    def no_worker(self) -> str | None:
+        """Reason why no run is taken up though the scheduler answers; None where one can be. Asked now and then."""
+        self.run_memory()
+        if self._alone is None or time.monotonic() < self._alone + _ALONE_SECONDS:
+            return None
+        return ("No worker that computes runs is connected to the scheduler. " + (
+            "Start one with `--resources device=1` (docs/operations.md)." if os.environ.get("PRUNESCOPE_SCHEDULER") else
+            f"It is started again; if that fails, its log {self._home / 'logs' / 'device-0.log'} says why."))
 
     def tell_queue(self) -> None:
         """Have the keeper of the queue look at once, as soon as there is a connection; lost workers are replaced."""

@@ -50,10 +50,10 @@ class Jobs:
         """The key of a run of this spec, now. Raises BadInput if its model or texts cannot be found."""
         return run_key(spec, _usable(spec))
 
-    def submit(self, spec: RunSpec) -> str:
+    def submit(self, spec: RunSpec, *, group: str = "") -> str:
         """Ask for a run; returns its key. What is finished, queued or running is not computed again; what failed or was cancelled
-        is, from its last finished block on. Raises BadInput if something the spec names is missing,
-        the disk is full, or no worker has the memory."""
+        is, from its last finished block on. The queue takes turns between groups (a session,
+        a sweep). Raises BadInput if something the spec names is missing, the disk is full, or no worker has the memory."""
         found = _usable(spec)
         key = run_key(spec, found)
         result = self.store.result(key)
@@ -69,7 +69,7 @@ class Jobs:
             if record is not None and record.active:
                 return None
             kept = {"pinned": record.pinned, "name": record.name, "note": record.note} if record else {}
-            return RunRecord(key=key, spec=spec, state="queued", submitted=time.time(), **kept)
+            return RunRecord(key=key, spec=spec, state="queued", submitted=time.time(), group=group, **kept)
 
         record = self.store.change_record(key, ask)
         if record is not None and record.active:
@@ -98,6 +98,8 @@ class Jobs:
         client = self._connection.client() if record is not None else None
         if record is None or client is None:
             return RunProgress(problem=self._connection.error)
+        if record.state == "queued" and (problem := self._connection.no_worker()):
+            return RunProgress(problem=problem)
         return read_progress(client, record)
 
     def plan(self, spec: RunSpec) -> Planning:

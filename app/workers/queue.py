@@ -5,7 +5,8 @@ The store is the one truth: nothing is kept here that a killed process could tak
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ class Job:
     key: str
     submitted: float
     state: RunState
+    group: str = ""
 
     @property
     def name(self) -> str:
@@ -43,11 +45,23 @@ def requests_of(store: Store) -> Mapping[str, Requests[Any]]:
 
 
 def jobs(store: Store) -> tuple[Job, ...]:
-    """All that is queued or running: what a worker has begun first, then in order."""
+    """All that is queued or running: what a worker has begun first, then in order, in turns between groups."""
     found = [(RUN, record) for record in store.active()]
     found += [(kind, request) for kind, requests in requests_of(store).items() for request in requests.active()]
-    listed = [Job(kind=kind, key=item.key, submitted=item.submitted, state=item.state) for kind, item in found]
-    return tuple(sorted(listed, key=lambda job: (job.state != "running", job.submitted, job.name)))
+    return in_turns(Job(kind=kind, key=item.key, submitted=item.submitted, state=item.state,
+                        group=item.group if kind == RUN else f"of-{kind}") for kind, item in found)
+
+
+def in_turns(found: Iterable[Job]) -> tuple[Job, ...]:
+    """Running jobs, then waiting ones: the first of each group, the second of each, and so on, the oldest first; a running job counts
+    as a turn of its group. So a single run waits for one run of a sweep, not for all of them."""
+    oldest = sorted(found, key=lambda job: (job.state != "running", job.submitted, job.name))
+    turns: Counter[str] = Counter()
+    placed: list[tuple[bool, int, float, Job]] = []
+    for job in oldest:
+        placed.append((job.state != "running", turns[job.group], job.submitted, job))
+        turns[job.group] += 1
+    return tuple(job for *_, job in sorted(placed, key=lambda place: (*place[:3], place[3].name)))
 
 
 def still_wanted(store: Store, job: Job) -> bool:
