@@ -70,7 +70,8 @@ def choose(store: Store, policy: Policy) -> tuple[Entry, ...]:
             kept.append(entry)
     if policy.gigabytes is not None:
         over = used_bytes(store) - sum(entry.bytes for entry in gone) - policy.gigabytes * 1e9
-        for entry in sorted(kept, key=lambda entry: (entry.kind == "run", entry.when)):
+        with_files = [entry for entry in kept if entry.bytes]  # the rows of a run alone take little: they go by age only
+        for entry in sorted(with_files, key=lambda entry: (entry.kind == "run", entry.when)):
             if over <= 0:
                 break
             over -= entry.bytes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -75,6 +76,12 @@ def test_gram_matrices_go_before_runs_and_the_oldest_first(store):
     assert chosen(store, gigabytes=used - 3.5e-3) == grams(1, 5) | runs(8, 7)
     assert chosen(store, gigabytes=0) == grams(1, 5) | runs(*range(2, 9))
     assert chosen(store, days=7.5, gigabytes=used - 1.5e-3) == runs(8) | grams(5)
+
+
+def test_a_run_without_files_is_not_removed_for_want_of_room(store):
+    shutil.rmtree(store.journal(key_of(8)).folder)
+    assert chosen(store, gigabytes=0) == grams(1, 5) | runs(*range(2, 8))
+    assert ("run", key_of(8)) in chosen(store, days=0)
 
 
 def test_left_over_files_go_after_an_hour(store):
