@@ -36,7 +36,7 @@ def test_stepping_playing_and_going_back(visit):
     settle(page)
     page.get_by_role("button", name="Play").click()
     expect(page.get_by_text(re.compile(r"step [3-9] of 36 of"))).to_be_visible()
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Stop", exact=True).click()
     expect(page.get_by_role("button", name="Play")).to_be_visible()
     expect(page).to_have_url(re.compile(r"step=\d+"))
     settle(page)
