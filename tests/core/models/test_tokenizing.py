@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -85,6 +86,8 @@ def test_the_demos_own_works() -> None:
 @pytest.mark.parametrize(("make", "spec"), [(calibration_windows, Calibration(windows=2, length=8)),
                                             (evaluation_windows, Evaluation(length=8))])
 def test_ids_beyond_the_embedding_are_told(make, spec) -> None:
+    reader = SimpleNamespace(context=64, vocabulary=50, bos=None, separator=None,
+                             encode=lambda text, special=True: [min(ord(letter), 200) for letter in text])
     with pytest.raises(BadInput, match="rows of its embedding") as caught:
-        make(spec, lambda text: [min(ord(letter), 200) for letter in text], 64, 50)
+        make(spec, reader)
     assert caught.value.field == "model"
