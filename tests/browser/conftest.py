@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, TimeoutError, expect, sync_playwright
 
 from app.workers.cluster import stop_cluster
 
@@ -97,6 +97,10 @@ def visit(server: Server, browser: Browser) -> Iterator[Callable[[str], Page]]:
         page.on("console", lambda message: forbidden.append(message.text) if "Content Security Policy" in message.text else None)
         page.on("request", lambda request: watch(request.url))
         page.goto(server.url + path)
+        try:
+            page.wait_for_function("document.body.innerText.trim() !== ''", timeout=60_000)
+        except TimeoutError:  # seen once in some hundred loads: Streamlit's client never connects, and a person loads the page again
+            page.reload()
         return page
 
     yield open_page
