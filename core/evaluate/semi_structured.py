@@ -35,9 +35,16 @@ def pack(placed: Sequence[tuple[Linear, Tensor]], device: torch.device) -> tuple
                 continue
             try:
                 found.append((linear, to_sparse_semi_structured(weight)))
+            except torch.OutOfMemoryError:
+                raise  # no refusal of the kernels: told as want of memory
             except (RuntimeError, NotImplementedError, ValueError) as error:
-                refused = f"PyTorch does not pack these weights: {str(error).strip().splitlines()[0][:200]}"
+                refused = f"PyTorch does not pack these weights: {first_line(error)}"
     return found, "" if found else refused or "No layer's weights fit 2:4."
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's text, at most 200 letters; the name of an error without one."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 @contextmanager

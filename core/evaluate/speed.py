@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from transformers.pytorch_utils import Conv1D
 
-from core.evaluate.semi_structured import Packed, pack, packed
+from core.evaluate.semi_structured import Packed, first_line, pack, packed
 from core.linalg.cancellation import check_cancelled
 from core.linalg.clock import now
 from core.models.blocks import Linear, map_blocks
@@ -126,8 +126,10 @@ def _refusal(model: Any, tensors: Packed, device: torch.device) -> str:
     try:
         with packed(tensors):
             _run(model, torch.ones(1, 2, dtype=torch.int64, device=device), 1, device)
+    except torch.OutOfMemoryError:
+        raise  # no refusal of the kernels: told as want of memory
     except (RuntimeError, NotImplementedError) as error:
-        return f"PyTorch's 2:4 kernels do not run this model here: {str(error).strip().splitlines()[0][:200]}"
+        return f"PyTorch's 2:4 kernels do not run this model here: {first_line(error)}"
     return ""
 
 

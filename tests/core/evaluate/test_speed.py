@@ -176,3 +176,21 @@ def test_the_interval_holds_the_median_with_95_percent(count, cut):
         outside = 2 * sum(math.comb(count, few) for few in range(place + 1)) / 2**count
         assert (outside <= 0.05) == (place <= cut) or place < cut
     assert found.median == (count - 1) / 2
+
+
+@pytest.mark.parametrize(("error", "told"), [(NotImplementedError(), "NotImplementedError"), (RuntimeError("a\nb"), "a")])
+def test_a_refusal_of_the_kernels_is_a_reason(monkeypatch, error, told):
+    def refuse(*_):
+        raise error
+
+    monkeypatch.setattr(speed, "_run", refuse)
+    assert speed._refusal(None, [], torch.device("cpu")).endswith(f": {told}")
+
+
+def test_want_of_memory_is_no_refusal_of_the_kernels(monkeypatch):
+    def exhausted(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(speed, "_run", exhausted)
+    with pytest.raises(torch.OutOfMemoryError):
+        speed._refusal(None, [], torch.device("cpu"))
