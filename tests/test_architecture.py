@@ -74,6 +74,7 @@ VIOLATIONS = [
     (rules.circles, {"core/x/a.py": "import core.x.b", "core/x/b.py": "def f():\n    from core.x import a"}),
     (rules.circles, {"core/x/a.py": "import importlib\nimportlib.import_module(name)", "core/x/b.py": "from core.x.a import f"}),
     (rules.circles, {"core/x/a.py": "import core.y.a", "core/y/a.py": "", "core/y/b.py": "import core.x.b", "core/x/b.py": ""}),
+    (rules.circles, {"app/x/a.py": "import app.y.a", "app/y/a.py": "", "app/y/b.py": "import app.x.b", "app/x/b.py": ""}),
     (rules.page_folders, {"pages/a.py": "", "pages/b.py": "", "app/a/page.py": "from app.b.charts import f", "app/b/charts.py": ""}),
     (rules.page_folders, {"pages/a.py": "", "app/shared/x.py": "import app.a.page", "app/a/page.py": ""}),
     (rules.streamlit_free, {"app/a/charts.py": "import streamlit as st"}),

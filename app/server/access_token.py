@@ -11,15 +11,10 @@ import os
 import secrets
 from pathlib import Path
 
+from app.shared.loopback import is_loopback
 from core.spec.errors import BadInput
 
 _SHORTEST = 16  # letters of a token of one's own
-_LOOPBACK = ("localhost", "::1", "[::1]")
-
-
-def is_loopback(address: str | None) -> bool:
-    """True where only this machine reaches an address; None means all of its addresses."""
-    return address is not None and (address in _LOOPBACK or address.startswith("127."))
 
 
 def required(address: str | None) -> bool:

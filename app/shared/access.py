@@ -11,8 +11,8 @@ from typing import Any
 
 import streamlit as st
 
-from app.server.access_token import is_loopback
 from app.shared import layout
+from app.shared.loopback import is_loopback
 
 _state = {"guarded": False}
 

@@ -37,20 +37,20 @@ def arrows(tree: Tree) -> list[str]:
 
 
 def circles(tree: Tree) -> list[str]:
-    """No module reaches itself through imports, and no folder of core does."""
+    """No module reaches itself through imports, and no folder of core or of app does."""
     modules = {name: set(tree.inside(module)) - _packages_of(module) for name, module in tree.modules.items()}
     return [f"circle of modules: {', '.join(circle)}" for circle in cycles(modules)] + [
-        f"circle of folders: {', '.join(circle)}" for circle in cycles(rooms(tree))]
+        f"circle of folders: {', '.join(circle)}" for layer in ("core", "app") for circle in cycles(rooms(tree, layer))]
 
 
-def rooms(tree: Tree) -> dict[str, set[str]]:
-    """The folders of core and which of them each imports; core/linalg/cpu counts as part of core/linalg."""
+def rooms(tree: Tree, layer: str) -> dict[str, set[str]]:
+    """The folders of a layer and which of them each imports; core/linalg/cpu counts as part of core/linalg."""
     graph: dict[str, set[str]] = {}
     for module in tree.modules.values():
-        if module.folder[0] == "core" and len(module.folder) > 1:
+        if module.folder[0] == layer and len(module.folder) > 1:
             room = graph.setdefault(module.folder[1], set())
             others = (tree.modules[name].folder for name in tree.inside(module))
-            room.update(other[1] for other in others if other[0] == "core" and len(other) > 1 and other[1] != module.folder[1])
+            room.update(other[1] for other in others if other[0] == layer and len(other) > 1 and other[1] != module.folder[1])
     return graph
 
 
