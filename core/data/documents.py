@@ -13,6 +13,7 @@ import codecs
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -22,6 +23,8 @@ _KINDS: dict[str, Kind] = {".json": "json", ".jsonl": "lines", ".ndjson": "lines
                            ".parquet": "parquet"}
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
           (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+LONG = 1 << 22  # characters of a document from which windows are drawn by its characters, in a file that may hold one
+_LARGE = 8 << 20  # bytes of a file that may hold one
 _HEAD = 1 << 16  # bytes by which line endings are told
 _USUAL = "text"  # the field of most data sets
 
@@ -53,6 +56,17 @@ def form_of(path: Path) -> Form:
     carriage = kind == "text" and "\r" in head[mark:].decode(encoding, "ignore")
     as_before = path.suffix in (".json", ".jsonl") if kind != "text" else not mark and not carriage
     return Form(kind=kind, encoding=encoding, mark=mark, carriage=carriage, plain=as_before)
+
+
+def has_long_document(path: Path, form: Form) -> bool:
+    """True for a text of over 8 MiB, and for such JSON of which 4 MiB in a row have no line feed. Few bytes are read. Raises OSError."""
+    size = path.stat().st_size
+    if size <= _LARGE or form.kind in ("csv", "parquet"):
+        return False
+    if form.kind == "text":
+        return True
+    with path.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as content:
+        return any(content.find(b"\n", start, start + LONG) < 0 for start in range(0, size - LONG + 1, LONG))
 
 
 def read_documents(path: Path, form: Form, field: str | None = None) -> list[str]:

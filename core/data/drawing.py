@@ -2,44 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 
+from core.data.documents import LONG
+from core.data.reading import Reader, piece_length, window_at
 from core.data.texts import Split, Text
 from core.spec import Calibration
 from core.spec.errors import BadInput
 
-_PREFIX = 8  # characters of a text that are read for each token wanted of it; most tokenizers need 3 to 5
-
-
-class Reader(Protocol):
-    """Text to token ids: a tokenizer with its model's context (tokens) and vocabulary (rows of the embedding). The ids of the token that
-    begins a text and of the one between documents are None where the tokenizer has none."""
-
-    @property
-    def context(self) -> int: ...
-    @property
-    def vocabulary(self) -> int: ...
-    @property
-    def bos(self) -> int | None: ...
-    @property
-    def separator(self) -> int | None: ...
-    def encode(self, text: str, *, special: bool = True) -> list[int] | np.ndarray: ...
-
-
-def first_tokens(text: str, count: int | None, reader: Reader, *, special: bool) -> list[int] | np.ndarray:
-    """At least the first `count` token ids of a text (all: None), if it has so many. Of a long text no more is read than they need: a
-    beginning and a longer one must agree on them, as an end that is cut may be read otherwise."""
-    short = _PREFIX * (count or 0) + 4096
-    if count is not None and len(text) > 4 * short:
-        first, again = (reader.encode(text[:end], special=special)[:count] for end in (short, short + short // 8))
-        if len(first) == count and np.array_equal(first, again):
-            return first
-    return reader.encode(text, special=special)
-
 
 def from_one(text: Text, spec: Calibration, length: int, reader: Reader, rng: np.random.Generator) -> np.ndarray:
+    """Different windows among the consecutive ones of the document; of a long one, among pieces of characters that hold a window each."""
+    if _is_long(text, 0) and (found := _from_pieces(text.documents[0], spec, length, reader, rng)) is not None:
+        return found
     tokens = np.asarray(reader.encode(text.documents[0], special=spec.bos == "auto"), dtype=np.int64)
     there = len(tokens) // length
     if there == 0:
@@ -49,21 +24,49 @@ def from_one(text: Text, spec: Calibration, length: int, reader: Reader, rng: np
     return tokens[: there * length].reshape(there, length)[rng.permutation(there)[: spec.windows]]
 
 
+def _from_pieces(document: str, spec: Calibration, length: int, reader: Reader, rng: np.random.Generator) -> np.ndarray | None:
+    """None where the document has fewer pieces than windows, or fewer tokens than one: then all of it is read."""
+    size = piece_length(length)
+    count = len(document) // size
+    if count < spec.windows:
+        return None
+    drawn = [window_at(document, int(piece) * size, length, reader, special=spec.bos == "auto")
+             for piece in rng.permutation(count)[: spec.windows]]
+    found = [window for window in drawn if window is not None]
+    return np.stack(found) if len(found) == len(drawn) else None
+
+
 def from_many(text: Text, spec: Calibration, length: int, reader: Reader, rng: np.random.Generator) -> np.ndarray | None:
     """A window of each document that is longer than one; None where none is."""
     drawn: list[np.ndarray] = []
+    read: dict[int, np.ndarray] | None = {} if len(text.documents) < spec.windows else None  # documents that will be gone through again
     while len(drawn) < spec.windows:
         before = len(drawn)
-        for index in rng.permutation(len(text.documents)):
-            tokens = reader.encode(text.documents[int(index)], special=spec.bos == "auto")
-            if len(tokens) > length:
-                start = int(rng.integers(0, len(tokens) - length))
-                drawn.append(np.asarray(tokens[start : start + length], dtype=np.int64))
+        for index in map(int, rng.permutation(len(text.documents))):
+            if (window := _random_window(text, index, spec, length, reader, rng, read)) is not None:
+                drawn.append(window)
             if len(drawn) == spec.windows:
                 break
         if len(drawn) == before:
             return None
     return np.stack(drawn)
+
+
+def _random_window(text: Text, index: int, spec: Calibration, length: int, reader: Reader, rng: np.random.Generator,
+                   read: dict[int, np.ndarray] | None) -> np.ndarray | None:
+    """A window at a random place of a document; None where it is not longer than one. `read`: tokens of documents, kept here."""
+    if _is_long(text, index):
+        start = int(rng.integers(0, len(text.documents[index]) - piece_length(length)))
+        return window_at(text.documents[index], start, length, reader, special=spec.bos == "auto")
+    tokens = None if read is None else read.get(index)
+    if tokens is None:
+        tokens = np.asarray(reader.encode(text.documents[index], special=spec.bos == "auto"), dtype=np.int64)
+        if read is not None:
+            read[index] = tokens
+    if len(tokens) <= length:
+        return None
+    start = int(rng.integers(0, len(tokens) - length))
+    return tokens[start : start + length]
 
 
 def packed(text: Text, spec: Calibration, length: int, reader: Reader, rng: np.random.Generator) -> np.ndarray:
@@ -91,3 +94,7 @@ def too_short(split: Split, text: Text, tokens: int, length: int) -> BadInput:
 def _too_few(text: Text, spec: Calibration, there: int, tokens: int, length: int) -> BadInput:
     return BadInput("windows", spec.windows, f"1 to {there}: {text.description} has {tokens:,} tokens, windows of {length}",
                     "Use fewer or shorter windows, or a longer text.")
+
+
+def _is_long(text: Text, index: int) -> bool:
+    return text.long and len(text.documents[index]) > LONG

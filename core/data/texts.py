@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from core.data.corpus import embedded_text
 from core.data.digests import digest
-from core.data.documents import Unreadable, form_of, read_documents
+from core.data.documents import Unreadable, form_of, has_long_document, read_documents
 from core.data.files import Stamp, stamp
 from core.data.places import locate_text
 from core.spec.errors import BadInput
@@ -35,12 +35,16 @@ _HUB = {  # the literature's texts by a short name: repository, configuration, f
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Text:
-    """Documents with their content address; `windows` is the file of ready token windows instead, where that was asked."""
+    """Documents with their content address; `windows` is the file of ready token windows instead, where that was asked.
+
+    `long`: calibration windows of a long document are drawn by its characters (core/data/drawing.py), and the address says so.
+    """
 
     documents: Sequence[str]
     description: str
     sha256: str
     windows: Path | None = None
+    long: bool = False
 
 
 def read_text(source: str, split: Split) -> Text:
@@ -87,22 +91,27 @@ def _from_file(known: Stamp, kind: str, split: Split, field: str | None) -> Text
     address = _address(known, kind, field)
     if kind == "windows":
         return Text(documents=(), description=f"windows of {path.name}", sha256=address, windows=path)
+    form = form_of(path)
     try:
-        documents = read_documents(path, form_of(path), field)
+        documents = read_documents(path, form, field)
     except Unreadable as error:
         raise BadInput(split, name, "UTF-8 text; JSON lines, CSV or Parquet with a field 'text' or text:FILE:FIELD; a JSON list",
                        f"{str(error).rstrip('.')}.") from error
     if not any(document.strip() for document in documents):
         raise BadInput(split, name, "a file with text in it", "This one is empty.")
-    return Text(documents=documents, description=f"{path.name}{f', field {field}' if field else ''}", sha256=address)
+    return Text(documents=documents, description=f"{path.name}{f', field {field}' if field else ''}", sha256=address,
+                long=has_long_document(path, form))
 
 
 def _address(known: Stamp, kind: str, field: str | None) -> str:
     """sha256 of the file's bytes; with the field, and with a mark where releases before this one read the same bytes in another way."""
     found, form = digest(known), form_of(Path(known.path))
-    if kind == "windows" or (form.plain and field is None):
+    if kind == "windows":
         return found
-    return hashlib.sha256(f"{found}\n{form.kind}\n{field or ''}".encode()).hexdigest()
+    long = "\nlong" if has_long_document(Path(known.path), form) else ""
+    if form.plain and field is None and not long:
+        return found
+    return hashlib.sha256(f"{found}\n{form.kind}\n{field or ''}{long}".encode()).hexdigest()
 
 
 def text_revision(source: str, split: Split) -> str:

@@ -10,7 +10,9 @@ import torch
 from numpy.lib.format import open_memmap
 from torch import Tensor
 
-from core.data.drawing import Reader, first_tokens, from_many, from_one, packed, too_short
+from core.data.documents import LONG
+from core.data.drawing import from_many, from_one, packed, too_short
+from core.data.reading import Reader, first_tokens
 from core.data.texts import Split, Text, read_text
 from core.spec import Calibration, Evaluation
 from core.spec.errors import BadInput
@@ -40,9 +42,10 @@ def window_length(asked: int | None, context: int, field: str) -> int:
 def calibration_windows(spec: Calibration, reader: Reader) -> Windows:
     """`spec.windows` windows drawn by `spec.seed`.
 
-    From one long text: different ones of its consecutive windows. From many documents: documents in random order, one window
+    From one text: different ones of its consecutive windows. From many documents: documents in random order, one window
     at a random place of each that is longer than a window, and again from the start when they run out, as in the literature.
     Where no document is longer than a window: documents in random order, one after the other with the separator token between.
+    Of documents of over 4 Mi characters only the places that are drawn are tokenized.
     Raises BadInput when the text is too short, or for a BOS token that the tokenizer does not have.
     """
     text = read_text(spec.source, "calibration")
@@ -52,12 +55,14 @@ def calibration_windows(spec: Calibration, reader: Reader) -> Windows:
     length = window_length(spec.length, reader.context, "calibration")
     begin = _beginning(spec, reader, "calibration")
     rng, inner, how = np.random.default_rng(spec.seed), length - len(begin), ""
+    if text.long:
+        how = f", drawn by characters where a document has over {LONG >> 20} Mi of them"
     if len(text.documents) == 1:
         drawn = from_one(text, spec, inner, reader, rng)
     else:
         drawn = from_many(text, spec, inner, reader, rng)
         if drawn is None:
-            drawn, how = packed(text, spec, inner, reader, rng), ", documents packed with the separator token between them"
+            drawn, how = packed(text, spec, inner, reader, rng), f"{how}, documents packed with the separator token between them"
     _check_ids(drawn, reader.vocabulary, "calibration", text)
     return Windows(tokens=_begun(drawn, begin), description=f"{text.description}, {spec.windows} window{'s' * (spec.windows > 1)} of "
                    f"{length} tokens, seed {spec.seed}{_BOS_WORDS[spec.bos]}{how}", sha256=text.sha256)

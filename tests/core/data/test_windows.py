@@ -1,5 +1,6 @@
 """Text to token windows, with a tokenizer of one token a character."""
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 
@@ -7,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from core.data.reading import window_at
+from core.data.texts import text_revision
 from core.data.windows import calibration_windows, evaluation_windows
 from core.spec import Calibration, Evaluation, RunSpec
 from core.spec.errors import BadInput
@@ -188,3 +191,51 @@ def test_a_beginning_that_reads_otherwise_is_not_used(tmp_path):
     (tmp_path / "long.txt").write_text("x" * 400_000)
     tokens = evaluation_windows(Evaluation(source=f"text:{tmp_path / 'long.txt'}", windows=2, length=50), Length()).tokens
     assert set(tokens.flatten().tolist()) == {400_000 % 251 + 3}
+
+
+@pytest.fixture(scope="module")
+def long_line():
+    return "".join(chr(97 + i % 23) for i in range(1_000_003)) * 12
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.jsonl", "two.jsonl"])
+def test_a_long_line_is_tokenized_where_windows_are_drawn(tmp_path, long_line, name):
+    lines = [long_line] * (1 + name.startswith("two"))
+    (tmp_path / name).write_text(long_line if name == "a.txt" else "".join(json.dumps({"text": line}) + "\n" for line in lines))
+    reader, spec = Letters(), Calibration(source=f"text:{tmp_path / name}", windows=40, length=50)
+    windows = calibration_windows(spec, reader)
+    rows = ["".join(map(chr, row)) for row in windows.tokens.tolist()]
+    assert sum(reader.read) <= 40 * 8 * (50 + 16)
+    assert all(row in long_line[:2_000_010] for row in rows)
+    assert len({row[0] for row in rows}) > 10  # places all over the line, whose letters have a period of 23
+    assert "drawn by characters" in windows.description
+    assert windows.sha256 == text_revision(spec.source, "calibration") != hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
+    other = calibration_windows(spec.model_copy(update={"seed": 1}), reader).tokens
+    assert not torch.equal(other, windows.tokens)
+
+
+def test_windows_of_files_with_short_documents_stay_as_they_were(tmp_path, long_line):
+    """Their address too: a text below 8 MiB, and JSON of any size whose lines are short."""
+    (tmp_path / "a.txt").write_text(long_line[: 5 << 20])
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": long_line[i : i + 99_000]}) + "\n" for i in range(0, 9_900_000, 99_000)))
+    for name in ("a.txt", "a.jsonl"):
+        source = f"text:{tmp_path / name}"
+        assert text_revision(source, "calibration") == hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
+        reader = Letters()
+        calibration_windows(Calibration(source=source, windows=3, length=50), reader)
+        assert sum(reader.read) == (5 << 20 if name == "a.txt" else 3 * 99_000)
+
+
+@pytest.mark.parametrize("start", [0, 1, 500, 990, 999])
+def test_a_window_at_a_place_reads_on_where_tokens_are_long(start):
+    """One token for 40 letters: 8 letters a token are too few, and the end of the text must not be passed."""
+    class Long(Letters):
+        def encode(self, text, *, special=True):
+            return [int(piece) for piece in text.split()]
+    text = " ".join(f"{i:040d}" for i in range(1000))
+    found = window_at(text, start * 41, 20, Long(), special=True)
+    first = min(0 if start == 0 else start + 8, 980)
+    assert found is not None
+    assert found.tolist() == list(range(found[0], found[0] + 20))
+    assert abs(int(found[0]) - first) <= 40
+    assert window_at(text, 0, 1001, Long(), special=True) is None
