@@ -1,4 +1,4 @@
-# make run | test | check | bench | demo-model | gallery      Everything needed is set up on the way, in .venv.
+# make run | test | test-all | faults | check | bench | demo-model | gallery      Everything needed is set up on the way, in .venv.
 PYTHON ?= python3
 PORT ?= 8501
 ADDRESS ?= localhost
@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export GOMP_SPINCOUNT ?= 10000
 export PYTHONUNBUFFERED ?= 1
 
-.PHONY: run setup test check check-lines check-types check-structure bench bench-ui demo-model gallery chromium clean
+.PHONY: run setup test test-all faults check check-lines check-types check-structure bench bench-ui demo-model gallery chromium clean
 
 run: setup
 	$(BIN)/python -m app.server --port $(PORT) --address $(ADDRESS)
@@ -16,8 +16,16 @@ run: setup
 setup: $(VENV)/runtime
 # Three processes, each with whole files of tests: some wait for workers and browsers, and a module's set-up is done once.
 # The files keep the order of tests/conftest.py, the longest first; by default those of few tests, the browser's, would come last.
+# `make test` leaves out what is marked long, `make test-all` nothing; `make faults` runs what breaks things on purpose.
+PYTEST = $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 test: $(VENV)/development chromium
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(PYTEST) -m "not long" $(ARGS)
+
+test-all: $(VENV)/development chromium
+	$(PYTEST) $(ARGS)
+
+faults: $(VENV)/development chromium
+	$(PYTEST) -m faults $(ARGS)
 
 # The three at once: the types take as long as the other two together.
 check: $(VENV)/development

@@ -54,6 +54,8 @@ def _homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PRUNESCOPE_HOME", str(homes / "session"))
         yield homes
+    for started in tmp_path_factory.getbasetemp().rglob("cluster/*/processes.json"):  # by a thread, say, that outlived its test
+        importlib.import_module("app.workers.cluster").stop_cluster(started.parents[2])
 
 
 _numbers = itertools.count()  # tmp_path lists all folders made before: too slow for thousands of tests

@@ -82,6 +82,7 @@ def choose_by_keys(page, words):
     page.keyboard.press("Enter")
 
 
+@pytest.mark.long
 def test_a_link_opens_the_comparison_and_its_report_opens_without_a_network(visit, read_offline):
     page = visit(f"/compare?{TWO}")
     expect(page.locator(".ps-finding").first).to_contain_text("Thanos has the lower perplexity")
@@ -134,6 +135,7 @@ def test_the_table_of_all_runs_adds_one_by_mouse_and_one_by_keys(visit):
     expect(page.locator(".ps-about").first).to_contain_text("2 runs of demo")
 
 
+@pytest.mark.long
 def test_masks_are_compared_on_the_worker(visit, kept):
     page = visit(f"/compare?runs={kept[0]},{kept[1]}")
     expect(page.locator(".js-plotly-plot")).to_have_count(2)

@@ -10,6 +10,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 SMALL = "windows=16&length=64&evaluation_windows=4&evaluation_length=64&methods=wanda&patterns=0.4,0.6"
 
 
+@pytest.mark.long
 def test_a_sweep_is_computed_point_by_point(visit):
     page = visit(f"/curves?{SMALL}")
     expect(page.get_by_text("No points yet for demo")).to_be_visible()

@@ -49,6 +49,8 @@ def test_the_key_alone_sets_the_controls(visit, finished):
     expect(page).to_have_url(re.compile("evaluation_windows=4"))
 
 
+@pytest.mark.long
+@pytest.mark.faults
 def test_the_link_outlives_the_web_server(visit, finished, server):
     server.stop()
     server.start()

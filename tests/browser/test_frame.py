@@ -23,6 +23,7 @@ def test_a_deep_link_asks_for_nothing_that_is_not_there_and_names_its_tab(visit)
     expect(page).to_have_title("Runs · PruneScope")
 
 
+@pytest.mark.long
 def test_the_navigation_stays_where_it_is_and_shows_its_focus(visit):
     places = []
     for path in ("/", "/runs", "/learn"):
@@ -39,7 +40,7 @@ def test_the_navigation_stays_where_it_is_and_shows_its_focus(visit):
     assert link.evaluate("link => getComputedStyle(link).outlineStyle") == "solid"
 
 
-@pytest.mark.parametrize("name", TITLES)
+@pytest.mark.parametrize("name", [name if name in ("explore", "runs") else pytest.param(name, marks=pytest.mark.long) for name in TITLES])
 def test_no_page_is_wider_than_a_phone(visit, name):
     page = visit("/explore")
     page.set_viewport_size({"width": 390, "height": 844})

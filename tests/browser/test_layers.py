@@ -33,6 +33,7 @@ def press(page: Page, chart: Locator, x: float, y: float, axis: str = "") -> Non
     page.mouse.click(*place)
 
 
+@pytest.mark.long
 def test_a_press_on_a_cell_opens_its_layer(visit):
     page = visit(f"/layers?{SMALL}&layer={DOWN}")
     expect(page.get_by_text("In 3.mlp.down_proj Wanda leaves")).to_be_visible()
@@ -42,6 +43,7 @@ def test_a_press_on_a_cell_opens_its_layer(visit):
     expect(page.get_by_role("combobox", name="Layer")).to_have_value("model.layers.1.self_attn.o_proj")
 
 
+@pytest.mark.long
 def test_a_press_on_the_mask_moves_the_loupe_and_the_link_restores_it(visit):
     page = visit(f"/masks?{SMALL}&layer={DOWN}&pattern=2:4&row=64&column=128")
     row, column = page.get_by_role("spinbutton", name="From row"), page.get_by_role("spinbutton", name="From column")
@@ -58,6 +60,7 @@ def test_a_press_on_the_mask_moves_the_loupe_and_the_link_restores_it(visit):
     expect(again.get_by_role("combobox", name="Layer")).to_have_value(DOWN)
 
 
+@pytest.mark.long
 def test_every_chart_can_be_taken_away_as_a_picture_on_the_page_s_ground(visit):
     page = visit(f"/masks?{SMALL}&layer={DOWN}&pattern=2:4")
     expect(page.locator(".st-key-window .js-plotly-plot")).to_be_visible()

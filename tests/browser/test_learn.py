@@ -19,6 +19,7 @@ def press_cell(page, row, column, *, rows, columns):
     page.mouse.click(box["x"] + box["width"] * (column + 0.5) / columns, box["y"] + box["height"] * (row + 0.5) / rows)
 
 
+@pytest.mark.long
 def test_a_pressed_weight_is_removed(visit):
     page = visit(f"/learn?stop=1&{DRAWN}")
     expect(page.locator(".ps-finding").first).to_contain_text("row 2, input 3")
@@ -45,6 +46,7 @@ def test_stepping_playing_and_going_back(visit):
     expect(page.get_by_text(f"step {stopped - 1} of 36 of")).to_be_visible()
 
 
+@pytest.mark.long
 def test_back_at_once_after_step_takes_that_very_step_back(visit):
     page = visit(f"/learn?stop=3&{DRAWN}&step=5&focus=obc")
     expect(page.get_by_text("step 5 of 36 of").first).to_be_visible()
@@ -58,6 +60,7 @@ def test_back_at_once_after_step_takes_that_very_step_back(visit):
     expect(page).to_have_url(re.compile("step=6"))
 
 
+@pytest.mark.long
 def test_b_moves_along_its_curve_to_the_optimum(visit):
     page = visit(f"/learn?stop=3&{DRAWN}&view=blocks")
     expect(page.locator(".ps-finding").first).to_contain_text("at B = 4")

@@ -12,6 +12,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 LINK = "/outliers?windows=16&length=64&evaluation_windows=1&evaluation_length=32&method=magnitude&pattern=columns:0.3&alpha=0.1"
 
 
+@pytest.mark.long
 def test_a_cell_opens_its_layer_the_cut_moves_alpha_and_the_points_come(visit):
     page = visit(LINK)
     cells = page.locator(".st-key-energy-map .scatterlayer .points path")

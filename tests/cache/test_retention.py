@@ -127,6 +127,7 @@ def command(store, *flags):
                           check=False, timeout=120)
 
 
+@pytest.mark.long
 def test_the_command_says_what_would_go_and_does_it_when_told(store):
     said = command(store, "--days", "4.5")
     assert said.returncode == 0, said.stderr

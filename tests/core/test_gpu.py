@@ -42,7 +42,7 @@ def test_every_method_finds_there_what_it_finds_here(name, word, gpu):
     assert there.relative_error >= 0.999 * layer(gpu=gpu).relative(layer(gpu=gpu).error(optimum(layer(gpu=gpu), there.pruned)))
 
 
-@pytest.mark.parametrize("word", PATTERNS)
+@pytest.mark.parametrize("word", [pytest.param("0.5", marks=pytest.mark.long), "2:4", "columns:0.3"])
 def test_coupled_rows_are_pruned_there_as_here(word, gpu):
     mix = torch.randn(24, 24, generator=torch.Generator().manual_seed(0)) / 5 + torch.eye(24)
     weights = mix @ mix.T
@@ -124,8 +124,10 @@ def test_a_failed_factor_says_its_pivot(gpu):
         solve(problem, "sparsegpt", parse_pattern("0.5"), damping=0.0)
 
 
-@pytest.mark.parametrize("changes", [{}, {"allocation": "marginal"}, {"propagation": 0.5, "true_sequential": True}, {"refit": True},
-                                     {"fisher": 0.5}, {"fisher": 0.5, "method": make_method("frontier", rounds=2)}])
+@pytest.mark.parametrize("changes", [
+    {}, {"propagation": 0.5, "true_sequential": True}, {"fisher": 0.5},
+    *(pytest.param(changes, marks=pytest.mark.long) for changes in (
+        {"allocation": "marginal"}, {"refit": True}, {"fisher": 0.5, "method": make_method("frontier", rounds=2)}))])
 def test_a_run_there_is_a_run_here(changes, small, gpu, monkeypatch):
     spec = small[0](**{"allocation": "even", **changes})
     *_, here = prune(spec)
@@ -138,7 +140,7 @@ def test_a_run_there_is_a_run_here(changes, small, gpu, monkeypatch):
         assert other.counted_sparsity == pytest.approx(one.counted_sparsity, abs=2e-3)
 
 
-@pytest.mark.parametrize("changes", [{}, {"allocation": "even"}])
+@pytest.mark.parametrize("changes", [pytest.param({}, marks=pytest.mark.long), {"allocation": "even"}])
 def test_a_session_there_answers_as_one_here(changes, small, gpu):
     spec = small[0](**changes)
     sessions = [Session(open_model(spec, device)) for device in (torch.device("cpu"), gpu.device)]

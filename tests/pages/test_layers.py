@@ -59,6 +59,7 @@ def test_the_worst_layer_is_shown_beside_the_map(page, answers_here):
     assert preview.spec.method.name == "wanda"
 
 
+@pytest.mark.long
 def test_every_method_is_asked_with_the_weighting_of_the_link(page, answers_here):
     session = page(fisher="0.5", layer=DOWN)
     asked = [question for question in answers_here if isinstance(question, LayerQuestion | MethodsQuestion)]
@@ -70,8 +71,7 @@ def test_every_method_is_asked_with_the_weighting_of_the_link(page, answers_here
     assert "errors count as their outputs do for the loss" in said(session)
 
 
-@pytest.mark.parametrize("pattern", ["0.5", "columns:0.3"])
-@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize(("pattern", "named"), [("0.5", True), ("columns:0.3", False)])
 def test_a_layer_whose_share_is_its_own_is_asked_with_it(page, answers_here, pattern, named):
     """Bar and map say the same of the same layer and method; the other methods take as much."""
     session = page(allocation="marginal", method="thanos", pattern=pattern, **({"layer": DOWN} if named else {}))

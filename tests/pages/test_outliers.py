@@ -57,6 +57,7 @@ def test_the_page_shows_the_map_the_layer_and_both_curves(look, answers_here):
     assert link(page) == {"method": "magnitude", "pattern": "columns:0.3", "alpha": "0.1", "layer": LAYER, **SMALL_WORDS}
 
 
+@pytest.mark.long
 def test_weighed_outputs_are_told_and_asked_for(look, answers_here):
     text = said(look(method="thanos", pattern="columns:0.3", alpha="0.1", layer=LAYER, fisher="0.5"))
     assert "Outputs are weighed as the loss feels them (Fisher weighting 0.5)." in text
@@ -89,6 +90,7 @@ def test_choosing_another_layer_changes_the_link(look):
     assert not page.exception
 
 
+@pytest.mark.long
 def test_a_layer_that_is_not_there_is_told_and_another_shown(look):
     page = look(method="magnitude", layer="<b>nowhere</b>")
     assert "layer: '<b>nowhere</b>' cannot be used. Allowed: this model's 42 layers: model.layers.0.self_attn.q_proj" in said(page)
@@ -96,6 +98,7 @@ def test_a_layer_that_is_not_there_is_told_and_another_shown(look):
     assert len(charts(page)) >= 4
 
 
+@pytest.mark.long
 def test_single_weights_are_compared_at_both_budgets(look):
     page = look(method="magnitude", alpha="0.1", layer=LAYER)
     text = said(page)
@@ -104,6 +107,7 @@ def test_single_weights_are_compared_at_both_budgets(look):
     assert "This pattern takes single weights" in text
 
 
+@pytest.mark.long
 def test_all_rows_dense_is_said(look):
     page = look(method="magnitude", alpha="0.999", layer=LAYER)
     assert "all 256 rows stay dense: nothing of it is pruned" in said(page)
@@ -118,6 +122,7 @@ def test_a_total_that_no_groups_keep_is_told_and_the_last_answer_stays(look):
     assert not page.exception
 
 
+@pytest.mark.long
 def test_three_seeds_are_three_texts(look, answers_here):
     page = look(method="magnitude", pattern="columns:0.3", alpha="0.1", layer=LAYER)
     page.button(key="alpha-seeds").click().run()

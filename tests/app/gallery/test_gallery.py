@@ -23,6 +23,7 @@ def shipped() -> dict[RunSpec, Point]:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("spec", AGAIN, ids=lambda spec: spec.title)
+@pytest.mark.long
 def test_shipped_points_are_what_this_code_computes(shipped, spec):
     there = shipped[spec]
     if there.revisions != revisions(spec):

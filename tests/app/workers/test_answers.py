@@ -68,6 +68,7 @@ def test_the_newest_question_of_a_place_counts(answers):
     assert answered(answers, PreviewQuestion(spec=specs[0]), place="slider").answer.counted_sparsity == pytest.approx(0.1, abs=3e-3)
 
 
+@pytest.mark.long
 def test_what_nobody_waits_for_any_more_ends(answers, home):
     log = home / "logs" / "interactive-0.log"
     before = log.read_text().count("given up: PreviewQuestion")
@@ -97,6 +98,7 @@ def test_a_quick_question_does_not_wait_for_a_slow_one(answers):
     assert quick.relative_error == pytest.approx(next(item.relative_error for item in alone.layers if item.name == layer), rel=1e-4)
 
 
+@pytest.mark.long
 def test_a_layer_whose_outputs_are_weighed_is_answered_after_what_lets_the_model_compute(answers):
     layer, spec = "model.layers.1.mlp.up_proj", SMALL.model_copy(update={"method": make_method("thanos"), "fisher": 0.5})
     question = LayerQuestion(spec=spec, layer=layer)
@@ -156,6 +158,7 @@ def test_lost_workers_are_told_from_a_question_without_an_answer(answers):
     assert not answered(answers, LayerQuestion(spec=SMALL, layer="none")).lost
 
 
+@pytest.mark.long
 def test_many_who_hardly_wait_all_get_their_answer(answers):
     """A fetch that was given up too early once left the client unable to fetch anything more."""
     specs = [SMALL.model_copy(update={"calibration": Calibration(windows=16, length=64, seed=seed)}) for seed in (0, 0, 0, 1)]

@@ -40,7 +40,7 @@ def test_workers_listen_on_loopback_and_compute_with_all_cores_in_the_root(home)
     connection.close()
 
 
-@pytest.mark.parametrize("mend", [True, False])
+@pytest.mark.parametrize("mend", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_a_missing_worker_is_seen_while_connected(own_home, mend, monkeypatch):
     """When a run is asked for, and else now and then while a page asks: the scheduler alone would keep it waiting for ever."""
     connection = Connection(own_home, lambda client: None)
@@ -55,7 +55,7 @@ def test_a_missing_worker_is_seen_while_connected(own_home, mend, monkeypatch):
     connection.close()
 
 
-@pytest.mark.parametrize("other", ["code", "models"])
+@pytest.mark.parametrize("other", ["code", pytest.param("models", marks=pytest.mark.long)])
 def test_a_new_web_server_replaces_workers_of_other_code_and_an_old_one_leaves_them(own_home, other, monkeypatch, tmp_path):
     connection = Connection(own_home, lambda client: None)
     connection.wait()

@@ -29,6 +29,8 @@ def jobs(tmp_path, monkeypatch):
         cluster.stop_cluster(disk / "home")
 
 
+@pytest.mark.long
+@pytest.mark.faults
 def test_a_run_waits_for_room_and_goes_on_by_itself(jobs):
     store, disk = jobs.store, jobs.store.home.parent
     first, second = jobs.submit(quick(1)), jobs.submit(quick(2))

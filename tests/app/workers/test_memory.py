@@ -32,6 +32,8 @@ def jobs(own_home, tmp_path, monkeypatch):
     made.close()
 
 
+@pytest.mark.long
+@pytest.mark.faults
 def test_what_does_not_fit_is_refused_with_what_would_and_the_next_is_computed(jobs):
     large = quick(1, calibration=Calibration(windows=20_000, length=64, seed=1))
     key, small = jobs.submit(large), jobs.submit(quick(2))  # no plan yet: the worker looks

@@ -21,6 +21,7 @@ LAYER = "model.layers.2.self_attn.o_proj"
 OTHER = SPEC.model_copy(update={"method": make_method("thanos")})
 ASKED = {"spec": SPEC, "layer": LAYER, "methods": ("wanda", "sparsegpt"), "other": OTHER, "alpha": 0.1, "row": 1, "column": 2,
          "draws": 1, "draw": 0, "iterations": 5}
+LONG = ("PreviewQuestion",)  # core/test_gpu.py has a preview there too
 TIMES = ("seconds", "sweep_seconds")
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -64,7 +65,8 @@ def here():
     return Session(open_model(SPEC, torch.device("cpu")))
 
 
-@pytest.mark.parametrize("kind", every_question(), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [pytest.param(kind, id=kind.__name__, marks=[pytest.mark.long] if kind.__name__ in LONG else [])
+                                  for kind in every_question()])
 def test_a_question_is_answered_there_as_here(kind, here, gpu):
     question = kind(**{name: ASKED[name] for name in kind.model_fields if name in ASKED})
     there = Session(open_model(SPEC, gpu.device))

@@ -124,6 +124,7 @@ def test_layers_of_a_model_are_computed_so_too(fast, calls, kind, bias):
 
 
 @needs_onednn
+@pytest.mark.long
 def test_a_run_takes_them_for_models_gram_matrices_and_solves(monkeypatch, calls):
     """The same layers' errors and perplexity either way, to rounding."""
     texts = {"calibration": Calibration(windows=4, length=256), "evaluation": Evaluation(windows=4, length=256)}

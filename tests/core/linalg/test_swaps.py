@@ -78,7 +78,7 @@ def strained(size: int) -> torch.Tensor:
     return factors @ factors.T + 0.05 * torch.eye(size, dtype=torch.float64)
 
 
-@pytest.mark.parametrize("batched", [False, True])
+@pytest.mark.parametrize("batched", [pytest.param(False, marks=pytest.mark.long), True])
 def test_patience_finds_better_masks_and_never_a_worse_one(batched):
     size = 14
     matrix, (weight, pruned) = strained(size), random(12, size, torch.float64)

@@ -176,6 +176,7 @@ def test_the_same_spec_twice_has_the_same_bits(name, tiny, monkeypatch):
     assert all(torch.equal(weight, again[layer]) for layer, weight in weights.items())
 
 
+@pytest.mark.long
 def test_the_demo_twice_has_the_same_bits():
     spec = RunSpec(calibration=Calibration(windows=16, length=64), evaluation=Evaluation(windows=4, length=40))
     (first, weights), (second, again) = outcome(spec), outcome(spec)

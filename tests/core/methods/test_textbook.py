@@ -54,8 +54,9 @@ def test_a_method_equals_its_textbook(layer, way, pattern, shape):
     assert solution.relative_error == pytest.approx(oracles.relative_error(weight, expected.weight, gram), abs=1e-12, rel=1e-9)
 
 
-@pytest.mark.parametrize(("name", "pattern"), [(name, pattern) for name in METHODS for pattern in ("0.6 iso", "5:8", "columns a")
-                                               if not refused(name, PATTERNS[pattern])])
+@pytest.mark.parametrize(("name", "pattern"), [
+    pytest.param(name, pattern, marks=[pytest.mark.long] if name == "obc" and pattern != "columns a" else [])
+    for name in METHODS for pattern in ("0.6 iso", "5:8", "columns a") if not refused(name, PATTERNS[pattern])])
 def test_a_method_equals_its_textbook_on_172_inputs(layer, name, pattern):
     """Blocks of 128, of which the last is short, and a last group of four that has no eight."""
     problem, way = layer(**LAYERS["172 inputs"]), ways(name)[-1]

@@ -65,6 +65,8 @@ def test_want_of_memory_is_told_from_other_errors():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the address space is limited by RLIMIT_AS")
+@pytest.mark.long
+@pytest.mark.faults
 def test_a_model_that_does_not_fit_says_so_when_it_is_loaded(tmp_path):
     """In a process whose address space has room for half of it."""
     code = """

@@ -33,6 +33,7 @@ def test_a_preview_counts_and_measures(session):
         assert best * 0.999 <= layer.optimum_error <= layer.relative_error
 
 
+@pytest.mark.long
 def test_run_preview_and_what_if_tell_one_optimum_the_least_squares_one(session):
     """The first block's inputs are the same in a run and in a session; the oracle solves each row by numpy in float64."""
     spec = RunSpec(**SMALL, method=make_method("thanos"), pattern=parse_pattern("0.5"))
@@ -127,8 +128,9 @@ def test_what_is_not_wanted_any_more_ends_between_two_steps(session):
 
 
 @pytest.mark.parametrize("spec", [
-    RunSpec(**SMALL, pattern=parse_pattern("0.9")), RunSpec(**SMALL, pattern=parse_pattern("0.8"), allocation="marginal"),
-], ids=["preview", "allocation"])
+    pytest.param(RunSpec(**SMALL, pattern=parse_pattern("0.9")), id="preview"),
+    pytest.param(RunSpec(**SMALL, pattern=parse_pattern("0.8"), allocation="marginal"), id="allocation", marks=pytest.mark.long),
+])
 def test_a_layer_can_be_asked_for_while_the_model_computes_with_other_weights(session, spec):
     """Looked at whenever the other one looks whether it is wanted; and never written into in between."""
     name = session.layers[-1].name

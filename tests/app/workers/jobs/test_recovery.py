@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 
+import pytest
 import torch
 
 from app.workers import cluster
@@ -44,6 +45,8 @@ def test_a_killed_worker_costs_no_finished_block_and_no_bit(jobs, home):
     assert all(torch.equal(again[name], weight) for name, weight in weights.items())
 
 
+@pytest.mark.long
+@pytest.mark.faults
 def test_a_worker_that_dies_again_and_again_fails_the_run_it_computed_and_no_other(jobs, home):
     key = jobs.submit(slow(50))
     behind = [jobs.submit(quick(seed)) for seed in range(51, 56)]
@@ -74,6 +77,8 @@ def test_a_run_goes_on_without_the_web_server_that_asked(jobs, home):
     assert len(jobs.progress(record.key).layers) == LAYERS  # told to a client that came later
 
 
+@pytest.mark.long
+@pytest.mark.faults
 def test_a_dead_scheduler_s_queue_is_not_lost(jobs, home):
     running, waiting = jobs.submit(slow(70)), jobs.submit(quick(71))
     wait_for(lambda: blocks_done(jobs, running) >= 1)
