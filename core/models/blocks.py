@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedConfig
 from transformers.pytorch_utils import Conv1D
 
+from core.models.left_alone import matrices_left, sentence
 from core.spec.errors import PruneError
 
 _LOOKED_FOR = "a ModuleList whose members are of one class and hold linear layers (torch Linear or GPT-2's Conv1D) of their own"
@@ -88,6 +88,12 @@ class BlockMap:
     blocks: tuple[nn.Module, ...]
     linears: tuple[tuple[Linear, ...], ...]
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on what of the blocks is left alone."""
+        found = sentence(self.blocks, [[linear.layer for linear in linears] for linears in self.linears])
+        return (found,) if found else ()
+
 
 def parameter_count(model: nn.Module) -> int:
     """All parameters; tied weights count once."""
@@ -117,7 +123,7 @@ def map_blocks(model: nn.Module) -> BlockMap:
         raise BlocksNotFound("No decoder blocks were found in this model.", module_tree(model))
     chosen = max(found, key=lambda block_map: (len(block_map.blocks), parameter_count(nn.ModuleList(block_map.blocks))))
     for index, block in enumerate(chosen.blocks):
-        _refuse_stray_matrices(f"{chosen.path}.{index}", block, model)
+        _refuse_stray_matrices(f"{chosen.path}.{index}", block, chosen.linears[index], model)
     return chosen
 
 
@@ -147,33 +153,18 @@ def _linears(path: str, index: int, block: nn.Module, owners: Counter[int]) -> I
             yield Linear(name=f"{path}.{index}.{module}", module=module, block=index, rows=rows, columns=columns, layer=layer)
 
 
-def _refuse_stray_matrices(path: str, block: nn.Module, model: nn.Module) -> None:
-    """Fused experts and the like are parameters of their own; pruning a model around them would be a silent omission.
-
-    Dimensions of size 1 do not count: a mixing vector stored [1, 1, d] is a vector.
-    """
-    held: set[int] = set()
-    for module in block.modules():
-        if isinstance(module, nn.Linear | Conv1D | nn.Embedding | nn.Conv1d):
-            held.update(id(parameter) for parameter in module.parameters(recurse=False))
-    stray = {name: parameter for name, parameter in block.named_parameters()
-             if id(parameter) not in held and parameter.squeeze().ndim > 1}
-    fused = [name for name, parameter in stray.items() if parameter.squeeze().ndim > 2]
-    share = sum(parameter.numel() for parameter in stray.values()) / parameter_count(block)
-    if not fused and share <= _STRAY_SHARE:
+def _refuse_stray_matrices(path: str, block: nn.Module, linears: tuple[Linear, ...], model: nn.Module) -> None:
+    """Pruning a model around stacked matrices, or around a whole part of each block, would be a silent omission."""
+    found = list(matrices_left(block, [linear.layer for linear in linears]))
+    stacked = [item for item in found if item.stacked]
+    bare = [item for item in found if item.bare]
+    share = sum(item.parameters for item in bare) / parameter_count(block)
+    if not stacked and share <= _STRAY_SHARE:
         return
-    name = fused[0] if fused else max(stray, key=lambda key: stray[key].numel())
-    what = ("the matrices of its experts are stacked in one array" if fused and _has_experts(model) else
-            "its matrices are stacked in one array" if fused else f"{share:.0%} of the block's weights are stored this way")
-    raise BlocksNotFound(f"{path}.{name} {tuple(stray[name].shape)} is not a linear layer: {what}. It cannot be pruned here, and "
+    odd = stacked[0] if stacked else max(bare, key=lambda item: item.parameters)
+    what = "its matrices are stacked in one array" if stacked else f"{share:.0%} of the block's weights are stored this way"
+    raise BlocksNotFound(f"{path}.{odd.name} {odd.shape} is not a linear layer: {what}. It cannot be pruned here, and "
                          "pruning the rest alone would be misleading.", module_tree(model))
-
-
-def _has_experts(model: nn.Module) -> bool:
-    """True if the configuration counts experts, whatever the family calls them."""
-    config = getattr(model, "config", None)
-    words: dict[str, Any] = config.to_dict() if isinstance(config, PreTrainedConfig) else {}
-    return any("expert" in word and isinstance(value, int) and value > 1 for word, value in words.items())
 
 
 def _stored_weight(layer: nn.Module) -> Tensor:

@@ -67,6 +67,9 @@ def inspect_folder(name: str, origin: Origin, path: Path, *, weights_needed: boo
         check_links(name, origin, path)
     config = read_json(name, path / "config.json")
     family, known = config.get("model_type"), known_families()
+    if config.get("is_encoder_decoder") is True:
+        raise refused(name, f"It is an encoder-decoder model ({str(family)[:60]}), as T5 and BART are: its decoder continues what an "
+                            "encoder has read, and is no language model of text alone. Choose a model that is a decoder only.")
     if not isinstance(family, str) or (known and family not in known):
         code = " It would need code of its own (auto_map), and code from model folders never runs." if "auto_map" in config else ""
         raise refused(name, f"Its model_type {family!r} is no causal language model that the installed transformers knows.{code}")

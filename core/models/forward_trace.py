@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._pytree import TreeSpec
 
 from core.models.blocks import Linear, NotStreamable
@@ -45,8 +45,9 @@ class Call:
 
 
 @contextmanager
-def grouping(linears: Sequence[Linear]) -> Generator[Callable[[], Groups]]:
+def grouping(block: nn.Module, linears: Sequence[Linear]) -> Generator[Callable[[], Groups]]:
     """Watch one run of a block; the value given tells afterwards which layers read the same memory, unchanged in between."""
+    reached: set[str] = set()  # modules that hold linear layers and ran
     inputs: list[tuple[Linear, Tensor, int]] = []  # the tensors are held, so that no address is used twice
 
     def note(linear: Linear) -> Callable[[Tensor], None]:
@@ -54,19 +55,41 @@ def grouping(linears: Sequence[Linear]) -> Generator[Callable[[], Groups]]:
 
     def groups() -> Groups:
         ran = Counter(linear.name for linear, _, _ in inputs)
-        odd = next((linear.name for linear in linears if ran[linear.name] != 1), None)
+        odd = next((linear for linear in linears if ran[linear.name] != 1), None)
         if odd is not None:
-            raise NotStreamable(f"{odd} is not run as a linear layer of its own: its weight is used inside another operation, as "
-                                "state-space models do." if not ran[odd] else
-                                f"{odd} is run {ran[odd]} times for one window: its weights are shared between several places.")
+            raise NotStreamable(_odd(odd, ran[odd.name], reached=_holder(odd) in reached))
         shared: dict[tuple[int, ...], list[Linear]] = {}
         for linear, tensor, version in inputs:
             place = (tensor.data_ptr(), tensor.numel(), tensor.shape[-1], tensor.stride(-1), version)
             shared.setdefault(place, []).append(linear)
         return tuple(tuple(group) for group in shared.values())
 
-    with watched_inputs((linear.layer, note(linear)) for linear in linears):
+    with ExitStack() as hooks:
+        hooks.enter_context(watched_inputs((linear.layer, note(linear)) for linear in linears))
+        for holder in {_holder(linear) for linear in linears}:
+            module = block.get_submodule(holder)
+            hooks.callback(module.register_forward_pre_hook(_noting(reached, holder)).remove)
         yield groups
+
+
+def _noting(reached: set[str], holder: str) -> Callable[[nn.Module, Any], None]:
+    return lambda module, given: reached.add(holder)
+
+
+def _holder(linear: Linear) -> str:
+    """The module that holds a layer, by its name in the block."""
+    return linear.module.rpartition(".")[0]
+
+
+def _odd(linear: Linear, ran: int, *, reached: bool) -> str:
+    """A sentence on a layer that does not run exactly once for a window."""
+    if ran:
+        return f"{linear.name} is run {ran} times for one window: its weights are shared between several places."
+    if reached:
+        return (f"{linear.name} is not run as a linear layer of its own: its weight is used inside another operation, as Mamba's "
+                "state-space layers use theirs. Gram matrices of its inputs cannot be collected.")
+    return (f"{linear.name} does not run when the model reads text alone: {_holder(linear)} waits for another input, such as an encoder's "
+            "output. A decoder of an encoder-decoder pair (BART, Whisper) is no language model by itself.")
 
 
 def ending_of(logits: Tensor) -> Tensor:

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_flatten
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from core.models.blocks import BlockMap, NotStreamable
+from core.models.causality import require_causal
 from core.models.forward_trace import Call, ending_of, grouping, hidden_slot, marked_for_windows
 from core.models.hooks import Forward, other_forwards
 
@@ -28,7 +30,8 @@ def record_calls(model: Any, block_map: BlockMap, probe: Tensor,
                  on_device: Callable[[int], AbstractContextManager[None]]) -> tuple[list[Call], Tensor, Tensor]:
     """One real forward of the probe [1, L], each block inside `on_device(block)`.
 
-    Returns the calls, the last block's output [1, L, d], and the logits of the last tokens. Raises NotStreamable.
+    Returns the calls, the last block's output [1, L, d], and the logits of the last tokens. Each block runs once more, with another
+    last token (core/models/causality.py). Raises NotStreamable, NotCausal.
     """
     previous: Tensor | None = None
     order: list[int] = []
@@ -42,13 +45,14 @@ def record_calls(model: Any, block_map: BlockMap, probe: Tensor,
             order.append(index)
             leaves, form = tree_flatten((args, kwargs))
             before = [leaf._version if isinstance(leaf, Tensor) else 0 for leaf in leaves]
-            with on_device(index), grouping(block_map.linears[index]) as groups:
+            with on_device(index), grouping(block, block_map.linears[index]) as groups:
                 output = original(*args, **kwargs)
             hidden: Tensor = output if isinstance(output, Tensor) else output[0]
             extras = None if isinstance(output, Tensor) else len(output) - 1
             slot = hidden_slot(index, leaves, previous, hidden)
             if leaves[slot]._version != before[slot] or hidden is leaves[slot]:
                 raise NotStreamable(f"block {index} writes into its input.")
+            require_causal(partial(_again, original, leaves, form, slot, on_device, index), leaves[slot], hidden, f"block {index + 1}")
             leaves[slot] = None
             calls.append(Call(leaves=leaves, form=form, slot=slot, extras=extras, groups=groups()))
             previous = hidden
@@ -61,6 +65,15 @@ def record_calls(model: Any, block_map: BlockMap, probe: Tensor,
     if order != list(range(len(block_map.blocks))) or previous is None:
         raise NotStreamable(_out_of_order(order, len(block_map.blocks)))
     return calls, previous, ending
+
+
+def _again(forward: Forward, leaves: list[Any], form: TreeSpec, slot: int, on_device: Callable[[int], AbstractContextManager[None]],
+           index: int, hidden: Tensor) -> Tensor:
+    """A block's output for other hidden states and otherwise the same arguments."""
+    args, kwargs = tree_unflatten([*leaves[:slot], hidden, *leaves[slot + 1 :]], form)
+    with on_device(index):
+        output = forward(*args, **kwargs)
+    return output if isinstance(output, Tensor) else output[0]
 
 
 def mark_for_windows(model: Any, block_map: BlockMap, probe: Tensor, calls: list[Call]) -> list[Call]:

@@ -25,6 +25,7 @@ from transformers import PreTrainedModel
 
 from core.linalg.products import FastLayers
 from core.models.blocks import BlockMap, NotStreamable
+from core.models.causality import require_causal_embedding
 from core.models.forward_trace import Call, Groups, PerWindow, ending_of
 from core.models.hooks import Forward, other_forwards, watched_inputs
 from core.models.recording import StopForward, mark_for_windows, record_calls
@@ -39,7 +40,7 @@ class Stream:
     `probe` [1, L] integer: all later windows must have its length L. Embeddings, final norm and head live on `device` until
     `close` (or the end of a `with`; of several streams of a model the last opened closes first). Hidden states are [n, L, d] in the
     model's dtype; they may come from any device and are returned on `device`. No gradients but where a name says so.
-    Raises NotStreamable where block by block would differ from the model.
+    Raises NotStreamable where block by block would differ from the model, NotCausal where a later token changes an earlier one.
     """
 
     @torch.no_grad()
@@ -57,6 +58,7 @@ class Stream:
             tolerance = max(1e-3, 4 * torch.finfo(ending.dtype).eps) * float(ending.nan_to_num(0, 0, 0).abs().amax())
             if not torch.allclose(ending_of(self.logits(last)), ending, rtol=0, atol=tolerance, equal_nan=True):
                 raise NotStreamable("its output depends on more than what the last block returns.")
+            require_causal_embedding(self.embed, self._probe)
         except BaseException:
             self.close()
             raise

@@ -112,7 +112,7 @@ class _Pass:
                                    model="the pruned model")
         assert dense is not None
         opened.inputs.check()
-        yield Finished(result=run_result(self.spec, opened, self.meter, self.records, dense, pruned, resumed_blocks=done))
+        yield Finished(result=run_result(self.spec, opened, meter, self.records, dense, pruned, resumed=done, notes=self.block_map.notes))
 
     def _block(self, block: int, calibrator: Stream, evaluator: Stream, state: BlockState | None) -> Iterator[Event]:
         share = 1 / self.blocks

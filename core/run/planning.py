@@ -58,7 +58,7 @@ def plan(spec: RunSpec) -> Plan:
         + 4 * pairs(shape, spec),
         disk_bytes=sum(layer.parameters for layer in layers) * width, model_bytes=parameters * width,
         window_bytes=calibration * shape.hidden * width * (2 if spec.propagation else 1),
-        note=" ".join(filter(None, (*source.notes, _note(spec)))) or None)
+        note=" ".join(filter(None, (*source.notes, *block_map.notes, _note(spec)))) or None)
 
 
 def _evaluation_windows(spec: RunSpec, source: ModelSource, model: nn.Module) -> int | None:

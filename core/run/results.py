@@ -28,13 +28,13 @@ def layer_record(linear: Linear, solution: LayerSolution, optimum: float, tokens
 
 
 def run_result(spec: RunSpec, opened: OpenModel, meter: Meter, layers: Sequence[LayerRecord], dense: Evaluated, pruned: Evaluated,
-               *, resumed_blocks: int) -> RunResult:
-    """Record of a finished run; its sparsity is counted over all layers."""
+               *, resumed: int, notes: tuple[str, ...] = ()) -> RunResult:
+    """Record of a finished run; its sparsity is counted over all layers. `notes`: sentences on the model's blocks."""
     weights = sum(record.parameters for record in layers)
     zeros = sum(round(record.counted_sparsity * record.parameters) for record in layers)
     return RunResult(
         spec=spec, revisions=revisions(spec, opened.inputs), dense=dense, pruned=pruned, counted_sparsity=zeros / weights,
         layers=tuple(layers), calibration=opened.calibration.description, seconds=meter.seconds, stages=dict(meter.stages),
-        peak_memory_bytes=meter.peak_memory_bytes(), resumed_blocks=resumed_blocks, notes=opened.source.notes,
+        peak_memory_bytes=meter.peak_memory_bytes(), resumed_blocks=resumed, notes=(*opened.source.notes, *notes),
         environment=Environment(python=platform.python_version(), torch=str(torch.__version__), transformers=transformers.__version__,
                                 device=device_name(opened.device), threads=torch.get_num_threads(), started=meter.started))

@@ -59,7 +59,7 @@ def test_a_block_that_writes_into_its_input_is_refused(monkeypatch: pytest.Monke
 
 def test_a_layer_that_does_not_run_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     model = changed(monkeypatch, lambda original, hidden, **kwargs: hidden + 1)
-    with pytest.raises(NotStreamable, match=r"model\.layers\.1\.self_attn\.q_proj is not run as a linear layer of its own"):
+    with pytest.raises(NotStreamable, match=r"model\.layers\.1\.self_attn\.q_proj does not run when the model reads text alone"):
         opened(model)
 
 
