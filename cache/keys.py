@@ -15,8 +15,8 @@ from core.spec import RunSpec
 
 Part = BaseModel | Mapping[str, object] | str | int | float | bool | None
 # fields of a spec that say what is done to the dense model
-PRUNING = ("method", "pattern", "update", "refit", "true_sequential", "allocation", "propagation", "fisher")
-_YOUNGER = ("propagation", "fisher")
+PRUNING = ("method", "pattern", "update", "refit", "true_sequential", "allocation", "propagation", "fisher", "random_rows")
+_YOUNGER = ("propagation", "fisher", "random_rows")
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 

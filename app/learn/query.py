@@ -19,6 +19,7 @@ SPEC = RunSpec()  # lessons are about the demo model: it is at hand everywhere
 STOPS = {0: "Start", 1: "1 One weight", 2: "2 Two weights", 3: "3 Step by step", 4: "4 Mask or update?", 5: "5 Which formula?",
          6: "6 Convergence", 7: "7 Outlier rows", 8: "Teachers"}
 TEACHER = 8
+NO_ROW = -1  # in place of a second strong row
 
 
 class Lesson(Matrix):
@@ -27,6 +28,7 @@ class Lesson(Matrix):
     stop: int = Field(default=0, ge=0, le=max(STOPS))
     present: bool = False
     row: int = Field(default=2, ge=0, lt=MOST_ROWS, title="Row")
+    second: int = Field(default=NO_ROW, ge=NO_ROW, lt=MOST_ROWS, title="Second strong row")
     column: int = Field(default=3, ge=0, lt=MOST_COLUMNS, title="Weight")
     other: int = Field(default=2, ge=0, lt=MOST_COLUMNS, title="and")
     guess: Literal["", "less", "same", "more", "none"] = ""
@@ -56,6 +58,7 @@ class Lesson(Matrix):
 
 CODEC = ModelCodec(model=Lesson, fields={word: word for word in Lesson.model_fields})
 WORDS = CODEC.words
+_WINDOW = ("layer", "first_row", "first_column")
 
 
 def parse(words: Mapping[str, Any]) -> tuple[Lesson, tuple[str, ...]]:
@@ -65,8 +68,9 @@ def parse(words: Mapping[str, Any]) -> tuple[Lesson, tuple[str, ...]]:
 
 
 def to_words(lesson: Lesson) -> dict[str, str]:
-    """The link of a lesson; defaults are left out."""
-    return CODEC.write(lesson)
+    """The link of a lesson. Defaults are left out, but for the window of a layer: a release may begin with another one."""
+    window = _WINDOW if lesson.stop and lesson.source == "layer" else ()
+    return CODEC.write(lesson) | {word: str(getattr(lesson, word)) for word in window}
 
 
 def arrive() -> tuple[str, ...]:
@@ -121,12 +125,14 @@ def write(lesson: Lesson) -> None:
 
 
 def _within(lesson: Lesson) -> Lesson:
-    """Row, weight and block inside the matrix."""
+    """Rows, weight and block inside the matrix."""
     last = lesson.columns - 1
     column = min(lesson.column, last)
     other = min(lesson.other, last)
     if other == column:
         other = column - 1 if column == last else column + 1
+    row = min(lesson.row, lesson.rows - 1)
     return lesson.model_copy(update={
-        "present": lesson.present and 0 < lesson.stop < TEACHER, "row": min(lesson.row, lesson.rows - 1), "column": column, "other": other,
+        "present": lesson.present and 0 < lesson.stop < TEACHER, "row": row, "column": column, "other": other,
+        "second": lesson.second if lesson.second < lesson.rows and lesson.second != row else NO_ROW,
         "block": min(lesson.block, lesson.columns), "alpha": max(0.0, min(lesson.alpha, round(1 - lesson.share - 0.05, 2)))})

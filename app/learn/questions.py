@@ -88,16 +88,18 @@ class FormulasQuestion(MatrixQuestion):
 
 
 class StrongRowQuestion(MatrixQuestion):
-    """One row made stronger, and the rows that stay dense."""
+    """One row or two made stronger, and the rows that stay dense."""
 
     row: int = Field(default=0, ge=0)
+    second: int | None = Field(default=None, ge=0)
     factor: float = Field(default=4.0, gt=0, le=100)
     sparsity: float = Field(default=0.3, gt=0, lt=1)
 
     def answer(self, session: Session) -> StrongRow:
         from core.lessons.strong_row import strong_row
 
-        return strong_row(self.problem(session), self.row, factor=self.factor, sparsity=self.sparsity)
+        return strong_row(self.problem(session), self.row, second=self.second, factor=self.factor,
+                          sparsity=self.sparsity)
 
 
 class ConvergenceQuestion(SessionQuestion):

@@ -42,4 +42,6 @@ def convergence(lesson: Lesson) -> ConvergenceQuestion:
 
 
 def rows(lesson: Lesson) -> StrongRowQuestion:
-    return StrongRowQuestion(spec=query.SPEC, matrix=lesson.matrix, row=lesson.row, factor=lesson.factor, sparsity=lesson.share)
+    second = None if lesson.second == query.NO_ROW else lesson.second
+    return StrongRowQuestion(spec=query.SPEC, matrix=lesson.matrix, row=lesson.row, second=second, factor=lesson.factor,
+                             sparsity=lesson.share)

@@ -7,50 +7,25 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from app.outliers.layer_map import Cell, layer_map
 from app.shared import numbers
-from app.shared.charts.annotations import annotate
-from app.shared.charts.axes import bare_axis, log_axis, share_axis
+from app.shared.charts.axes import log_axis, share_axis
 from app.shared.style import CIVIDIS, INKS, OUTLIER_ROWS, Theme, readable, template
 from core.records.outlier_rows import EnergyShare, LayerRows
 
 LEFT = 62  # pixels left of the axis of rows: the slider below begins where the axis does
 RIGHT = 14
-_WRITTEN = 12  # up to so many blocks there is room for numbers in the cells
 
 
 def energy_map(shares: Sequence[EnergyShare], chosen: str, *, theme: Theme = "light", height: int = 260) -> go.Figure:
-    """Blocks × modules, the share of energy in the strongest rows; points that cannot be seen take the clicks (a heatmap sends none)."""
-    modules = list(dict.fromkeys(item.module for item in shares))
-    blocks = sorted({item.block for item in shares})
-    names = [module.rpartition(".")[2] for module in modules]
-    labels = names if len(set(names)) == len(names) else modules
-    values = np.full((len(modules), len(blocks)), np.nan)
-    for item in shares:
-        values[modules.index(item.module), blocks.index(item.block)] = item.share
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    figure = go.Figure(layout={"template": template(theme), "height": height, "margin": {"l": 8, "r": 8, "t": 6, "b": 8}})
-    figure.add_trace(go.Heatmap(
-        z=100 * values, x=blocks, y=labels, colorscale=CIVIDIS, zmin=100 * low, zmax=max(100 * high, 100 * low + 1),
-        xgap=1, ygap=1, hoverinfo="skip", colorbar={"title": {"text": "%"}, "thickness": 10, "outlinewidth": 0, "tickfont": {"size": 12}}))
-    figure.add_trace(go.Scatter(
-        x=[item.block for item in shares], y=[labels[modules.index(item.module)] for item in shares], mode="markers",
-        marker={"size": 26, "symbol": "square", "opacity": 0}, customdata=[item.name for item in shares], showlegend=False,
-        text=[f"<b>{item.name}</b><br>{numbers.count(item.count)} of {numbers.plural(item.rows, 'row')} hold "
-              f"{numbers.percent(item.share)} of the layer's energy<br>click: this layer" for item in shares],
-        hovertemplate="%{text}<extra></extra>", selected={"marker": {"opacity": 0}}, unselected={"marker": {"opacity": 0}}))
-    annotate(figure, [
-        {"x": item.block, "y": labels[modules.index(item.module)], "text": f"{100 * item.share:.0f}", "showarrow": False,
-         "font": {"size": 12, "color": readable(CIVIDIS, (item.share - low) / (high - low) if high > low else 0.0)}}
-        for item in (shares if len(blocks) <= _WRITTEN else ())])
-    here = next((item for item in shares if item.name == chosen), None)
-    if here is not None:
-        across, up = blocks.index(here.block), modules.index(here.module)
-        figure.add_shape(type="rect", x0=blocks[across] - 0.5, x1=blocks[across] + 0.5, y0=up - 0.5, y1=up + 0.5,
-                         line={"color": OUTLIER_ROWS, "width": 3})
-    figure.update_xaxes(title="decoder block", dtick=1 if len(blocks) <= 16 else None, **bare_axis(), range=[
-        blocks[0] - 0.5, blocks[-1] + 0.5])
-    figure.update_yaxes(autorange="reversed", type="category", **bare_axis())
-    return figure
+    """Blocks × modules, the share of energy in the strongest rows."""
+    low, high = (found(item.share for item in shares) for found in (min, max))
+    return layer_map(
+        [Cell(name=item.name, block=item.block, module=item.module, value=100 * item.share, text=f"{100 * item.share:.0f}",
+              ink=readable(CIVIDIS, (item.share - low) / (high - low) if high > low else 0.0),
+              hover=f"{numbers.count(item.count)} of {numbers.plural(item.rows, 'row')} hold {numbers.percent(item.share)} of the layer's "
+              "energy")
+         for item in shares], chosen, colors=CIVIDIS, low=100 * low, high=max(100 * high, 100 * low + 1), theme=theme, height=height)
 
 
 def sorted_rows(view: LayerRows, *, theme: Theme = "light", height: int = 260) -> go.Figure:

@@ -19,7 +19,7 @@ _SHOWN = 0.1  # the share of rows that the map is about while α is 0
 
 def draw() -> None:
     """Draw the whole page, from its link."""
-    spec = run_page.begin("outliers", "Which rows carry the layer?", own=("layer",))
+    spec = run_page.begin("outliers", "Which rows carry the layer?", own=("layer", "map"))
     _draw_good(spec)
     address.write(spec)
 
@@ -46,6 +46,9 @@ def _draw(spec: RunSpec) -> None:
         return
     layer = _chosen(shares)
     rows = answers.ask(LayerRowsQuestion(spec=spec, layer=layer), "outlier-layer")
+    if spec.random_rows is not None:
+        layout.aside("This page compares the strongest rows with random ones by itself: “Random rows” on the left counts for "
+                     "previews and runs on the other pages.")
     weighed = f" Outputs are weighed as the loss feels them (Fisher weighting {numbers.setting(spec.fisher)})." if spec.fisher else ""
     layout.sentence(_finding(shares, alpha, rows) + weighed)
     left, right = st.columns([0.42, 0.58], gap="medium")

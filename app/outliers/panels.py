@@ -8,7 +8,7 @@ from functools import partial
 import streamlit as st
 from pydantic import ValidationError
 
-from app.outliers import charts, findings
+from app.outliers import charts, findings, gain_panel
 from app.shared import address, answers, layout, numbers, state
 from app.shared.chart_downloads import take_away
 from app.shared.plot import plot
@@ -21,6 +21,7 @@ from core.spec.errors import input_errors
 from core.spec.patterns import outlier_count
 
 _CHART = 236
+MAPS = {"energy": "Where the energy is", "gain": "Where α pays"}
 
 
 def name_of(shares: Sequence[EnergyShare], name: str) -> str:
@@ -29,18 +30,43 @@ def name_of(shares: Sequence[EnergyShare], name: str) -> str:
 
 
 def draw_map(spec: RunSpec, shares: Sequence[EnergyShare], layer: str, alpha: float) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="outlier-map-kind"):
+        state.set_widget("outlier-map", _map_kind())
+        st.segmented_control("Map of the layers", list(MAPS), key="outlier-map", format_func=MAPS.__getitem__, required=True,
+                             label_visibility="collapsed", on_change=_map_chosen)
+    if _map_kind() == "gain":
+        gain_panel.draw(spec, shares, layer, alpha, on_click=_clicked, height=_CHART)
+    else:
+        _draw_energy(spec, shares, layer, alpha)
+    state.set_widget("outlier-layer", layer)
+    st.selectbox("Layer", [item.name for item in shares], key="outlier-layer", on_change=_selected, label_visibility="collapsed")
+
+
+def _draw_energy(spec: RunSpec, shares: Sequence[EnergyShare], layer: str, alpha: float) -> None:
     layout.heading(f"Energy in the strongest {findings.share_word(alpha)} of rows", "click a cell")
     plot(charts.energy_map(shares, layer, theme=layout.theme(), height=_CHART), key="energy-map",
                     config=chart_config("energy-map"), on_select=_clicked, selection_mode="points",
                     alt=f"Share of the energy in the strongest rows, block by module. {findings.map_finding(shares, alpha)}")
     take_away("outlier-map", partial(charts.share_rows, shares),
               (spec.model, f"energy of the strongest rows, α = {numbers.setting(alpha)}, from the dense model's Gram matrices"))
-    state.set_widget("outlier-layer", layer)
-    st.selectbox("Layer", [item.name for item in shares], key="outlier-layer", on_change=_selected, label_visibility="collapsed")
+
+
+def _map_kind() -> str:
+    """The map of the link; a word that there is no map for is told."""
+    word = address.word("map") or next(iter(MAPS))
+    if word not in MAPS:
+        address.refuse("map", f"map: {word[:40]!r} cannot be used. Allowed: {', '.join(MAPS)}.")
+        return next(iter(MAPS))
+    return word
+
+
+def _map_chosen() -> None:
+    chosen = str(state.widget("outlier-map"))
+    address.set_word("map", "" if chosen == next(iter(MAPS)) else chosen)
 
 
 def _clicked() -> None:
-    name = pressed_word("energy-map")
+    name = pressed_word("gain-map" if _map_kind() == "gain" else "energy-map")
     if isinstance(name, str) and name:
         address.set_word("layer", name)
 

@@ -53,7 +53,7 @@ def at(spec: RunSpec, alpha: float, budget: str | None = None, seed: int | None 
     """The spec with this α. Without outlier rows the budget does not matter, and is the usual one."""
     pattern = with_alpha(spec.pattern, alpha, "paper" if not alpha else budget)
     text = spec.calibration if seed is None else spec.calibration.model_copy(update={"seed": seed})
-    return spec.model_copy(update={"pattern": pattern, "calibration": text})
+    return spec.model_copy(update={"pattern": pattern, "calibration": text, "random_rows": None})
 
 
 def budgets(spec: RunSpec) -> tuple[str | None, str | None]:

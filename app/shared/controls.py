@@ -23,6 +23,7 @@ _ALPHA, _BUDGET = fields_of(Unstructured, {"alpha": "outlier_rows", "alpha_budge
 _CALIBRATION = fields_of(Calibration, CALIBRATION_WORDS)
 _EVALUATION = fields_of(Evaluation, EVALUATION_WORDS)
 _RUN = fields_of(RunSpec, {word: word for word in RUN_WORDS if word != "model"})
+_RANDOM = next(field for field in _RUN if field.word == "random_rows")  # beside α, where some rows stay dense
 BEYOND = ("allocation", "propagation", "fisher", "update", "refit")  # fields of a run that reach beyond a method's solve of one layer
 _FLAT = (_ALPHA, _BUDGET, *_CALIBRATION, *_EVALUATION, *_RUN)
 
@@ -65,7 +66,7 @@ def draw_controls() -> None:
         top = max(99.0, state.widget("sparsity") or 0.0)
         st.slider("Sparsity p", 0.0, top, key="sparsity", step=1.0, format="%g %%", persist_state="session",
                   help=_P_HELP)
-    _pair(_ALPHA, *([_BUDGET] if _has_budget() else []))
+    _pair(_ALPHA, *([_BUDGET] if _has_budget() else []), *([_RANDOM] if state.widget("alpha") else []))
     _pair(*_parameters(_method()))
     state.remember("method", _method())
 
@@ -79,7 +80,7 @@ def draw_more() -> None:
             text_choice.draw(texts[0])
             _pair(*texts[1:])
         text_choice.draw_folder()
-        _pair(*(field for field in _RUN if field not in beyond(_RUN)))
+        _pair(*(field for field in _RUN if field not in (*beyond(_RUN), _RANDOM)))
 
 
 def beyond(fields: Sequence[Field], prefix: str = "") -> tuple[Field, ...]:
@@ -98,7 +99,8 @@ def _words() -> Mapping[str, str]:
     kind, share = _kind(), f"{round((state.widget('sparsity') or 0.0) / 100, _DIGITS)!r}"
     patterns = {"unstructured": share, "structured": f"columns:{share}",
                 "semi-structured": f"{state.widget('n')}:{state.widget('m')}"}
-    fields = [field for field in (*_FLAT, *_parameters(_method())) if field is not _BUDGET or _has_budget()]
+    hidden = [*([] if _has_budget() else [_BUDGET]), *([] if state.widget("alpha") else [_RANDOM])]
+    fields = [field for field in (*_FLAT, *_parameters(_method())) if field not in hidden]
     found = {field.word: field.write(state.widget(field.word)) for field in fields}
     found |= {"model": (state.widget("model") or "").strip() or "demo", "method": _method(), "pattern": patterns[kind]}
     return {word: text for word, text in found.items() if text is not None}

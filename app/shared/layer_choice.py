@@ -30,7 +30,8 @@ class Map:
 def same_layers(spec: RunSpec) -> RunSpec:
     """The same model and texts with nothing said about pruning: questions about the layers alone are asked with this."""
     return RunSpec.model_validate({**dict(spec), "method": Magnitude(), "pattern": Unstructured(), "update": "own", "refit": False,
-                                   "true_sequential": False, "allocation": "even", "propagation": 0.0, "fisher": 0.0})
+                                   "true_sequential": False, "allocation": "even", "propagation": 0.0, "fisher": 0.0,
+                                   "random_rows": None})
 
 
 def with_own_share(spec: RunSpec, known: Map | None, layer: str) -> RunSpec:

@@ -23,6 +23,7 @@ MAGNITUDES: dict[Theme, list[str]] = {  # from the page's own colour to what sta
     "dark": ["#23292E", "#2A4A5B", "#35708A", "#5898B2", "#97C4D5", "#E6F3F7"],
 }
 CIVIDIS = ["#00224E", "#123570", "#3B496C", "#575D6D", "#707173", "#8A8678", "#A59C74", "#C3B369", "#E1CC55", "#FEE838"]
+_AROUND: dict[Theme, tuple[str, str, str]] = {"light": ("#B3402A", "#F7F4EC", "#1F5F8A"), "dark": ("#E8836C", "#22282E", "#6FB4E0")}
 OPTIMUM = "best possible for the same mask"
 
 
@@ -74,6 +75,12 @@ INKS: dict[Theme, Ink] = {
     "light": Ink(text="#23303B", faint="#5F6B75", grid="#E3E1DA", paper="#FDFCF9"),
     "dark": Ink(text="#E4E1D8", faint="#A3A79F", grid="#333A40", paper="#171B1F"),
 }
+
+
+def around_zero(theme: Theme) -> list[list[object]]:
+    """A diverging scale: red below zero, paper at zero, blue above."""
+    low, middle, high = _AROUND[theme]
+    return [[0.0, low], [0.5, middle], [1.0, high]]
 
 
 def dense_mark(theme: Theme) -> Mark:

@@ -18,7 +18,7 @@ from core.spec import RunSpec
 from core.spec.flags import command_line, to_words
 
 CARD, RECIPE = "README.md", "recipe.json"
-_REST = ("update", "refit", "true_sequential", "allocation", "propagation", "fisher")  # fields of a spec beside method and pattern
+_REST = ("update", "refit", "true_sequential", "allocation", "propagation", "fisher", "random_rows")  # beside method and pattern
 
 
 def model_card(result: RunResult, source: ModelSource) -> str:

@@ -7,12 +7,18 @@ import torch
 from torch import Tensor
 
 from core.layer.problem import LayerProblem
+from core.spec.patterns import outlier_count
 
 
 def random_rows(rows: int, count: int, draw: int, place: int = 0) -> Tensor:
     """int64 [count], ascending: the first rows of an order that depends on the draw and on the layer's place in the model."""
     order = torch.randperm(rows, generator=torch.Generator().manual_seed(1_000_003 * draw + place))
     return order[:count].sort().values
+
+
+def control_rows(rows: int, alpha: float, draw: int | None, place: int) -> Tensor | None:
+    """int64 [⌈αc⌉]: the rows of a layer that stay dense by a draw; None: those of most energy."""
+    return None if draw is None else random_rows(rows, outlier_count(rows, alpha), draw, place)
 
 
 def column_losses(problem: LayerProblem, dense: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The outlier-row effect on a matrix small enough to see: one row made stronger, whole columns removed, some rows left dense."""
+"""The outlier-row effect on a matrix small enough to see: one row or two made stronger, whole columns removed, some rows left dense."""
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ _CHOICES = 100  # choices of rows tried beside the strongest: all of them where 
 
 
 @torch.no_grad()
-def strong_row(problem: LayerProblem, row: int, *, factor: float, sparsity: float) -> StrongRow:
-    """W's row `row` times `factor`; then Thanos removes the columns of p, with 0, 1, 2 … rows dense: those of most energy, and any others.
+def strong_row(problem: LayerProblem, row: int, *, factor: float, sparsity: float, second: int | None = None) -> StrongRow:
+    """W's row `row` times `factor`, and the row `second` too where there is one; then Thanos removes the columns of p, with 0, 1, 2 …
+    rows dense: those of most energy, and any others.
 
     As many kept rows as leave room for the zeros: p ≤ 1 − α. Raises BadInput, IllConditioned.
     """
     weight = problem.working_weight.clone()
-    weight[row] *= factor
+    strong = sorted({row} if second is None else {row, second})
+    weight[strong] *= factor
     stronger = problem.with_weight(weight)
     rows = len(weight)
     most = max(count for count in range(rows) if count == 0 or sparsity <= 1 - count / rows)
@@ -42,7 +44,7 @@ def strong_row(problem: LayerProblem, row: int, *, factor: float, sparsity: floa
                      error=tuple(solution.relative_error for solution in found),
                      counted_sparsity=tuple(solution.counted_sparsity for solution in found),
                      choices=tuple(_choices(stronger, parts, solution, count) for count, solution in enumerate(found)),
-                     turns=_turns(problem, row, _gone(found[0])))
+                     turns=_turns(problem, strong, _gone(found[0])), strong=tuple(strong))
 
 
 def _dense(solution: LayerSolution) -> Tensor:
@@ -73,10 +75,11 @@ def _choices(problem: LayerProblem, parts: Tensor, solution: LayerSolution, coun
     return RowChoices(kept=kept.numpy(), error=error.numpy(), every=every)
 
 
-def _turns(problem: LayerProblem, row: int, gone: int) -> float:
-    """The least factor of STRENGTHS at which other columns go than with the row as it is, no row dense; NaN where none changes them."""
+def _turns(problem: LayerProblem, strong: list[int], gone: int) -> float:
+    """The least factor of STRENGTHS at which other columns go than with the rows as they are, no row dense; NaN where none changes them."""
     parts = problem.working_weight.square() * problem.working_gram.diagonal()
-    others = parts.sum(0) - parts[row]
-    first = smallest_columns(others + parts[row], gone)
-    turned = (factor for factor in STRENGTHS if not torch.equal(smallest_columns(others + factor**2 * parts[row], gone), first))
+    own = parts[strong].sum(0)
+    others = parts.sum(0) - own
+    first = smallest_columns(others + own, gone)
+    turned = (factor for factor in STRENGTHS if not torch.equal(smallest_columns(others + factor**2 * own, gone), first))
     return next(turned, math.nan)

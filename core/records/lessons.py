@@ -161,7 +161,8 @@ class StrongRow:
     """Columns removed with k = 0, 1, 2 … rows dense: weight [k, c, b], kept bool [k, c] those of most energy, and relative errors.
 
     `before` [c, b] is W with its strong row, `shares` [c] the rows' h_i over their sum, `parts` [c, b] W_ij²·G_jj, whose sum over the
-    pruned rows is v_j. `choices` has the errors with other rows. turns: the factor from which on other columns go; NaN: never.
+    pruned rows is v_j. `strong`: the row or the two that were multiplied. `choices` has the errors with other rows. turns: the factor
+    from which on other columns go; NaN: never.
     """
 
     before: Floats
@@ -173,6 +174,7 @@ class StrongRow:
     counted_sparsity: tuple[float, ...]
     choices: tuple[RowChoices, ...]
     turns: float
+    strong: tuple[int, ...]
 
 
 def label(method: str) -> str:

@@ -24,7 +24,6 @@ from torch import Tensor
 from core.evaluate.perplexity import evaluated
 from core.layer.optimum import optimum_error
 from core.layer.problem import LayerProblem
-from core.methods.solve import solve
 from core.models.blocks import Linear, map_blocks
 from core.models.cost import Work, count_work
 from core.models.device import choose_device
@@ -36,6 +35,7 @@ from core.records import BlockFinished, Evaluated, Event, Finished, LayerPruned,
 from core.run.evaluation import losses_of, require_finite
 from core.run.journal import BlockState, Journal
 from core.run.layer_problems import layer_problems
+from core.run.one_layer import solve_for_run
 from core.run.planning import model_shape, planned_layers
 from core.run.progress import Meter
 from core.run.propagation import DenseActivations
@@ -53,8 +53,7 @@ def prune(spec: RunSpec, *, journal: Journal | None = None, dense: Evaluated | N
     protocol where it is known, window by window (without its losses it is measured again). `expected`: the revisions to which these
     belong. Raises PruneError for what a person can mend, InputChanged where model or texts are not those expected or change meanwhile.
     """
-    device = choose_device(spec.device)
-    meter = Meter(device)
+    meter = Meter(device := choose_device(spec.device))
     yield Progress(stage="load", block=0, blocks=0, fraction=0.0, seconds=meter.seconds)
     with memory_told("pruning", LESS_MEMORY):
         with meter.stage("load"):
@@ -73,7 +72,8 @@ class _Pass:
         self.block_map = map_blocks(opened.model)
         planned_layers(self.block_map, spec.pattern)  # refuses a pattern that does not fit before anything is computed
         self.blocks = len(self.block_map.blocks)
-        self.total = sum(len(linears) for linears in self.block_map.linears)
+        self.places = {linear.name: place for place, linear in enumerate(sum(self.block_map.linears, ()))}
+        self.total = len(self.places)
         self.records: list[LayerRecord] = []
         self.work = self._work()
         meter.expected = self.work.total
@@ -176,7 +176,7 @@ class _Pass:
 
     def _solve_layer(self, problem: LayerProblem, linear: Linear) -> tuple[LayerRecord, Tensor]:
         with self.meter.stage("solve"):
-            solution = solve(problem, self.spec.method, self.ahead.pattern(linear.name), update=self.spec.update, refit=self.spec.refit)
+            solution = solve_for_run(problem, self.spec, self.ahead.pattern(linear.name), self.places[linear.name])
         with self.meter.stage("optimum"):
             best = optimum_error(problem, solution)
         return layer_record(linear, solution, best, problem.tokens), solution.weight

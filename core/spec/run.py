@@ -39,6 +39,9 @@ class RunSpec(FrozenModel):
         default=0.0, ge=0, le=1, title="Fisher weighting", description="φ: errors count more at outputs that matter more to the "
         "loss (its mean squared gradient there, to the power φ); Frontier also couples the outputs. 0: all outputs "
         "count the same, as is usual.")
+    random_rows: int | None = Field(
+        default=None, ge=0, le=999_999, title="Random rows", description="The control of outlier rows: as many rows of each layer, "
+        "drawn at random, stay dense in place of those with the most energy; the number says which draw. Automatic: those of most energy.")
     calibration: Calibration = Calibration()
     evaluation: Evaluation = Evaluation()
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", title="Device", description="auto: a GPU where there is one.")

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.layer.outlier_rows import column_losses, random_rows
+from core.layer.outlier_rows import column_losses, control_rows, random_rows
 from core.layer.problem import LayerProblem
 from core.layer.solution import LayerSolution
 from core.methods.solve import solve
@@ -77,8 +77,7 @@ def model_point(session: Session, spec: RunSpec, draw: int | None, windows: int 
     places = {name: place for place, name in enumerate(session.linears)}
 
     def one(name: str) -> LayerSolution:
-        rows = session.linears[name].rows
-        kept = None if draw is None else random_rows(rows, outlier_count(rows, spec.pattern.outlier_rows), draw, places[name])
+        kept = control_rows(session.linears[name].rows, spec.pattern.outlier_rows, draw, places[name])
         return solve_keeping(session.weighed(name, spec), spec, kept)
 
     session.weigh(spec)

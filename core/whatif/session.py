@@ -23,13 +23,13 @@ from core.layer.optimum import optimum_error
 from core.layer.problem import LayerProblem
 from core.layer.solution import LayerSolution
 from core.linalg.cancellation import cancel_unless, check_cancelled
-from core.methods.solve import steps
 from core.models.blocks import Linear, map_blocks
 from core.models.cost import matrix_rate, solve_seconds
 from core.models.grams import GramStore
 from core.models.open_model import OpenModel
 from core.records import Evaluated, LayerRecord
 from core.records.previews import BASE, ROWS, LayerInfo, Preview
+from core.run.one_layer import steps_for_run
 from core.run.results import layer_record
 from core.spec import RunSpec
 from core.spec.errors import BadInput
@@ -157,10 +157,10 @@ class Session:
 
     def solve(self, name: str, spec: RunSpec) -> LayerSolution:
         """One layer, as a run of `spec` would solve it; the last solutions are remembered. Raises BadInput, IllConditioned."""
-        key = (name, spec.method, spec.pattern, spec.update, spec.refit, spec.fisher)
+        key = (name, spec.method, spec.pattern, spec.update, spec.refit, spec.fisher, spec.random_rows)
         known = self._solved.get(key)
         if known is None:
-            known = self._drain(steps(self.weighed(name, spec), spec.method, spec.pattern, update=spec.update, refit=spec.refit))
+            known = self._drain(steps_for_run(self.weighed(name, spec), spec, spec.pattern, list(self.linears).index(name)))
             self._solved.put(key, known)
         return known
 

@@ -17,7 +17,7 @@ SPECS = {
     "budget": {"pattern": Unstructured(alpha_budget="iso")}, "refit": {"refit": True}, "update": {"update": "sweep"},
     "true_sequential": {"true_sequential": True}, "allocation": {"allocation": "marginal"},
     "propagation": {"propagation": 0.5},
-    "fisher": {"fisher": 0.5},
+    "fisher": {"fisher": 0.5}, "random_rows": {"random_rows": 0},
     "calibration": {"calibration": {"windows": 64}}, "seed": {"calibration": {"seed": 1}},
     "text": {"calibration": {"source": "hub:x"}},
     "evaluation": {"evaluation": {"windows": 64}}, "length": {"evaluation": {"length": 64}}, "device": {"device": "cpu"},
@@ -43,7 +43,7 @@ def test_what_is_automatic_has_the_key_of_what_it_means():
 
 
 def test_a_field_that_came_later_leaves_the_keys_of_stored_results_as_they_are():
-    asked = RunSpec().model_dump(mode="json", exclude={"propagation", "fisher"})
+    asked = RunSpec().model_dump(mode="json", exclude={"propagation", "fisher", "random_rows"})
     assert run_key(RunSpec(), REVISIONS) == content_key("run", spec=asked, revisions=REVISIONS)
 
 
@@ -59,7 +59,8 @@ def test_the_dense_perplexity_is_shared_by_methods_and_not_by_texts():
     assert dense_key(spec, REVISIONS) != dense_key(spec, REVISIONS.model_copy(update={"evaluation": "e2"}))
     assert dense_key(spec, REVISIONS) != dense_key(RunSpec(evaluation={"windows": 3}), REVISIONS)
     assert dense_key(spec, REVISIONS) != dense_key(RunSpec(device="cuda"), REVISIONS)
-    free = {"method", "pattern", "update", "refit", "true_sequential", "allocation", "propagation", "fisher", "calibration"}
+    free = {"method", "pattern", "update", "refit", "true_sequential", "allocation", "propagation", "fisher",
+            "random_rows", "calibration"}
     for name in set(RunSpec.model_fields) - free:
         assert dense_key(spec, REVISIONS) != dense_key(RunSpec(**SPECS[name]), REVISIONS), name
 
@@ -85,7 +86,7 @@ def test_kinds_and_names_of_parts_do_not_run_into_each_other():
     assert len(keys) == 5
 
 
-WHAT_IS_DONE = {"method", "pattern", "update", "refit", "true_sequential", "allocation", "propagation", "fisher"}
+WHAT_IS_DONE = {"method", "pattern", "update", "refit", "true_sequential", "allocation", "propagation", "fisher", "random_rows"}
 
 
 @pytest.mark.parametrize(("key", "text"), [(dense_key, "calibration"), (grams_key, "evaluation")])

@@ -130,3 +130,20 @@ def test_three_seeds_are_three_texts(look, answers_here):
     assert "cannot be told from a preview" in said(page), "of two windows of 32 tokens"
     assert "on 2 windows" in said(page)
     assert not page.exception
+
+
+def test_the_map_of_where_alpha_pays_is_in_the_link(look, answers_here):
+    page = look(method="magnitude", pattern="columns:0.3", alpha="0.1", layer=LAYER, map="gain")
+    text = said(page)
+    assert "Where keeping 10 % of the rows pays" in text
+    assert "keeping the strongest rows lowers the error in" in text
+    assert "of 42 layers" in text
+    assert link(page)["map"] == "gain"
+    assert "map: 'x' cannot be used" in said(look(map="x"))
+
+
+def test_random_rows_of_the_controls_are_told_here(look):
+    page = look(method="magnitude", pattern="columns:0.3", alpha="0.1", random_rows="0")
+    assert "This page compares the strongest rows with random ones by itself" in said(page)
+    assert link(page)["random_rows"] == "0"
+    assert "random_rows" not in link(look(method="magnitude", pattern="columns:0.3", random_rows="0"))

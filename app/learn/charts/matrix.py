@@ -8,19 +8,12 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from app.shared.style import INKS, Theme, template
+from app.shared.style import INKS, Theme, around_zero, template
 
-_AROUND: dict[Theme, tuple[str, str, str]] = {"light": ("#B3402A", "#F7F4EC", "#1F5F8A"), "dark": ("#E8836C", "#22282E", "#6FB4E0")}
 GONE: dict[Theme, str] = {"light": "#3A444C", "dark": "#C9C6BC"}  # a removed weight
 GONE_WORDS: dict[Theme, str] = {"light": "dark grey", "dark": "light grey"}  # and the words for its color
 KEPT: dict[Theme, str] = {"light": "#DAD6CA", "dark": "#3A4249"}
 PICKED: dict[Theme, str] = {"light": "#000000", "dark": "#FFFFFF"}
-
-
-def around_zero(theme: Theme) -> list[list[object]]:
-    """A diverging scale: red below zero, paper at zero, blue above."""
-    low, middle, high = _AROUND[theme]
-    return [[0.0, low], [0.5, middle], [1.0, high]]
 
 
 def bare(theme: Theme, height: int, **layout: Any) -> go.Figure:

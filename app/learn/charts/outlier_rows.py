@@ -20,7 +20,7 @@ _WIDE = 0.46
 def strong_rows(found: StrongRow, count: int, *, theme: Theme = "light", height: int = 300) -> go.Figure:
     """Left all rows are pruned, right `count` stay dense. Above what is left of W; below v_j, the strong rows' part in the accent."""
     rows, columns = found.before.shape
-    strong = found.kept[count] if count else found.shares == found.shares.max()
+    strong = found.shares >= np.sort(found.shares)[-max(count, len(found.strong))]
     traces: list[Any] = []
     layout: dict[str, Any] = {  # set once at the end: Plotly checks all of it each time
         "barmode": "stack", "margin": {"l": 8, "r": 8, "t": 26, "b": 8}, "annotations": [], "shapes": [],

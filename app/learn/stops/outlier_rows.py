@@ -60,7 +60,9 @@ def _controls(lesson: Lesson) -> None:
                              persist_state="session", label_visibility="collapsed", width="content")
         if lesson.scale == "matrix":
             controls.row_slider(lesson, width=110)
-            st.slider("That row times", STRENGTHS[0], STRENGTHS[-1], key=f"{PRE}factor", step=0.5, format="%g", persist_state="session",
+            _second_row(lesson)
+            times = "Strong rows times" if lesson.second != query.NO_ROW else "That row times"
+            st.slider(times, STRENGTHS[0], STRENGTHS[-1], key=f"{PRE}factor", step=0.5, format="%g", persist_state="session",
                       width=130)
         else:
             controls.layer_box(lesson, width=260)
@@ -69,9 +71,15 @@ def _controls(lesson: Lesson) -> None:
         st.slider("Outlier rows α", 0.0, top, key=f"{PRE}alpha", step=0.05, persist_state="session", width=130)
 
 
+def _second_row(lesson: Lesson) -> None:
+    choices = [query.NO_ROW, *(row for row in range(lesson.rows) if row != lesson.row)]
+    st.selectbox("and row", choices, key=f"{PRE}second", format_func=lambda row: "none" if row == query.NO_ROW else str(row),
+                 persist_state="session", width=90, help="A second strong row, multiplied by the same factor.")
+
+
 def _draw_matrix(lesson: Lesson, found: StrongRow) -> None:
     count = min(math.ceil(round(lesson.alpha * lesson.rows, 9)), len(found.error) - 1)
-    finding = findings.rows_finding(found, lesson.row, count)
+    finding = findings.rows_finding(found, count)
     layout.sentence(finding)
     frame.chart(strong_rows(found, count, theme=layout.theme(), height=275), "rows", lesson, finding)
     which, many = st.columns(2, gap="medium")
@@ -80,7 +88,8 @@ def _draw_matrix(lesson: Lesson, found: StrongRow) -> None:
     with many:
         frame.chart(alpha_effect(readings(found), count / lesson.rows, title="error ÷ energy", show=numbers.error, labels=_LABELS,
                                  theme=layout.theme(), height=200), "alpha-small", lesson, "The error against α, beside other rows.")
-    take_away("learn-rows", partial(_rows, found), (controls.describe(lesson), f"row {lesson.row} times {lesson.factor:g}"))
+    strong = f"row {' and '.join(map(str, found.strong))} times {lesson.factor:g}"
+    take_away("learn-rows", partial(_rows, found), (controls.describe(lesson), strong))
 
 
 def _draw_model(lesson: Lesson) -> None:
@@ -93,7 +102,7 @@ def _draw_model(lesson: Lesson) -> None:
 def _text(found: StrongRow | None, lesson: Lesson) -> None:
     st.markdown(_TEXT)
     if found is not None:
-        frame.exercises(findings.rows_exercises(found, lesson.row))
+        frame.exercises(findings.rows_exercises(found))
 
 
 def _rows(found: StrongRow) -> list[dict[str, object]]:

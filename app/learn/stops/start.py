@@ -45,11 +45,11 @@ def draw(lesson: Lesson) -> None:
     with left:
         st.markdown(_AIM)
         for stop, question in _TOUR.items():
-            with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
+            with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False, key=f"learn-tour-{stop}"):
                 st.button(STOPS[stop], key=f"learn_to_{stop}", type="primary" if stop == 1 else "secondary", on_click=_go, args=(stop,),
                           width=170)
                 st.markdown(question, width="stretch")
-        with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False, key=f"learn-tour-{TEACHER}"):
             st.button("Teachers", key=f"learn_to_{TEACHER}", type="tertiary", on_click=_go, args=(TEACHER,), width=170)
             st.markdown("Each figure for the projector, what reproduces it, and all exercises with their answers.", width="stretch")
     with right:

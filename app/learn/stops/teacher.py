@@ -41,7 +41,7 @@ _ENTRIES = (
     _Stop(4, requests.masks, lambda found, lesson: masks.masks_exercises(found)),
     _Stop(5, requests.formulas, lambda found, lesson: formulas.formulas_exercises(found[0])),
     _Stop(6, requests.convergence, lambda found, lesson: convergence.convergence_exercises(found)),
-    _Stop(7, requests.rows, lambda found, lesson: outlier_rows.rows_exercises(found, lesson.row)),
+    _Stop(7, requests.rows, lambda found, lesson: outlier_rows.rows_exercises(found)),
 )
 
 

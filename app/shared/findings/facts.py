@@ -36,6 +36,8 @@ def measured(result: RunResult) -> list[Fact]:
         found.append(("Error propagation", f"{numbers.setting(result.spec.propagation)}: W are the weights after each layer has made up "
                       "for this share of what the pruned blocks before it had lost"))
     found += weighed(result.spec)
+    if result.spec.random_rows is not None and result.spec.pattern.outlier_rows:
+        found.append(("Rows that stay dense", f"at random, draw {result.spec.random_rows}: the control of those with the most energy"))
     if result.resumed_blocks:
         found.append(("Resumed", f"{numbers.plural(result.resumed_blocks, 'block')} taken over from an interrupted run"))
     if raised:

@@ -14,7 +14,8 @@ from core.records.previews import Preview
 from core.spec import METHOD_LABELS, UPDATES, RunSpec
 from core.spec.patterns import Pattern
 
-_TOLD = ("model", "method", "pattern", "alpha", "alpha_budget", "block_size", "update", "refit", "allocation", "propagation", "fisher")
+_TOLD = ("model", "method", "pattern", "alpha", "alpha_budget", "block_size", "update", "refit", "allocation", "propagation", "fisher",
+         "random_rows")
 _SAMPLES = {  # words of the two texts, as they are told
     "calibration": {"calibration": "{}", "windows": "{} windows", "length": "of {} tokens", "seed": "seed {}", "bos": "BOS token {}"},
     "evaluation": {"evaluation": "{}", "evaluation_windows": "{} windows", "evaluation_length": "of {} tokens",
@@ -32,6 +33,8 @@ def describe(spec: RunSpec) -> str:
     if spec.pattern.outlier_rows:
         budget = "" if spec.pattern.budget in (None, "paper") else " (total kept)"
         parts.append(f"α = {numbers.setting(spec.pattern.outlier_rows)}{budget}")
+        if spec.random_rows is not None:
+            parts.append(f"random rows, draw {spec.random_rows}")
     if spec.update != "own":
         parts.append(f"update: {UPDATES[spec.update]}")
     if spec.refit:

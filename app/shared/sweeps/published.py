@@ -52,7 +52,7 @@ class Protocol(FrozenModel):
         return calibrated and spec == spec.model_copy(update=_PLAIN)
 
 
-_BESIDE = ("update", "refit", "true_sequential", "allocation", "propagation", "fisher")  # fields of a spec beside method and pattern
+_BESIDE = ("update", "refit", "true_sequential", "allocation", "propagation", "fisher", "random_rows")  # beside method and pattern
 _PLAIN = {name: RunSpec.model_fields[name].default for name in _BESIDE}
 
 

@@ -70,7 +70,7 @@ SPECS = st.builds(
     revision=st.none() | st.sampled_from(["main", "0123abc"]),
     method=_methods(), pattern=PATTERNS, update=st.sampled_from(list(UPDATES)), refit=st.booleans(), true_sequential=st.booleans(),
     allocation=st.sampled_from(["even", "marginal"]), propagation=st.sampled_from([0.0, 0.25, 0.5, 1.0]),
-    fisher=st.sampled_from([0.0, 0.5, 1.0]),
+    fisher=st.sampled_from([0.0, 0.5, 1.0]), random_rows=st.none() | st.integers(0, 9),
     calibration=st.builds(Calibration, source=SOURCES, windows=COUNTS, length=LENGTHS, seed=st.integers(0, 2**31 - 1)),
     evaluation=st.builds(Evaluation, source=SOURCES, windows=st.none() | COUNTS, length=LENGTHS),
     device=st.sampled_from(["auto", "cpu", "cuda"]),

@@ -247,3 +247,15 @@ def test_a_row_turns_the_choice_of_columns_from_a_factor_on():
             for factor in (1.0, found.turns - 0.5, found.turns)]
     assert gone[0] == gone[1] != gone[2]
     assert np.isnan(strong_row(made(MATRICES["one row"]), 0, factor=2.0, sparsity=0.3).turns)  # a row alone decides anyhow
+
+
+def test_two_strong_rows_are_the_matrix_with_both_rows_multiplied():
+    problem = made(MATRICES["drawn"])
+    weight = problem.weight.clone()
+    weight[[2, 4]] *= 3.0
+    found = strong_row(problem, 2, second=4, factor=3.0, sparsity=0.3)
+    alone = strong_row(problem.with_weight(weight), 2, factor=1.0, sparsity=0.3)
+    assert found.strong == (2, 4)
+    assert np.array_equal(found.before, weight.numpy())
+    assert found.error == alone.error
+    assert np.isfinite(found.turns)

@@ -7,6 +7,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from core.export.folder import MemoryJournal, save_checkpoint
+from core.layer.outlier_rows import random_rows
 from core.methods.solve import solve
 from core.records import RunResult
 from core.run import pipeline
@@ -15,6 +16,7 @@ from core.run.journal import BlockState
 from core.run.pipeline import prune
 from core.spec import METHODS, Calibration, Evaluation, RunSpec, make_method, parse_pattern
 from core.spec.errors import BadInput
+from core.spec.patterns import outlier_count
 from tests.core.families import FAMILIES, LINEARS, save_family
 from tests.pairwise import covering, parametrize
 
@@ -211,3 +213,21 @@ def test_pattern_that_does_not_fit_is_refused_before_anything_is_computed():
     next(run)
     with pytest.raises(BadInput, match=r"q_proj, 256×256"):
         next(run)
+
+
+def test_random_rows_of_a_run_are_those_of_its_draw(models):
+    """The rows that keep all their weights, layer by layer, and as many zeros as with the strongest rows."""
+    folder = save_family("llama", models)
+    pattern = parse_pattern("columns:0.3", alpha=0.2)
+    found, zeros = {}, {}
+    for draw in (None, 0, 1):
+        journal = MemoryJournal()
+        result = result_of(windowed(folder, pattern=pattern, random_rows=draw), journal=journal)
+        weights = {name: weight for state in journal.states.values() for name, weight in state.weights.items()}
+        zeros[draw] = [layer.counted_sparsity for layer in result.layers]
+        found[draw] = {name: (weight != 0).all(1).nonzero().flatten() for name, weight in weights.items()}
+    assert zeros[None] == zeros[0] == zeros[1]
+    for place, (name, rows) in enumerate(found[1].items()):
+        assert torch.equal(rows, random_rows(len(weights[name]), outlier_count(len(weights[name]), 0.2), 1, place)), name
+    assert any(not torch.equal(found[0][name], found[1][name]) for name in found[0])
+    assert any(not torch.equal(found[None][name], found[1][name]) for name in found[0])

@@ -214,6 +214,8 @@ def test_points_are_solutions(session):
     assert whole.pruned.perplexity == preview.pruned.perplexity
     assert whole.counted_sparsity == pytest.approx(preview.counted_sparsity)
     drawn = model_point(session, spec, 1)
+    control = session.preview(spec.model_copy(update={"random_rows": 1}))
+    assert control.pruned.perplexity == drawn.pruned.perplexity
     assert drawn.pruned.perplexity != whole.pruned.perplexity
     assert drawn.counted_sparsity == pytest.approx(whole.counted_sparsity)
 
