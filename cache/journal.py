@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,32 @@ class BlockJournal:
         self._files.write(block, state.weights, _Layers(layers=state.layers))
 
     @property
-    def weights(self) -> dict[str, Tensor]:
-        """The pruned weights [out, in] of all finished blocks, by layer name: a finished run's whole outcome."""
-        states = (self.read(block) for block in range(self.blocks))
-        return {name: weight for state in states if state for name, weight in state.weights.items()}
+    def weights(self) -> Mapping[str, Tensor]:
+        """The pruned weights [out, in] of all finished blocks, by layer name: a finished run's whole outcome. One block is in memory."""
+        return _Weights(self)
+
+
+class _Weights(Mapping[str, "Tensor"]):
+    """Weights of a journal's blocks, each block read when a layer of it is asked for and the one before was of another."""
+
+    def __init__(self, journal: BlockJournal) -> None:
+        self._journal, self._blocks = journal, dict[str, int]()
+        self._held: tuple[int, Mapping[str, Tensor]] = -1, {}
+        for block in range(journal.blocks):
+            state = journal.read(block)
+            self._blocks |= dict.fromkeys(state.weights if state else (), block)
+
+    def __getitem__(self, name: str) -> Tensor:
+        block = self._blocks[name]
+        if self._held[0] != block:
+            state = self._journal.read(block)
+            if state is None:
+                raise KeyError(name)
+            self._held = block, state.weights
+        return self._held[1][name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._blocks)
+
+    def __len__(self) -> int:
+        return len(self._blocks)

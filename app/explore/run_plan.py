@@ -92,5 +92,15 @@ def _figures(plan: Plan) -> tuple[Figure, ...]:
         Figure(label="Estimated time", value=f"about {numbers.seconds(plan.seconds)}",
                note=f"on {plan.device}", hover=f"Calibration: {plan.calibration}. Evaluation: {plan.evaluation}."),
         Figure(label="Estimated memory", value=numbers.size(plan.memory_bytes),
-               note=f"and {numbers.size(plan.disk_bytes)} of disk"),
+               note=f"and {numbers.size(plan.disk_bytes)} of disk", hover=_places(plan)),
     )
+
+
+def _places(plan: Plan) -> str:
+    """Places of weights and activations, with the bytes of each."""
+    placed = plan.placement
+    if placed is None:
+        return ""
+    return (f"{placed.words[0].upper()}{placed.words[1:]}. The model {numbers.size(placed.model_bytes)}, a block "
+            f"{numbers.size(placed.block_bytes)}, outside the blocks {numbers.size(placed.frame_bytes)}, activations "
+            f"{numbers.size(placed.activation_bytes)}.")

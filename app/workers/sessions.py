@@ -121,6 +121,6 @@ def _open(spec: RunSpec, found: Revisions, kept: GramFolder) -> Session:
     if needed > _SHARE * free:
         raise BadInput("model", spec.model, f"models whose Gram matrices fit into memory ({_SHARE * free / 1e9:.1f} GB here)",
                        f"This one's take {needed / 1e9:.1f} GB. Run it instead: a run holds one block at a time.")
-    opened = open_model(spec, choose_device(spec.device))
+    opened = open_model(spec, choose_device(spec.device), "never")
     require_same(found.model_dump(), opened.inputs.addresses, spec)
     return Session(opened, kept)

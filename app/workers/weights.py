@@ -10,19 +10,20 @@ from core.records import Finished, Progress, RunResult
 from core.spec import RunSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from torch import Tensor
 
 
 
-def pruned_weights(store: Store, spec: RunSpec, key: str, tell: Callable[[str, float], None]) -> tuple[RunResult | None, dict[str, Tensor]]:
+def pruned_weights(store: Store, spec: RunSpec, key: str, tell: Callable[[str, float], None],
+                   ) -> tuple[RunResult | None, Mapping[str, Tensor]]:
     """The result where it is known, and the weights [out, in] by layer name. `tell` hears what is being done, and the share of it.
 
     A journal that lacks blocks is completed: `prune` goes on behind those that are there. Raises Cancelled.
     """
     journal, result = store.journal(key), store.result(key)
-    weights = journal.weights if journal.blocks else {}
+    weights = journal.weights
     if result is not None and len(weights) == len(result.layers):
         return result, weights
     from core.run.pipeline import prune

@@ -1,4 +1,4 @@
-"""The command line: `python -m core prune | sweep | evaluate | export | methods | models | doctor`.
+"""The command line: `python -m core prune | plan | sweep | evaluate | export | methods | models | doctor`.
 
 Flags are the words of core/spec/flags.py."""
 
@@ -16,8 +16,9 @@ from rich.console import Console
 from core.cli.exports import Destination, NumberOption, RunArgument, SaveOption, ZipOption, read_run, tell_difference
 from core.cli.large_files import read_large_files
 from core.cli.listings import show_methods, show_models
-from core.cli.options import JsonOption, complaining, progress_bar, spec_flags, spec_of
+from core.cli.options import JsonOption, StreamOption, complaining, progress_bar, spec_flags, spec_of, streaming
 from core.cli.output import require_writable, show, show_all, show_export, write_json
+from core.cli.plans import plan
 from core.cli.speed import (
     BATCHES,
     BatchesOption,
@@ -42,15 +43,18 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
                   "columns:0.3 (whole input columns).")
 
 
+app.command()(plan)
+
+
 def run(spec: RunSpec, *, journal: Any = None, dense: Evaluated | None = None, expected: Revisions | None = None,
-        title: str = "") -> RunResult:
+        title: str = "", streaming: Any = None) -> RunResult:
     """Drain `prune` with a progress bar on a terminal."""
     from core.run.pipeline import prune
 
     read_large_files(spec)
     with progress_bar() as bar:
         task = bar.add_task(title or spec.title, total=1.0)
-        for event in prune(spec, journal=journal, dense=dense, expected=expected):
+        for event in prune(spec, journal=journal, dense=dense, expected=expected, streaming=streaming):
             if event.kind == "progress":
                 where = f" · block {event.block + 1} of {event.blocks} · {event.stage}" if event.blocks else " · loading"
                 bar.update(task, completed=event.fraction, description=(title or spec.title) + where)
@@ -62,6 +66,7 @@ def run(spec: RunSpec, *, journal: Any = None, dense: Evaluated | None = None, e
 @app.command()
 @spec_flags()
 def prune(words: dict[str, str], json_file: JsonOption = None, save: SaveOption = None, zip_file: ZipOption = None,
+          stream: StreamOption = None,
           tasks: TasksOption = None, task_folder: FolderOption = None, limit: LimitOption = None, speed: SpeedOption = False,
           batch_sizes: BatchesOption = BATCHES, prompt_tokens: PromptOption = None, new_tokens: NewOption = None) -> None:
     """Prune a model and measure its perplexity before and after; with --tasks its zero-shot scores, with --speed its size and speed."""
@@ -73,8 +78,9 @@ def prune(words: dict[str, str], json_file: JsonOption = None, save: SaveOption 
     target.check(spec)
     asked = open_asked(tasks, task_folder, limit)
     work = open_workload(spec, speed, batch_sizes, prompt_tokens, new_tokens)
-    journal = MemoryJournal() if target.wanted or asked or work else None
-    result = run(spec, journal=journal)
+    blocks = target.journal(spec) if target.wanted else None
+    journal = blocks or (MemoryJournal() if asked or work else None)
+    result = run(spec, journal=journal, streaming=streaming(stream))
     weights = journal.weights if journal is not None else {}
     if asked:
         result = result.model_copy(update={"tasks": score(spec, asked, weights)})
@@ -84,8 +90,8 @@ def prune(words: dict[str, str], json_file: JsonOption = None, save: SaveOption 
     if str(json_file) != "-":
         show_all(result)
     try:
-        if target.wanted:
-            result = target.write(result, weights)
+        if blocks is not None:
+            result = target.write(result, blocks, streaming(stream))
             if str(json_file) != "-":
                 show_export(result)
     finally:  # the numbers of a run whose model could not be written are kept
@@ -112,8 +118,8 @@ def sweep(words: dict[str, str], json_file: JsonOption = None,
 
 @app.command()
 @spec_flags(*(word for word in run_words() if word not in ("model", "revision", *EVALUATION_WORDS, "device", "dtype")))
-def evaluate(words: dict[str, str], json_file: JsonOption = None, tasks: TasksOption = None, task_folder: FolderOption = None,
-             limit: LimitOption = None, speed: SpeedOption = False, batch_sizes: BatchesOption = BATCHES,
+def evaluate(words: dict[str, str], json_file: JsonOption = None, stream: StreamOption = None, tasks: TasksOption = None,
+             task_folder: FolderOption = None, limit: LimitOption = None, speed: SpeedOption = False, batch_sizes: BatchesOption = BATCHES,
              prompt_tokens: PromptOption = None, new_tokens: NewOption = None) -> None:
     """The perplexity of a model as it is; with --tasks its zero-shot scores, with --speed its size and speed."""
     from core.run.evaluation import evaluate as perplexity
@@ -123,7 +129,7 @@ def evaluate(words: dict[str, str], json_file: JsonOption = None, tasks: TasksOp
     asked = open_asked(tasks, task_folder, limit)
     work = open_workload(spec, speed, batch_sizes, prompt_tokens, new_tokens)
     read_large_files(spec)
-    found = perplexity(spec)
+    found = perplexity(spec, streaming=streaming(stream))
     scores = score(spec, asked) if asked else {}
     measured = measure(spec, work) if work else None
     if str(json_file) != "-":
@@ -138,7 +144,8 @@ def evaluate(words: dict[str, str], json_file: JsonOption = None, tasks: TasksOp
 
 
 @app.command()
-def export(run_file: RunArgument, save: SaveOption = None, zip_file: ZipOption = None, number: NumberOption = None) -> None:
+def export(run_file: RunArgument, save: SaveOption = None, zip_file: ZipOption = None, number: NumberOption = None,
+           stream: StreamOption = None) -> None:
     """Write the pruned model of a run that was computed before, as a Hugging Face folder or as a zip of one. Its weights are computed
     again from the settings in the file, on the same revisions of model and texts."""
     with complaining():
@@ -147,15 +154,13 @@ def export(run_file: RunArgument, save: SaveOption = None, zip_file: ZipOption =
         if not target.wanted:
             raise BadInput("save", "nothing", "--save FOLDER, --zip FILE or both", "Say where the pruned model is to be written.")
         target.check(spec)
-        from core.export.folder import MemoryJournal
-
-        journal = MemoryJournal()
-        result = run(spec, journal=journal, expected=recorded and recorded.revisions)
+        journal = target.journal(spec)
+        result = run(spec, journal=journal, expected=recorded and recorded.revisions, streaming=streaming(stream))
         show(result)
         tell_difference(recorded, result)
         if recorded is not None:
             result = result.model_copy(update={"tasks": recorded.tasks})
-        show_export(target.write(result, journal.weights))
+        show_export(target.write(result, journal, streaming(stream)))
 
 
 @app.command()

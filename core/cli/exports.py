@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -17,7 +16,8 @@ from core.spec import RunSpec
 from core.spec.errors import BadInput, input_errors
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from core.export.folder_journal import FolderJournal
+    from core.models.placement import Streaming
 
 SaveOption = Annotated[Path | None, typer.Option(help="Write the pruned model to this empty folder.")]
 ZipOption = Annotated[Path | None, typer.Option("--zip", help="Write the pruned model's folder as one zip file, which must not exist yet.")]
@@ -51,17 +51,29 @@ class Destination:
         if self.wanted:
             require_exportable(spec)
 
-    def write(self, result: RunResult, weights: Mapping[str, Tensor]) -> RunResult:
+    def journal(self, spec: RunSpec) -> FolderJournal:
+        """The journal of a run that is written here: finished blocks go to the disk, and a run that was killed continues."""
+        from core.export.folder_journal import FolderJournal
+
+        if self.folder is not None:
+            return FolderJournal(self.folder, spec, shards=True)
+        assert self.archive is not None
+        return FolderJournal(self.archive.with_name(f".{self.archive.name}"), spec, shards=False)
+
+    def write(self, result: RunResult, journal: FolderJournal, streaming: Streaming | None = None) -> RunResult:
         """Write the pruned model to each, with a progress bar on a terminal; returns the record with the comparison of the export."""
         from core.export.archive import write_model, write_zip
 
-        if self.folder is not None:
-            result = write_model(result, weights, self.folder)
-        if self.archive is not None:
-            with progress_bar() as bar:
-                line = bar.add_task(str(self.archive), total=1.0)
-                result = write_zip(result, weights, self.archive,
-                                   lambda words, share: bar.update(line, completed=share, description=words))
+        try:
+            if self.folder is not None:
+                result = write_model(result, journal.weights, self.folder, written=journal.written, streaming=streaming)
+            if self.archive is not None:
+                with progress_bar() as bar:
+                    line = bar.add_task(str(self.archive), total=1.0)
+                    result = write_zip(result, journal.weights, self.archive, streaming=streaming,
+                                       report=lambda words, share: bar.update(line, completed=share, description=words))
+        finally:
+            journal.close()
         return result
 
 

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -17,7 +17,12 @@ from core.spec.errors import PruneError
 from core.spec.flags import check_words, describe_word, method_words, run_words
 from core.spec.words import text
 
+if TYPE_CHECKING:
+    from core.models.placement import Streaming
+
 notes = Console(stderr=True)
+StreamOption = Annotated[bool | None, typer.Option("--stream/--no-stream", show_default=False, help="Read the model's blocks from their "
+                         "files one at a time, or load it whole. By default what fits into memory decides; the numbers are the same.")]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the result as one JSON object to FILE; - is standard output.")]
 
 
@@ -63,6 +68,11 @@ def complaining() -> Generator[None]:
     except PruneError as error:
         complain(str(error))
         raise typer.Exit(2) from error
+
+
+def streaming(stream: bool | None) -> Streaming | None:
+    """The word for --stream, for --no-stream, or for neither."""
+    return None if stream is None else "always" if stream else "never"
 
 
 def progress_bar() -> Progress:

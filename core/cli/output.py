@@ -134,12 +134,19 @@ def show(result: RunResult) -> None:
               f"in {len(result.layers)} layers")
     out.print(f"error             median {_over_optimum(result)} the least possible for the mask; worst layer {result.worst.name} "
               f"({result.worst.relative_error:.3g})", soft_wrap=True)
+    estimated = [layer for layer in result.layers if layer.optimum_rows is not None]
+    if estimated:
+        out.print(f"                  the least possible of {len(estimated)} layers is estimated: {result.worst.name} by an "
+                  f"{result.worst.optimum_words}" if result.worst in estimated else
+                  f"                  the least possible of {len(estimated)} layers is estimated from some of their rows", soft_wrap=True)
     out.print(f"calibration       {result.calibration}", soft_wrap=True)
     if result.one_text:
         out.print(f"caution           {ONE_TEXT}", soft_wrap=True)
     for note in result.notes:
         out.print(f"note              {note}", soft_wrap=True, markup=False)
     out.print(f"time, memory      {result.seconds:.1f} s, {result.peak_memory_bytes / 1e9:.2f} GB, {result.environment.device}")
+    if result.placement is not None and result.placement.weights == "blocks":
+        out.print(f"places            {result.placement.words}", soft_wrap=True)
 
 
 def show_export(result: RunResult) -> None:

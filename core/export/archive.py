@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from core.export.card import CARD, RECIPE, model_card, recipe
 from core.export.folder import save_checkpoint
 from core.export.room import require_room
 from core.linalg.cancellation import check_cancelled
+from core.models.placement import Streaming
 from core.models.sources import resolve_model
 from core.records import RunResult
 from core.spec.errors import BadInput
@@ -30,9 +31,11 @@ _OLDEST = time.mktime((1980, 1, 2, 0, 0, 0, 0, 0, 0))  # zip's calendar begins t
 _PART = ".unfinished"
 
 
-def write_model(result: RunResult, weights: Mapping[str, Tensor], folder: Path) -> RunResult:
-    """Write the pruned model of `result` into an empty folder, with README.md and recipe.json; returns and raises as `save_checkpoint`."""
-    result = save_checkpoint(result, weights, folder)
+def write_model(result: RunResult, weights: Mapping[str, Tensor], folder: Path, *, written: Collection[str] = (),
+                streaming: Streaming | None = None, limit: int | None = None) -> RunResult:
+    """Write the pruned model of `result` into an empty folder, with README.md and recipe.json; takes, returns and raises as
+    `save_checkpoint`."""
+    result = save_checkpoint(result, weights, folder, written=written, streaming=streaming, limit=limit)
     source = resolve_model(result.spec.model, result.spec.revision)
     (folder / RECIPE).write_text(recipe(result), encoding="utf-8")
     (folder / CARD).write_text(model_card(result, source), encoding="utf-8")
@@ -40,7 +43,7 @@ def write_model(result: RunResult, weights: Mapping[str, Tensor], folder: Path) 
 
 
 def write_zip(result: RunResult, weights: Mapping[str, Tensor], target: Path, report: Report = lambda words, share: None, *,
-              name: str | None = None) -> RunResult:
+              name: str | None = None, streaming: Streaming | None = None) -> RunResult:
     """Write the pruned model of `result` as the zip file `target`, whole or not at all; returns the record with its `export`.
 
     Needs twice the checkpoint's bytes beside `target` while it is being written. The zip has one folder, `name` or else as `target` is
@@ -52,7 +55,7 @@ def write_zip(result: RunResult, weights: Mapping[str, Tensor], target: Path, re
     try:
         shutil.rmtree(folder, ignore_errors=True)
         report("Writing the model's folder", 0.0)
-        result = write_model(result, weights, folder)
+        result = write_model(result, weights, folder, streaming=streaming)
         _pack(folder, part, name or target.stem, result.environment.started, lambda share: report("Packing the folder", share))
         part.replace(target)
     except OSError as error:

@@ -5,21 +5,23 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from core.data.windows import Windows, evaluation_windows
+from core.data.windows import evaluation_windows
 from core.evaluate.perplexity import evaluated
 from core.export.weights import Place, is_rounded
-from core.models.blocks import Linear, map_blocks
-from core.models.device import choose_device, choose_dtype
+from core.models.activations import ActivationRoom
+from core.models.blocks import Linear
+from core.models.device import choose_device
 from core.models.folders import inspect_folder
-from core.models.loading import load_model
-from core.models.open_model import text_reader
+from core.models.loading import load_skeleton
+from core.models.open_model import load_placed
+from core.models.placement import Streaming
+from core.models.text_reader import text_reader
 from core.records import Evaluated, ExportCheck, RunResult
 from core.run.evaluation import model_losses
 from core.spec.errors import ExportDiffers
@@ -28,8 +30,10 @@ TOKENS = 8192  # of the evaluation text that are compared, in whole windows
 TOLERANCE = 1e-3  # nats a token: what devices and libraries may differ by where the weights are the same
 
 
-def check_export(result: RunResult, weights: Mapping[str, Tensor], places: Mapping[str, Place], folder: Path) -> ExportCheck:
-    """Open the model in `folder` as any other and compare it with its run, on the run's first evaluation windows.
+def check_export(result: RunResult, weights: Mapping[str, Tensor], places: Mapping[str, Place], folder: Path,
+                 streaming: Streaming | None = None, limit: int | None = None) -> ExportCheck:
+    """Open the model in `folder` as any other and compare it with its run, on the run's first evaluation windows. `streaming` and `limit`
+    as in core/models/placement.py.
 
     Where the perplexities differ by more than the tolerance, the run's own weights are put in place of the stored ones and measured again:
     if that is the run's perplexity, the difference is rounding. Raises ExportDiffers where it is not, and where a stored weight
@@ -37,21 +41,27 @@ def check_export(result: RunResult, weights: Mapping[str, Tensor], places: Mappi
     """
     spec, device = result.spec, choose_device(result.spec.device)
     source = inspect_folder(spec.model, "folder", folder, at_any_cost=False)
-    model: Any = load_model(source, dtype=choose_dtype(spec, source, device))
-    linears = [linear for linears in map_blocks(model).linears for linear in linears]
-    for linear in linears:
-        _require_stored(linear, weights[linear.name], places[linear.name])
+    skeleton = load_skeleton(source)
     count = max(1, TOKENS // result.pruned.length) if result.pruned.losses else result.pruned.windows
     count = min(count, result.pruned.windows)
-    windows = evaluation_windows(spec.evaluation.model_copy(update={"windows": count}), text_reader(source, model))
-    expected = statistics.fmean(result.pruned.losses[:count]) if result.pruned.losses else math.log(result.pruned.perplexity)
-    found, rounded = _measured(model, windows, device), is_rounded(weights, places)
-    if not _same(found, expected):
+    windows = evaluation_windows(spec.evaluation.model_copy(update={"windows": count}), text_reader(source, skeleton))
+    model, block_map, placement = load_placed(spec, source, skeleton, device, calibration=windows.tokens[:0], evaluation=windows.tokens,
+                                              asked=streaming, limit=limit)
+    room = ActivationRoom(place=placement.activations, device=device)
+
+    def stored(linears: Sequence[Linear]) -> None:
         for linear in linears:
-            linear.write(weights[linear.name])
-        if not rounded or not _same(_measured(model, windows, device), expected):
-            raise ExportDiffers(spec.model, f"Its perplexity on the first {count} evaluation windows is {found.perplexity:.4f}, the run's "
-                                f"own {math.exp(expected):.4f}")
+            _require_stored(linear, weights[linear.name], places[linear.name])
+
+    def measured(prepare: Callable[[Sequence[Linear]], None]) -> Evaluated:
+        losses = model_losses(model, block_map, windows, device, name="the exported model", room=room, prepare=prepare)
+        return evaluated(losses, windows, model.dtype, model="the exported model")
+
+    expected = statistics.fmean(result.pruned.losses[:count]) if result.pruned.losses else math.log(result.pruned.perplexity)
+    found, rounded = measured(stored), is_rounded(weights, places)
+    if not _same(found, expected) and (not rounded or not _same(measured(lambda linears: _put(linears, weights)), expected)):
+        raise ExportDiffers(spec.model, f"Its perplexity on the first {count} evaluation windows is {found.perplexity:.4f}, the run's "
+                            f"own {math.exp(expected):.4f}")
     return ExportCheck(windows=count, perplexity=found.perplexity, run_perplexity=math.exp(expected),
                        difference=found.perplexity - math.exp(expected), rounded=rounded)
 
@@ -68,6 +78,6 @@ def _require_stored(linear: Linear, weight: Tensor, place: Place) -> None:
         raise ExportDiffers(linear.name, "Its weights are not those of the run, rounded to the checkpoint's dtype")
 
 
-def _measured(model: Any, windows: Windows, device: torch.device) -> Evaluated:
-    return evaluated(model_losses(model, windows, device, name="the exported model"), windows, next(model.parameters()).dtype,
-                     model="the exported model")
+def _put(linears: Sequence[Linear], weights: Mapping[str, Tensor]) -> None:
+    for linear in linears:
+        linear.write(weights[linear.name])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,11 +12,11 @@ from torch import Tensor
 
 from core.export.check import check_export
 from core.export.companions import carry_over
+from core.export.folder_journal import PART, RUN, all_linears
 from core.export.weights import copy_pruned, locate, require_representable
-from core.models.blocks import Linear, map_blocks
-from core.models.folders import ModelSource, index_of
+from core.models.folders import index_of
 from core.models.inputs import take_inputs
-from core.models.loading import load_skeleton
+from core.models.placement import Streaming
 from core.models.sources import resolve_model
 from core.records import RunResult
 from core.run.journal import BlockState
@@ -24,8 +24,6 @@ from core.spec import RunSpec
 from core.spec.errors import BadInput, InputChanged
 
 RECORD = "prunescope.json"
-_PART = ".unfinished"  # of a folder: what a save was writing; one that was ended leaves it behind
-
 
 class MemoryJournal:
     """A journal that lives as long as this process: the command line's, when it has to write the model at the end."""
@@ -46,7 +44,7 @@ class MemoryJournal:
 
 def require_empty(folder: Path) -> None:
     """Raises BadInput for a folder that holds something already, or that cannot be made."""
-    if folder.exists() and (not folder.is_dir() or any(entry.name != _PART for entry in folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or any(entry.name not in (PART, RUN) for entry in folder.iterdir())):
         raise BadInput("save", str(folder), "a folder that is empty or does not exist yet", "Choose another, or empty it.")
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
@@ -60,19 +58,17 @@ def require_exportable(spec: RunSpec) -> None:
         source = resolve_model(spec.model, spec.revision)
     except BadInput:
         return
-    locate(source, _linears(source))
+    locate(source, all_linears(source))
 
 
-def _linears(source: ModelSource) -> list[Linear]:
-    return [linear for linears in map_blocks(load_skeleton(source)).linears for linear in linears]
-
-
-def save_checkpoint(result: RunResult, weights: Mapping[str, Tensor], folder: Path) -> RunResult:
+def save_checkpoint(result: RunResult, weights: Mapping[str, Tensor], folder: Path, *, written: Collection[str] = (),
+                    streaming: Streaming | None = None, limit: int | None = None) -> RunResult:
     """Write the dense model's folder with `weights` [out, in] by layer name in place of its own; returns the record with its `export`.
 
     Every tensor keeps the dtype that it has in the checkpoint: a mask survives any, kept weights are rounded. What pruning does not change
     is carried over (core/export/companions.py). The export is opened again and compared with the run before it takes its place, and
-    config.json comes last: a folder that is not whole does not load.
+    config.json comes last: a folder that is not whole does not load. `written` names weight files that a FolderJournal has written
+    there as the run went on. `streaming` and `limit` decide how the export is opened (core/models/placement.py).
     Raises BadInput for a folder that is not empty or cannot be written, and for weights that the checkpoint's dtype cannot hold, before
     anything is written; InputChanged where the dense model is not the one that was pruned; ExportDiffers.
     """
@@ -82,17 +78,18 @@ def save_checkpoint(result: RunResult, weights: Mapping[str, Tensor], folder: Pa
         if inputs.addresses[name] != getattr(result.revisions, name):
             raise InputChanged(name, result.spec.model if name == "model" else result.spec.evaluation.source)
     source = inputs.source
-    places = locate(source, _linears(source))
+    places = locate(source, all_linears(source))
     require_representable(weights, places)
     made = [path for path in (folder, *folder.absolute().parents) if not path.exists()]
-    part = folder / _PART
+    part = folder / PART
     try:
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        copy_pruned(source, weights, places, part)
+        if not written:
+            shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True, exist_ok=True)
+        copy_pruned(source, weights, places, part, written)
         carry_over(source, index_of(source), part)
         inputs.check()
-        result = result.model_copy(update={"export": check_export(result, weights, places, part)})
+        result = result.model_copy(update={"export": check_export(result, weights, places, part, streaming, limit)})
         (part / RECORD).write_text(result.model_dump_json(indent=1), encoding="utf-8")
         inputs.check()
         for file in sorted(part.iterdir(), key=_order):

@@ -11,7 +11,7 @@ Names, order, dtypes and all other tensors stay as they are, to the bit: norms i
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,13 +95,22 @@ def is_rounded(weights: Mapping[str, Tensor], places: Mapping[str, Place]) -> bo
     return any(not torch.equal(weights[name].to(place.dtype).to(weights[name].dtype), weights[name]) for name, place in places.items())
 
 
-def copy_pruned(source: ModelSource, weights: Mapping[str, Tensor], places: Mapping[str, Place], folder: Path) -> None:
-    """Write the weight files of the pruned model into `folder`: `weights` [out, in] by layer name in place of the dense ones."""
+def copy_pruned(source: ModelSource, weights: Mapping[str, Tensor], places: Mapping[str, Place], folder: Path,
+                written: Collection[str] = ()) -> None:
+    """Write the weight files of the pruned model into `folder`: `weights` [out, in] by layer name in place of the dense ones. Files
+    `written` are there already."""
     for file in source_weights(source):
         check_cancelled()
-        shutil.copyfile(file, folder / file.name)
-        with (folder / file.name).open("r+b") as stream:
-            for name, place in places.items():
-                if place.file == file.name:
-                    stream.seek(place.start)
-                    stream.write(place.stored(weights[name]).flatten().view(torch.uint8).numpy().data)
+        if file.name not in written:
+            shutil.copyfile(file, folder / file.name)
+            write_layers(folder / file.name, {name: place for name, place in places.items() if place.file == file.name}, weights)
+
+
+def write_layers(file: Path, places: Mapping[str, Place], weights: Mapping[str, Tensor]) -> None:
+    """Write `weights` [out, in] into their places in a weight file."""
+    if not places:
+        return
+    with file.open("r+b") as stream:
+        for name, place in places.items():
+            stream.seek(place.start)
+            stream.write(place.stored(weights[name]).flatten().view(torch.uint8).numpy().data)

@@ -124,6 +124,10 @@ class LayerProblem:
         """f(Ŵ) = tr((Ŵ−W) G (Ŵ−W)ᵀ), a float64 scalar."""
         return self._energies(weight.to(self.dtype), self.working_weight).sum(dtype=torch.float64).clamp(min=0)
 
+    def row_errors(self, weight: Tensor) -> Tensor:
+        """(Ŵ_i − W_i) G (Ŵ_i − W_i)ᵀ of each row [c]."""
+        return self._energies(weight.to(self.dtype), self.working_weight)
+
     def weighted_error(self, weight: Tensor) -> Tensor:
         """tr(V(Ŵ−W)G(Ŵ−W)ᵀ), V the output weights, which there must be (diag of them where they are a vector): a float64 scalar."""
         assert self.output_weight is not None

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -80,13 +80,25 @@ class Linear:
             parameter.data = own
 
 
+class BlockReader(Protocol):
+    """Reader of the weights of blocks that stay in their files until their turn comes (core/models/block_files.py)."""
+
+    def lend(self, block: int, device: torch.device) -> AbstractContextManager[None]:
+        """The block's weights on `device` for the time of the outermost `with`; what was written into them goes with it."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BlockMap:
-    """The decoder blocks, and the linear layers of each in the order they are registered."""
+    """The decoder blocks, and the linear layers of each in the order they are registered.
+
+    `reader` None: the weights are in the model. Else they are on the meta device, but for those that it lends.
+    """
 
     path: str  # "model.layers"
     blocks: tuple[nn.Module, ...]
     linears: tuple[tuple[Linear, ...], ...]
+    reader: BlockReader | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
+from core.layer.optimum import PRODUCTS, optimum_rows
 from core.linalg.products import available, product
 from core.spec import RunSpec
+from core.spec.patterns import outlier_count
 from core.spec.updates import update_work
 
 _SOLVE = 1.5  # time over (multiply-adds / matrix rate), measured on the demo model
@@ -17,7 +19,7 @@ _ELEMENT = 400.0  # multiply-adds in the time that one output takes besides its 
 FISHER_TOKENS = 8192  # of the calibration text that core/run/fisher.py reads, in whole windows: more move the weights of outputs by little
 COUPLED_OUTPUTS = 2048  # of a layer at most, where all pairs of them are kept for every layer: c² numbers
 _rates: dict[str, float] = {}
-_ERROR_PRODUCTS = 2 + 18  # the error of the solution, and the conjugate gradients of the optimum for its mask (measured: 14 to 27)
+_ERROR_PRODUCTS = 2  # c×b×b of the error of a solution
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,14 @@ class Shape:
         return sum(columns * sum(rows) for columns, rows in self.groups)
 
 
+def optimum_sample(spec: RunSpec, rows: int, columns: int, tokens: int) -> int:
+    """Rows of a c×b layer from which a run of so many calibration tokens takes the optimum: all that are pruned, or a sample that costs at
+    most a tenth of the layer's other work. A product with G takes `_BESIDE_FAST` times a forward's time or more."""
+    other = 2 * tokens * rows * columns / (_SOLVE * _BESIDE_FAST) + spec.method.layer_work(rows, columns, spec.pattern)
+    other += _ERROR_PRODUCTS * rows * columns**2 + update_work(spec.update, rows, columns, refit=spec.refit)
+    return optimum_rows(rows, columns, pruned=rows - outlier_count(rows, spec.pattern.outlier_rows), other_work=other)
+
+
 def count_work(shape: Shape, spec: RunSpec, *, calibration_tokens: int, evaluation_tokens: int, window: int,
                dense_known: bool = False) -> Work:
     """Counted from shapes alone. A matrix product of c×b by b×T counts c·b·T."""
@@ -59,7 +69,7 @@ def count_work(shape: Shape, spec: RunSpec, *, calibration_tokens: int, evaluati
     streams = 1 if dense_known else 2
     passes = 2 if spec.propagation else 1  # through the dense model as well, and its inputs times these
     collect = calibration_tokens * passes * (forward + gram)
-    return Work(collect=collect, push=calibration_tokens * forward, solve=_slower() * _solve_work(shape, spec),
+    return Work(collect=collect, push=calibration_tokens * forward, solve=_slower() * _solve_work(shape, spec, calibration_tokens),
                 evaluate=streams * evaluation_tokens * (forward + head),
                 allocate=0.0 if spec.allocation == "even" else collect + _slower() * _allocation_work(shape, forward, head),
                 weigh=min(calibration_tokens, FISHER_TOKENS) * (4 * (forward + head) + pairs(shape, spec)) if spec.fisher else 0.0)
@@ -86,14 +96,15 @@ def _allocation_work(shape: Shape, forward: float, head: float) -> float:
     return curves + sum(len(rows) for _, rows in shape.groups) * 2048 * (forward / 2 + head)
 
 
-def _solve_work(shape: Shape, spec: RunSpec) -> float:
+def _solve_work(shape: Shape, spec: RunSpec, tokens: int) -> float:
     total = 0.0
     for columns, rows in shape.groups:
         total += spec.method.shared_work(columns, spec.pattern)
         for count in rows:
             total += spec.method.layer_work(count, columns, spec.pattern)
             total += spec.method.coupling_work(count, columns, spec.pattern) if _coupled(spec, count) else 0.0
-            total += _ERROR_PRODUCTS * count * columns**2 + update_work(spec.update, count, columns, refit=spec.refit)
+            total += (_ERROR_PRODUCTS * count + PRODUCTS * optimum_sample(spec, count, columns, tokens)) * columns**2
+            total += update_work(spec.update, count, columns, refit=spec.refit)
     return total
 
 
@@ -106,7 +117,7 @@ def solve_seconds(spec: RunSpec, rows: int, columns: int, rate: float) -> float:
 
 def layer_seconds(spec: RunSpec, rows: int, columns: int, rate: float) -> float:
     """The same with the layer's error and its optimum."""
-    return solve_seconds(spec, rows, columns, rate) + _slower() * _ERROR_PRODUCTS * rows * columns**2 / rate
+    return solve_seconds(spec, rows, columns, rate) + _slower() * (_ERROR_PRODUCTS + PRODUCTS) * rows * columns**2 / rate
 
 
 def matrix_rate(device: torch.device) -> float:
@@ -123,17 +134,3 @@ def matrix_rate(device: torch.device) -> float:
         best = min(best, time.perf_counter() - start)
     _rates[device.type] = max(_rates.get(device.type, 0.0), size**3 / best)
     return _rates[device.type]
-
-
-def memory_bytes(shape: Shape, *, parameters: int, tokens: int, dtype_bytes: int, largest: tuple[int, int], batch_tokens: int,
-                 read_tokens: int) -> int:
-    """Peak: the model, all hidden states of calibration and two evaluation streams, one block's Gram matrices, one solve (three times
-    W and G), and one batch's activations or the logits of `read_tokens` of the evaluation text; or, while it is loaded, the model
-    and its mapped file. Measured peaks lie within 7 % (vocabularies of 4096 and 32000)."""
-    grams = max((columns for columns, _ in shape.groups), default=0)
-    rows, columns = largest
-    solve = 4 * 4 * (rows * columns + columns * columns)
-    batch = 4 * max(read_tokens * shape.vocabulary, batch_tokens * 8 * grams)
-    base = 640 << 20  # Python, torch, transformers and Dask themselves
-    model = parameters * dtype_bytes
-    return base + max(2 * model, model + tokens * shape.hidden * dtype_bytes + 4 * 4 * grams * grams + solve + batch)

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from core.linalg.products import add_product
-from core.models.blocks import map_blocks
 from core.models.open_model import OpenModel, batches, embed
 from core.models.streaming import Stream
 
@@ -95,7 +94,7 @@ def collect(opened: OpenModel, store: GramStore | None = None) -> Iterator[tuple
     One forward pass of the calibration windows, from the first missing block's predecessors on. Raises InputChanged, and writes
     nothing, where model or text have changed since they were opened.
     """
-    block_map = map_blocks(opened.model)
+    block_map = opened.block_map
     blocks = len(block_map.blocks)
     kept = [store.read(block) if store else None for block in range(blocks)]
     if all(inputs is not None for inputs in kept):

@@ -37,10 +37,20 @@ def load_model(source: ModelSource, *, dtype: torch.dtype | None = None) -> PreT
 def _loaded(source: ModelSource, dtype: torch.dtype) -> PreTrainedModel:
     skeleton = load_skeleton(source)
     stored: dict[str, Tensor] = {}
-    with _silent(), _explained(source):
+    with explained(source):
         for file in source_weights(source):
             with safe_open(file, framework="pt") as tensors:
                 stored.update({key: tensors.get_tensor(key) for key in tensors.keys()})  # noqa: SIM118
+    return fill(source, skeleton, stored, dtype)
+
+
+def fill(source: ModelSource, skeleton: PreTrainedModel, stored: dict[str, Any], dtype: torch.dtype) -> PreTrainedModel:
+    """The model with the tensors of `stored`, which is emptied, by transformers' own loading and conversions; eval mode, frozen.
+
+    A value may stand for a tensor that is read later (core/models/block_files.py): its parameter stays on the meta device.
+    Raises BadInput as `load_model` does.
+    """
+    with silent(), explained(source):
         loaded: Any = type(skeleton).from_pretrained(  # no folder: it would open adapters and other formats of its own accord
             None, config=skeleton.config, state_dict=stored, dtype=dtype, local_files_only=True, trust_remote_code=False,
             output_loading_info=True, ignore_mismatched_sizes=True)  # to name them below
@@ -50,7 +60,7 @@ def _loaded(source: ModelSource, dtype: torch.dtype) -> PreTrainedModel:
             model.generation_config = GenerationConfig.from_pretrained(source.path, local_files_only=True)
     _refuse_other_keys(source, loading, stored)
     stored.clear()
-    _refuse_not_finite(source, model)
+    refuse_not_finite(source, model)
     return _off_the_disk(model).eval().requires_grad_(False)
 
 
@@ -67,7 +77,7 @@ def _refuse_other_keys(source: ModelSource, loading: dict[str, Any], stored: dic
 
 
 @contextmanager
-def _silent() -> Generator[None]:
+def silent() -> Generator[None]:
     """Transformers' progress bar and report switched off: what the report would warn of is an error here."""
     bar = transformers_logging.is_progress_bar_enabled()
     verbosity = transformers_logging.get_verbosity()
@@ -82,7 +92,7 @@ def _silent() -> Generator[None]:
 
 
 @contextmanager
-def _explained(source: ModelSource) -> Generator[None]:
+def explained(source: ModelSource) -> Generator[None]:
     """Errors as BadInput: configurations and checkpoints fail in as many ways as there are families."""
     try:
         yield
@@ -103,9 +113,11 @@ def _off_the_disk(model: PreTrainedModel) -> PreTrainedModel:
     return model
 
 
-def _refuse_not_finite(source: ModelSource, model: nn.Module) -> None:
-    """Raises BadInput naming the first tensor that holds a NaN or an infinity, before it spreads to where nobody looks for it."""
-    bad = [(name, parameter) for name, parameter in model.named_parameters() if parameter.numel() and not finite(parameter)]
+def refuse_not_finite(source: ModelSource, module: nn.Module, path: str = "") -> None:
+    """Raises BadInput naming the first tensor that holds a NaN or an infinity, before it spreads to where nobody looks for it. `path`:
+    the module's name in its model. Parameters on the meta device are not there yet and are left out."""
+    bad = [(name, parameter) for name, parameter in module.named_parameters(prefix=path)
+           if parameter.numel() and not parameter.is_meta and not finite(parameter)]
     if not bad:
         return
     name, parameter = bad[0]
@@ -118,7 +130,7 @@ def _refuse_not_finite(source: ModelSource, model: nn.Module) -> None:
 
 def load_skeleton(source: ModelSource) -> PreTrainedModel:
     """The model's structure on the meta device: shapes and names without memory. Raises BadInput as `load_model` does."""
-    with _explained(source):
+    with explained(source):
         config = AutoConfig.from_pretrained(source.path, local_files_only=True, trust_remote_code=False)
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config, dtype=torch.float32, trust_remote_code=False)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,42 +12,99 @@ import torch
 from torch import Tensor
 
 from core.data.windows import Windows, calibration_windows, evaluation_windows
+from core.models.activations import ActivationRoom
+from core.models.block_files import NotInBlocks, keys_by_block, open_blocks
+from core.models.blocks import BlockMap, map_blocks
 from core.models.device import BATCH_TOKENS, choose_dtype
 from core.models.inputs import Inputs, take_inputs
-from core.models.loading import load_model
+from core.models.loading import load_model, load_skeleton
+from core.models.placement import Streaming, model_sizes, place, streaming
 from core.models.sources import ModelSource, resolve_model
 from core.models.streaming import Stream
 from core.models.text_reader import text_reader
+from core.records.plans import Placement
 from core.spec import RunSpec
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class OpenModel:
-    """A model with its texts as token windows."""
+    """A model with its texts as token windows. `block_map` has a reader where the blocks stay in their files."""
 
     inputs: Inputs
     source: ModelSource
     model: Any
+    block_map: BlockMap
+    placement: Placement
     calibration: Windows
     evaluation: Windows
     device: torch.device
 
+    @property
+    def room(self) -> ActivationRoom:
+        """The place of its activations."""
+        return ActivationRoom(place=self.placement.activations, device=self.device)
 
-def open_model(spec: RunSpec, device: torch.device) -> OpenModel:
-    """Load what a spec names; what is on a hub is downloaded.
+    @contextmanager
+    def streams(self) -> Generator[tuple[Stream, Stream]]:
+        """Streams for windows of the calibration and of the evaluation text. One for both where blocks are read from files and both texts
+        have windows of one length: each reads all of the model when it is opened."""
+        with ExitStack() as stack:
+            first, second = (windows.tokens[:1] for windows in (self.calibration, self.evaluation))
+            calibrator = stack.enter_context(Stream(self.model, self.block_map, self.device, first))
+            shared = self.block_map.reader is not None and first.shape == second.shape
+            yield calibrator, calibrator if shared else stack.enter_context(Stream(self.model, self.block_map, self.device, second))
+
+
+def open_model(spec: RunSpec, device: torch.device, asked: Streaming | None = None, limit: int | None = None) -> OpenModel:
+    """Open what a spec names; what is on a hub is downloaded. `asked` and `limit` decide what is held in memory (core/models/placement.py).
 
     Raises BadInput for what is missing or does not fit, InputChanged for what was written meanwhile.
     """
     inputs = take_inputs(spec)
     source = resolve_model(spec.model, spec.revision, download=True)
-    model: Any = load_model(source, dtype=choose_dtype(spec, source, device))
-    reader = text_reader(source, model)
+    skeleton = load_skeleton(source)
+    reader = text_reader(source, skeleton)
     calibration = calibration_windows(spec.calibration, reader)
     evaluation = evaluation_windows(spec.evaluation, reader)
     if calibration.sha256 == evaluation.sha256:
         calibration = replace(calibration, description=f"{calibration.description}, the same text as evaluated on")
+    model, block_map, placement = load_placed(spec, source, skeleton, device, calibration=calibration.tokens, evaluation=evaluation.tokens,
+                                              asked=asked, limit=limit)
     inputs.check_read(source)
-    return OpenModel(inputs=inputs, source=source, model=model, calibration=calibration, evaluation=evaluation, device=device)
+    return OpenModel(inputs=inputs, source=source, model=model, block_map=block_map, placement=placement, calibration=calibration,
+                     evaluation=evaluation, device=device)
+
+
+def load_placed(spec: RunSpec, source: ModelSource, skeleton: Any, device: torch.device, *, calibration: Tensor, evaluation: Tensor,
+                asked: Streaming | None = None, limit: int | None = None) -> tuple[Any, BlockMap, Placement]:
+    """The model, whole or with its blocks in their files as its size and the memory decide. Windows are int64 [n, L]."""
+    dtype, wanted = choose_dtype(spec, source, device), streaming(asked)
+    sizes = model_sizes(skeleton, map_blocks(skeleton), spec, calibration_tokens=calibration.numel(), dtype=dtype,
+                        evaluation_tokens=evaluation.numel(), window=calibration.shape[1], read_tokens=logit_tokens(evaluation))
+    placement = place(sizes, device, asked=wanted, limit=limit)
+    if placement.weights == "blocks":
+        try:
+            return *open_blocks(source, dtype), placement
+        except NotInBlocks as error:
+            placement = place(sizes, device, asked=wanted, limit=limit, refused=str(error))
+    model: Any = load_model(source, dtype=dtype)
+    return model, map_blocks(model), placement
+
+
+def refusal(source: ModelSource, skeleton: Any) -> str:
+    """The reason why a checkpoint has to be loaded whole, or "". Reads headers only; one that is not here yet is taken to be plain."""
+    if not source.bytes:
+        return ""
+    try:
+        keys_by_block(source, skeleton)
+    except NotInBlocks as error:
+        return str(error)
+    return ""
+
+
+def logit_tokens(evaluation: Tensor) -> int:
+    """Tokens of [n, L] whose logits are there at a time."""
+    return max(evaluation.shape[1], min(BATCH_TOKENS, evaluation.numel()))
 
 
 def batches(hidden: Tensor) -> tuple[Tensor, ...]:
@@ -53,6 +112,16 @@ def batches(hidden: Tensor) -> tuple[Tensor, ...]:
     return hidden.split(max(1, BATCH_TOKENS // hidden.shape[1]))
 
 
-def embed(stream: Stream, tokens: Tensor) -> Tensor:
-    """tokens [n, L] -> the first block's hidden states [n, L, d]."""
-    return torch.cat([stream.embed(batch) for batch in batches(tokens)])
+def embed(stream: Stream, tokens: Tensor, room: ActivationRoom | None = None) -> Tensor:
+    """tokens [n, L] -> the first block's hidden states [n, L, d], in their `room`; by default on the stream's device."""
+    room = room or ActivationRoom(place="device", device=stream.device)
+    hidden: Tensor | None = None
+    start = 0
+    for batch in batches(tokens):
+        part = stream.embed(batch)
+        if hidden is None:
+            hidden = room.empty((len(tokens), *part.shape[1:]), part.dtype)
+        hidden[start : start + len(part)].copy_(part)
+        start += len(part)
+    assert hidden is not None, "there is a window"
+    return hidden

@@ -14,12 +14,12 @@ What the blocks are called with besides the hidden states (masks, positions) is 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_unflatten
 from transformers import PreTrainedModel
 
@@ -51,7 +51,7 @@ class Stream:
         self.blocks, self.length = len(block_map.blocks), probe.shape[1]
         self._model: Any = model
         self._probe = probe.to(self.device, torch.int64)
-        self._home = next(model.parameters()).device
+        self._home = next((parameter.device for parameter in self._frame()), self.device)
         self._move_frame(self.device)
         try:
             self._calls, last, ending = self._recorded()
@@ -146,6 +146,10 @@ class Stream:
     @contextmanager
     def on_device(self, block: int) -> Generator[None]:
         """The block's weights on the stream's device for the time of the `with`; nothing where they already are."""
+        if self.block_map.reader is not None:
+            with self.block_map.reader.lend(block, self.device):
+                yield
+            return
         module = self.block_map.blocks[block]
         home = next(module.parameters()).device
         if home == self.device:
@@ -170,10 +174,16 @@ class Stream:
 
     def _move_frame(self, device: torch.device) -> None:
         """Everything but the blocks to `device`. Parameter objects stay, so tied weights stay tied."""
+        for module in self._outside():
+            for name, buffer in list(module.named_buffers(recurse=False)):
+                setattr(module, name, buffer.to(device))
+        for parameter in self._frame():
+            parameter.data = parameter.data.to(device)
+
+    def _frame(self) -> Iterator[Tensor]:
+        """The parameters outside the blocks."""
+        return (parameter for module in self._outside() for parameter in module.parameters(recurse=False))
+
+    def _outside(self) -> Iterator[nn.Module]:
         inside = {id(module) for block in self.block_map.blocks for module in block.modules()}
-        for module in self._model.modules():
-            if id(module) not in inside:
-                for parameter in module.parameters(recurse=False):
-                    parameter.data = parameter.data.to(device)
-                for name, buffer in list(module.named_buffers(recurse=False)):
-                    setattr(module, name, buffer.to(device))
+        return (module for module in self._model.modules() if id(module) not in inside)

@@ -2,7 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from core.spec.base import FrozenModel
+
+Weights = Literal["memory", "blocks"]
+Activations = Literal["device", "host", "disk"]
+
+
+class Placement(FrozenModel):
+    """Places of a run's data, in bytes of each. `weights`: in memory as a whole, or read from the files one block at a time. `activations`:
+    the hidden states of all calibration and evaluation windows, on the GPU, in memory, or in a file."""
+
+    weights: Weights
+    activations: Activations
+    model_bytes: int
+    block_bytes: int  # of the largest block
+    frame_bytes: int  # of what is outside the blocks: embeddings, final norm, head
+    activation_bytes: int
+    working_bytes: int  # Gram matrices, one solve, one batch
+    memory_bytes: int  # the estimated peak: of the GPU where there is one, else of the process
+    limit_bytes: int | None = None  # of memory, by which was decided; None: it was asked for
+    note: str | None = None  # the reason where it is not what was asked for
+
+    @property
+    def words(self) -> str:
+        """Both places, for a person."""
+        where = {"device": "on the GPU", "host": "in memory", "disk": "in a file on disk"}[self.activations]
+        how = "whole, in memory" if self.weights == "memory" else "read from their files one block at a time"
+        return f"weights {how}; activations {where}"
 
 
 class PlannedLayer(FrozenModel):
@@ -39,6 +67,7 @@ class Plan(FrozenModel):
     model_bytes: int = 0  # of the memory: the weights as they are loaded
     window_bytes: int = 0  # of the memory: each calibration window
     note: str | None = None  # what cannot be known before the run
+    placement: Placement | None = None  # older plans have none
     matrix_rate: float | None = None  # multiply-adds a second of that device, by which the seconds were estimated
 
     def at_rate(self, rate: float) -> Plan:

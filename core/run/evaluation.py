@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -10,11 +11,13 @@ from torch import Tensor
 from core.data.windows import Windows, evaluation_windows
 from core.evaluate.perplexity import evaluated, token_losses
 from core.linalg.finite import count_not_finite, finite, remedy_for_overflow
-from core.models.blocks import map_blocks
-from core.models.device import choose_device, choose_dtype
+from core.models.activations import ActivationRoom
+from core.models.blocks import BlockMap, Linear
+from core.models.device import choose_device
 from core.models.inputs import take_inputs
-from core.models.loading import load_model
-from core.models.open_model import batches
+from core.models.loading import load_skeleton
+from core.models.open_model import OpenModel, batches, embed, load_placed
+from core.models.placement import Streaming
 from core.models.sources import resolve_model
 from core.models.streaming import Stream
 from core.models.text_reader import text_reader
@@ -23,30 +26,41 @@ from core.spec import RunSpec
 from core.spec.errors import NotFinite
 
 
-def evaluate(spec: RunSpec) -> Evaluated:
-    """The unpruned model's perplexity: the model, evaluation, device and dtype of the spec; the rest is ignored."""
+def evaluate(spec: RunSpec, *, streaming: Streaming | None = None, limit: int | None = None) -> Evaluated:
+    """The unpruned model's perplexity: the model, evaluation, device and dtype of the spec; the rest is ignored. `streaming` and `limit`,
+    bytes of memory, decide what is held in memory, not the number."""
     device = choose_device(spec.device)
     inputs = take_inputs(spec, ("model", "evaluation"))
     source = resolve_model(spec.model, spec.revision, download=True)
-    model: Any = load_model(source, dtype=choose_dtype(spec, source, device))
-    windows = evaluation_windows(spec.evaluation, text_reader(source, model))
+    skeleton = load_skeleton(source)
+    windows = evaluation_windows(spec.evaluation, text_reader(source, skeleton))
+    model, block_map, placement = load_placed(spec, source, skeleton, device, calibration=windows.tokens[:0], evaluation=windows.tokens,
+                                              asked=streaming, limit=limit)
     inputs.check_read(source)
-    losses = model_losses(model, windows, device, name="the dense model")
+    room = ActivationRoom(place=placement.activations, device=device)
+    losses = model_losses(model, block_map, windows, device, name="the dense model", room=room)
     inputs.check()
-    return evaluated(losses, windows, next(model.parameters()).dtype, model="the dense model")
+    return evaluated(losses, windows, model.dtype, model="the dense model")
 
 
-def model_losses(model: Any, windows: Windows, device: torch.device, *, name: str) -> list[Tensor]:
-    """Of every batch of windows: each token's loss [n, L − 1], in nats, of a loaded model. Raises NotFinite that names model and block."""
-    losses: list[Tensor] = []
-    with Stream(model, map_blocks(model), device, windows.tokens[:1]) as stream:
-        for batch in batches(windows.tokens):
-            hidden = stream.embed(batch)
-            for block in range(stream.blocks):
-                hidden = stream.forward(block, hidden)
-                require_finite(hidden, f"Block {block + 1} of {stream.blocks} of {name}")
-            losses.append(token_losses(stream.logits(hidden), batch))
-    return losses
+def model_losses(model: Any, block_map: BlockMap, windows: Windows, device: torch.device, *, name: str,
+                 room: ActivationRoom | None = None, prepare: Callable[[Sequence[Linear]], None] = lambda _: None) -> list[Tensor]:
+    """Of every batch of windows: each token's loss [n, L − 1], in nats, of an open model. All windows go through a block before the next
+    is read; `prepare` is called with the layers of each, before. Raises NotFinite that names model and block."""
+    with Stream(model, block_map, device, windows.tokens[:1]) as stream:
+        hidden = embed(stream, windows.tokens, room)
+        for block in range(stream.blocks):
+            with stream.on_device(block):
+                prepare(block_map.linears[block])
+                for batch in batches(hidden):
+                    batch.copy_(stream.forward(block, batch))
+            require_finite(hidden, f"Block {block + 1} of {stream.blocks} of {name}")
+        return losses_of(stream, hidden, windows.tokens)
+
+
+def evaluated_as(stream: Stream, hidden: Tensor, opened: OpenModel, model: str) -> Evaluated:
+    """Perplexity of `model`, from its last block's output [n, L, d] of all evaluation windows."""
+    return evaluated(losses_of(stream, hidden, opened.evaluation.tokens), opened.evaluation, opened.model.dtype, model=model)
 
 
 def losses_of(stream: Stream, hidden: Tensor, tokens: Tensor) -> list[Tensor]:

@@ -8,9 +8,11 @@ from torch import nn
 from core.data.texts import SEEN_WHOLE, text_file
 from core.data.windows import EMBEDDED_WINDOWS, evaluation_windows, window_length
 from core.models.blocks import BlockMap, Linear, map_blocks, parameter_count
-from core.models.cost import FISHER_TOKENS, Shape, count_work, matrix_rate, memory_bytes, pairs
+from core.models.cost import Shape, Work, count_work, matrix_rate, pairs
 from core.models.device import BATCH_TOKENS, choose_device, choose_dtype, device_name
 from core.models.loading import load_skeleton
+from core.models.open_model import OpenModel, refusal
+from core.models.placement import Streaming, model_sizes, place, streaming
 from core.models.sources import ModelSource, describe_model
 from core.models.text_reader import text_reader
 from core.models.tokenizing import load_tokenizer, reads_text
@@ -23,9 +25,10 @@ _BYTES_A_TOKEN = 4  # of English text, roughly: a large one is not tokenized for
 _USUAL_WINDOWS = 150  # of the literature's evaluation texts, for one that is still on a hub
 
 
-def plan(spec: RunSpec) -> Plan:
-    """Raises PruneError for a model or layer that the spec cannot be applied to."""
-    source = describe_model(spec.model, spec.revision)
+def plan(spec: RunSpec, *, source: ModelSource | None = None, asked: Streaming | None = None, limit: int | None = None) -> Plan:
+    """Raises PruneError for a model or layer that the spec cannot be applied to. `source`: a model known by its configuration alone.
+    `asked` and `limit`, bytes of memory, decide what a run would hold in memory (core/models/placement.py)."""
+    source = source or describe_model(spec.model, spec.revision)
     if reads_text(spec):
         load_tokenizer(source)
     model = load_skeleton(source)
@@ -40,25 +43,21 @@ def plan(spec: RunSpec) -> Plan:
     evaluation_tokens = (windows or _USUAL_WINDOWS) * evaluation
     work = count_work(shape, spec, calibration_tokens=calibration_tokens, evaluation_tokens=evaluation_tokens,
                       window=max(calibration, evaluation))
-    parameters = parameter_count(model)
-    largest = max(((layer.rows, layer.columns) for layer in layers), key=lambda size: size[0] * size[1])
     dtype = choose_dtype(spec, source, device)
-    kept = calibration_tokens * (2 if spec.propagation else 1) + 2 * evaluation_tokens  # hidden states of so many tokens at a time
+    sizes = model_sizes(model, block_map, spec, calibration_tokens=calibration_tokens, evaluation_tokens=evaluation_tokens,
+                        window=calibration, read_tokens=max(evaluation, min(BATCH_TOKENS, evaluation_tokens)), dtype=dtype)
+    placement = place(sizes, device, asked=streaming(asked), limit=limit, refused=refusal(source, model))
     rate = matrix_rate(device)
-    if spec.fisher:
-        kept = max(kept, len(block_map.blocks) * min(calibration_tokens, FISHER_TOKENS))  # before the run: those before every block
-    width = dtype.itemsize
     return Plan(
-        layers=layers, parameters=parameters, blocks=len(block_map.blocks), context=source.context, family=source.family,
+        layers=layers, parameters=parameter_count(model), blocks=len(block_map.blocks), context=source.context, family=source.family,
         device=device_name(device), calibration=_windows(spec.calibration.windows, calibration),
         evaluation=_windows(windows, evaluation),
         seconds=0.5 + work.total / rate, matrix_rate=rate,
-        memory_bytes=memory_bytes(shape, parameters=parameters, tokens=kept, dtype_bytes=width, largest=largest,
-                                  batch_tokens=BATCH_TOKENS, read_tokens=max(evaluation, min(BATCH_TOKENS, evaluation_tokens)))
-        + 4 * pairs(shape, spec),
-        disk_bytes=sum(layer.parameters for layer in layers) * width, model_bytes=parameters * width,
-        window_bytes=calibration * shape.hidden * width * (2 if spec.propagation else 1),
-        note=" ".join(filter(None, (*source.notes, *block_map.notes, _note(spec)))) or None)
+        memory_bytes=placement.memory_bytes + 4 * pairs(shape, spec), placement=placement,
+        disk_bytes=sum(layer.parameters for layer in layers) * dtype.itemsize
+        + (sizes.activations if placement.activations == "disk" else 0),
+        model_bytes=sizes.model, window_bytes=sizes.window,
+        note=" ".join(filter(None, (*source.notes, *block_map.notes, placement.note, _note(spec)))) or None)
 
 
 def _evaluation_windows(spec: RunSpec, source: ModelSource, model: nn.Module) -> int | None:
@@ -116,6 +115,13 @@ def _planned(linear: Linear, pattern: Pattern) -> PlannedLayer:
             pruned = (linear.rows - dense) * (linear.columns // m) * n
     return PlannedLayer(name=linear.name, block=linear.block, module=linear.module, rows=linear.rows, columns=linear.columns,
                         pruned=pruned, dense_rows=dense, dense_columns=short)
+
+
+def work_of(spec: RunSpec, opened: OpenModel, *, dense_known: bool) -> Work:
+    """Work of a run on an open model; less where the dense model's perplexity is known."""
+    read, asked = opened.evaluation.tokens, opened.calibration.tokens
+    return count_work(model_shape(opened.model, opened.block_map), spec, dense_known=dense_known, calibration_tokens=asked.numel(),
+                      evaluation_tokens=read.numel(), window=read.shape[1])
 
 
 def model_shape(model: nn.Module, block_map: BlockMap) -> Shape:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from core.linalg.cholesky import cholesky
 from core.linalg.damping import damp
+from core.models.activations import ActivationRoom
 from core.models.blocks import Linear
 from core.models.open_model import batches
 from core.models.streaming import Stream
@@ -32,8 +33,8 @@ class DenseActivations:
     `hidden` [n, L, d]: before the first block, then moved on in place. Holds a copy of the present block's weights.
     """
 
-    def __init__(self, stream: Stream, hidden: Tensor) -> None:
-        self._stream, self._hidden = stream, hidden.clone()
+    def __init__(self, stream: Stream, hidden: Tensor, room: ActivationRoom) -> None:
+        self._stream, self._hidden = stream, room.copy(hidden)
         self._dense: list[tuple[Linear, Tensor]] = []
 
     def enter(self, linears: Sequence[Linear]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 import transformers
 
+from core.layer.optimum import Optimum
 from core.layer.solution import LayerSolution
 from core.models.blocks import Linear
 from core.models.device import device_name
@@ -18,11 +19,12 @@ from core.run.revisions import revisions
 from core.spec import RunSpec
 
 
-def layer_record(linear: Linear, solution: LayerSolution, optimum: float, tokens: int) -> LayerRecord:
-    """Record of a layer's solution; `optimum`: the relative error that is the least for its mask, `tokens` of calibration it has seen."""
+def layer_record(linear: Linear, solution: LayerSolution, optimum: Optimum, tokens: int) -> LayerRecord:
+    """Record of a layer's solution; `optimum`: the least relative error for its mask, `tokens` of calibration it has seen."""
     return LayerRecord(
         name=linear.name, block=linear.block, module=linear.module, shape=(linear.rows, linear.columns),
-        counted_sparsity=solution.counted_sparsity, relative_error=solution.relative_error, optimum_error=optimum,
+        counted_sparsity=solution.counted_sparsity, relative_error=solution.relative_error, optimum_error=optimum.error,
+        optimum_rows=optimum.rows, optimum_spread=optimum.spread,
         seconds=solution.seconds, damping=solution.damping, dense_rows=len(solution.dense_rows),
         dense_columns=solution.dense_columns, refitted_rows=solution.refitted_rows, tokens=tokens)
 
@@ -36,5 +38,6 @@ def run_result(spec: RunSpec, opened: OpenModel, meter: Meter, layers: Sequence[
         spec=spec, revisions=revisions(spec, opened.inputs), dense=dense, pruned=pruned, counted_sparsity=zeros / weights,
         layers=tuple(layers), calibration=opened.calibration.description, seconds=meter.seconds, stages=dict(meter.stages),
         peak_memory_bytes=meter.peak_memory_bytes(), resumed_blocks=resumed, notes=(*opened.source.notes, *notes),
+        placement=opened.placement,
         environment=Environment(python=platform.python_version(), torch=str(torch.__version__), transformers=transformers.__version__,
                                 device=device_name(opened.device), threads=torch.get_num_threads(), started=meter.started))

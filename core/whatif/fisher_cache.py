@@ -7,7 +7,6 @@ from threading import Lock
 
 from torch import Tensor
 
-from core.models.blocks import map_blocks
 from core.models.open_model import OpenModel
 from core.run.fisher import fisher, weigh
 
@@ -25,7 +24,7 @@ class FisherCache:
     def measure(self, *, coupled: bool) -> Generator[int]:
         """Yields between blocks, as `fisher`; all of F has its diagonal too."""
         if coupled not in self._fisher and True not in self._fisher:
-            self._fisher[coupled] = yield from fisher(self._opened, map_blocks(self._opened.model), coupled=coupled)
+            self._fisher[coupled] = yield from fisher(self._opened, self._opened.block_map, coupled=coupled)
 
     def of(self, name: str, strength: float, *, coupled: bool) -> Tensor:
         """A layer's weights [c] or [c, c], as a run weighs them; after `measure`."""

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from core.layer.optimum import optimum_error
 from core.layer.problem import LayerProblem
+from core.layer.row_samples import spread_rows
 from core.layer.solution import LayerSolution
 from core.methods.solve import solve
 from core.records.previews import BASE, ROWS
@@ -42,7 +43,7 @@ class SampledSolution:
 def sampled(problem: LayerProblem, base: LayerSolution, method: Method, pattern: Pattern, *, update: Update = "own",
             refit: bool = False) -> SampledSolution:
     """The estimate from `base`, the whole layer by `BASE`. Raises what `solve` raises."""
-    rows = rows_of(problem, base.dense_rows)
+    rows = spread_rows(problem, base.dense_rows, ROWS)
     if not len(rows):
         return SampledSolution(weight=base.weight, relative_error=base.relative_error, optimum_error=base.relative_error,
                        counted_sparsity=base.counted_sparsity, damping=None)
@@ -56,16 +57,6 @@ def sampled(problem: LayerProblem, base: LayerSolution, method: Method, pattern:
     weight = torch.lerp(problem.working_weight, base.weight.to(problem.dtype), math.sqrt(ratio)).to(problem.weight.dtype)
     counted = found.counted_sparsity * (1 - len(base.dense_rows) / len(problem.weight)) if method.by_row else base.counted_sparsity
     return SampledSolution(weight=weight, relative_error=error, optimum_error=error * best, counted_sparsity=counted, damping=found.damping)
-
-
-def rows_of(problem: LayerProblem, dense_rows: Tensor, count: int = ROWS) -> Tensor:
-    """int64, ascending: `count` of the rows not in `dense_rows`, the middle ones of as many equal parts in the order of energy."""
-    energy = problem.row_energy()
-    order = energy.argsort(stable=True)
-    order = order[~torch.isin(order, dense_rows)]
-    size = min(count, len(order))
-    places = [(2 * i + 1) * len(order) // (2 * size) for i in range(size)]
-    return order[places].sort().values
 
 
 def active_pattern(pattern: Pattern, rows: int, columns: int) -> Pattern:

@@ -19,11 +19,11 @@ from typing import TypeVar
 
 from torch import Tensor
 
-from core.layer.optimum import optimum_error
+from core.layer.optimum import Optimum, optimum_error
 from core.layer.problem import LayerProblem
 from core.layer.solution import LayerSolution
 from core.linalg.cancellation import cancel_unless, check_cancelled
-from core.models.blocks import Linear, map_blocks
+from core.models.blocks import Linear
 from core.models.cost import matrix_rate, solve_seconds
 from core.models.grams import GramStore
 from core.models.open_model import OpenModel
@@ -57,7 +57,7 @@ class Session:
     def __init__(self, opened: OpenModel, store: GramStore | None = None) -> None:
         self.opened = opened
         self._wanted: Callable[[], bool] = lambda: True
-        self.linears: dict[str, Linear] = {linear.name: linear for block in map_blocks(opened.model).linears for linear in block}
+        self.linears: dict[str, Linear] = {linear.name: linear for block in opened.block_map.linears for linear in block}
         opened.model.to(opened.device)  # it stays there: what-ifs are answered by all of it at once
         self._problems = layer_problems(opened, self.linears, store)
         self._windows = ModelWindows(opened, self.linears)
@@ -183,8 +183,8 @@ class Session:
 
     def record(self, name: str, solution: LayerSolution, optimum: float | None = None) -> LayerRecord:
         """Record of a solution of this layer; `optimum` of its mask, or None: as a run computes it."""
-        problem = self.problem(name)
-        return layer_record(self.linears[name], solution, optimum_error(problem, solution) if optimum is None else optimum, problem.tokens)
+        best = Optimum(error=optimum_error(self.problem(name), solution) if optimum is None else optimum)
+        return layer_record(self.linears[name], solution, best, self.problem(name).tokens)
 
     @property
     def dense(self) -> Evaluated:

@@ -144,4 +144,5 @@ def _layer_hover(run: Compared, layer: LayerRecord) -> str:
     return "<br>".join([
         f"<b>{escape(run.label)}</b>, {escape(wording.short_name(layer))}", f"error {numbers.error(layer.relative_error)}",
         f"{OPTIMUM} {numbers.error(layer.optimum_error)} ({numbers.over_optimum(layer.gap)})",
-        f"counted sparsity {numbers.percent(layer.counted_sparsity)}", *(escape(line) for line in measured)])
+        *filter(None, [layer.optimum_words]), f"counted sparsity {numbers.percent(layer.counted_sparsity)}",
+        *(escape(line) for line in measured)])

@@ -78,6 +78,7 @@ def hover_of(layer: LayerRecord, calibration: str) -> str:
         f"<b>{layer.name}</b>  {rows} × {columns}",
         f"error {numbers.error(layer.relative_error)} of the output's energy",
         f"{OPTIMUM} {numbers.error(layer.optimum_error)} ({numbers.over_optimum(layer.gap)})",
+        *filter(None, [layer.optimum_words]),
         f"counted sparsity {numbers.percent(layer.counted_sparsity)}",
     ]
     if layer.dense_rows or layer.dense_columns:

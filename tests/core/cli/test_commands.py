@@ -154,7 +154,7 @@ def test_sweep_does_not_overwrite_another_file(tmp_path):
 def test_what_could_not_be_written_is_said_before_anything_is_computed(words, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setattr("core.run.pipeline.open_model", None)
-    monkeypatch.setattr("core.run.evaluation.load_model", None)
+    monkeypatch.setattr("core.run.evaluation.load_placed", None)
     command, flag, file = words
     done = call(command, flag, file.format(tmp_path), *SMALL[4 if command == "evaluate" else 0 :])
     assert done.exit_code == 2, done.exception

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from core.cli.commands import app
-from core.export.folder import MemoryJournal
+from core.export.folder_journal import FolderJournal
 from core.run.journal import BlockState
 from core.spec import RunSpec
 from tests.core.families import save_family
@@ -63,7 +63,7 @@ def test_a_run_whose_model_cannot_be_written_keeps_its_numbers(words, tmp_path, 
     folder = tmp_path / "llama"
     half = {name: tensor.half() if tensor.ndim > 1 else tensor for name, tensor in weights_of(folder).items()}
     save_file(half, folder / "model.safetensors", metadata={"format": "pt"})
-    write = MemoryJournal.write
+    write = FolderJournal.write
 
     def too_large(self, block, state):
         weights = dict(state.weights)
@@ -72,7 +72,7 @@ def test_a_run_whose_model_cannot_be_written_keeps_its_numbers(words, tmp_path, 
         weights[name][0, :5] = 1e5
         write(self, block, BlockState(layers=state.layers, weights=weights))
 
-    monkeypatch.setattr(MemoryJournal, "write", too_large)
+    monkeypatch.setattr(FolderJournal, "write", too_large)
     done = call("prune", *words, "--save", str(tmp_path / "saved"), "--json", str(tmp_path / "run.json"))
     assert done.exit_code == 2
     said = " ".join(done.output.split())

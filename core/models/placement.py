@@ -1,0 +1,127 @@
+"""Places of weights and activations, decided from sizes and from the memory that there is: before a run in its plan, and when it begins.
+
+    sizes = model_sizes(skeleton, block_map, spec, ...)       # bytes, counted from shapes alone
+    place(sizes, device, asked=streaming(), limit=memory_limit())
+
+A model that does not fit into memory twice (while it is loaded, its file is there beside it) stays in its files, and activations that do
+not fit beside it go to disk. PRUNESCOPE_STREAMING=always or never decides by hand. The numbers of a run do not depend on any of it.
+"""
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+import psutil
+import torch
+from torch import nn
+
+from core.models.blocks import BlockMap, parameter_count
+from core.models.cost import FISHER_TOKENS
+from core.models.device import BATCH_TOKENS
+from core.records.plans import Activations, Placement, Weights
+from core.spec import RunSpec
+from core.spec.errors import BadInput
+
+Streaming = Literal["auto", "always", "never"]
+VARIABLE = "PRUNESCOPE_STREAMING"
+BASE = 640 << 20  # bytes of Python, torch, transformers and Dask themselves
+_SHARE = 0.9  # of the memory that is free, which a plan may fill
+_CGROUPS = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """Bytes of a run's parts, in the dtype of its arithmetic. `window`: of the activations of each calibration window."""
+
+    model: int
+    block: int
+    frame: int
+    activations: int
+    working: int
+    window: int
+
+
+def streaming(asked: Streaming | None = None) -> Streaming:
+    """What was asked for: the argument, else PRUNESCOPE_STREAMING, else "auto". Raises BadInput for another word."""
+    word = asked or os.environ.get(VARIABLE) or "auto"
+    if word not in get_args(Streaming):
+        raise BadInput(VARIABLE, word, "auto, always or never", "Leave it out: a model that does not fit twice is read block by block.")
+    return cast("Streaming", word)
+
+
+def memory_limit() -> int:
+    """Bytes that this process may still come to use: free memory, the control group's, RLIMIT_AS and RLIMIT_DATA; with what it has."""
+    own = psutil.Process().memory_info()
+    limits = [psutil.virtual_memory().available + own.rss]
+    for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
+        soft, _ = resource.getrlimit(kind)
+        if soft != resource.RLIM_INFINITY:
+            limits.append(soft)
+    for most, used in _CGROUPS:
+        with suppress(OSError, ValueError):  # "max" is no number: there is no bound
+            root = Path("/sys/fs/cgroup")
+            limits.append(int((root / most).read_text()) - int((root / used).read_text()) + own.rss)
+    return min(limits)
+
+
+def model_sizes(model: nn.Module, block_map: BlockMap, spec: RunSpec, *, calibration_tokens: int, evaluation_tokens: int, window: int,
+                read_tokens: int, dtype: torch.dtype) -> Sizes:
+    """Sizes of a run from the model's skeleton. `window`: tokens of a calibration window; `read_tokens`: of the evaluation text, whose
+    logits are there at a time."""
+    embeddings: Any = model.get_input_embeddings()  # pyright: ignore[reportCallIssue]
+    vocabulary, hidden = embeddings.weight.shape
+    width = dtype.itemsize
+    kept = calibration_tokens * (2 if spec.propagation else 1) + 2 * evaluation_tokens  # hidden states of so many tokens at a time
+    if spec.fisher:
+        kept = max(kept, len(block_map.blocks) * min(calibration_tokens, FISHER_TOKENS))  # before the run: those before every block
+    blocks = [parameter_count(block) for block in block_map.blocks]
+    parameters = parameter_count(model)
+    layers = [(linear.rows, linear.columns) for linears in block_map.linears for linear in linears]
+    return Sizes(model=parameters * width, block=max(blocks) * width, frame=(parameters - sum(blocks)) * width,
+                 activations=kept * hidden * width, working=_working(layers, vocabulary, read_tokens),
+                 window=window * hidden * width * (2 if spec.propagation else 1))
+
+
+def _working(layers: Sequence[tuple[int, int]], vocabulary: int, read_tokens: int) -> int:
+    """One block's Gram matrices, one solve (three times W and G), and one batch's activations or the logits of `read_tokens`."""
+    rows, columns = max(layers, key=lambda shape: shape[0] * shape[1])
+    widest = max(columns for _, columns in layers)
+    batch = 4 * max(read_tokens * vocabulary, BATCH_TOKENS * 8 * widest)
+    return 4 * 4 * widest * widest + 4 * 4 * (rows * columns + columns * columns) + batch
+
+
+def place(sizes: Sizes, device: torch.device, *, asked: Streaming = "auto", limit: int | None = None, refused: str = "") -> Placement:
+    """Decide. `limit`: bytes of memory that may be used, by default what is free. `refused`: the reason why this checkpoint cannot be read
+    one block at a time."""
+    limit = memory_limit() if limit is None else limit
+    room = round(limit * _SHARE)
+    whole = BASE + max(2 * sizes.model, sizes.model + sizes.activations + sizes.working)
+    wanted = asked == "always" or (asked == "auto" and whole > room)
+    weights: Weights = "blocks" if wanted and not refused else "memory"
+    held = sizes.model if weights == "memory" else sizes.frame + 2 * sizes.block  # a block, and its pruned weights on their way out
+    activations: Activations = "host"
+    if device.type == "cuda":
+        free = torch.cuda.mem_get_info(device)[0]
+        activations = "device" if sizes.frame + 2 * sizes.block + sizes.activations + sizes.working <= _SHARE * free else "host"
+    if activations == "host" and BASE + held + sizes.activations + sizes.working > room:
+        activations = "disk"
+    return Placement(
+        weights=weights, activations=activations, model_bytes=sizes.model, block_bytes=sizes.block, frame_bytes=sizes.frame,
+        activation_bytes=sizes.activations, working_bytes=sizes.working, limit_bytes=limit if asked == "auto" else None,
+        memory_bytes=_peak(sizes, weights, activations, device),
+        note=f"This model cannot be read one block at a time: {refused}" if wanted and refused else None)
+
+
+def _peak(sizes: Sizes, weights: Weights, activations: Activations, device: torch.device) -> int:
+    """Estimated peak. In memory: measured peaks lie within 7 % (vocabularies of 4096 and 32000)."""
+    kept = sizes.activations if activations in ("device", "host") else 0
+    if weights == "memory":
+        return BASE + max(2 * sizes.model, sizes.model + kept + sizes.working)
+    return BASE + sizes.frame + 2 * sizes.block + kept + sizes.working
