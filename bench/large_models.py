@@ -62,7 +62,7 @@ def row(name: str, place: Path, memory: int, rate: float | None) -> str:
     used = rate * 1e9 if rate else measured
     weights = f"{placed.block_bytes / 1e9:.2f} GB a block" if placed.weights == "blocks" else f"{placed.model_bytes / 1e9:.1f} GB, whole"
     where = {"host": "in memory", "disk": "on disk", "device": "on the GPU"}[placed.activations]
-    work = " / ".join(f"{one.seconds * (one.matrix_rate or 1.0):.1e}" for one in plans.values())
+    work = " / ".join(f"{one.seconds * (one.matrix_rate or 1.0):.2e}" for one in plans.values())
     hours = " / ".join(f"{one.seconds * (one.matrix_rate or 1.0) / used / 3600:.0f}" for one in plans.values())
     return (f"| {name} | {memory} GB | {made.memory_bytes / 1e9:.1f} GB | {weights} | {placed.activation_bytes / 1e9:.1f} GB {where} | "
             f"{placed.frame_bytes / 1e9:.2f} GB | {placed.working_bytes / 1e9:.2f} GB | {made.disk_bytes / 1e9:.0f} GB | {work} | "

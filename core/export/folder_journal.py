@@ -90,8 +90,9 @@ class FolderJournal:
         return tuple(sorted(file.name for file in (self._folder / PART).glob("*.safetensors"))) if self._shards else ()
 
     def close(self) -> None:
-        """Remove the kept blocks, and the folder where nothing else is in it: the model was written, or cannot be."""
-        shutil.rmtree(self._blocks, ignore_errors=True)
+        """Remove all that is unfinished, and the folder where nothing else is in it: the model was written, or cannot be."""
+        for part in (self._blocks, self._folder / PART):
+            shutil.rmtree(part, ignore_errors=True)
         with suppress(OSError):
             self._folder.rmdir()
 

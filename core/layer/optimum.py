@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from core.layer.problem import LayerProblem
-from core.layer.row_samples import spread_rows
+from core.layer.row_samples import likely_rows
 from core.layer.solution import LayerSolution
 from core.linalg.conjugate_gradients import masked_cg
 from core.spec.errors import BadInput
@@ -59,28 +59,29 @@ def optimum_error(problem: LayerProblem, solution: LayerSolution) -> float:
 
 
 def estimated_optimum(problem: LayerProblem, solution: LayerSolution, rows: int) -> Optimum:
-    """`optimum_error` from `rows` of the rows that are pruned, evenly through the order of their energy; of all where there are no more.
+    """`optimum_error` from `rows` of the rows that are pruned; of all where there are no more.
 
-    The optimum takes each row on its own. With f_i the error of row i and f*_i its least, the estimate is f·Σf*_i/Σf_i over the sample
-    (a ratio estimator: Cochran 1977, Sampling Techniques, ch. 6), and its standard error that of as many rows drawn at random, which is
-    more than that of rows spread evenly. Some 20 products of rows×b×b.
+    The optimum takes each row on its own. With f_i the error of row i, f*_i its least and π_i the chance of row i, in proportion to its
+    energy, the estimate is f·Σ(f*_i/π_i)/Σ(f_i/π_i) over the sample (a ratio estimator: Cochran 1977, Sampling Techniques, ch. 6 and 9A).
+    Some 20 products of rows×b×b.
     """
-    active = len(solution.weight) - len(solution.dense_rows)
-    if rows >= active:
+    if rows >= len(solution.weight) - len(solution.dense_rows):
         return Optimum(error=optimum_error(problem, solution))
-    chosen = spread_rows(problem, solution.dense_rows, rows)
+    chosen, chance = likely_rows(problem, solution.dense_rows, rows)
+    if not len(chosen):  # no row puts anything out
+        return Optimum(error=solution.relative_error)
     part = problem.with_weight(problem.weight[chosen])
     start = solution.weight[chosen]
     best, _ = masked_cg(part.working_gram, part.working_weight, start.to(part.dtype), solution.pruned[chosen], iterations=_ITERATIONS,
                         tolerance=_GAIN)
-    own, least = part.row_errors(start).double().clamp(min=0), part.row_errors(best).double().clamp(min=0)
-    least = torch.minimum(least, own)
-    total = float(own.sum())
+    own = part.row_errors(start).double().clamp(min=0)
+    least = torch.minimum(part.row_errors(best).double().clamp(min=0), own)
+    total = float((own / chance).sum())
     if total <= 0:
         return Optimum(error=solution.relative_error, rows=rows, spread=0.0)
-    ratio = float(least.sum()) / total
-    off = (least - ratio * own).square().sum() / (rows - 1)
-    spread = math.sqrt((1 - rows / active) * float(off) / rows) / (total / rows)
+    ratio = float((least / chance).sum()) / total
+    off = (1 - chance).clamp(min=0) * ((least - ratio * own) / chance).square()
+    spread = math.sqrt(float(off.sum()) * rows / (rows - 1)) / total
     return Optimum(error=ratio * solution.relative_error, rows=rows, spread=spread * solution.relative_error)
 
 

@@ -16,3 +16,24 @@ def spread_rows(problem: LayerProblem, dense_rows: Tensor, count: int) -> Tensor
     size = min(count, len(order))
     places = [(2 * i + 1) * len(order) // (2 * size) for i in range(size)]
     return order[places].sort().values
+
+
+def likely_rows(problem: LayerProblem, dense_rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """`count` of the rows not in `dense_rows`, int64, and the chance with which each is in a sample, float64: in proportion to its energy,
+    and 1 for rows of more than an even share (systematic sampling: Cochran 1977, Sampling Techniques, ch. 9A). Fewer where fewer have any.
+    """
+    energy = problem.row_energy().double().clamp(min=0)
+    energy[dense_rows] = 0
+    order = energy.argsort(descending=True, stable=True)[: int((energy > 0).sum())]
+    if len(order) <= count:
+        return order, torch.ones(len(order), dtype=torch.float64, device=order.device)
+    sizes = energy[order]
+    rest = sizes.flip(0).cumsum(0).flip(0)  # of this row and all smaller ones
+    left = count - torch.arange(len(order), device=order.device)
+    sure = int(((sizes * left >= rest) & (left > 0)).long().cumprod(0).sum())
+    some = count - sure
+    chance = some * sizes[sure:] / rest[sure] if some else sizes[:0]
+    marks = torch.arange(some, device=order.device, dtype=torch.float64) + 0.5
+    chosen = torch.searchsorted(chance.cumsum(0), marks).clamp(max=len(chance) - 1)
+    whole = torch.ones(sure, dtype=torch.float64, device=order.device)
+    return torch.cat([order[:sure], order[sure:][chosen]]), torch.cat([whole, chance[chosen]])

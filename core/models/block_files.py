@@ -64,7 +64,7 @@ class _Later:
 
 
 def keys_by_block(source: ModelSource, skeleton: PreTrainedModel) -> BlockKeys:
-    """Which tensors of the checkpoint make up which block, by transformers' own renaming. Reads headers only.
+    """The tensors of the checkpoint by the block that they make up, after transformers' own renaming. Reads headers only.
 
     Raises NotInBlocks where a block's weights are used elsewhere as well, or are no floats.
     """
@@ -120,7 +120,8 @@ class _Reader:
         self._empty = [list(_parameters(block)) for block in block_map.blocks]
         self._lent = Counter[int]()
         self._checked = set[int]()
-        self._loading: dict[str, Any] = {"dtype": dtype, "dtype_plan": model._get_dtype_plan(dtype), "weight_mapping": _mapping(model)}
+        plan = model._get_dtype_plan(dtype)  # pyright: ignore[reportPrivateUsage]  transformers has no public name for it
+        self._loading: dict[str, Any] = {"dtype": dtype, "dtype_plan": plan, "weight_mapping": _mapping(model)}
 
     @contextmanager
     def lend(self, block: int, device: torch.device) -> Generator[None]:

@@ -49,7 +49,7 @@ class Sizes:
 
 
 def streaming(asked: Streaming | None = None) -> Streaming:
-    """What was asked for: the argument, else PRUNESCOPE_STREAMING, else "auto". Raises BadInput for another word."""
+    """The choice that was made: the argument, else PRUNESCOPE_STREAMING, else "auto". Raises BadInput for another word."""
     word = asked or os.environ.get(VARIABLE) or "auto"
     if word not in get_args(Streaming):
         raise BadInput(VARIABLE, word, "auto, always or never", "Leave it out: a model that does not fit twice is read block by block.")

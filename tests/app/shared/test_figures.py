@@ -51,6 +51,14 @@ def test_hover_gives_exact_value_and_protocol():
         assert part in text
 
 
+def test_hover_names_an_optimum_that_is_an_estimate():
+    for more, words in (({}, None), ({"optimum_rows": 4, "optimum_spread": 0.001}, "estimate from 4 of 8 rows, ± 2.5 %")):
+        figure = layer_errors([layer(0, "mlp.up", 0.12, 0.04, **more)])
+        text = next(trace.text[0] for trace in figure.data if trace.text is not None)
+        assert ("estimate" in text) == bool(words)
+        assert words is None or words in text
+
+
 def test_the_axis_is_logarithmic_when_small_errors_would_vanish():
     assert layer_errors(layers()).layout.yaxis.type == "linear"
     small = [layer(3, name, error, best) for name, error, best in (("mlp.down_proj", 0.9, 1e-3), ("mlp.up", 0.3, 1e-4), ("o", 0.1, 1e-5))]

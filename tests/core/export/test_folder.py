@@ -196,7 +196,7 @@ def test_an_export_that_is_not_the_run_is_an_error_and_is_taken_away(models: Pat
     wrong = {name: weight.roll(1, 0) for name, weight in weights.items()}
     copy = exporting.copy_pruned
     with monkeypatch.context() as patch:
-        patch.setattr(exporting, "copy_pruned", lambda source, given, places, part: copy(source, wrong, places, part))
+        patch.setattr(exporting, "copy_pruned", lambda source, given, *rest: copy(source, wrong, *rest))
         with pytest.raises(ExportDiffers, match=r"q_proj: .*not those of the run"):
             save_checkpoint(result, weights, models / "saved")
     assert not (models / "saved").exists()

@@ -102,10 +102,10 @@ def _outcome(spec: RunSpec, streaming: Any) -> tuple[Any, dict[str, torch.Tensor
     return last.result, journal.weights
 
 
-SMALL = {"calibration": Calibration(windows=4, length=48), "evaluation": Evaluation(windows=2, length=40)}
+SMALL = {"calibration": Calibration(windows=16, length=64), "evaluation": Evaluation(windows=2, length=40)}
 VARIANTS: dict[str, dict[str, Any]] = {
-    "demo": {"method": make_method("thanos", block_size=64)},
-    "stories260K": {"method": make_method("wanda"), "propagation": 0.5, "true_sequential": True},
+    "demo": {"method": make_method("wanda")},
+    "stories260K": {"method": make_method("thanos", block_size=64), "propagation": 0.5, "true_sequential": True},
     "gpt2": {"method": make_method("thanos", block_size=8), "fisher": 0.5, "allocation": "marginal"},
 }
 
