@@ -60,7 +60,16 @@ def record_calls(model: Any, block_map: BlockMap, probe: Tensor,
 
         return forward
 
-    with other_forwards((block, spy(index, block)) for index, block in enumerate(block_map.blocks)):
+    def held(index: int, block: nn.Module) -> Forward:
+        forward = spy(index, block)
+
+        def on_its_device(*args: Any, **kwargs: Any) -> Any:
+            with on_device(index):  # once for both runs
+                return forward(*args, **kwargs)
+
+        return on_its_device
+
+    with other_forwards((block, held(index, block)) for index, block in enumerate(block_map.blocks)):
         ending = ending_of(model(input_ids=probe, use_cache=False).logits)
     if order != list(range(len(block_map.blocks))) or previous is None:
         raise NotStreamable(_out_of_order(order, len(block_map.blocks)))
