@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cache.files import TensorFiles
 from cache.space import DiskFull
+from core.run.block_files import TensorFiles
 from core.spec.base import FrozenModel
 
 if TYPE_CHECKING:

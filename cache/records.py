@@ -35,6 +35,9 @@ class RunRecord(FrozenModel):
     seconds: float | None = None
     pinned: bool = False
     group: str = ""  # of runs that were asked for together, or by one session: the queue takes turns between groups
+    turn: tuple[str, float] | None = None  # group and moment by which the queue orders it, where somebody has moved it
+    paused: bool = False  # while it is queued: not handed to a worker
+    estimated: float | None = None  # seconds, from the plan when it was asked for
     name: str = Field(default="", max_length=LONGEST_NAME)
     note: str = Field(default="", max_length=LONGEST_NOTE)
 
@@ -50,7 +53,7 @@ class RunRecord(FrozenModel):
 
     def begun(self) -> RunRecord:
         """A worker has taken it up."""
-        return self.model_copy(update={"state": "running", "started": time.time()})
+        return self.model_copy(update={"state": "running", "started": time.time(), "paused": False})
 
     def cancelled(self) -> RunRecord:
         """Nobody wants it any more; its journal stays."""
@@ -65,3 +68,9 @@ class RunRecord(FrozenModel):
         return self.model_copy(update={
             "state": "finished", "ended": self.ended or time.time(), "error": None, "dense_perplexity": result.dense.perplexity,
             "pruned_perplexity": result.pruned.perplexity, "counted_sparsity": result.counted_sparsity, "seconds": result.seconds})
+
+
+class QueuePause(FrozenModel):
+    """A queue of which nothing is handed to workers, and since when (seconds since 1970); None: it goes on."""
+
+    since: float | None = None

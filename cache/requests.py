@@ -68,7 +68,7 @@ class Requests(Generic[Asked]):
 
     def active(self) -> tuple[Asked, ...]:
         """Requests that wait or are computed, the oldest first."""
-        names = [name for name in self._rows.all_keys() if name.startswith(self._prefix)]
+        names = self._rows.keys_from(self._prefix)
         found = [request for name in names if (request := self.read(name.removeprefix(self._prefix))) is not None]
         return tuple(sorted((request for request in found if request.active), key=lambda request: request.submitted))
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cache.keys import is_key
 from cache.store import Store
+from core.run.kept_blocks import forgotten
 from core.spec.errors import BadInput
 
 _DAY = 24 * 3600.0
@@ -94,7 +95,7 @@ def remove(store: Store, entries: Iterable[Entry]) -> None:
 
 def used_bytes(store: Store) -> int:
     """Bytes of databases, blocks, Gram matrices and exports."""
-    return sum(_size(store.home / name) for name in ("store", "journals", "grams", "exports"))
+    return sum(_size(store.home / name) for name in ("store", "journals", "grams", "exports", "unfinished"))
 
 
 def _runs(store: Store) -> Iterator[Entry]:
@@ -118,6 +119,9 @@ def _left_over(store: Store, now: float) -> Iterator[Entry]:
         when = path.stat().st_mtime
         if when < now - _LEFT_OVER_SECONDS:
             yield Entry(kind="left over", key=str(path.relative_to(store.home)), bytes=_size(path), when=when, why="belongs to no run")
+    for path in forgotten(store.home / "unfinished"):
+        yield Entry(kind="left over", key=str(path.relative_to(store.home)), bytes=_size(path), when=path.stat().st_mtime,
+                    why="a command that was interrupted a week ago")
 
 
 def _because(entry: Entry, why: str) -> Entry:

@@ -110,6 +110,14 @@ class CheckedRows:
             else:
                 return
 
+    def keys_from(self, prefix: str) -> tuple[str, ...]:
+        """All keys with this beginning, found by the database's index; of a damaged database those that can be read."""
+        try:
+            rows = self._rows.query("SELECT key FROM Cache WHERE key >= ? AND key < ?", (prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1)))
+        except sqlite3.DatabaseError:
+            return tuple(key for key in self.all_keys() if key.startswith(prefix))
+        return tuple(key for (key,) in rows if isinstance(key, str))
+
     def prepare(self, statements: Iterable[str]) -> None:
         """Make indexes where they are missing; a damaged or full database goes on without them."""
         try:

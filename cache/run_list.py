@@ -18,8 +18,9 @@ from cache.records import ACTIVE, RunRecord, RunState
 from cache.rows import CheckedRows
 
 _JSON = "substr(value, instr(value, char(10)) + 1)"  # behind the checksum
-_FIELDS = {name: f"CASE WHEN json_valid({_JSON}) THEN json_extract({_JSON}, '$.{name}') END" for name in ("state", "submitted", "pinned")}
-_PINNED, _SUBMITTED, _STATE = (_FIELDS[name] for name in ("pinned", "submitted", "state"))
+_FIELDS = {name: f"CASE WHEN json_valid({_JSON}) THEN json_extract({_JSON}, '$.{name}') END"
+           for name in ("state", "submitted", "pinned", "group")}
+_PINNED, _SUBMITTED, _STATE, _GROUP = (_FIELDS[name] for name in ("pinned", "submitted", "state", "group"))
 _INDEXES = (
     f"CREATE INDEX IF NOT EXISTS Listed ON Cache (({_PINNED}) DESC, ({_SUBMITTED}) DESC, key)",
     f"CREATE INDEX IF NOT EXISTS ListedByState ON Cache (({_STATE}), ({_PINNED}) DESC, ({_SUBMITTED}) DESC, key)",
@@ -88,6 +89,19 @@ class RunList:
         except sqlite3.DatabaseError:
             return sum(1 for _ in self._each(states))
         return int(cast(int, count))
+
+    def count_active(self, person: str) -> int:
+        """Number of runs of a person, in whatever groups, that are queued or running."""
+        chosen = f"SELECT count(*) FROM Cache WHERE {_where(ACTIVE)} AND (({_GROUP}) = ? OR substr(({_GROUP}), 1, ?) = ?)"
+        try:
+            ((count,),) = self._records.query(chosen, (*ACTIVE, person, len(person) + 1, f"{person}-"))
+        except sqlite3.DatabaseError:
+            return sum(record.group.partition("-")[0] == person for record in self._each(ACTIVE))
+        return int(cast(int, count))
+
+    def together(self, work: Callable[[], None]) -> None:
+        """Call `work` in one transaction: all that it reads and writes of records is one step for everybody else. Raises DiskFull."""
+        self._records.atomically(work)
 
     @property
     def skipped(self) -> int:

@@ -18,9 +18,9 @@ from pydantic import BaseModel
 
 from cache.exports import Exports
 from cache.grams import GramFolder
-from cache.journal import BlockJournal
 from cache.keys import is_key
 from cache.measurements import Measurements
+from cache.records import QueuePause
 from cache.rows import CheckedRows, DamagedStore
 from cache.run_list import RunList
 from cache.scores import Scores
@@ -28,6 +28,7 @@ from cache.space import DiskFull, Reserve, free_bytes
 from cache.trouble import damage, trouble
 from core.data.places import default_home
 from core.records import Evaluated, Plan, RunResult, SeenRate
+from core.run.kept_blocks import BlockJournal
 from core.spec.errors import BadInput
 
 _RATE_SECONDS = 24 * 3600  # a home may be taken to another machine
@@ -93,6 +94,15 @@ class Store(RunList):
 
     def put_dense(self, key: str, dense: Evaluated) -> None:
         self._write(f"dense-{key}", dense)
+
+    def queue_pause(self) -> QueuePause:
+        """Since when nothing is handed to workers."""
+        return self._documents.read("queue-pause", QueuePause) or QueuePause()
+
+    def pause_queue(self, paused: bool) -> None:
+        """Hand nothing more to workers, or go on. What is being computed is finished."""
+        if paused != (self.queue_pause().since is not None):
+            self._write("queue-pause", QueuePause(since=time.time() if paused else None))
 
     def journal(self, key: str) -> BlockJournal:
         """The finished blocks of a run."""

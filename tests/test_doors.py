@@ -31,6 +31,7 @@ from core.spec.errors import BadInput, input_errors
 from core.spec.flags import command_line, method_words, run_words
 from tests.core.models.test_sources import CONFIG, make
 
+pytestmark = pytest.mark.faults
 LONGEST = 2_000  # letters of anything that is told about one thing
 VALUES = st.one_of(
     st.text(max_size=80), st.sampled_from(["", "0", "-1", "nan", "inf", "1e999", "9" * 5000, "x" * 100_000, "2:4", "columns:0.3", "../..",

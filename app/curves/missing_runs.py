@@ -123,7 +123,7 @@ def _draw_activity(keys: tuple[str, ...]) -> None:
         st.rerun()
     first = next((record for record in records if record.state == "running"), records[0])
     progress = jobs.progress(first.key)
-    share, words = run_progress.bar(first, progress, jobs.position(first.key))
+    share, words = run_progress.bar(first, progress, jobs.queue.wait(first.key))
     with st.container(horizontal=True, vertical_alignment="center"):
         title = layout.plain(run_title(first.spec))
         st.progress(share, text=f"{numbers.plural(len(records), 'point')} to come. {title}: {words}")

@@ -37,7 +37,7 @@ def _draw(key: str, drawn: str) -> None:
     if record is None or record.state != drawn:
         st.rerun()
     progress = jobs.progress(key)
-    share, words = bar(record, progress, jobs.position(key))
+    share, words = bar(record, progress, jobs.queue.wait(key))
     layout.heading(wording.describe(record.spec), wording.describe_rest(record.spec),
                    "waiting" if record.state == "queued" else "being computed")
     with st.container(horizontal=True, vertical_alignment="center"):

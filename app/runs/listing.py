@@ -9,7 +9,7 @@ from zlib import crc32
 
 import streamlit as st
 
-from app.runs import search
+from app.runs import actions, search
 from app.runs.row import HEAD, row
 from app.shared import layout, numbers, resources, run_progress, state, submission, tables
 from app.shared.comparison import MOST
@@ -19,8 +19,9 @@ from cache.records import ACTIVE, RunRecord
 from core.spec import RunSpec
 
 PAGE = 25
+QUEUED = "Queued and running"
 FILTERS: dict[str, tuple[str, ...] | None] = {
-    "All": None, "Queued and running": tuple(sorted(ACTIVE)), "Finished": ("finished",), "Failed": ("failed",),
+    "All": None, QUEUED: tuple(sorted(ACTIVE)), "Finished": ("finished",), "Failed": ("failed",),
     "Cancelled": ("cancelled",),
 }
 _ALL = 1_000_000
@@ -43,11 +44,15 @@ def choose() -> Page:
                                       persist_state="session")
         text = st.text_input("Search", key="runs_search", placeholder="Search: thanos 2:4, a name, a note", label_visibility="collapsed",
                              width=270, max_chars=200, persist_state="session")
-        order = st.selectbox("Order", list(search.ORDERS), key="runs_order", label_visibility="collapsed", width=240, filter_mode=None,
-                             persist_state="session")
+        queued = chosen == QUEUED
+        orders = [*([search.QUEUE_ORDER] if queued else []), *search.ORDERS]
+        order = st.selectbox("Order", orders, key="queue_order" if queued else "runs_order", label_visibility="collapsed",
+                             width=240, filter_mode=None, persist_state="session")
         store, states = resources.store(), FILTERS[chosen or "All"]
 
         def find() -> tuple[RunRecord, ...]:
+            if order == search.QUEUE_ORDER:
+                return search.containing(resources.jobs().queue.order(), text)
             return search.select(store.runs(limit=_ALL, states=states), text, order)
 
         in_database = search.is_plain(text, order)  # no other run is read than those shown
@@ -104,7 +109,7 @@ def _draw_active(key: str, *, first: bool) -> None:
     if record is None or not record.active:
         st.rerun()
     progress = resources.jobs().progress(key)
-    share, words = run_progress.bar(record, progress, resources.jobs().position(key))
+    share, words = run_progress.bar(record, progress, resources.jobs().queue.wait(key))
     with st.container(gap=None):
         _draw_row(record)
         st.progress(share, text=words)
@@ -119,10 +124,10 @@ def _draw_row(record: RunRecord) -> None:
                     disabled=record.state != "finished", on_change=_mark, args=(record.key,), label_visibility="collapsed", help=None)
         st.html(row(record, time.time()))
         st.button(layout.named("Open", which), key=f"open-{record.key}", on_click=state.remember, args=("open", record.key))
-        actions = _actions(record)
-        chosen = st.menu_button(layout.named("More", which), list(actions), key=f"more-{record.key}")
-        if chosen in actions:
-            actions[chosen](record)
+        choices = actions.of(record)
+        chosen = st.menu_button(layout.named("More", which), list(choices), key=f"more-{record.key}")
+        if chosen in choices:
+            choices[chosen](record)
             st.rerun()
 
 
@@ -154,27 +159,6 @@ def _clear() -> None:
     state.forget("marked")
 
 
-def _actions(record: RunRecord) -> dict[str, Callable[[RunRecord], None]]:
-    return ({"Cancel": _cancel} if record.active else {}) | {
-        "Unpin" if record.pinned else "Pin": _pin, "Name and note": _name, "Delete": _delete}
-
-
-def _cancel(record: RunRecord) -> None:
-    resources.jobs().cancel(record.key)
-
-
-def _pin(record: RunRecord) -> None:
-    resources.jobs().pin(record.key, not record.pinned)
-
-
-def _delete(record: RunRecord) -> None:
-    state.remember("deleting", record.key)
-
-
-def _name(record: RunRecord) -> None:
-    state.remember("naming", record.key)
-
-
 def follow() -> None:
     """Go to the run whose button was pressed, or to the comparison."""
     key = state.recall("open", "")
@@ -185,4 +169,3 @@ def follow() -> None:
     if marked:
         state.forget("compare")
         st.switch_page(COMPARE, query_params={"runs": ",".join(marked)})
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.runs import dialogs, listing
+from app.runs import dialogs, listing, queue_line
 from app.shared import address, layout
 
 
@@ -14,6 +14,7 @@ def draw() -> None:
     layout.link_notes(address.strangers(), on_dismiss=address.dismiss)
     shown = listing.choose()
     dialogs.draw()
+    queue_line.draw()
     if shown.records:
         listing.draw_marked()
         listing.draw_list(shown)

@@ -19,9 +19,10 @@ def row(record: RunRecord, now: float) -> str:
     name = f"<strong>{escape(record.name)}</strong> " if record.name else ""
     title = f"{'Pinned: ' if record.pinned else ''}{name}{escape(which)} <span class='ps-quiet'>{escape(rest)}</span>"
     sparsity = "" if record.counted_sparsity is None else numbers.percent(record.counted_sparsity)
+    state = "paused" if record.paused else record.state
     stamp = record.ended or record.started or record.submitted
     cells = [f"<span>{title}</span>", f"<span data-label='perplexity'>{escape(_outcome(record))}</span>",
-             f"<span data-label='sparsity'>{escape(sparsity)}</span>", f"<span class='ps-quiet'>{escape(record.state)}</span>",
+             f"<span data-label='sparsity'>{escape(sparsity)}</span>", f"<span class='ps-quiet'>{escape(state)}</span>",
              f"<span class='ps-quiet'>{escape(numbers.ago(stamp, now))}</span>"]
     if record.note:
         cells.append(f"<span class='ps-own-note'>{escape(record.note)}</span>")

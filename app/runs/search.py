@@ -10,6 +10,7 @@ from app.shared.findings import wording
 from cache.records import RunRecord
 
 _NEWEST = "Newest first"
+QUEUE_ORDER = "As the queue takes them up"
 
 
 def _perplexity(record: RunRecord) -> float:
@@ -33,11 +34,16 @@ ORDERS: dict[str, Callable[[RunRecord], float]] = {
 def select(records: Iterable[RunRecord], text: str, order: str) -> tuple[RunRecord, ...]:
     """The runs in which every word of the text occurs, in this order. Pinned runs come first where the newest do; runs without the
     number that is asked for come last."""
-    words = text.lower().split()
-    found = [record for record in records if all(word in _text(record) for word in words)] if words else list(records)
+    found = containing(records, text)
     by = ORDERS.get(order, ORDERS[_NEWEST])
     pinned_first = by is ORDERS[_NEWEST]
     return tuple(sorted(found, key=lambda record: (pinned_first and not record.pinned, by(record), -record.submitted, record.key)))
+
+
+def containing(records: Iterable[RunRecord], text: str) -> tuple[RunRecord, ...]:
+    """The runs in which every word of the text occurs, in the order they have."""
+    words = text.lower().split()
+    return tuple(record for record in records if all(word in _text(record) for word in words))
 
 
 def is_plain(text: str, order: str) -> bool:

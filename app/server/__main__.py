@@ -14,7 +14,7 @@ from pathlib import Path
 from starlette.middleware import Middleware
 from streamlit.starlette import App
 
-from app.server import access_token, exports
+from app.server import access_token, exports, health
 from app.server.folders import prepare_folders
 from app.server.gate import Gate
 from app.server.headers import Headers
@@ -22,6 +22,7 @@ from app.server.index_page import IndexPage
 from app.server.redirects import Redirects
 from app.shared import access
 from app.shared.text_choice import allowed_mib
+from app.workers import logs
 from core.data.places import default_home
 from core.spec.errors import BadInput
 
@@ -45,12 +46,13 @@ def main(words: list[str]) -> int:
     except BadInput as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    logs.configure()
     prepare_folders()
     exports.keep_tidy()
     access.guarded()
     script = ROOT / "app" / "main.py"
     sys.argv = [str(script)]  # what Streamlit puts first on sys.path is its folder
-    App(script, routes=exports.routes(), middleware=middleware).run(config={
+    App(script, routes=[*exports.routes(), *health.routes()], middleware=middleware).run(config={
         "server.port": chosen.port, "server.address": chosen.address, "server.maxUploadSize": max(1, allowed_mib())})
     return 0
 

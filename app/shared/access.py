@@ -32,6 +32,11 @@ def login_configured() -> bool:
     return st.secrets.load_if_toml_exists() and "auth" in st.secrets
 
 
+def person() -> str:
+    """Address of who has signed in; "" where nobody needs to."""
+    return str(st.user.get("email") or "").strip().lower() if login_configured() and st.user.is_logged_in else ""
+
+
 def require() -> None:
     """End the page's script for whoever may not see it, with words."""
     if login_configured():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import logging
+import time
 from pathlib import Path
 
 import streamlit as st
@@ -21,8 +22,9 @@ from core.run.revisions import revisions
 from core.spec import RunSpec
 from core.spec.errors import BadInput, PruneError
 
-_ALL = 1024  # runs of a page between two collections that look through everything
+_ALL, _SECONDS = 1024, 60.0  # runs of a page, and seconds, between two collections that look through everything
 _runs = itertools.count(1)
+_looked = [float("-inf")]  # when everything was looked through last
 
 
 def jobs() -> Jobs:
@@ -79,10 +81,12 @@ def settle() -> None:
     """At the end of a run of a page: what has come to stay, programs mostly, is taken out of the garbage collector's rounds.
 
     Streamlit collects after each run of a script, and meanwhile nothing else goes on: with all of Plotly and Dask to look through that
-    is a tenth of a second. Programs come with the first runs; later all is looked through now and then, so that nothing stays for ever.
+    is a tenth of a second. Programs come with the first runs; later all is looked through once a minute while pages run: sessions that
+    were closed are in circles, and would stay.
     """
-    run = next(_runs)
-    if run.bit_count() == 1 or run % _ALL == 0:
+    run, now = next(_runs), time.monotonic()
+    if run.bit_count() == 1 or run % _ALL == 0 or now > _looked[0] + _SECONDS:
+        _looked[0] = now
         gc.unfreeze()
         gc.collect()
         gc.freeze()

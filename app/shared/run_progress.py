@@ -7,26 +7,42 @@ import time
 
 from app.shared import layout, numbers
 from app.workers.progress import RunProgress
+from app.workers.waiting import Wait
 from cache.records import RunRecord
 from core.records import Progress
 
 _WITHIN = re.compile(r"^.*?\.\d+\.")  # model.layers.3.mlp.up -> mlp.up: the block is said beside it
+_SOON = 1.0  # seconds
 _QUIET = 10.0  # seconds without a word, after which a page says so: a worker that was lost is replaced within about as long
 STAGES = {"load": "Loading the model", "calibrate": "Reading the calibration text", "collect": "Collecting the layers' inputs",
           "solve": "Solving", "push": "Passing the text on to the next block", "evaluate": "Measuring perplexity",
           "room": "Waiting for room on the disk"}
 
 
-def bar(record: RunRecord, progress: RunProgress, position: int | None) -> tuple[float, str]:
+def bar(record: RunRecord, progress: RunProgress, wait: Wait | None) -> tuple[float, str]:
     """Progress of a run (0 to 1), and its stage in words."""
     latest = progress.latest
     if record.state == "queued":
-        return 0.0, f"Waiting, number {position} in the queue" if position else "Waiting for a worker"
+        return 0.0, wait_words(wait)
     if latest is None:
         return 0.0, "Starting"
     quiet = time.time() - progress.heard if progress.heard else 0.0
     silence = [f"nothing heard from its worker for {numbers.seconds(quiet)}; a lost one is replaced"] if quiet > _QUIET else []
     return min(1.0, max(0.0, latest.fraction)), " · ".join([*_where(latest, timed=not silence), *silence])
+
+
+def wait_words(wait: Wait | None) -> str:
+    """Place of a run that waits, and when it is expected to begin."""
+    if wait is None:
+        return "Waiting for a worker"
+    if wait.paused:
+        return "Paused: it keeps its turn, and waits until it is resumed on the Runs page"
+    place = f"Waiting, number {wait.position} in the queue"
+    if wait.queue_paused:
+        return f"{place}, which is paused: resume it on the Runs page"
+    if wait.seconds is None:
+        return f"{place}; no estimate of when it begins, since no run of that model has been computed here"
+    return f"{place}, begins {f'in about {numbers.seconds(wait.seconds)}' if wait.seconds >= _SOON else 'as soon as a worker is free'}"
 
 
 def draw_problem(progress: RunProgress) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 
-from app.shared import controls, resources, state
+from app.shared import access, controls, resources, state
 from core.spec import RunSpec
 from core.spec.errors import PruneError
 
@@ -20,7 +21,9 @@ def start(spec: RunSpec) -> None:
 
 
 def asker() -> str:
-    """A word for this session: the queue takes turns between sessions."""
+    """A word for this person, who has signed in, or for this session: the queue takes turns between them."""
+    if person := access.person():
+        return hashlib.sha256(person.encode()).hexdigest()[:12]
     word = state.recall("asker", "")
     if not word:
         word = secrets.token_hex(4)

@@ -161,7 +161,7 @@ def main(words: list[str]) -> int:
     """`status` or `stop`; returns the exit code."""
     home = default_home()
     if words not in (["stop"], ["status"]):
-        sys.stderr.write("Usage: python -m app.cluster status | stop\n")
+        sys.stderr.write("Usage: python -m app.cluster status | stop | queue | pause | resume\n")
         return 2
     if words == ["stop"]:
         stop_cluster(home)

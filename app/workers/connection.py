@@ -37,6 +37,7 @@ class Connection:
         self._failed, self._looked, self._first = float("-inf"), float("-inf"), True
         self._measured: float = float("-inf")
         self._memory: int | None = None
+        self._workers = 1
         self._alone: float | None = None  # since when no worker that computes runs is there
         self.error: str | None = None
 
@@ -69,8 +70,14 @@ class Connection:
             self._measured = now
             with suppress(Exception):
                 self._memory = run_memory(client)
-                self._alone = None if device_workers(client) else self._alone or now
+                self._workers = len(device_workers(client))
+                self._alone = None if self._workers else self._alone or now
         return self._memory
+
+    def workers(self) -> int:
+        """Number of workers that compute runs; 1 where that is not known. Asked now and then."""
+        self.run_memory()
+        return max(1, self._workers)
 
     def no_worker(self) -> str | None:
         """Reason why no run is taken up though the scheduler answers; None where one can be. Asked now and then."""

@@ -17,9 +17,11 @@ from app.workers.answers import Answers
 from app.workers.connection import Connection
 from app.workers.exporting import ExportJobs
 from app.workers.keeper import Keeper
+from app.workers.limits import require_place
 from app.workers.measuring import MeasuringJobs
 from app.workers.plans import Planning, Plans
 from app.workers.progress import RunProgress, read_progress
+from app.workers.run_queue import RunQueue
 from app.workers.scoring import ScoringJobs
 from cache import RunRecord, Store, plan_key, run_key
 from core.models.sources import resolve_model
@@ -44,6 +46,7 @@ class Jobs:
         self.exporting = ExportJobs(store, self._connection)
         self.measuring = MeasuringJobs(store, self._connection)
         self._keeper: Keeper | None = None
+        self.queue = RunQueue(store, self._connection)
         self._plans = Plans(store, self._connection)
 
     def key(self, spec: RunSpec) -> str:
@@ -53,11 +56,15 @@ class Jobs:
     def submit(self, spec: RunSpec, *, group: str = "") -> str:
         """Ask for a run; returns its key. What is finished, queued or running is not computed again; what failed or was cancelled
         is, from its last finished block on. The queue takes turns between groups (a session,
-        a sweep). Raises BadInput if something the spec names is missing, the disk is full, or no worker has the memory."""
+        a sweep). Raises BadInput if something the spec names is missing, the disk or the queue is full, or no worker has the memory."""
         found = _usable(spec)
         key = run_key(spec, found)
         result = self.store.result(key)
+        known = self.store.record(key)
+        plan = None
         if result is None:
+            if known is None or not known.active:
+                require_place(self.store, group)
             plan = self.store.plan(plan_key(spec, found))
             self.store.require_space(plan.disk_bytes if plan else 0)
             if plan is not None:
@@ -69,20 +76,24 @@ class Jobs:
             if record is not None and record.active:
                 return None
             kept = {"pinned": record.pinned, "name": record.name, "note": record.note} if record else {}
-            return RunRecord(key=key, spec=spec, state="queued", submitted=time.time(), group=group, **kept)
+            return RunRecord(key=key, spec=spec, state="queued", submitted=time.time(), group=group,
+                             estimated=plan.seconds if plan else None, **kept)
 
         record = self.store.change_record(key, ask)
         if record is not None and record.active:
+            self.queue.changed()
             self._connection.tell_queue()
         return key
 
     def cancel(self, key: str) -> None:
         """Stop a run: one that waits at once, one that is computed within a layer. Its finished blocks stay for the next time."""
         self.store.change_record(key, lambda record: record.cancelled() if record and record.active else None)
+        self.queue.changed()
 
     def delete(self, key: str) -> None:
         """Remove a run and all that is kept of it; one that is being computed stops within a layer."""
         self.store.delete(key)
+        self.queue.changed()
 
     def pin(self, key: str, pinned: bool) -> None:
         """Keep a run at the top of lists, or let it go."""
@@ -108,7 +119,7 @@ class Jobs:
 
     def position(self, key: str) -> int | None:
         """The place of a waiting run in the queue, 1 for the next; None for all others."""
-        waiting = (job for job in queue.jobs(self.store) if job.state == "queued")
+        waiting = (job for job in queue.jobs(self.store) if job.state == "queued" and not job.paused)
         return next((place for place, job in enumerate(waiting, 1) if (job.kind, job.key) == ("run", key)), None)
 
     def recover(self) -> None:

@@ -17,7 +17,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from app.workers import exporting, measuring, process, queue, scoring, tasks
+from app.workers import exporting, logs, measuring, process, queue, scoring, tasks
 from app.workers.device_workers import device_workers
 from app.workers.plans import ending_words
 from app.workers.queue import Job
@@ -69,7 +69,7 @@ class Keeper:
                 self._settle(job, future)
                 del self._handed[name]
         self._tidy()
-        waiting = [job for job in queue.jobs(self._store) if job.name not in self._handed and self._rested(job)]
+        waiting = [job for job in queue.waiting(self._store) if job.name not in self._handed and self._rested(job)]
         if not waiting:
             return _IDLE
         workers = device_workers(self._client)
@@ -99,6 +99,7 @@ class Keeper:
         fire_and_forget(future)
         future.add_done_callback(lambda _: self._wake.set())
         self._handed[job.name] = job, future
+        log.info("%s %s handed to a worker", job.kind, job.key, extra={"run": job.key})
 
     def _elsewhere(self) -> set[str]:
         """Names of the jobs that the scheduler's workers have, whoever handed them over."""
@@ -123,6 +124,7 @@ class Keeper:
 
 def dask_setup(scheduler: Scheduler) -> None:
     """Called by Dask in the scheduler's process when it listens."""
+    logs.configure()
     threading.Thread(target=_start, args=(scheduler.address,), name="prunescope-keeper-start", daemon=True).start()
 
 

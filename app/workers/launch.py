@@ -19,7 +19,7 @@ from cache.keys import files_key
 ROOT = Path(__file__).resolve().parents[2]
 IDLE = "8 hours"
 # workers keep what they started with
-_INHERITED = ("PRUNESCOPE_MODELS", "PRUNESCOPE_TEXTS", "PRUNESCOPE_THREADS", "PRUNESCOPE_KEEP_DAYS", "PRUNESCOPE_KEEP_GB",
+_INHERITED = ("PRUNESCOPE_MODELS", "PRUNESCOPE_TEXTS", "PRUNESCOPE_THREADS", "PRUNESCOPE_KEEP_DAYS", "PRUNESCOPE_KEEP_GB", "PRUNESCOPE_LOG",
               "HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT")
 
 

@@ -10,8 +10,8 @@ from cache.space import DiskFull
 from core.spec.errors import Cancelled
 
 if TYPE_CHECKING:
-    from cache.journal import BlockJournal
     from core.run.journal import BlockState
+    from core.run.kept_blocks import BlockJournal
 
 _Value = TypeVar("_Value")
 RETRY_SECONDS = 2.0

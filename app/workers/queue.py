@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from cache.records import RunState
 from cache.requests import Requests
@@ -16,6 +16,8 @@ from cache.store import Store
 
 TOPIC = "prunescope-queue"  # of the scheduler's events: somebody has asked for something
 RUN = "run"
+Move = Literal["first", "up", "down"]
+_FIELDS = ("key", "submitted", "state", "group", "turn", "paused", "started", "estimated")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +29,15 @@ class Job:
     submitted: float
     state: RunState
     group: str = ""
+    turn: tuple[str, float] | None = None
+    paused: bool = False
+    started: float | None = None
+    estimated: float | None = None
+
+    @property
+    def slot(self) -> tuple[str, float]:
+        """Group and moment by which it is ordered. Two jobs that exchange their slots exchange their places, and no other moves."""
+        return self.turn or (self.group, self.submitted)
 
     @property
     def name(self) -> str:
@@ -45,22 +56,47 @@ def requests_of(store: Store) -> Mapping[str, Requests[Any]]:
 
 
 def jobs(store: Store) -> tuple[Job, ...]:
-    """All that is queued or running: what a worker has begun first, then in order, in turns between groups."""
-    found = [(RUN, record) for record in store.active()]
-    found += [(kind, request) for kind, requests in requests_of(store).items() for request in requests.active()]
-    return in_turns(Job(kind=kind, key=item.key, submitted=item.submitted, state=item.state,
-                        group=item.group if kind == RUN else f"of-{kind}") for kind, item in found)
+    """All that is queued or running: what a worker has begun first, then in order, in turns between groups; paused runs at the end."""
+    found = [Job(kind=RUN, **{name: getattr(record, name) for name in _FIELDS}) for record in store.active()]
+    found += [Job(kind=kind, key=request.key, submitted=request.submitted, state=request.state, group=f"of-{kind}",
+                  started=request.heard) for kind, requests in requests_of(store).items() for request in requests.active()]
+    paused = [job for job in found if job.paused]
+    return (*in_turns(job for job in found if not job.paused), *sorted(paused, key=lambda job: job.slot[::-1]))
+
+
+def waiting(store: Store) -> tuple[Job, ...]:
+    """Jobs that may be handed to a worker, in order: none while the queue is paused."""
+    return () if store.queue_pause().since is not None else tuple(job for job in jobs(store) if not job.paused)
+
+
+def move(store: Store, key: str, where: Move) -> None:
+    """Move a waiting run among the waiting runs: before the next one, behind it, or before all. The others keep their order. A run
+    that does not wait stays as it is."""
+
+    def work() -> None:
+        runs = [job for job in jobs(store) if (job.kind, job.state, job.paused) == (RUN, "queued", False)]
+        place = next((place for place, job in enumerate(runs) if job.key == key), None)
+        if place is None:
+            return
+        first, last = {"first": (0, place), "up": (max(0, place - 1), place), "down": (place, min(len(runs) - 1, place + 1))}[where]
+        span = runs[first:last + 1]
+        moved = [*span[1:], span[0]] if where == "down" else [span[-1], *span[:-1]]
+        for job, slot in zip(moved, [job.slot for job in span], strict=True):
+            store.update_record(job.key, turn=slot)
+
+    store.together(work)
 
 
 def in_turns(found: Iterable[Job]) -> tuple[Job, ...]:
     """Running jobs, then waiting ones: the first of each group, the second of each, and so on, the oldest first; a running job counts
     as a turn of its group. So a single run waits for one run of a sweep, not for all of them."""
-    oldest = sorted(found, key=lambda job: (job.state != "running", job.submitted, job.name))
+    oldest = sorted(found, key=lambda job: (job.state != "running", job.slot[1], job.name))
     turns: Counter[str] = Counter()
     placed: list[tuple[bool, int, float, Job]] = []
     for job in oldest:
-        placed.append((job.state != "running", turns[job.group], job.submitted, job))
-        turns[job.group] += 1
+        group, moment = job.slot
+        placed.append((job.state != "running", turns[group], moment, job))
+        turns[group] += 1
     return tuple(job for *_, job in sorted(placed, key=lambda place: (*place[:3], place[3].name)))
 
 

@@ -7,6 +7,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
+from app.workers.logs import configure
 from app.workers.process import import_core, log, open_store, use_all_cores
 from app.workers.sessions import open_first
 from cache import Store
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 def dask_setup(worker: Worker) -> None:
     """Called by Dask in each new worker process: import torch while nobody waits yet; for what-ifs, open the demo. Runs leave the
     cores to what a page waits for."""
+    configure()
     sys.setswitchinterval(5e-4)  # seconds: several threads call short kernels, and each comes back to an interpreter that another holds
     what_ifs = "interactive" in worker.state.total_resources
     if not what_ifs:

@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
-from app.workers import process, queue
+from app.workers import logs, process, queue
 from app.workers.patience import PatientJournal, patiently
 from app.workers.process import log, require_memory
 from cache import RunRecord, Store, dense_key, plan_key, run_key
@@ -42,15 +42,22 @@ def task_name(record: RunRecord) -> str:
 def run(key: str, attempt: float) -> None:
     """Compute a run, from its journal on where there is one. The outcome goes into the store, whatever it is; on a full disk as soon as
     there is room. `attempt` is when the run was asked for: one that was cancelled since, or asked for again, is not computed."""
+    with logs.about(key):
+        _run(key, attempt)
+
+
+def _run(key: str, attempt: float) -> None:
     store = process.open_store()
     record = _change(store, key, attempt, RunRecord.begun)
     if record is None or not _wanted(record, attempt):
         return
+    log.info("run %s begun", key)
     try:
         result = store.result(key) or _follow(store, record)
         if result is not None:
             patiently(lambda: store.put_result(key, result), lambda: _wanted(store.record(key), attempt))
             _change(store, key, attempt, lambda record: record.finished(result))
+            log.info("run %s finished in %.1f s", key, result.seconds)
         if store.record(key) is None:
             store.delete(key)  # deleted while it ran: what was still written goes too
     except Cancelled:

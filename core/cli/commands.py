@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,21 +15,13 @@ import typer
 from rich.console import Console
 
 from core.cli.exports import Destination, NumberOption, RunArgument, SaveOption, ZipOption, read_run, tell_difference
+from core.cli.interrupted import CommandJournal, continued
 from core.cli.large_files import read_large_files
 from core.cli.listings import show_methods, show_models
 from core.cli.options import JsonOption, StreamOption, complaining, progress_bar, spec_flags, spec_of, streaming
 from core.cli.output import require_writable, show, show_all, show_export, write_json
 from core.cli.plans import plan
-from core.cli.speed import (
-    BATCHES,
-    BatchesOption,
-    NewOption,
-    PromptOption,
-    SpeedOption,
-    measure,
-    open_workload,
-    show_size_and_speed,
-)
+from core.cli.speed import BATCHES, BatchesOption, NewOption, PromptOption, SpeedOption, measure, open_workload, show_size_and_speed
 from core.cli.sweep_runs import run_all
 from core.cli.sweeps import grid
 from core.cli.tasks import FolderOption, LimitOption, TasksOption, open_asked, score, show_tasks
@@ -66,36 +59,36 @@ def run(spec: RunSpec, *, journal: Any = None, dense: Evaluated | None = None, e
 @app.command()
 @spec_flags()
 def prune(words: dict[str, str], json_file: JsonOption = None, save: SaveOption = None, zip_file: ZipOption = None,
-          stream: StreamOption = None,
-          tasks: TasksOption = None, task_folder: FolderOption = None, limit: LimitOption = None, speed: SpeedOption = False,
-          batch_sizes: BatchesOption = BATCHES, prompt_tokens: PromptOption = None, new_tokens: NewOption = None) -> None:
-    """Prune a model and measure its perplexity before and after; with --tasks its zero-shot scores, with --speed its size and speed."""
+          stream: StreamOption = None, tasks: TasksOption = None, task_folder: FolderOption = None, limit: LimitOption = None,
+          speed: SpeedOption = False, batch_sizes: BatchesOption = BATCHES, prompt_tokens: PromptOption = None,
+          new_tokens: NewOption = None) -> None:
+    """Prune a model and measure its perplexity before and after; with --tasks its zero-shot scores, with --speed its size and speed.
+    A command that was ended before it was finished goes on after its last finished block when it is given again."""
     spec = spec_of(words)
     require_writable(json_file, "json")
-    from core.export.folder import MemoryJournal
-
     target = Destination(folder=save, archive=zip_file)
     target.check(spec)
     asked = open_asked(tasks, task_folder, limit)
     work = open_workload(spec, speed, batch_sizes, prompt_tokens, new_tokens)
     blocks = target.journal(spec) if target.wanted else None
-    journal = blocks or (MemoryJournal() if asked or work else None)
-    result = run(spec, journal=journal, streaming=streaming(stream))
-    weights = journal.weights if journal is not None else {}
-    if asked:
-        result = result.model_copy(update={"tasks": score(spec, asked, weights)})
-    if work:
-        sizes, measured = measure(spec, work, weights)
-        result = result.model_copy(update={"size": sizes, "speed": measured})
-    if str(json_file) != "-":
-        show_all(result)
-    try:
-        if blocks is not None:
-            result = target.write(result, blocks, streaming(stream))
-            if str(json_file) != "-":
-                show_export(result)
-    finally:  # the numbers of a run whose model could not be written are kept
-        write_json(result.model_dump(mode="json"), json_file)
+    kept = continued(spec, held=bool(asked or work)) if blocks is None else nullcontext(blocks)
+    with kept as journal:
+        expected = journal.revisions if isinstance(journal, CommandJournal) else None
+        result = run(spec, journal=journal, expected=expected, streaming=streaming(stream))
+        if asked:
+            result = result.model_copy(update={"tasks": score(spec, asked, journal.weights)})
+        if work:
+            sizes, measured = measure(spec, work, journal.weights)
+            result = result.model_copy(update={"size": sizes, "speed": measured})
+        if str(json_file) != "-":
+            show_all(result)
+        try:
+            if blocks is not None:
+                result = target.write(result, blocks, streaming(stream))
+                if str(json_file) != "-":
+                    show_export(result)
+        finally:  # the numbers of a run whose model could not be written are kept
+            write_json(result.model_dump(mode="json"), json_file)
 
 
 @app.command()
@@ -109,7 +102,7 @@ def sweep(words: dict[str, str], json_file: JsonOption = None,
           seeds: Annotated[str, typer.Option(help="Seeds of the calibration windows, with commas.")] = "0",
           tasks: TasksOption = None, task_folder: FolderOption = None, limit: LimitOption = None) -> None:
     """A grid of runs: methods × patterns × B × α × seeds. A combination without a meaning is left out, with the reason, and where a run
-    fails the others go on. With --json FILE an interrupted sweep continues where it stopped."""
+    fails the others go on. With --json FILE an interrupted sweep continues where it stopped, within a run after its last finished block."""
     specs = grid(words, methods=methods, patterns=patterns, block_sizes=block_sizes, alphas=alphas, seeds=seeds)
     require_writable(json_file, "json")
     require_writable(csv_file, "csv")

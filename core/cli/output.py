@@ -8,11 +8,12 @@ import json
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.table import Table
 
@@ -74,6 +75,25 @@ def merge_runs(results: Sequence[RunResult], file: Path) -> None:
         write_json({"runs": [result.model_dump(mode="json") for result in (*results, *others)]}, file)
 
 
+@contextmanager
+def own_file(file: Path | None, field: str) -> Generator[None]:
+    """Hold a file against other sweeps. Raises BadInput where another sweep does."""
+    if file is None or _is_device(file):
+        yield
+        return
+    target = file.resolve()
+    lock = FileLock(target.with_name(f".{target.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise BadInput(field, str(file), "a file that no other sweep is writing",
+                       "Choose another, or wait until that sweep has ended. (Two sweeps may share one file of --json.)") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def write_csv(results: Sequence[RunResult], file: Path) -> None:
     """One line a run; the file appears whole or not at all."""
     text = io.StringIO()
@@ -90,7 +110,7 @@ def write_csv(results: Sequence[RunResult], file: Path) -> None:
 
 def _replace(file: Path, text: str, field: str) -> None:
     target = file.resolve()  # what a link leads to, not the link
-    part = target.with_name(target.name + ".part")
+    part = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
         if _is_device(file):  # /dev/stdout is written, not put aside
             file.write_text(text, newline="")

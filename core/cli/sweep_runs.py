@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from core.cli.interrupted import continued
 from core.cli.large_files import read_large_files
 from core.cli.options import complain
-from core.cli.output import merge_runs, stored_runs, table, write_csv, write_json
+from core.cli.output import merge_runs, own_file, stored_runs, table, write_csv, write_json
 from core.cli.sweeps import same_dense
 from core.cli.tasks import dense_scores, has_tasks, score, show_tasks
 from core.records import Revisions, RunResult
@@ -25,6 +26,11 @@ Run = Callable[..., RunResult]
 
 def run_all(specs: Sequence[RunSpec], tasks: tuple[OpenTask, ...], run: Run, json_file: Path | None, csv_file: Path | None) -> None:
     """Every run of the grid; files grow with each. Raises PruneError at the end if some failed; their reasons are on standard error."""
+    with own_file(csv_file, "csv"):
+        _run_all(specs, tasks, run, json_file, csv_file)
+
+
+def _run_all(specs: Sequence[RunSpec], tasks: tuple[OpenTask, ...], run: Run, json_file: Path | None, csv_file: Path | None) -> None:
     from core.run.revisions import revisions
 
     done, on_screen = stored_runs(json_file), str(json_file) == "-"
@@ -54,15 +60,13 @@ def run_all(specs: Sequence[RunSpec], tasks: tuple[OpenTask, ...], run: Run, jso
 
 def _run_one(spec: RunSpec, now: Revisions, tasks: tuple[OpenTask, ...], run: Run, results: Sequence[RunResult], title: str) -> RunResult:
     """A run, with its zero-shot scores; the dense model's figures come from a run that has measured them."""
-    from core.export.folder import MemoryJournal
-
     like = next((result for result in results if same_dense(result, spec, now.model, now.evaluation)), None)
-    journal = MemoryJournal() if tasks else None
-    result = run(spec, journal=journal, dense=like.dense if like else None, expected=now, title=title)
-    if journal is None:
-        return result
-    scores = score(spec, tasks, journal.weights, dense_scores(like) if like else None)
-    return result.model_copy(update={"tasks": scores})
+    with continued(spec, held=bool(tasks), expected=now) as journal:
+        result = run(spec, journal=journal, dense=like.dense if like else None, expected=now, title=title)
+        if not tasks:
+            return result
+        scores = score(spec, tasks, journal.weights, dense_scores(like) if like else None)
+        return result.model_copy(update={"tasks": scores})
 
 
 def _show(results: Sequence[RunResult], stream: Path | None) -> None:

@@ -5,11 +5,13 @@ import sqlite3
 import pytest
 
 from cache import Store
-from cache.files import TensorFiles
 from cache.rows import DamagedStore
 from core.records import LayerRecord
+from core.run.block_files import TensorFiles
 from core.spec.errors import BadInput
 from tests.cache.examples import key_of, layer_record, record_of, result_of
+
+pytestmark = pytest.mark.faults
 
 
 @pytest.fixture

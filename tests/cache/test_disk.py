@@ -11,6 +11,8 @@ from diskcache import Cache
 
 from cache.disk import SafeDisk, open_rows
 
+pytestmark = pytest.mark.faults
+
 
 class Payload:
     def __init__(self, mark: Path) -> None:

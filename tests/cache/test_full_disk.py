@@ -8,11 +8,13 @@ import pytest
 import torch
 
 from cache import Store
-from cache.files import TensorFiles
 from cache.space import DiskFull, is_full
 from core.records import LayerRecord
+from core.run.block_files import TensorFiles
 from tests.cache.examples import evaluated, key_of, layer_record, record_of, result_of
 from tests.small_disk import fill, small_disk
+
+pytestmark = pytest.mark.faults
 
 
 @pytest.fixture

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from cache.journal import BlockJournal
 from core.run.journal import BlockState
+from core.run.kept_blocks import BlockJournal
 from tests.cache.examples import layer_record
 
+pytestmark = pytest.mark.faults
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -75,7 +76,7 @@ WRITE = """
 import sys
 from pathlib import Path
 import torch
-from cache.journal import BlockJournal
+from core.run.kept_blocks import BlockJournal
 from tests.cache.test_journal import state_of
 journal = BlockJournal(Path(sys.argv[1]))
 print("ready", flush=True)

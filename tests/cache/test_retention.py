@@ -16,6 +16,7 @@ from cache.retention import Policy, choose, policy_from_environment, remove, use
 from core.spec.errors import BadInput
 from tests.cache.examples import key_of, record_of, result_of
 
+pytestmark = pytest.mark.faults
 ROOT = Path(__file__).resolve().parents[2]
 DAY = 24 * 3600
 MEGA = 10**6

@@ -12,7 +12,7 @@ from core.spec import Calibration, RunSpec
 from tests.cache.examples import key_of
 from tests.pages.conftest import said
 
-pytestmark = pytest.mark.usefixtures("without_workers")
+pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("without_workers")]
 
 
 @pytest.fixture

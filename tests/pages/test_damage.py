@@ -8,6 +8,7 @@ from app.shared import resources
 from core.spec import make_method
 from tests.pages.conftest import SMALL, said
 
+pytestmark = pytest.mark.faults
 PAGES = ["explore", "layers", "masks", "outliers", "curves", "compare", "learn", "runs"]
 
 

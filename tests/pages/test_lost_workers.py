@@ -10,6 +10,7 @@ from core.spec import make_method
 from core.spec.errors import BadInput
 from tests.pages.conftest import SMALL, charts, said
 
+pytestmark = pytest.mark.faults
 WORDS = {"windows": "16", "length": "64", "evaluation_windows": "4", "evaluation_length": "64"}
 REASON = "The worker processes, which compute, cannot be reached"
 

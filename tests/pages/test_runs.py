@@ -39,7 +39,7 @@ def test_every_state_is_told(visit, keep, small_result):
     assert "&lt;b&gt;because" in text
     for state in ("finished", "failed", "cancelled", "queued"):
         assert f">{state}<" in text
-    assert page.get("progress")[0].proto.text == "Waiting, number 1 in the queue"
+    assert page.get("progress")[0].proto.text == "Waiting, number 1 in the queue, begins as soon as a worker is free"
 
 
 def test_open_goes_to_explore_with_the_key(visit, keep, small_result):
@@ -50,26 +50,44 @@ def test_open_goes_to_explore_with_the_key(visit, keep, small_result):
     assert "What does this pruning do" in said(page)
 
 
-def _choose(page, key, action):
+def choose(page, key, action):
     next(item for item in page.get("menu_button") if item.key == f"more-{key}").set_value(action).run()
 
 
 def test_a_waiting_run_can_be_cancelled_and_pinned(visit, keep, store):
     key = keep(spec=SMALL, state="queued")
     page = visit("runs")
-    _choose(page, key, "Pin")
+    choose(page, key, "Pin")
     assert store.record(key).pinned
-    _choose(page, key, "Cancel")
+    choose(page, key, "Cancel")
     assert store.record(key).state == "cancelled"
-    _choose(page, key, "Unpin")
+    choose(page, key, "Unpin")
     assert not store.record(key).pinned
+
+
+def test_waiting_runs_are_moved_and_paused_and_the_queue_as_well(visit, keep, store):
+    specs = [SMALL.model_copy(update={"calibration": SMALL.calibration.model_copy(update={"seed": seed})}) for seed in range(3)]
+    keys = [keep(spec=spec, state="queued", ago=60.0 - index, estimated=30.0) for index, spec in enumerate(specs)]
+    page = visit("runs")
+    choose(page, keys[2], "Run next")
+    page.segmented_control(key="show").set_value("Queued and running").run()
+    order = [button.key.removeprefix("open-") for button in page.button if (button.key or "").startswith("open-")]
+    assert order == [keys[2], keys[0], keys[1]]
+    choose(page, keys[0], "Pause")
+    assert store.record(keys[0]).paused
+    assert "2 waiting, 1 paused. The last begins in about 30 s." in said(page)
+    choose(page, keys[0], "Resume")
+    page.button(key="queue-pause").click().run()
+    assert store.queue_pause().since is not None
+    page.run()
+    assert "nothing begins until it is resumed" in said(page)
 
 
 @pytest.mark.parametrize(("answer", "stays"), [("delete-no", True), ("delete-yes", False)])
 def test_deleting_asks_first(visit, keep, store, answer, stays):
     key = keep(spec=SMALL, state="failed", error="because")
     page = visit("runs")
-    _choose(page, key, "Delete")
+    choose(page, key, "Delete")
     assert store.record(key) is not None
     page.button(key=answer).click().run()
     assert (store.record(key) is not None) == stays
@@ -148,7 +166,7 @@ def test_a_run_gets_a_name_and_a_note_that_stay_and_go_with_it(visit, keep, stor
     key = keep(small_result)
     keep(spec=SMALL.model_copy(update={"refit": True}), state="failed", error="because")
     page = visit("runs")
-    _choose(page, key, "Name and note")
+    choose(page, key, "Name and note")
     page.text_input(key=f"name-{key}").set_value("Baseline **A**")
     page.text_area(key=f"note-{key}").set_value("for the <i>talk</i>")
     page.button(key="name-yes").click().run()
@@ -162,7 +180,7 @@ def test_a_run_gets_a_name_and_a_note_that_stay_and_go_with_it(visit, keep, stor
     again.switch_page("../pages/runs.py").run()
     resources.jobs().submit(store.record(key).spec)  # what is asked for again keeps its words
     assert store.record(key).name == "Baseline **A**"
-    _choose(again, key, "Delete")
+    choose(again, key, "Delete")
     again.button(key="delete-yes").click().run()
     assert store.record(key) is None
 
@@ -177,7 +195,7 @@ def test_a_failed_run_that_is_run_again_keeps_its_name(visit, keep, store):
 def test_a_rename_that_is_cancelled_changes_nothing(visit, keep, store, small_result):
     key = keep(small_result, name="before")
     page = visit("runs")
-    _choose(page, key, "Name and note")
+    choose(page, key, "Name and note")
     page.text_input(key=f"name-{key}").set_value("after")
     page.button(key="name-no").click().run()
     assert store.record(key).name == "before"

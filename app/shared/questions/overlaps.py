@@ -12,9 +12,9 @@ from core.records.overlaps import Overlap, Overlaps, count_masks
 from core.spec.errors import BadInput
 
 if TYPE_CHECKING:
-    from cache.journal import BlockJournal
     from cache.store import Store
     from core.run.journal import BlockState
+    from core.run.kept_blocks import BlockJournal
 
 NOT_KEPT = ("No pruned weights are kept of {}: shipped runs come without them, and so does a run that was made by another program. "
             "Run the same on the Explore page to compare its mask.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -48,6 +49,9 @@ class Point(FrozenModel):
         return where.device if "thread" in where.device else f"{where.device}, {where.threads} threads"
 
 
+_USUAL = RunSpec()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Matching:
     """Points that may stand in one chart, and what was left out of it."""
@@ -60,8 +64,12 @@ class Matching:
 
 def ground(spec: RunSpec) -> RunSpec:
     """Common settings of the points of one chart: the run without method, pattern, seed and device."""
-    usual = RunSpec()
-    return spec.model_copy(update={"method": usual.method, "pattern": usual.pattern, "device": usual.device,
+    return _ground(spec)  # pyright: ignore[reportArgumentType]  (a frozen noun has a hash)
+
+
+@lru_cache(maxsize=16_384)  # each page looks at all runs of the store
+def _ground(spec: RunSpec) -> RunSpec:
+    return spec.model_copy(update={"method": _USUAL.method, "pattern": _USUAL.pattern, "device": _USUAL.device,
                                    "calibration": spec.calibration.model_copy(update={"seed": 0})})
 
 

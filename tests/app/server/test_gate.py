@@ -13,6 +13,7 @@ from app.server import access_token
 from app.server.gate import Gate
 from core.spec.errors import BadInput
 
+pytestmark = pytest.mark.faults
 TOKEN = "a-token-of-the-tests"
 
 

@@ -1,6 +1,7 @@
 """The garbage collector and what has come to stay."""
 
 import gc
+import time
 import weakref
 
 from app.shared import resources
@@ -14,7 +15,7 @@ class Ring:
 
 
 def test_what_has_come_to_stay_is_not_looked_through_again_and_garbage_still_goes(monkeypatch):
-    monkeypatch.setattr(resources, "_runs", iter([1, 2, 3, 1024]))
+    monkeypatch.setattr(resources, "_runs", iter([1, 2, 3, 1024, 1025]))
     try:
         resources.settle()
         assert gc.get_freeze_count() > 10 * len(gc.get_objects())
@@ -26,6 +27,13 @@ def test_what_has_come_to_stay_is_not_looked_through_again_and_garbage_still_goe
         gc.collect()
         assert watch() is not None
         resources.settle()
+        assert watch() is None
+        kept = Ring()
+        watch = weakref.ref(kept)
+        gc.freeze()
+        del kept
+        monkeypatch.setattr(resources, "_looked", [time.monotonic() - 61])
+        resources.settle()  # a minute later, on the way to the next power of two
         assert watch() is None
     finally:
         gc.unfreeze()

@@ -16,6 +16,8 @@ from core.run.revisions import revisions
 from core.spec import Calibration, Evaluation, RunSpec, make_method
 from tests.core.families import save_family
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ import pytest
 from app.workers import cluster, lanes, launch
 from tests.app.workers.processes import family, kill, processes
 
+pytestmark = pytest.mark.faults
 ROOT = Path(__file__).resolve().parents[3]
 ENSURE = "import sys; from pathlib import Path; from app.workers.cluster import ensure_cluster; print(ensure_cluster(Path(sys.argv[1])))"
 

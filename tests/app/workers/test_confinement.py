@@ -18,6 +18,7 @@ from core.spec import Calibration, Evaluation, RunSpec
 from core.spec.errors import BadInput
 from tests.cache.examples import key_of
 
+pytestmark = pytest.mark.faults
 WORDS = "PRUNESCOPE_TEXTS"
 
 

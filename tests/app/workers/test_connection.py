@@ -19,6 +19,7 @@ from tests.app.workers.processes import family, kill, processes, wait_for
 if TYPE_CHECKING:
     from distributed import Client
 
+pytestmark = pytest.mark.faults
 ROOT = Path(__file__).resolve().parents[3]
 
 

@@ -14,6 +14,8 @@ from app.workers.connection import Connection
 from app.workers.keys import KeyFault
 from tests.app.workers.processes import processes
 
+pytestmark = pytest.mark.faults
+
 
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)

@@ -1,13 +1,18 @@
-"""Order of the queue: turns between groups, what runs counts, and nothing is lost."""
+"""Order of the queue: turns between groups, what runs counts, moves by hand, pauses, limits, and nothing is lost."""
 
 from __future__ import annotations
 
 import random
 
-from app.workers import queue
+import pytest
+
+from app.workers import limits, queue
+from app.workers.jobs import Jobs
 from app.workers.queue import Job, in_turns
 from cache import Store
-from tests.cache.examples import record_of
+from core.spec import RunSpec
+from core.spec.errors import BadInput
+from tests.cache.examples import key_of, record_of
 
 
 def job(name: str, submitted: float, group: str = "", state: str = "queued") -> Job:
@@ -45,3 +50,100 @@ def test_groups_come_from_the_store(tmp_path):
     keys = {record_of(name).key: name for name in ("sweep-0", "sweep-1", "sweep-2", "single")}
     assert [keys[found.key] for found in queue.jobs(store)] == ["sweep-0", "single", "sweep-1", "sweep-2"]
     store.close()
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Two sessions' runs: the queue is a0 b0 a1 b1 a2."""
+    opened = Store(tmp_path)
+    for name, submitted in (("a0", 0.0), ("a1", 1.0), ("a2", 2.0), ("b0", 3.0), ("b1", 4.0)):
+        opened.put_record(record_of(name, submitted=submitted, group=name[0]))
+    yield opened
+    opened.close()
+
+
+def names(store: Store, of=queue.jobs) -> list[str]:
+    known = {key_of(name): name for name in ("a0", "a1", "a2", "b0", "b1", "c0")}
+    return [known[found.key] for found in of(store)]
+
+
+@pytest.mark.parametrize(("name", "where", "expected"), [
+    ("a1", "up", "a0 a1 b0 b1 a2"), ("a1", "down", "a0 b0 b1 a1 a2"), ("a2", "first", "a2 a0 b0 a1 b1"),
+    ("a0", "up", "a0 b0 a1 b1 a2"), ("a0", "first", "a0 b0 a1 b1 a2"), ("a2", "down", "a0 b0 a1 b1 a2"),
+    ("b1", "first", "b1 a0 b0 a1 a2"), ("gone", "up", "a0 b0 a1 b1 a2"),
+])
+def test_a_run_is_moved_and_all_others_keep_their_order(store, name, where, expected):
+    assert " ".join(names(store)) == "a0 b0 a1 b1 a2"
+    queue.move(store, key_of(name), where)
+    assert " ".join(names(store)) == expected
+
+
+def test_any_moves_are_those_of_a_list(store):
+    """Against the plain list, with 60 random moves; and what comes later still has its fair turn."""
+    chance, expected = random.Random(1), names(store)
+    for _ in range(60):
+        name, where = chance.choice(expected), chance.choice(["first", "up", "down"])
+        place = expected.index(name)
+        expected.remove(name)
+        expected.insert({"first": 0, "up": max(0, place - 1), "down": place + 1}[where], name)
+        queue.move(store, key_of(name), where)
+        assert names(store) == expected
+    store.put_record(record_of("c0", submitted=99.0, group="c"))
+    assert names(store).index("c0") <= 2
+
+
+def test_what_is_paused_keeps_its_turn_and_what_runs_is_not_moved(store):
+    store.update_record(key_of("b0"), paused=True)
+    assert names(store) == ["a0", "b1", "a1", "a2", "b0"]
+    assert names(store, queue.waiting) == ["a0", "b1", "a1", "a2"]
+    queue.move(store, key_of("b0"), "first")
+    store.update_record(key_of("b0"), paused=False)
+    store.update_record(key_of("a0"), state="running", started=5.0)
+    queue.move(store, key_of("a0"), "down")
+    assert names(store) == ["a0", "b0", "a1", "b1", "a2"]
+
+
+def test_a_paused_queue_hands_nothing_over_and_forgets_nothing(store, tmp_path):
+    store.pause_queue(True)
+    since = store.queue_pause().since
+    store.pause_queue(True)
+    assert store.queue_pause().since == since is not None
+    assert queue.waiting(store) == ()
+    assert len(queue.jobs(store)) == 5
+    other = Store(tmp_path)  # another process
+    other.pause_queue(False)
+    other.close()
+    assert len(queue.waiting(store)) == 5
+
+
+def test_limits_are_told_with_what_to_do(store, monkeypatch):
+    limits.require_place(store, "a")
+    monkeypatch.setenv("PRUNESCOPE_QUEUE_PER_PERSON", "3")
+    with pytest.raises(BadInput, match=r"3 of your runs.*PRUNESCOPE_QUEUE_PER_PERSON.*cancel some"):
+        limits.require_place(store, "a-curves")  # her sweeps count as well
+    limits.require_place(store, "b")
+    limits.require_place(store, "")
+    monkeypatch.setenv("PRUNESCOPE_QUEUE_TOTAL", "5")
+    with pytest.raises(BadInput, match="5 runs of all people"):
+        limits.require_place(store, "b")
+    store.update_record(key_of("a0"), state="finished")
+    limits.require_place(store, "a")
+    monkeypatch.setenv("PRUNESCOPE_QUEUE_TOTAL", "many")
+    with pytest.raises(BadInput, match="whole number"):
+        limits.require_place(store, "a")
+
+
+def test_limits_hold_where_a_run_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("PRUNESCOPE_SCHEDULER", "tcp://127.0.0.1:1")
+    monkeypatch.setenv("PRUNESCOPE_QUEUE_PER_PERSON", "1")
+    opened = Store(tmp_path)
+    jobs = Jobs(opened)
+    first, second = RunSpec(), RunSpec(fisher=0.5)
+    key = jobs.submit(first, group="ada")
+    assert jobs.submit(first, group="ada") == key  # what is in the queue is no run more
+    with pytest.raises(BadInput, match="at most 1 a person"):
+        jobs.submit(second, group="ada-curves")
+    assert opened.count() == 1
+    jobs.submit(second, group="bob")
+    jobs.close()
+    opened.close()

@@ -13,6 +13,8 @@ from core.data.places import confine, confined, list_texts, locate_text, models_
 from core.data.texts import read_text, text_revision
 from core.spec.errors import BadInput
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.fixture
 def texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

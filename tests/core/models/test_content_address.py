@@ -17,6 +17,8 @@ from core.models import folders as checkpoint
 from core.models.sources import list_models, resolve_model
 from tests.core.models.saved import make
 
+pytestmark = pytest.mark.faults
+
 
 def test_the_address_is_of_the_content(models: Path) -> None:
     folder = make(models / "mine")

@@ -23,6 +23,8 @@ from core.spec import Calibration, Evaluation, RunSpec
 from core.spec.errors import InputChanged
 from tests.core.families import save_family
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):

@@ -25,6 +25,8 @@ from tests.app.workers.jobs.support import (
 )
 from tests.app.workers.processes import wait_for
 
+pytestmark = pytest.mark.faults
+
 
 def test_the_web_server_s_half_imports_no_torch_even_when_it_works(home):
     code = ("import sys, time; from cache import Store; from app.workers.jobs import Jobs; from core.spec import RunSpec\n"

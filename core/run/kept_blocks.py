@@ -1,18 +1,22 @@
-"""Finished blocks of a run on disk: core.journal.Journal in a folder. torch only when used."""
+"""Finished blocks of a run on disk: core.run.journal.Journal in a folder. torch only when used."""
 
 from __future__ import annotations
 
+import shutil
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cache.files import TensorFiles
 from core.records import LayerRecord
+from core.run.block_files import TensorFiles
 from core.run.journal import BlockState
 from core.spec.base import FrozenModel
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+FORGOTTEN = 7 * 24 * 3600.0  # seconds after which nobody is expected to run an interrupted command again
 
 
 class _Layers(FrozenModel):
@@ -70,3 +74,15 @@ class _Weights(Mapping[str, "Tensor"]):
 
     def __len__(self) -> int:
         return len(self._blocks)
+
+
+def remove_forgotten(unfinished: Path) -> None:
+    """Remove the blocks of commands that were interrupted long ago."""
+    for folder in forgotten(unfinished):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.with_suffix(".lock").unlink(missing_ok=True)
+
+
+def forgotten(unfinished: Path) -> tuple[Path, ...]:
+    """Folders of commands that were interrupted long ago."""
+    return tuple(folder for folder in unfinished.glob("*") if folder.is_dir() and folder.stat().st_mtime < time.time() - FORGOTTEN)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from cache.space import MARGIN, DiskFull, free_bytes, is_full
+from core.data.space import MARGIN, DiskFull, free_bytes, is_full
 from core.spec.base import FrozenModel
 
 if TYPE_CHECKING:

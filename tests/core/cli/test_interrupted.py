@@ -1,0 +1,126 @@
+"""Commands that are killed, in processes of their own: the same command goes on, a half-written folder is none, nobody loses results."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from core.cli.commands import app
+from core.run.kept_blocks import FORGOTTEN
+from tests.core.families import save_family
+
+pytestmark = pytest.mark.faults
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def words(tmp_path, monkeypatch):
+    """A small model and its text."""
+    monkeypatch.setenv("PRUNESCOPE_MODELS", str(tmp_path / "models"))
+    text = f"windows:{save_family('llama', tmp_path / 'models') / 'windows.npy'}"
+    return ["--model", "llama", "--windows", "8", "--calibration", text, "--evaluation", text]
+
+
+def start(*words: str, code: str = "") -> subprocess.Popen:
+    """`python -m core` in a process of its own, after some lines of code."""
+    program = f"import sys\nsys.argv[0] = 'core'\n{code}\nfrom core.cli.commands import main\nmain()"
+    return subprocess.Popen([sys.executable, "-c", program, *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def end(process: subprocess.Popen) -> tuple[str, str]:
+    return process.communicate(timeout=240)
+
+
+def call(*words: str):
+    return CliRunner().invoke(app, list(words))
+
+
+SLOW = "import core.run.block_files as files, time, pathlib\nreal = files.TensorFiles.write\n"
+KILLED = "import os, signal\ndef die(): os.kill(os.getpid(), signal.SIGKILL)\n"
+AFTER_A_BLOCK = KILLED + SLOW + "def write(*given):\n    real(*given)\n    die()\nfiles.TensorFiles.write = write\n"
+
+
+def test_a_killed_command_goes_on_after_its_finished_blocks(words, tmp_path, prunescope_home):
+    asked = ["prune", *words, "--method", "wanda"]
+    assert call(*asked, "--json", str(tmp_path / "whole.json")).exit_code == 0
+    process = start(*asked, "--json", str(tmp_path / "killed.json"), code=AFTER_A_BLOCK)
+    end(process)
+    assert process.returncode == -signal.SIGKILL
+    assert not (tmp_path / "killed.json").exists()
+    done = call(*asked, "--json", str(tmp_path / "killed.json"))
+    assert done.exit_code == 0, done.output
+    assert "Continuing: an earlier command has finished 1 block of" in done.output
+    whole, later = (json.loads((tmp_path / name).read_text()) for name in ("whole.json", "killed.json"))
+    assert (whole["resumed_blocks"], later["resumed_blocks"]) == (0, 1)
+    assert later["pruned"] == whole["pruned"]
+    assert [layer["relative_error"] for layer in later["layers"]] == [layer["relative_error"] for layer in whole["layers"]]
+    assert list((prunescope_home / "unfinished").iterdir()) == []
+    assert call("prune", *words, "--method", "magnitude").output.count("Continuing") == 0
+
+
+def test_a_save_that_is_killed_leaves_no_folder_that_loads(words, tmp_path):
+    """Killed between two of the files that are put into their place."""
+    asked = ["prune", *words, "--method", "wanda", "--save", str(tmp_path / "models" / "saved")]
+    process = start(*asked, code=KILLED + (
+        "import pathlib\nreal = pathlib.Path.replace\n"
+        "def replace(self, target):\n    done = real(self, target)\n"
+        "    if self.name.endswith('.safetensors') and self.parent.name == '.unfinished': die()\n    return done\n"
+        "pathlib.Path.replace = replace\n"))
+    end(process)
+    assert process.returncode == -signal.SIGKILL
+    saved = tmp_path / "models" / "saved"
+    assert any(file.suffix == ".safetensors" for file in saved.iterdir())
+    refused = call("evaluate", "--model", "saved", *words[4:5], *words[6:])
+    assert refused.exit_code == 2, refused.output
+
+
+def test_two_sweeps_into_one_file_both_keep_their_results(words, tmp_path):
+    file = tmp_path / "s.json"
+    both = [start("sweep", *words, "--json", str(file), "--methods", methods) for methods in ("wanda,magnitude", "sparsegpt,dsnot")]
+    for process in both:
+        _, said = end(process)
+        assert process.returncode == 0, said
+    found = sorted(run["spec"]["method"]["name"] for run in json.loads(file.read_text())["runs"])
+    assert found == ["dsnot", "magnitude", "sparsegpt", "wanda"]
+
+
+def test_one_table_is_written_by_one_sweep(words, tmp_path):
+    sweep = ["sweep", *words, "--methods", "wanda", "--csv", str(tmp_path / "s.csv")]
+    first = start(*sweep, code=SLOW + "def write(*given):\n    pathlib.Path(sys.argv[-1] + '.ready').touch()\n    time.sleep(60)\n"
+                                      "files.TensorFiles.write = write\n")
+    while not (tmp_path / "s.csv.ready").exists():
+        assert first.poll() is None, end(first)
+        time.sleep(0.05)
+    refused = call(*sweep)
+    assert refused.exit_code == 2
+    assert "no other sweep is writing" in refused.output
+    same_run = call("sweep", *words, "--methods", "wanda")  # the very same run beside it: computed, with nothing shared
+    assert same_run.exit_code == 0, same_run.output
+    assert "computing this very run" in same_run.output
+    first.kill()
+    end(first)
+    assert call(*sweep).exit_code == 0
+
+
+def test_a_full_disk_is_told_once_and_the_run_goes_on(words, monkeypatch, prunescope_home):
+    monkeypatch.setattr("core.run.block_files.free_bytes", lambda folder: 0)
+    done = call("prune", *words, "--method", "wanda")
+    assert done.exit_code == 0, done.output
+    assert done.output.count("This run goes on") == 1
+
+
+def test_what_was_interrupted_a_week_ago_is_forgotten(words, prunescope_home):
+    old, young = (prunescope_home / "unfinished" / name for name in ("old", "young"))
+    for folder in (old, young):
+        folder.mkdir(parents=True)
+    os.utime(old, (1, time.time() - FORGOTTEN - 60))
+    assert call("prune", *words, "--method", "wanda").exit_code == 0
+    assert (old.exists(), young.exists()) == (False, True)
