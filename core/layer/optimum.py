@@ -14,9 +14,9 @@ from core.layer.solution import LayerSolution
 from core.linalg.conjugate_gradients import masked_cg
 from core.spec.errors import BadInput
 
-EXACT = 1 << 30  # multiply-adds c·b² of a product up to which a run computes the optimum of every row
+EXACT = 1 << 28  # multiply-adds c·b² of a product up to which a run computes the optimum of every row
 FEWEST_ROWS = 16
-PRODUCTS = 18  # c×b×b of the conjugate gradients of an optimum (measured: 14 to 27)
+PRODUCTS = 18  # c×b×b of the conjugate gradients of an optimum (measured: 14 to 27; up to _ITERATIONS with fewer tokens than inputs)
 _GAIN, _ITERATIONS = 1e-4, 100  # of `optimum_error`: least gain of an iteration as a share of f, most iterations
 
 
@@ -85,9 +85,9 @@ def estimated_optimum(problem: LayerProblem, solution: LayerSolution, rows: int)
     return Optimum(error=ratio * solution.relative_error, rows=rows, spread=spread * solution.relative_error)
 
 
-def optimum_rows(rows: int, columns: int, *, pruned: int, other_work: float) -> int:
+def optimum_rows(rows: int, columns: int, *, pruned: int, other_work: float, singular: bool = False) -> int:
     """Rows from which the optimum of a c×b layer is estimated, so that it costs at most a tenth of `other_work` multiply-adds (at least
-    FEWEST_ROWS); all of its `pruned` rows where a product is small."""
+    FEWEST_ROWS); all of its `pruned` rows where a product is small. `singular`: there are fewer tokens than inputs."""
     if rows * columns**2 <= EXACT:
         return pruned
-    return min(pruned, max(FEWEST_ROWS, int(other_work / 10 / (PRODUCTS * columns**2))))
+    return min(pruned, max(FEWEST_ROWS, int(other_work / 10 / ((_ITERATIONS if singular else PRODUCTS) * columns**2))))

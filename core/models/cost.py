@@ -56,7 +56,8 @@ def optimum_sample(spec: RunSpec, rows: int, columns: int, tokens: int) -> int:
     most a tenth of the layer's other work. A product with G takes `_BESIDE_FAST` times a forward's time or more."""
     other = 2 * tokens * rows * columns / (_SOLVE * _BESIDE_FAST) + spec.method.layer_work(rows, columns, spec.pattern)
     other += _ERROR_PRODUCTS * rows * columns**2 + update_work(spec.update, rows, columns, refit=spec.refit)
-    return optimum_rows(rows, columns, pruned=rows - outlier_count(rows, spec.pattern.outlier_rows), other_work=other)
+    return optimum_rows(rows, columns, pruned=rows - outlier_count(rows, spec.pattern.outlier_rows), other_work=other,
+                        singular=tokens < columns)
 
 
 def count_work(shape: Shape, spec: RunSpec, *, calibration_tokens: int, evaluation_tokens: int, window: int,

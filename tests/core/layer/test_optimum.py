@@ -48,11 +48,12 @@ def test_a_layer_without_error_has_an_optimum_of_nothing():
 
 
 def test_small_layers_are_exact_and_large_ones_cost_a_tenth_of_the_rest():
-    assert optimum_rows(1024, 1024, pruned=1000, other_work=0) == 1000
-    assert EXACT == 1024 * 1024**2
+    assert optimum_rows(1024, 512, pruned=1000, other_work=0) == 1000
+    assert EXACT == 1024 * 512**2
     rows, columns, other = 4096, 4096, 1e13
     chosen = optimum_rows(rows, columns, pruned=rows, other_work=other)
     assert FEWEST_ROWS < chosen < rows
     assert PRODUCTS * chosen * columns**2 <= other / 10 < PRODUCTS * (chosen + 1) * columns**2
+    assert FEWEST_ROWS < optimum_rows(rows, columns, pruned=rows, other_work=other, singular=True) < chosen / 4
     assert optimum_rows(rows, columns, pruned=rows, other_work=0) == FEWEST_ROWS
     assert optimum_rows(rows, columns, pruned=rows, other_work=1e16) == rows
