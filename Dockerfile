@@ -1,4 +1,5 @@
 # PruneScope in a container: the same make steps as outside, a user without rights, results in a volume.
+# compose.yaml has scheduler, workers and server apart.
 #   docker build -t prunescope . && docker run -p 8501:8501 -v prunescope:/data -v ./models:/models -v ./texts:/texts prunescope
 # It listens on all addresses and asks for a token: `docker logs` shows the link that holds it, or set one with -e PRUNESCOPE_TOKEN=…
 FROM python:3.11.14-slim-bookworm
@@ -7,13 +8,14 @@ RUN apt-get update -q \
  && apt-get install -y -q --no-install-recommends make \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --create-home --uid 10001 prunescope \
- && mkdir /data /models /texts \
- && chown prunescope:prunescope /data
+ && mkdir /data /keys /models /texts \
+ && chown prunescope:prunescope /data /keys
 
 WORKDIR /home/prunescope/app
 RUN chown prunescope:prunescope .
 USER prunescope
 
+ENV PIP_NO_CACHE_DIR=1
 COPY --chown=prunescope:prunescope Makefile requirements.txt ./
 RUN make setup
 COPY --chown=prunescope:prunescope . .

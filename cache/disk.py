@@ -140,3 +140,7 @@ def _check(value: object) -> None:
     fits = type(value) in (str, bytes, float) or (type(value) is int and -(2**63) <= value < 2**63)
     if not fits:
         raise TypeError(f"{type(value).__name__} is not stored: text, bytes, 64-bit integers and floats are.")
+
+
+def unfollowed(_key: str, _text: str, /) -> None:
+    """Default of `CheckedRows.changed`: nobody follows what is written."""

@@ -74,3 +74,9 @@ class QueuePause(FrozenModel):
     """A queue of which nothing is handed to workers, and since when (seconds since 1970); None: it goes on."""
 
     since: float | None = None
+
+
+def next_attempt(before: RunRecord | None) -> float:
+    """Time of a new attempt: now, and after the one before by a millisecond at least, though the clock was set back meanwhile. Attempts
+    of a run are told from one another by it."""
+    return time.time() if before is None else max(time.time(), before.submitted + 0.002)

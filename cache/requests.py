@@ -48,11 +48,15 @@ class Requests(Generic[Asked]):
     """Requests of one kind. Safe to share between threads and processes."""
 
     def __init__(self, rows: CheckedRows, prefix: str, model: type[Asked]) -> None:
-        self._rows, self._prefix, self._model = rows, f"{prefix}-", model
+        self._rows, self._prefix, self.model = rows, f"{prefix}-", model
+
+    def row(self, key: str) -> str:
+        """Name of the row of a run's request."""
+        return f"{self._prefix}{key}"
 
     def read(self, key: str) -> Asked | None:
         """The request of a run that was made last."""
-        return self._rows.read(f"{self._prefix}{key}", self._model)
+        return self._rows.read(f"{self._prefix}{key}", self.model)
 
     def change(self, key: str, change: Callable[[Asked | None], Asked | None]) -> Asked | None:
         """Read, change and write in one transaction. `change` may return None to leave things be. Returns what is there then."""

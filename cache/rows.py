@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from cache.disk import open_rows
+from cache.disk import open_rows, unfollowed
 from cache.space import DiskFull, Reserve, is_full
 from core.spec.errors import PruneError
 
@@ -44,7 +44,7 @@ class CheckedRows:
             raise DamagedStore(f"The database {file} is {'empty' if file.exists() else 'gone'}, and runs were kept in it. Put the folder "
                                f"{folder} back from a backup; or remove that folder, and PruneScope starts with an empty list.")
         self.folder, self.broken, self._reserve, self._inside = folder, "", reserve, threading.local()
-        self.damaged: set[str] = set()
+        self.damaged, self.changed = set[str](), unfollowed  # `changed` is called with each row that is written
         self._rows = self._write(lambda: open_rows(folder))
         mark.touch()
         self._check_file(file)
@@ -84,6 +84,7 @@ class CheckedRows:
             self._note(error)
             raise DamagedStore(self.broken) from error
         self.damaged.discard(key)
+        self.changed(key, text)
 
     def delete(self, key: str) -> None:
         """Remove a row; nothing where there is none. On a full disk, the reserve makes room for it."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -103,6 +104,28 @@ class Store(RunList):
         """Hand nothing more to workers, or go on. What is being computed is finished."""
         if paused != (self.queue_pause().since is not None):
             self._write("queue-pause", QueuePause(since=time.time() if paused else None))
+
+    @property
+    def rows(self) -> CheckedRows:
+        """The rows besides the records."""
+        return self._documents
+
+    def document(self, name: str) -> str | None:
+        """Text of a row besides the records, by its full name; None if there is none."""
+        return self._documents.get(name)
+
+    def put_document(self, name: str, text: str) -> None:
+        """Keep the text of such a row, which came from another store. Raises DiskFull."""
+        self._documents.set(name, text)
+
+    def documents(self, prefix: str) -> Iterator[str]:
+        """Names of such rows that begin so."""
+        return (name for name in self._documents.all_keys() if name.startswith(prefix))
+
+    def follow(self, changed: Callable[[str, str], None]) -> None:
+        """Have `changed(name, text)` called with each row that is written through this object; the name of a record is its key."""
+        for rows in (self._records, self._documents):
+            rows.changed = changed
 
     def journal(self, key: str) -> BlockJournal:
         """The finished blocks of a run."""

@@ -55,6 +55,8 @@ def _where(latest: Progress, *, timed: bool) -> list[str]:
     """Block 4 of 6 · mlp.down_proj · 3 s left."""
     if latest.stage == "room":
         return [STAGES["room"], layout.plain(f"{latest.note or ''} The run goes on by itself when there is room.")]
+    if latest.stage == "load" and latest.note:
+        return [layout.plain(latest.note)]
     parts = [STAGES[latest.stage]]
     if latest.stage in ("collect", "solve", "push"):
         parts.append(f"block {latest.block + 1} of {latest.blocks}")

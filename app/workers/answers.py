@@ -95,7 +95,7 @@ class Answers:
             if future is None or future.client is not client or future.status in ("cancelled", "lost"):
                 quick = asked[0].quick
                 future = client.submit(sessions.answer, *asked, key=f"ask-{key}-{time.time_ns()}",
-                                       resources={"quick" if quick else "interactive": 1},
+                                       resources={self._connection.resource("quick" if quick else "interactive"): 1},
                                        priority=round(time.time()) + _QUICK * quick, fifo_timeout="0 ms")
                 self._asked[key] = future
             return future

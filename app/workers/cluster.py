@@ -3,15 +3,15 @@
     HOME/cluster/HOST/scheduler.json   the scheduler's address, written by Dask
     HOME/cluster/HOST/processes.json   which processes were started (number and birth, so that a reused number is no match)
     HOME/cluster/HOST/lock, code       held while somebody starts or stops, gone with its holder; which code they run
-    HOME/cluster/HOST/dask.yaml        Dask's settings for them           HOME/logs/NAME.log   what they say
+    HOME/cluster/HOST/dask*.yaml       Dask's settings for them           HOME/logs/NAME.log   what they say
     HOME/cluster/HOST/keys             TLS keys, without which nobody is heard (app/workers/keys.py)
 
 Two lanes, by Dask resources: `device` workers compute runs, one for each GPU or one for the CPU; the `interactive` worker answers
 while a page waits, `quick` questions on a thread of their own. They outlive the web
 server. The scheduler ends after IDLE without work, the workers after it.
-PRUNESCOPE_SCHEDULER=tls://HOST:8786 uses a scheduler of your own instead, with the keys in PRUNESCOPE_KEYS (tcp:// without any, which
-takes code from whoever reaches it); its workers need the same PRUNESCOPE_HOME, this repository on PYTHONPATH, and
-`--nthreads 1 --resources device=1` (or `--nthreads 2 --resources interactive=1,quick=1`).
+PRUNESCOPE_SCHEDULER=tls://HOST:8786 has runs computed by a scheduler of your own instead, with the keys in PRUNESCOPE_KEYS (tcp:// without
+any, which takes code from whoever reaches it). Its device workers share no disk with this machine (docs/cluster.md); the interactive
+worker, which reads the store, is started here and joins that scheduler.
 
     python -m app.cluster status | stop
 """
@@ -32,8 +32,9 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from app.workers.homes import own_resource
 from app.workers.keys import KeyFault, client_security, ensure_keys
-from app.workers.lanes import lanes
+from app.workers.lanes import interactive_lane, lanes
 from app.workers.launch import cluster_folder, code_version, start_scheduler, start_worker
 from cache.store import default_home
 
@@ -68,9 +69,7 @@ def ensure_cluster(home: Path, *, renew: bool = False) -> str:
         for lane in lanes():
             if lane.name not in alive:
                 alive[lane.name] = start_worker(home, lane)
-        entries = {name: {"pid": process.pid, "created": process.create_time()} for name, process in alive.items()}
-        (folder / "processes.tmp").write_text(json.dumps(entries))
-        (folder / "processes.tmp").replace(folder / "processes.json")
+        _remember(folder, alive)
         deadline = time.monotonic() + _START_SECONDS
         while address is None and time.monotonic() < deadline and _lives(alive["scheduler"]):
             time.sleep(0.02)
@@ -79,6 +78,24 @@ def ensure_cluster(home: Path, *, renew: bool = False) -> str:
             _end(alive.values())
             raise ClusterError(f"it did not start; its log is {home / 'logs' / 'scheduler.log'}.")
         return address
+
+
+def ensure_beside(home: Path, address: str) -> None:
+    """Have the interactive worker of this home join a scheduler of one's own; one that runs other code, or has joined another
+    scheduler, is replaced. Raises ClusterError."""
+    folder, wanted = cluster_folder(home), f"{address}\n{code_version()}"
+    with _lock(folder):
+        alive, mark = _alive(folder), folder / "beside"
+        lane = interactive_lane("beside-0", (own_resource(home, "interactive"), own_resource(home, "quick")))
+        if lane.name in alive:
+            if mark.exists() and mark.read_text() == wanted:
+                return
+            _end([alive.pop(lane.name)])
+        try:
+            _remember(folder, {**alive, lane.name: start_worker(home, lane, address)})
+        except KeyFault as error:
+            raise ClusterError(str(error)) from error
+        mark.write_text(wanted)
 
 
 def security(home: Path, address: str) -> Security | None:
@@ -123,6 +140,12 @@ def _alive(folder: Path) -> dict[str, psutil.Process]:
                 if abs(process.create_time() - entry["created"]) < 1 and _lives(process):
                     found[name] = process
     return found
+
+
+def _remember(folder: Path, alive: dict[str, psutil.Process]) -> None:
+    entries = {name: {"pid": process.pid, "created": process.create_time()} for name, process in alive.items()}
+    (folder / "processes.tmp").write_text(json.dumps(entries))
+    (folder / "processes.tmp").replace(folder / "processes.json")
 
 
 def _address(folder: Path) -> str | None:

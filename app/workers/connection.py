@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.workers import queue
-from app.workers.cluster import ClusterError, ensure_cluster, security
+from app.workers.cluster import ClusterError, ensure_beside, ensure_cluster, security
 from app.workers.device_workers import device_workers, run_memory
+from app.workers.homes import own_resource
+from app.workers.identity import own_identity, refusals
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -26,10 +28,12 @@ _LOOK_SECONDS = 5.0  # between two looks at whether all workers are still there,
 class Connection:
     """A Dask client that is made in the background, and made again when the scheduler is lost. `on_connect` is called with
     each new client, `on_lost` when a scheduler is lost that nobody let go of. The first connection of a web
-    server replaces workers that run other code, from before an update say; later ones take what there is, lest two fight."""
+    server replaces workers that run other code, from before an update say; later ones take what there is, lest two fight.
+    `answering`: this home's interactive worker is kept alive on a scheduler of one's own too."""
 
-    def __init__(self, home: Path, on_connect: Callable[[Client], None], on_lost: Callable[[], None] = lambda: None) -> None:
-        self._home, self._on_connect, self._on_lost = home, on_connect, on_lost
+    def __init__(self, home: Path, on_connect: Callable[[Client], None], on_lost: Callable[[], None] = lambda: None, *,
+                 answering: bool = False) -> None:
+        self._home, self._on_connect, self._on_lost, self._answering = home, on_connect, on_lost, answering
         self._guard = threading.Lock()
         self._client: Client | None = None
         self._looking, self._closed = False, 0  # whether a thread looks; how often it was let go of
@@ -39,6 +43,7 @@ class Connection:
         self._memory: int | None = None
         self._workers = 1
         self._alone: float | None = None  # since when no worker that computes runs is there
+        self._refused: tuple[str, ...] = ()  # reasons why workers that are there take no runs
         self.error: str | None = None
 
     def client(self, *, mend: bool = False) -> Client | None:
@@ -72,6 +77,7 @@ class Connection:
                 self._memory = run_memory(client)
                 self._workers = len(device_workers(client))
                 self._alone = None if self._workers else self._alone or now
+                self._refused = refusals(client, own_identity()) if self._alone else ()
         return self._memory
 
     def workers(self) -> int:
@@ -84,9 +90,15 @@ class Connection:
         self.run_memory()
         if self._alone is None or time.monotonic() < self._alone + _ALONE_SECONDS:
             return None
+        if self._refused:
+            return " ".join(("No worker takes this run.", *self._refused))
         return ("No worker that computes runs is connected to the scheduler. " + (
-            "Start one with `--resources device=1` (docs/operations.md)." if os.environ.get("PRUNESCOPE_SCHEDULER") else
+            "Start one with `python -m app.workers worker` (docs/cluster.md)." if os.environ.get("PRUNESCOPE_SCHEDULER") else
             f"It is started again; if that fails, its log {self._home / 'logs' / 'device-0.log'} says why."))
+
+    def resource(self, name: str) -> str:
+        """Name of the resource of this home's interactive worker: `interactive`, or `quick`."""
+        return own_resource(self._home, name)
 
     def tell_queue(self) -> None:
         """Have the keeper of the queue look at once, as soon as there is a connection; lost workers are replaced."""
@@ -133,6 +145,7 @@ class Connection:
             address = ensure_cluster(self._home, renew=self._first)
             self._first, self._looked = False, time.monotonic()
             if self._live() is not None:
+                self._keep_answering(address)
                 return True
             self._let_go()
             from distributed import Client
@@ -145,6 +158,7 @@ class Connection:
             except Exception:
                 self._let_go()
                 raise
+            self._keep_answering(address)
             threading.Thread(target=self._watch, args=(client,), name="prunescope-watch", daemon=True).start()
         except Exception as error:  # whatever it is, it is shown, and tried again later
             self.error = (f"The worker processes, which compute, cannot be reached: {error}. The connection is tried again every "
@@ -153,6 +167,10 @@ class Connection:
             return False
         self.error = None
         return True
+
+    def _keep_answering(self, address: str) -> None:
+        if self._answering and os.environ.get("PRUNESCOPE_SCHEDULER"):
+            ensure_beside(self._home, address)
 
     def _watch(self, client: Client) -> None:
         """Notice that the scheduler is lost, though nobody asks for anything."""

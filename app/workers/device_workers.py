@@ -1,9 +1,10 @@
-"""The workers that compute runs, as their scheduler knows them: who there is, and the memory each may use. No torch."""
+"""The workers that compute this process's runs, as their scheduler knows them: who there is, and the memory each may use. No torch."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from app.workers.identity import own_identity, resource
 from app.workers.lanes import TERMINATE
 
 if TYPE_CHECKING:
@@ -11,9 +12,15 @@ if TYPE_CHECKING:
 
 
 def device_workers(client: Client) -> dict[str, int | None]:
-    """Their addresses, with their memory limits in bytes (None: without a limit)."""
-    workers = client.scheduler_info(n_workers=-1)["workers"]
-    return {address: worker["memory_limit"] or None for address, worker in workers.items() if worker["resources"].get("device")}
+    """Their addresses, with their memory limits in bytes (None: without a limit). Workers of another version are none of them."""
+    workers, wanted = client.scheduler_info(n_workers=-1)["workers"], needed_resources()
+    return {address: worker["memory_limit"] or None for address, worker in workers.items()
+            if all(worker["resources"].get(name, 0.0) >= count for name, count in wanted.items())}
+
+
+def needed_resources() -> dict[str, float]:
+    """Resources that a job of this process asks for: a device, and the same version of all that numbers depend on."""
+    return {"device": 1.0, resource(own_identity().version): 1.0}
 
 
 def run_memory(client: Client) -> int | None:

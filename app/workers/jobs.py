@@ -21,9 +21,11 @@ from app.workers.limits import require_place
 from app.workers.measuring import MeasuringJobs
 from app.workers.plans import Planning, Plans
 from app.workers.progress import RunProgress, read_progress
+from app.workers.reading import Readings
 from app.workers.run_queue import RunQueue
 from app.workers.scoring import ScoringJobs
 from cache import RunRecord, Store, plan_key, run_key
+from cache.records import next_attempt
 from core.models.sources import resolve_model
 from core.models.tokenizing import check_tokenizer_files, reads_text
 from core.records import Revisions
@@ -38,13 +40,15 @@ if TYPE_CHECKING:
 class Jobs:
     """Runs and plans, by spec. Safe to share between threads; makes its connection in the background, when first needed."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, answering: bool = True) -> None:
+        """Without `answering` it starts no interactive worker on a scheduler of one's own: what only computes runs needs none."""
         self.store = store
-        self._connection = Connection(store.home, self._connected, self.recover)
+        self._connection = Connection(store.home, self._connected, self.recover, answering=answering)
         self.answers = Answers(self._connection)
         self.scoring = ScoringJobs(store, self._connection)
         self.exporting = ExportJobs(store, self._connection)
         self.measuring = MeasuringJobs(store, self._connection)
+        self.readings = Readings(self._connection)
         self._keeper: Keeper | None = None
         self.queue = RunQueue(store, self._connection)
         self._plans = Plans(store, self._connection)
@@ -76,7 +80,7 @@ class Jobs:
             if record is not None and record.active:
                 return None
             kept = {"pinned": record.pinned, "name": record.name, "note": record.note} if record else {}
-            return RunRecord(key=key, spec=spec, state="queued", submitted=time.time(), group=group,
+            return RunRecord(key=key, spec=spec, state="queued", submitted=next_attempt(record), group=group,
                              estimated=plan.seconds if plan else None, **kept)
 
         record = self.store.change_record(key, ask)
@@ -84,6 +88,10 @@ class Jobs:
             self.queue.changed()
             self._connection.tell_queue()
         return key
+
+    def problem(self) -> str | None:
+        """Reason why nothing that waits is taken up; None where it is, or may be."""
+        return self._connection.error or (self._connection.no_worker() if self._connection.client() is not None else None)
 
     def cancel(self, key: str) -> None:
         """Stop a run: one that waits at once, one that is computed within a layer. Its finished blocks stay for the next time."""

@@ -5,8 +5,9 @@ hears of a job when a worker is free for it; whatever waits is in the store (app
 was computing is begun anew from its journal, three times at most.
 
 The keeper lives in the scheduler's process (`dask_setup`, Dask's --preload), so the queue moves on without a web server; of a scheduler
-of your own, which has not loaded this, each web server is a keeper. Two keepers hand the same jobs over by the same names, which
-computes them once.
+of your own, which has not loaded this, each web server is a keeper. Two keepers of one scheduler hand the same jobs over by the same
+names, which computes them once; of two schedulers with one store, on two hosts, one claims a job (cache/claims.py). Where a worker has
+another home, a courier brings and fetches what its job reads and writes (app/workers/away/).
 """
 
 from __future__ import annotations
@@ -17,11 +18,19 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from app.workers import exporting, logs, measuring, process, queue, scoring, tasks
-from app.workers.device_workers import device_workers
+from app.workers import logs, process, queue
+from app.workers.away.carry import call, carry, give_up
+from app.workers.away.courier import Courier
+from app.workers.away.parcel import Ticket, desk_topic
+from app.workers.device_workers import device_workers, needed_resources
+from app.workers.homes import seat
+from app.workers.identity import store_token
+from app.workers.kinds import TASKS
 from app.workers.plans import ending_words
 from app.workers.queue import Job
+from cache.claims import Claims
 from cache.retention import Policy, choose, policy_from_environment, remove
+from cache.space import DiskFull
 
 if TYPE_CHECKING:
     from distributed import Client, Future, Scheduler
@@ -29,8 +38,7 @@ if TYPE_CHECKING:
     from cache import Store
 
 log = logging.getLogger("distributed.prunescope")
-_TASKS = {queue.RUN: tasks.run, "score": scoring.score, "export": exporting.export, "measure": measuring.measure}  # by kind of job
-_NAMES = tuple(f"{kind}-" for kind in _TASKS)
+_NAMES = tuple(f"{kind}-" for kind in TASKS)
 _IDLE, _WAITING, _NO_WORKER = 5.0, 1.0, 0.25  # seconds between two looks: of an empty queue, of one that waits, and until workers come
 _CLEAN = 3600.0  # seconds between two cleanings
 _REST = 5.0  # seconds before a job is handed over again whose task has ended without a word in the store
@@ -43,8 +51,13 @@ class Keeper:
         self._store, self._client = store, client
         self._handed: dict[str, tuple[Job, Future]] = {}
         self._resting: dict[str, float] = {}
+        self._couriers: dict[str, Courier] = {}
+        self._claims = Claims(store.rows, seat(store.home))
+        self._token = store_token(store.home)
+        self._guard = threading.Lock()
         self._wake, self._closed, self._cleaned = threading.Event(), False, float("-inf")
         client.subscribe_topic(queue.TOPIC, lambda _: self._wake.set())
+        client.subscribe_topic(desk_topic(self._token), self._rung)
         threading.Thread(target=self._keep, name="prunescope-keeper", daemon=True).start()
 
     def close(self) -> None:
@@ -70,15 +83,47 @@ class Keeper:
                 del self._handed[name]
         self._tidy()
         waiting = [job for job in queue.waiting(self._store) if job.name not in self._handed and self._rested(job)]
+        if waiting or self._handed or self._elsewhere():
+            with suppress(DiskFull):
+                self._claims.beat()
         if not waiting:
             return _IDLE
         workers = device_workers(self._client)
         if not workers:
             return _NO_WORKER
         busy = {*self._handed, *self._elsewhere()}
-        for job in [job for job in waiting if job.name not in busy][:max(0, len(workers) - len(busy))]:
-            self._hand(job)
+        free = len(workers) - len(busy)
+        for job in [job for job in waiting if job.name not in busy]:
+            if free > 0 and self._claim(job):
+                self._hand(job)
+                free -= 1
         return _WAITING
+
+    def _claim(self, job: Job) -> bool:
+        """True if no other scheduler has this job. On a full disk nobody can say so; its worker waits for room."""
+        try:
+            return self._claims.take(job.name)
+        except DiskFull:
+            return True
+
+    def _rung(self, event: tuple[float, dict[str, str]]) -> None:
+        """A desk wants something. Called in the client's loop: a courier looks after it in a thread of its own."""
+        threading.Thread(target=self._send_courier, args=(event[1],), name="prunescope-ring", daemon=True).start()
+
+    def _send_courier(self, ring: dict[str, str]) -> None:
+        with self._guard:
+            courier = self._couriers.get(ring["name"])
+            if courier is None or not courier.alive or courier.address != ring["address"]:  # lost with its worker, it may wait for long
+                job = next((job for job in queue.jobs(self._store) if job.name == ring["name"]), None)
+                if self._closed:
+                    return
+                if job is None:
+                    with suppress(Exception):  # it rings again
+                        call(self._client, ring["address"], give_up, ring["name"])
+                    return
+                self._couriers = {name: known for name, known in self._couriers.items() if known.alive}
+                courier = self._couriers[job.name] = Courier(self._store, self._client, job, ring["address"], lambda: self._closed)
+        courier.ring()
 
     def _tidy(self) -> None:
         """Make the reserve again where there is room, and, once an hour, remove what the limits of the environment say."""
@@ -86,6 +131,7 @@ class Keeper:
         if time.monotonic() < self._cleaned + _CLEAN:
             return
         self._cleaned = time.monotonic()
+        self._claims.drop({job.name for job in queue.jobs(self._store)})
         policy = policy_from_environment()
         if policy != Policy():
             entries = choose(self._store, policy)
@@ -95,7 +141,8 @@ class Keeper:
     def _hand(self, job: Job) -> None:
         from distributed import fire_and_forget
 
-        future = self._client.submit(_TASKS[job.kind], job.key, job.submitted, key=job.name, resources={"device": 1}, fifo_timeout="0 ms")
+        ticket = Ticket(kind=job.kind, key=job.key, submitted=job.submitted, name=job.name, store=self._token)
+        future = self._client.submit(carry, ticket.model_dump_json(), key=job.name, resources=needed_resources(), fifo_timeout="0 ms")
         fire_and_forget(future)
         future.add_done_callback(lambda _: self._wake.set())
         self._handed[job.name] = job, future

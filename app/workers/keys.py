@@ -39,6 +39,13 @@ def ensure_keys(folder: Path) -> Path:
     return keys
 
 
+def make_keys() -> None:
+    """Make keys in the folder that PRUNESCOPE_KEYS names, where it holds none: what a scheduler does, and nobody else."""
+    named = os.environ.get("PRUNESCOPE_KEYS")
+    if named and not (Path(named).expanduser().absolute() / "key.pem").is_file():
+        _make(Path(named).expanduser().absolute())
+
+
 def dask_settings(keys: Path) -> dict[str, object]:
     """Dask's settings for `distributed.comm`: TLS in every role, and no connection without."""
     pair = {"cert": str(keys / "cert.pem"), "key": str(keys / "key.pem")}

@@ -38,7 +38,13 @@ def lanes() -> tuple[Lane, ...]:
     gpus = visible_gpus()
     devices = [Lane(name=f"device-{i}", resources=("device",), memory=0.75 / max(1, len(gpus)), gpu=gpu)
                for i, gpu in enumerate(gpus or (None,))]
-    return (*devices, Lane(name="interactive-0", resources=("interactive", "quick"), memory=0.25, gpu=devices[-1].gpu))
+    return (*devices, interactive_lane())
+
+
+def interactive_lane(name: str = "interactive-0", resources: tuple[str, str] = ("interactive", "quick")) -> Lane:
+    """The worker that answers while a page waits, quick questions beside others."""
+    gpus = visible_gpus()
+    return Lane(name=name, resources=resources, memory=0.25, gpu=gpus[-1] if gpus else None)
 
 
 def threads() -> int:

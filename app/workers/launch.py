@@ -7,16 +7,14 @@ import os
 import platform
 import subprocess
 import sys
-from functools import lru_cache
 from pathlib import Path
 
 import psutil
 
+from app.workers.identity import ROOT, code_files
 from app.workers.keys import dask_settings, ensure_keys
 from app.workers.lanes import TERMINATE, Lane, threads
-from cache.keys import files_key
 
-ROOT = Path(__file__).resolve().parents[2]
 IDLE = "8 hours"
 # workers keep what they started with
 _INHERITED = ("PRUNESCOPE_MODELS", "PRUNESCOPE_TEXTS", "PRUNESCOPE_THREADS", "PRUNESCOPE_KEEP_DAYS", "PRUNESCOPE_KEEP_GB", "PRUNESCOPE_LOG",
@@ -30,53 +28,73 @@ def cluster_folder(home: Path) -> Path:
     return folder
 
 
-@lru_cache(maxsize=1)
-def _files() -> str:
-    """The code of this process and the workers it starts. Read once: files that change later are the next process's."""
-    return files_key([*(ROOT / "core").rglob("*.py"), *(ROOT / "cache").rglob("*.py"), *(ROOT / "app" / "workers").glob("*.py"),
-                      *(ROOT / "app").glob("*/questions.py"), *(ROOT / "app" / "shared" / "questions").glob("*.py")])
-
-
 def code_version() -> str:
     """Code that workers run, and the folders where they look for models."""
-    return "\n".join([_files(), *(f"{name}={os.environ.get(name, '')}" for name in _INHERITED)])
+    return "\n".join([code_files(), *(f"{name}={os.environ.get(name, '')}" for name in _INHERITED)])
 
 
 def start_scheduler(home: Path) -> psutil.Process:
     """Start a scheduler; Dask writes its address into the folder's scheduler.json."""
-    comm = dask_settings(ensure_keys(cluster_folder(home)))
-    (cluster_folder(home) / "dask.yaml").write_text(json.dumps({"distributed": {**_SETTINGS, "comm": comm}}))
+    write_settings(home, tls=True)
     (cluster_folder(home) / "code").write_text(code_version())
-    return _start(home, "scheduler", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--protocol", "tls", "--port", "0",
-                  "--no-dashboard", "--dashboard-address", "127.0.0.1:0", "--idle-timeout", IDLE,
-                  "--preload", "app.workers.keeper", gpu="")
+    command = [*scheduler_command("--host", "127.0.0.1", "--port", "0", "--idle-timeout", IDLE, "--preload", "app.workers.keeper"),
+               "--protocol", "tls", "--scheduler-file", str(cluster_folder(home) / "scheduler.json")]
+    return _start(home, "scheduler", command, gpu="")
 
 
-def start_worker(home: Path, lane: Lane) -> psutil.Process:
-    """Start the worker of a lane."""
-    return _start(home, lane.name, "distributed.cli.dask_worker", "--host", "127.0.0.1", "--protocol", "tls", "--name", lane.name,
-                  "--nthreads", str(len(lane.resources)), "--resources", ",".join(f"{name}=1" for name in lane.resources),
-                  "--memory-limit", f"{lane.memory:.3f}", "--death-timeout", "60", "--no-dashboard",
-                  "--dashboard-address", "127.0.0.1:0", "--preload", "app.workers.startup",
-                  "--local-directory", str(cluster_folder(home) / "scratch"), gpu=lane.gpu)
+def start_worker(home: Path, lane: Lane, address: str = "") -> psutil.Process:
+    """Start the worker of a lane: of this home's own scheduler, or of the one at `address`."""
+    if address:
+        write_settings(home, tls=address.startswith("tls://"))
+        return _start(home, lane.name, worker_command(home, lane, address), gpu=lane.gpu)
+    scheduler = ["--scheduler-file", str(cluster_folder(home) / "scheduler.json")]
+    return _start(home, lane.name, worker_command(home, lane, *scheduler, "--host", "127.0.0.1", "--protocol", "tls"), gpu=lane.gpu)
 
 
-def _start(home: Path, name: str, module: str, *arguments: str, gpu: str | None) -> psutil.Process:
-    folder, log = cluster_folder(home), home / "logs" / f"{name}.log"
+def write_settings(home: Path, *, tls: bool) -> None:
+    """Write Dask's settings for the processes of this home. Raises KeyFault."""
+    comm = {"comm": dask_settings(ensure_keys(cluster_folder(home)))} if tls else {}
+    _settings_file(home).write_text(json.dumps({"distributed": {**_SETTINGS, **comm}}))
+
+
+def _settings_file(home: Path) -> Path:
+    """Of this home's own scheduler, or of processes that join another, whose keys may be others."""
+    return cluster_folder(home) / ("dask-joined.yaml" if os.environ.get("PRUNESCOPE_SCHEDULER") else "dask.yaml")
+
+
+def scheduler_command(*arguments: str) -> list[str]:
+    """Command line of a scheduler."""
+    return [sys.executable, "-m", "distributed.cli.dask_scheduler", "--no-dashboard", "--dashboard-address", "127.0.0.1:0", *arguments]
+
+
+def worker_command(home: Path, lane: Lane, *arguments: str) -> list[str]:
+    """Command line of a lane's worker."""
+    return [sys.executable, "-m", "distributed.cli.dask_worker", "--name", lane.name, "--nthreads", str(len(lane.resources)),
+            "--resources", ",".join(f"{name}=1" for name in lane.resources), "--memory-limit", f"{lane.memory:.3f}",
+            "--death-timeout", "60", "--no-dashboard", "--dashboard-address", "127.0.0.1:0", "--preload", "app.workers.startup",
+            "--local-directory", str(cluster_folder(home) / "scratch"), *arguments]
+
+
+def environment(home: Path, gpu: str | None = None) -> dict[str, str]:
+    """Environment of a scheduler or worker of this home."""
+    paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    changed = {f"{library}_NUM_THREADS": str(threads()) for library in ("OMP", "MKL", "OPENBLAS")}  # Dask's nanny would say 1
+    changed |= {"PYTHONPATH": paths, "PRUNESCOPE_HOME": str(home), "DASK_CONFIG": str(_settings_file(home))}
+    # Threads that spin on take each other's cores. Those of a second thread that computes would not spin at all, unless active, and
+    # be woken anew for every small product, which takes several times the product itself.
+    changed |= {name: os.environ.get(name, default) for name, default in (("GOMP_SPINCOUNT", "10000"), ("OMP_WAIT_POLICY", "active"))}
+    changed |= {"CUDA_VISIBLE_DEVICES": gpu} if gpu is not None else {}
+    return {**os.environ, **changed}
+
+
+def _start(home: Path, name: str, command: list[str], *, gpu: str | None) -> psutil.Process:
+    log = home / "logs" / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     if log.exists() and log.stat().st_size > 5 * 2**20:
         log.replace(log.with_suffix(".log.1"))
-    paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    environment = {f"{library}_NUM_THREADS": str(threads()) for library in ("OMP", "MKL", "OPENBLAS")}  # Dask's nanny would say 1
-    environment |= {"PYTHONPATH": paths, "PRUNESCOPE_HOME": str(home), "DASK_CONFIG": str(folder / "dask.yaml")}
-    # Threads that spin on take each other's cores. Those of a second thread that computes would not spin at all, unless active, and
-    # be woken anew for every small product, which takes several times the product itself.
-    environment |= {name: os.environ.get(name, default) for name, default in (("GOMP_SPINCOUNT", "10000"), ("OMP_WAIT_POLICY", "active"))}
-    environment |= {"CUDA_VISIBLE_DEVICES": gpu} if gpu is not None else {}
     with log.open("ab") as output:
-        started = subprocess.Popen([sys.executable, "-m", module, "--scheduler-file", str(folder / "scheduler.json"), *arguments],
-                                   cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-                                   env={**os.environ, **environment})
+        started = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+                                   env=environment(home, gpu))
     return psutil.Process(started.pid)
 
 

@@ -68,8 +68,9 @@ class Plans:
             future, asked = self._asked.get(key, (None, 0.0))
             if future is None or future.client is not client or future.status in ("cancelled", "lost"):
                 future, asked = client.submit(
-                    tasks.plan, spec.model_dump_json(), key=f"plan-{key}-{time.time_ns()}", resources={"quick": 1},
-                    priority=round(time.time()), fifo_timeout="0 ms"), time.monotonic()  # the newest first: sliders move on
+                    tasks.plan, spec.model_dump_json(), key=f"plan-{key}-{time.time_ns()}", fifo_timeout="0 ms",
+                    resources={self._connection.resource("quick"): 1},
+                    priority=round(time.time())), time.monotonic()  # the newest first: sliders move on
                 self._asked[key] = future, asked
                 while len(self._asked) > _MOST:
                     del self._asked[next(iter(self._asked))]

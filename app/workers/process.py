@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 
 from app.workers.lanes import TERMINATE, threads
@@ -51,9 +54,27 @@ def _memory_limit() -> int | None:
         return None
 
 
-@lru_cache(maxsize=1)
+_apart: ContextVar[Store | None] = ContextVar("store_apart", default=None)
+
+
 def open_store() -> Store:
-    """The store of this process; on a full disk as soon as there is room for it."""
+    """The store that a task works on: this process's own, or the one of a job that came from another home."""
+    return _apart.get() or own_store()
+
+
+@contextmanager
+def working_on(store: Store) -> Generator[None]:
+    """Inside, in this thread, tasks work on this store."""
+    token = _apart.set(store)
+    try:
+        yield
+    finally:
+        _apart.reset(token)
+
+
+@lru_cache(maxsize=1)
+def own_store() -> Store:
+    """The store of this process's home; on a full disk as soon as there is room for it."""
     while True:
         try:
             return Store()

@@ -30,7 +30,7 @@ def read_progress(client: Client, record: RunRecord) -> RunProgress:
     """Progress of a run that is queued or running."""
     layers, progress = tasks.topics(tasks.task_name(record))
     told: list[Event] = []
-    announced = (*_events(client, layers), *_events(client, progress)[-1:])
+    announced = (*events_of(client, layers), *events_of(client, progress)[-1:])
     for _, text in announced:
         with suppress(ValidationError):  # a worker of another version
             told.append(EVENT.validate_json(text))
@@ -41,7 +41,7 @@ def read_progress(client: Client, record: RunRecord) -> RunProgress:
         heard=max((moment for moment, _ in announced), default=None))
 
 
-def _events(client: Client, topic: str) -> tuple[tuple[float, str], ...]:
+def events_of(client: Client, topic: str) -> tuple[tuple[float, str], ...]:
     """Events with their times, the oldest first; nothing if the scheduler does not answer."""
     scheduler = client.scheduler
     if scheduler is None:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from cache.records import RunState
 from cache.requests import Requests
 from cache.store import Store
+from core.spec import RunSpec
 
 TOPIC = "prunescope-queue"  # of the scheduler's events: somebody has asked for something
 RUN = "run"
@@ -98,6 +99,12 @@ def in_turns(found: Iterable[Job]) -> tuple[Job, ...]:
         placed.append((job.state != "running", turns[group], moment, job))
         turns[group] += 1
     return tuple(job for *_, job in sorted(placed, key=lambda place: (*place[:3], place[3].name)))
+
+
+def spec_of(store: Store, job: Job) -> RunSpec | None:
+    """The spec of a job's run; None once it was deleted."""
+    now = store.record(job.key) if job.kind == RUN else requests_of(store)[job.kind].read(job.key)
+    return None if now is None else now.spec
 
 
 def still_wanted(store: Store, job: Job) -> bool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
 from typing import TYPE_CHECKING
 
+from app.workers.away.carry import clear_left
+from app.workers.identity import declare
 from app.workers.logs import configure
 from app.workers.process import import_core, log, open_store, use_all_cores
 from app.workers.sessions import open_first
@@ -22,9 +25,12 @@ def dask_setup(worker: Worker) -> None:
     cores to what a page waits for."""
     configure()
     sys.setswitchinterval(5e-4)  # seconds: several threads call short kernels, and each comes back to an interpreter that another holds
-    what_ifs = "interactive" in worker.state.total_resources
+    declare(worker)
+    logging.getLogger("distributed.worker").addFilter(lambda record: "out-of-band" not in record.getMessage())  # couriers' calls
+    what_ifs = any(name.startswith("interactive") for name in worker.state.total_resources)
     if not what_ifs:
         os.nice(15)
+        clear_left()
     if not os.environ.get("PRUNESCOPE_COLD"):  # a process of which nobody may ever ask anything
         threading.Thread(target=_warm, args=(what_ifs,), name="prunescope-warm", daemon=True).start()
 

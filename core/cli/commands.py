@@ -9,7 +9,7 @@ import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -18,15 +18,14 @@ from core.cli.exports import Destination, NumberOption, RunArgument, SaveOption,
 from core.cli.interrupted import CommandJournal, continued
 from core.cli.large_files import read_large_files
 from core.cli.listings import show_methods, show_models
-from core.cli.options import JsonOption, StreamOption, complaining, progress_bar, spec_flags, spec_of, streaming
+from core.cli.options import JsonOption, StreamOption, complaining, spec_flags, spec_of, streaming
 from core.cli.output import require_writable, show, show_all, show_export, write_json
 from core.cli.plans import plan
+from core.cli.running import run
 from core.cli.speed import BATCHES, BatchesOption, NewOption, PromptOption, SpeedOption, measure, open_workload, show_size_and_speed
 from core.cli.sweep_runs import run_all
 from core.cli.sweeps import grid
 from core.cli.tasks import FolderOption, LimitOption, TasksOption, open_asked, score, show_tasks
-from core.records import Evaluated, Revisions, RunResult
-from core.spec import RunSpec
 from core.spec.errors import BadInput
 from core.spec.flags import EVALUATION_WORDS, run_words
 from core.spec.methods.table import methods_table
@@ -37,23 +36,6 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
 
 
 app.command()(plan)
-
-
-def run(spec: RunSpec, *, journal: Any = None, dense: Evaluated | None = None, expected: Revisions | None = None,
-        title: str = "", streaming: Any = None) -> RunResult:
-    """Drain `prune` with a progress bar on a terminal."""
-    from core.run.pipeline import prune
-
-    read_large_files(spec)
-    with progress_bar() as bar:
-        task = bar.add_task(title or spec.title, total=1.0)
-        for event in prune(spec, journal=journal, dense=dense, expected=expected, streaming=streaming):
-            if event.kind == "progress":
-                where = f" · block {event.block + 1} of {event.blocks} · {event.stage}" if event.blocks else " · loading"
-                bar.update(task, completed=event.fraction, description=(title or spec.title) + where)
-            elif event.kind == "finished":
-                return event.result
-    raise AssertionError("a run ends with its result")
 
 
 @app.command()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from core.cli import remote
 from core.cli.interrupted import continued
 from core.cli.large_files import read_large_files
 from core.cli.options import complain
@@ -25,7 +26,8 @@ Run = Callable[..., RunResult]
 
 
 def run_all(specs: Sequence[RunSpec], tasks: tuple[OpenTask, ...], run: Run, json_file: Path | None, csv_file: Path | None) -> None:
-    """Every run of the grid; files grow with each. Raises PruneError at the end if some failed; their reasons are on standard error."""
+    """Every run of the grid; files grow with each. Raises PruneError at the end if some failed; their reasons are on standard error.
+    On a scheduler (PRUNESCOPE_SCHEDULER) all that are not in the file yet are asked for at once."""
     with own_file(csv_file, "csv"):
         _run_all(specs, tasks, run, json_file, csv_file)
 
@@ -38,9 +40,12 @@ def _run_all(specs: Sequence[RunSpec], tasks: tuple[OpenTask, ...], run: Run, js
     for spec in specs[:1]:
         read_large_files(spec)
     begun = [revisions(spec) for spec in specs]  # once: all runs of a table are of the same model and texts, or fail
+    known = [next((result for result in done if result.spec == spec and result.revisions == now and has_tasks(result, tasks)), None)
+             for spec, now in zip(specs, begun, strict=True)]
+    if remote.wanted():
+        run = remote.together([spec for spec, found in zip(specs, known, strict=True) if found is None], weights=bool(tasks))
     try:
-        for index, (spec, now) in enumerate(zip(specs, begun, strict=True)):
-            found = next((result for result in done if result.spec == spec and result.revisions == now and has_tasks(result, tasks)), None)
+        for index, (spec, now, found) in enumerate(zip(specs, begun, known, strict=True)):
             try:
                 title = f"{index + 1} of {len(specs)}: {spec.title}"
                 results.append(found or _run_one(spec, now, tasks, run, results, title))

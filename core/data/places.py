@@ -15,6 +15,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from core.data.received import received_text
 from core.spec.errors import BadInput
 
 _CONFINED = "PRUNESCOPE_CONFINED"
@@ -53,6 +54,11 @@ def confine() -> None:
     os.environ[_CONFINED] = "1"
 
 
+def unconfine() -> None:
+    """Let this process, which answers the user who started it and no browser, read any path again."""
+    os.environ.pop(_CONFINED, None)
+
+
 def confined() -> bool:
     """True if this process reads texts from their folders only."""
     return bool(os.environ.get(_CONFINED))
@@ -65,6 +71,8 @@ def locate_text(name: str, field: str) -> Path:
     current folder first, and any path is allowed. Raises BadInput (field `field`) for a name that leads elsewhere, by itself or by
     a link, without telling whether there is such a file, and for a file that does not exist.
     """
+    if (received := received_text(name)) is not None:
+        return received
     if not confined() and _is_file(Path(name)):
         return Path(name).resolve()
     root, place = _place(name)

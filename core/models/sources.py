@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from core.data.places import models_root
+from core.data.received import received_model
 from core.demo import MODEL
 from core.models.folders import ModelSource, Origin, inspect_folder, refused
 from core.spec.base import FrozenModel
@@ -44,6 +45,8 @@ def resolve_model(name: str, revision: str | None = None, *, download: bool = Fa
     check_model_name(name)
     if revision is not None and (not _REVISION.fullmatch(revision) or ".." in revision):
         raise BadInput("revision", revision, "a branch, tag or commit", "Leave it out for the default branch.")
+    if (received := received_model(name)) is not None:
+        return inspect_folder(name, *received)
     folder = MODEL if name == "demo" else _folder(name)
     if folder is None:
         if not _HUB_ID.fullmatch(name):

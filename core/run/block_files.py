@@ -67,6 +67,16 @@ class TensorFiles(Generic[Record]):
         text = f"{_both(tensor_file, record_text)}\n{record_text}"
         _replace(record_file, lambda path: path.write_text(text, encoding="utf-8"))
 
+    def records(self) -> list[tuple[Path, Record]]:
+        """The file of tensors and the record of every block that is whole."""
+        found: list[tuple[Path, Record]] = []
+        for block in range(len(self)):
+            tensor_file, record_file = self._paths(block)
+            digest, _, text = record_file.read_text(encoding="utf-8").partition("\n")
+            if digest == _both(tensor_file, text):
+                found.append((tensor_file, self._record.model_validate_json(text)))
+        return found
+
     def __len__(self) -> int:
         """Number of committed blocks."""
         return len(tuple(self.folder.glob("block-*.json")))

@@ -35,6 +35,10 @@ class BlockJournal:
         """Number of finished blocks. Looks at names only; no torch. (No `__len__`: an empty journal is still a journal.)"""
         return len(self._files)
 
+    def files(self) -> list[tuple[Path, tuple[LayerRecord, ...]]]:
+        """Of the finished blocks the file of tensors, and the records of its layers. No torch."""
+        return [(file, record.layers) for file, record in self._files.records()]
+
     def read(self, block: int) -> BlockState | None:
         """The finished block, its weights on the CPU, or None."""
         found = self._files.read(block)

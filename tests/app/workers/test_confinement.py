@@ -44,11 +44,11 @@ def spec(request: pytest.FixtureRequest, secret: Path, prunescope_home: Path) ->
 @pytest.fixture
 def store(prunescope_home: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PRUNESCOPE_SCHEDULER", "tcp://127.0.0.1:1")
-    process.open_store.cache_clear()
+    process.own_store.cache_clear()
     opened = Store(prunescope_home)
     yield opened
     opened.close()
-    process.open_store.cache_clear()
+    process.own_store.cache_clear()
 
 
 def test_a_submitted_run_is_refused_before_anything_is_read(store: Store, spec: RunSpec) -> None:

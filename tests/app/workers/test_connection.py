@@ -14,6 +14,7 @@ import pytest
 from app.workers import cluster, lanes
 from app.workers.cluster import ClusterError
 from app.workers.connection import Connection
+from app.workers.identity import own_identity, resource
 from tests.app.workers.processes import family, kill, processes, wait_for
 
 if TYPE_CHECKING:
@@ -28,8 +29,9 @@ def test_workers_listen_on_loopback_and_compute_with_all_cores_in_the_root(home)
     client = connection.wait()
     client.wait_for_workers(2, timeout=30)
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    version = (resource(own_identity().version), 1.0)
     assert sorted((worker["name"], tuple(worker["resources"].items()), worker["nthreads"]) for worker in workers) == [
-        ("device-0", (("device", 1.0),), 1), ("interactive-0", (("interactive", 1.0), ("quick", 1.0)), 2)]
+        ("device-0", (("device", 1.0), version), 1), ("interactive-0", (("interactive", 1.0), ("quick", 1.0), version), 2)]
 
     def look() -> tuple[str, str, str, str]:
         return os.environ["OMP_NUM_THREADS"], os.environ["MKL_NUM_THREADS"], os.getcwd(), os.environ["PRUNESCOPE_HOME"]

@@ -12,9 +12,9 @@ from tests.cache.examples import key_of
 
 @pytest.fixture
 def store():
-    process.open_store.cache_clear()
+    process.own_store.cache_clear()
     yield process.open_store()
-    process.open_store.cache_clear()
+    process.own_store.cache_clear()
 
 
 @pytest.mark.parametrize(("state", "submitted"), [("queued", 2.0), ("running", 2.0), ("cancelled", 1.0), ("failed", 1.0)])
