@@ -11,12 +11,11 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from core.records import Revisions
-from core.spec import RunSpec
+from core.spec import OPTIONS, YOUNGER, RunSpec
 
 Part = BaseModel | Mapping[str, object] | str | int | float | bool | None
 # fields of a spec that say what is done to the dense model
-PRUNING = ("method", "pattern", "update", "refit", "true_sequential", "allocation", "propagation", "fisher", "random_rows")
-_YOUNGER = ("propagation", "fisher", "random_rows")
+PRUNING = ("method", "pattern", *OPTIONS)
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -43,7 +42,7 @@ def plan_key(spec: RunSpec, revisions: Revisions) -> str:
 
 def _asked(spec: RunSpec) -> dict[str, object]:
     """The spec; fields that are younger than results already stored leave no trace at their default, so that these are found again."""
-    return spec.model_dump(mode="json", exclude={name for name in _YOUNGER if getattr(spec, name) == RunSpec.model_fields[name].default})
+    return spec.model_dump(mode="json", exclude={name for name in YOUNGER if getattr(spec, name) == RunSpec.model_fields[name].default})
 
 
 def dense_key(spec: RunSpec, revisions: Revisions) -> str:

@@ -30,6 +30,7 @@ _FEW = ("Estimate: {method} and {base} both prune {rows} rows of each layer (few
 _SHARED = (" How the run will share out its zeros between layers is estimated too, from Wanda's errors and what they cost the model; the "
            "run measures both for its own settings.")
 _NOT_PROPAGATED = " Only a run compensates for errors of earlier blocks (error propagation); a preview does not."
+_NOT_RECONSTRUCTED = " Only a run trains each block's kept weights afterwards (block reconstruction); a preview does not."
 _NOT_COUPLED = " Fisher weighting: here each output is on its own; the preview of all rows couples the outputs."
 
 
@@ -106,6 +107,7 @@ def _difference(preview: Preview) -> str:
     names = {"method": METHOD_LABELS[preview.spec.method.name], "base": METHOD_LABELS[BASE.name]}
     parts = [(preview.rows is not None, _FEW.format(**names, rows=preview.rows)), (True, _DIFFERENCE),
              (preview.spec.allocation != "even", _SHARED), (bool(preview.spec.propagation), _NOT_PROPAGATED),
+             (bool(preview.spec.reconstruct), _NOT_RECONSTRUCTED),
              (preview.rows is not None and bool(preview.spec.fisher) and preview.spec.method.couples, _NOT_COUPLED)]
     return "".join(text for said, text in parts if said)
 

@@ -24,7 +24,8 @@ _CALIBRATION = fields_of(Calibration, CALIBRATION_WORDS)
 _EVALUATION = fields_of(Evaluation, EVALUATION_WORDS)
 _RUN = fields_of(RunSpec, {word: word for word in RUN_WORDS if word != "model"})
 _RANDOM = next(field for field in _RUN if field.word == "random_rows")  # beside α, where some rows stay dense
-BEYOND = ("allocation", "propagation", "fisher", "update", "refit")  # fields of a run that reach beyond a method's solve of one layer
+# fields of a run that reach beyond a method's solve of one layer
+BEYOND = ("allocation", "propagation", "fisher", "reconstruct", "reconstruct_aim", "update", "refit")
 _FLAT = (_ALPHA, _BUDGET, *_CALIBRATION, *_EVALUATION, *_RUN)
 
 

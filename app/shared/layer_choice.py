@@ -11,7 +11,7 @@ from app.shared import address, answers, previews, run_lookup, state
 from app.shared.link import shortened
 from app.shared.questions.preview import LayersQuestion
 from core.records import LayerRecord
-from core.spec import Magnitude, RunSpec, Structured, Unstructured
+from core.spec import OPTIONS, Magnitude, RunSpec, Structured, Unstructured
 
 DIFFERENCE = "preview from the dense model's Gram matrices"
 _WORD = "layer"
@@ -29,9 +29,8 @@ class Map:
 
 def same_layers(spec: RunSpec) -> RunSpec:
     """The same model and texts with nothing said about pruning: questions about the layers alone are asked with this."""
-    return RunSpec.model_validate({**dict(spec), "method": Magnitude(), "pattern": Unstructured(), "update": "own", "refit": False,
-                                   "true_sequential": False, "allocation": "even", "propagation": 0.0, "fisher": 0.0,
-                                   "random_rows": None})
+    return RunSpec.model_validate({**dict(spec), "method": Magnitude(), "pattern": Unstructured(),
+                                   **{name: RunSpec.model_fields[name].default for name in OPTIONS}})
 
 
 def with_own_share(spec: RunSpec, known: Map | None, layer: str) -> RunSpec:

@@ -15,7 +15,8 @@ _WITHIN = re.compile(r"^.*?\.\d+\.")  # model.layers.3.mlp.up -> mlp.up: the blo
 _SOON = 1.0  # seconds
 _QUIET = 10.0  # seconds without a word, after which a page says so: a worker that was lost is replaced within about as long
 STAGES = {"load": "Loading the model", "calibrate": "Reading the calibration text", "collect": "Collecting the layers' inputs",
-          "solve": "Solving", "push": "Passing the text on to the next block", "evaluate": "Measuring perplexity",
+          "solve": "Solving", "reconstruct": "Training the block's kept weights",
+          "push": "Passing the text on to the next block", "evaluate": "Measuring perplexity",
           "room": "Waiting for room on the disk"}
 
 
@@ -58,7 +59,7 @@ def _where(latest: Progress, *, timed: bool) -> list[str]:
     if latest.stage == "load" and latest.note:
         return [layout.plain(latest.note)]
     parts = [STAGES[latest.stage]]
-    if latest.stage in ("collect", "solve", "push"):
+    if latest.stage in ("collect", "solve", "reconstruct", "push"):
         parts.append(f"block {latest.block + 1} of {latest.blocks}")
     if latest.layer:
         parts.append(layout.plain(_WITHIN.sub("", latest.layer)))

@@ -14,11 +14,10 @@ from core.models.folders import ModelSource
 from core.records import RunResult
 from core.records.runs import ONE_TEXT
 from core.records.tasks import Score
-from core.spec import RunSpec
+from core.spec import OPTIONS, RunSpec
 from core.spec.flags import command_line, to_words
 
 CARD, RECIPE = "README.md", "recipe.json"
-_REST = ("update", "refit", "true_sequential", "allocation", "propagation", "fisher", "random_rows")  # beside method and pattern
 
 
 def model_card(result: RunResult, source: ModelSource) -> str:
@@ -54,7 +53,7 @@ def settings(spec: RunSpec) -> list[tuple[str, str]]:
     if pattern.outlier_rows:
         found.append(("Outlier rows α", f"{pattern.outlier_rows:g}"))
     usual = RunSpec()
-    found += [(str(RunSpec.model_fields[name].title), _text(getattr(spec, name))) for name in _REST
+    found += [(str(RunSpec.model_fields[name].title), _text(getattr(spec, name))) for name in OPTIONS
               if getattr(spec, name) != getattr(usual, name)]
     return found
 

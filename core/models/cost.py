@@ -16,6 +16,7 @@ from core.spec.updates import update_work
 _SOLVE = 1.5  # time over (multiply-adds / matrix rate), measured on the demo model
 _BESIDE_FAST = 5 / 3  # times that, where products alone are faster (core/linalg/products.py): measured on two blocks of a LLaMA
 _ELEMENT = 400.0  # multiply-adds in the time that one output takes besides its product (activations, norms, the loss); measured there too
+_TRAINING = 3.0  # forwards in the time of a training pass over as many tokens: forward, back, and the windows that are watched
 FISHER_TOKENS = 8192  # of the calibration text that core/run/fisher.py reads, in whole windows: more move the weights of outputs by little
 COUPLED_OUTPUTS = 2048  # of a layer at most, where all pairs of them are kept for every layer: c² numbers
 _rates: dict[str, float] = {}
@@ -32,10 +33,11 @@ class Work:
     evaluate: float
     allocate: float = 0.0  # a pass of its own before all others, where layers differ
     weigh: float = 0.0  # forward and back before all others, where outputs differ
+    reconstruct: float = 0.0  # forward and back through each block, where its kept weights are trained
 
     @property
     def total(self) -> float:
-        return self.collect + self.solve + self.push + self.evaluate + self.allocate + self.weigh
+        return self.collect + self.solve + self.push + self.evaluate + self.allocate + self.weigh + self.reconstruct
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +75,14 @@ def count_work(shape: Shape, spec: RunSpec, *, calibration_tokens: int, evaluati
     return Work(collect=collect, push=calibration_tokens * forward, solve=_slower() * _solve_work(shape, spec, calibration_tokens),
                 evaluate=streams * evaluation_tokens * (forward + head),
                 allocate=0.0 if spec.allocation == "even" else collect + _slower() * _allocation_work(shape, forward, head),
+                reconstruct=calibration_tokens * forward * (1 + _TRAINING * spec.reconstruct) if spec.reconstruct else 0.0,
                 weigh=min(calibration_tokens, FISHER_TOKENS) * (4 * (forward + head) + pairs(shape, spec)) if spec.fisher else 0.0)
+
+
+def calibration_states(spec: RunSpec) -> int:
+    """How many hidden states a run keeps of each calibration token: the pruned model's, the dense model's, a block's aim."""
+    dense = bool(spec.propagation) or (bool(spec.reconstruct) and spec.reconstruct_aim == "model")
+    return 1 + dense + (bool(spec.reconstruct) and spec.reconstruct_aim == "block")
 
 
 def pairs(shape: Shape, spec: RunSpec) -> int:

@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 from core.models.blocks import BlockMap, parameter_count
-from core.models.cost import FISHER_TOKENS
+from core.models.cost import FISHER_TOKENS, calibration_states
 from core.models.device import BATCH_TOKENS
 from core.records.plans import Activations, Placement, Weights
 from core.spec import RunSpec
@@ -78,7 +78,7 @@ def model_sizes(model: nn.Module, block_map: BlockMap, spec: RunSpec, *, calibra
     embeddings: Any = model.get_input_embeddings()  # pyright: ignore[reportCallIssue]
     vocabulary, hidden = embeddings.weight.shape
     width = dtype.itemsize
-    kept = calibration_tokens * (2 if spec.propagation else 1) + 2 * evaluation_tokens  # hidden states of so many tokens at a time
+    kept = calibration_tokens * calibration_states(spec) + 2 * evaluation_tokens  # hidden states of so many tokens at a time
     if spec.fisher:
         kept = max(kept, len(block_map.blocks) * min(calibration_tokens, FISHER_TOKENS))  # before the run: those before every block
     blocks = [parameter_count(block) for block in block_map.blocks]
@@ -86,7 +86,7 @@ def model_sizes(model: nn.Module, block_map: BlockMap, spec: RunSpec, *, calibra
     layers = [(linear.rows, linear.columns) for linears in block_map.linears for linear in linears]
     return Sizes(model=parameters * width, block=max(blocks) * width, frame=(parameters - sum(blocks)) * width,
                  activations=kept * hidden * width, working=_working(layers, vocabulary, read_tokens),
-                 window=window * hidden * width * (2 if spec.propagation else 1))
+                 window=window * hidden * width * calibration_states(spec))
 
 
 def _working(layers: Sequence[tuple[int, int]], vocabulary: int, read_tokens: int) -> int:

@@ -23,7 +23,7 @@ class Progress(FrozenModel):
     """Progress of a run. `fraction` is of the estimated work, 0 to 1."""
 
     kind: Literal["progress"] = "progress"
-    stage: Literal["load", "calibrate", "collect", "solve", "push", "evaluate", "room"]
+    stage: Literal["load", "calibrate", "collect", "solve", "reconstruct", "push", "evaluate", "room"]
     block: int
     blocks: int
     layer: str | None = None

@@ -51,6 +51,20 @@ class LayerRecord(FrozenModel):
         return 0.0 if self.relative_error <= 0 else float("inf")
 
 
+class BlockReconstruction(FrozenModel):
+    """What training a block's kept weights came to (core/run/reconstruction.py). Errors are of the block's output, on windows that were
+    not trained on: ‖ŷ − y‖²/‖y‖²."""
+
+    block: int
+    passes: int  # over the windows trained on
+    kept: int  # the pass whose weights were kept; 0: those of the solve
+    windows: int  # trained on
+    held_out: int
+    before: float
+    after: float
+    seconds: float
+
+
 class Evaluated(FrozenModel):
     """A perplexity with its protocol: consecutive windows of `length` tokens, tail dropped, exp of the mean next-token loss.
 
@@ -134,6 +148,7 @@ class RunResult(FrozenModel):
     tasks: dict[str, TaskScores] | None = None  # zero-shot scores by task, where they were asked for
     size: Sizes | None = None  # counted and measured, where that was asked for
     speed: Speed | None = None
+    reconstruction: tuple[BlockReconstruction, ...] = ()  # a block each, where it was asked for; errors of layers are those before it
     notes: tuple[str, ...] = ()  # sentences on what the model's folder holds and the run did not open
     placement: Placement | None = None  # where weights and activations were; older records have none
     export: ExportCheck | None = None  # where the pruned model was written to a folder

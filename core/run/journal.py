@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from core.records import LayerRecord
+from core.records import BlockReconstruction, LayerRecord
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,6 +18,7 @@ class BlockState:
 
     layers: tuple[LayerRecord, ...]
     weights: Mapping[str, Tensor]
+    reconstruction: BlockReconstruction | None = None
 
 
 class Journal(Protocol):

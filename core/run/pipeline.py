@@ -6,6 +6,7 @@
         calibration activations      ─► through the dense block, its distinct inputs summed into Gram matrices
                                         (error propagation: the dense model's beside them, core/run/propagation.py)
         every layer solved, written  ─► one Gram and one factorisation for all layers that share an input
+        (where asked: the block's kept weights trained, core/run/reconstruction.py)
         calibration and pruned evaluation activations ─► through the pruned block
     final norm and head ─► dense and pruned perplexity
 
@@ -27,7 +28,6 @@ from core.layer.problem import LayerProblem
 from core.models.blocks import Linear
 from core.models.cost import optimum_sample
 from core.models.device import choose_device
-from core.models.grams import InputStatistics, input_statistics
 from core.models.inputs import require_same
 from core.models.open_model import OpenModel, batches, embed, open_model
 from core.models.placement import Streaming
@@ -39,7 +39,8 @@ from core.run.layer_problems import layer_problems
 from core.run.one_layer import solve_for_run
 from core.run.planning import planned_layers, work_of
 from core.run.progress import Meter
-from core.run.propagation import DenseActivations
+from core.run.propagation import DenseActivations, collect
+from core.run.reconstruction import Reconstruction
 from core.run.results import layer_record, run_result
 from core.run.sensitivity import SensitivityPass
 from core.spec import RunSpec
@@ -77,10 +78,11 @@ class _Pass:
         self.places = {linear.name: place for place, linear in enumerate(sum(self.block_map.linears, ()))}
         self.total = len(self.places)
         self.records: list[LayerRecord] = []
+        self.reconstruction = Reconstruction(spec, meter, opened.room)
         self.work = work_of(spec, opened, dense_known=self.dense is not None)
         meter.expected = self.work.total
         self.ahead = SensitivityPass(spec, meter)
-        self.inherited: DenseActivations | None = None  # where errors are propagated
+        self.inherited: DenseActivations | None = None  # where errors are propagated, or blocks aim at the dense model
 
     def run(self) -> Iterator[Event]:
         opened, meter = self.opened, self.meter
@@ -98,7 +100,7 @@ class _Pass:
                 self.calibration = embed(calibrator, opened.calibration.tokens, opened.room)
                 self.evaluation = embed(evaluator, opened.evaluation.tokens, opened.room)
                 self.reference = None if self.dense else opened.room.copy(self.evaluation)
-                if self.spec.propagation and done < self.blocks:
+                if (self.spec.propagation or self.reconstruction.aims_at_model) and done < self.blocks:
                     self.inherited = DenseActivations(calibrator, self.calibration, opened.room)
             for block in range(self.blocks):
                 with calibrator.on_device(block):
@@ -110,7 +112,8 @@ class _Pass:
                 pruned = evaluated_as(evaluator, self.evaluation, opened, "the pruned model")
         assert dense is not None
         opened.inputs.check()
-        yield Finished(result=run_result(self.spec, opened, meter, self.records, dense, pruned, resumed=done, notes=self.block_map.notes))
+        yield Finished(result=run_result(self.spec, opened, meter, self.records, dense, pruned, resumed=done,
+                                         reconstruction=self.reconstruction.records, notes=self.block_map.notes))
 
     def _block(self, block: int, calibrator: Stream, evaluator: Stream, *, resumed: bool) -> Iterator[Event]:
         share = 1 / self.blocks
@@ -139,7 +142,8 @@ class _Pass:
         for linear in self.block_map.linears[block]:
             linear.write(state.weights[linear.name])
         self.records.extend(state.layers)
-        self.meter.advance((self.work.collect + self.work.solve) / self.blocks, skipped=True)
+        self.reconstruction.take_over(state)
+        self.meter.advance((self.work.collect + self.work.solve + self.work.reconstruct) / self.blocks, skipped=True)
 
     def _solve_block(self, block: int, calibrator: Stream) -> Iterator[Event]:
         """Collect and solve; with `true_sequential`, one group of layers at a time, each seeing the pruned ones before it."""
@@ -147,10 +151,12 @@ class _Pass:
         chunks = [[index] for index in range(len(groups))] if self.spec.true_sequential else [list(range(len(groups)))]
         weights: dict[str, Tensor] = {}
         records: list[LayerRecord] = []
+        self.reconstruction.enter(calibrator, block, self.calibration)
         for chunk in chunks:
             yield self._progress("collect", block)
             with self.meter.stage("collect"):
-                inputs = self._collect(calibrator, block, chunk, last=chunk is chunks[-1])
+                inputs = collect(calibrator, block, self.calibration, chunk, self.inherited, beside=bool(self.spec.propagation),
+                                 last=chunk is chunks[-1])
             self.meter.advance(self.work.collect / self.blocks / len(chunks))
             for index in chunk:
                 asked = layer_problems(groups[index], inputs.pop(index), self.spec.propagation, self.ahead.take_weights, calibrator.device)
@@ -164,20 +170,13 @@ class _Pass:
                     self.meter.advance(self.work.solve / self.total)
                     yield LayerPruned(layer=record, done=len(self.records) + len(records), layers=self.total)
         self.records.extend(records)
+        yield from self.reconstruction.train(calibrator, block, self.calibration, self.inherited, self.work.reconstruct / self.blocks,
+                                             lambda: self._progress("reconstruct", block))
         if self.journal:
             self.opened.inputs.check()
             with self.meter.stage("journal"):
-                self.journal.write(block, BlockState(layers=tuple(records), weights=weights))
-
-    def _collect(self, calibrator: Stream, block: int, groups: list[int], *, last: bool) -> dict[int, InputStatistics]:
-        """Of groups of a block; with the dense model's inputs beside them, which leave the block with its last groups."""
-        nothing_pruned = block == 0 and 0 in groups
-        if self.inherited and not nothing_pruned:
-            return input_statistics(calibrator, block, self.calibration, groups,
-                                    beside=self.inherited.batches(block, groups, push=last))
-        if self.inherited and last:
-            self.inherited.leave(block)
-        return input_statistics(calibrator, block, self.calibration, groups)
+                self.journal.write(block, BlockState(layers=tuple(records), weights=weights,
+                                                     reconstruction=self.reconstruction.of(block)))
 
     def _solve_layer(self, problem: LayerProblem, linear: Linear) -> tuple[LayerRecord, Tensor]:
         with self.meter.stage("solve"):

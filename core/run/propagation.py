@@ -21,6 +21,7 @@ from core.linalg.cholesky import cholesky
 from core.linalg.damping import damp
 from core.models.activations import ActivationRoom
 from core.models.blocks import Linear
+from core.models.grams import InputStatistics, input_statistics
 from core.models.open_model import batches
 from core.models.streaming import Stream
 
@@ -61,12 +62,29 @@ class DenseActivations:
         for _ in self.batches(block, (), push=True):
             pass
 
+    @property
+    def outputs(self) -> Tensor:
+        """[n, L, d]: what the dense model has behind the last block that was left."""
+        return self._hidden
+
     @contextmanager
     def _unpruned(self) -> Generator[None]:
         with ExitStack() as stack:
             for linear, weight in self._dense:
                 stack.enter_context(linear.replaced(weight))
             yield
+
+
+def collect(stream: Stream, block: int, hidden: Tensor, groups: list[int], dense: DenseActivations | None, *, beside: bool,
+            last: bool) -> dict[int, InputStatistics]:
+    """Statistics of groups of a block's inputs; with the dense model's `beside` them where errors are propagated, and nothing before the
+    first block differs. The dense model's activations, where they are kept, leave the block with its `last` groups."""
+    nothing_pruned = block == 0 and 0 in groups
+    if dense and beside and not nothing_pruned:
+        return input_statistics(stream, block, hidden, groups, beside=dense.batches(block, groups, push=last))
+    if dense and last:
+        dense.leave(block)
+    return input_statistics(stream, block, hidden, groups)
 
 
 def correction(gram: Tensor, cross: Tensor, strength: float, *, layer: str) -> Tensor:

@@ -13,7 +13,7 @@ from core.layer.solution import LayerSolution
 from core.models.blocks import Linear
 from core.models.device import device_name
 from core.models.open_model import OpenModel
-from core.records import Environment, Evaluated, LayerRecord, RunResult
+from core.records import BlockReconstruction, Environment, Evaluated, LayerRecord, RunResult
 from core.run.progress import Meter
 from core.run.revisions import revisions
 from core.spec import RunSpec
@@ -30,14 +30,15 @@ def layer_record(linear: Linear, solution: LayerSolution, optimum: Optimum, toke
 
 
 def run_result(spec: RunSpec, opened: OpenModel, meter: Meter, layers: Sequence[LayerRecord], dense: Evaluated, pruned: Evaluated,
-               *, resumed: int, notes: tuple[str, ...] = ()) -> RunResult:
+               *, resumed: int, reconstruction: Sequence[BlockReconstruction] = (), notes: tuple[str, ...] = ()) -> RunResult:
     """Record of a finished run; its sparsity is counted over all layers. `notes`: sentences on the model's blocks."""
     weights = sum(record.parameters for record in layers)
     zeros = sum(round(record.counted_sparsity * record.parameters) for record in layers)
     return RunResult(
         spec=spec, revisions=revisions(spec, opened.inputs), dense=dense, pruned=pruned, counted_sparsity=zeros / weights,
         layers=tuple(layers), calibration=opened.calibration.description, seconds=meter.seconds, stages=dict(meter.stages),
-        peak_memory_bytes=meter.peak_memory_bytes(), resumed_blocks=resumed, notes=(*opened.source.notes, *notes),
+        peak_memory_bytes=meter.peak_memory_bytes(), resumed_blocks=resumed,
+        reconstruction=tuple(reconstruction), notes=(*opened.source.notes, *notes),
         placement=opened.placement,
         environment=Environment(python=platform.python_version(), torch=str(torch.__version__), transformers=transformers.__version__,
                                 device=device_name(opened.device), threads=torch.get_num_threads(), started=meter.started))

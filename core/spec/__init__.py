@@ -15,14 +15,14 @@ from core.spec.methods import (
     unregister_method,
 )
 from core.spec.patterns import Pattern, SemiStructured, Structured, Unstructured, parse_pattern, pattern_word
-from core.spec.run import RunSpec
+from core.spec.run import OPTIONS, YOUNGER, RunSpec
 from core.spec.texts import Calibration, Evaluation
 from core.spec.updates import UPDATES, Update
 
 __all__ = [
-    "METHODS", "METHOD_LABELS", "UPDATES", "Calibration", "Evaluation", "Magnitude", "Method", "MethodParameters", "Pattern", "RunSpec",
-    "SemiStructured", "SparseGPT", "Structured", "Thanos", "Unstructured", "Update", "Wanda", "make_method", "parse_pattern",
-    "pattern_word", "register_method", "unregister_method",
+    "METHODS", "METHOD_LABELS", "OPTIONS", "UPDATES", "YOUNGER", "Calibration", "Evaluation", "Magnitude", "Method", "MethodParameters",
+    "Pattern", "RunSpec", "SemiStructured", "SparseGPT", "Structured", "Thanos", "Unstructured", "Update", "Wanda", "make_method",
+    "parse_pattern", "pattern_word", "register_method", "unregister_method",
 ]
 
 load_methods()

@@ -13,15 +13,14 @@ from core.spec.codec import ChoiceCodec, ModelCodec
 from core.spec.fields import Field
 from core.spec.methods import METHOD_LABELS, METHODS, MethodParameters, make_method
 from core.spec.pattern_codec import PATTERN_WORDS, PatternCodec
-from core.spec.run import RunSpec
+from core.spec.run import OPTIONS, RunSpec
 from core.spec.texts import Calibration, Evaluation
 from core.spec.words import Refused, Words
 
 CALIBRATION_WORDS = {"calibration": "source", "windows": "windows", "length": "length", "seed": "seed", "bos": "bos"}
 EVALUATION_WORDS = {"evaluation": "source", "evaluation_windows": "windows", "evaluation_length": "length",
                     "evaluation_bos": "bos"}
-RUN_WORDS = ("model", "revision", "update", "refit", "true_sequential", "allocation", "propagation", "fisher", "random_rows",
-             "device", "dtype")
+RUN_WORDS = ("model", "revision", *OPTIONS, "device", "dtype")
 _FIRST, _LAST = ("model", "revision"), ("device", "dtype")
 
 CALIBRATIONS = ModelCodec(model=Calibration, fields=CALIBRATION_WORDS)

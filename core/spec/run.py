@@ -16,6 +16,10 @@ from core.spec.patterns import Pattern, Unstructured, check_allocation
 from core.spec.texts import Calibration, Evaluation
 from core.spec.updates import Update, check_update
 
+# fields of a run that say what is done to the model beside method and pattern; the younger came after results had been stored
+OPTIONS = ("update", "refit", "true_sequential", "allocation", "propagation", "fisher", "random_rows", "reconstruct", "reconstruct_aim")
+YOUNGER = ("propagation", "fisher", "random_rows", "reconstruct", "reconstruct_aim")
+
 
 class RunSpec(FrozenModel):
     """One run: this method and pattern on this model, calibrated and evaluated so."""
@@ -42,6 +46,11 @@ class RunSpec(FrozenModel):
     random_rows: int | None = Field(
         default=None, ge=0, le=999_999, title="Random rows", description="The control of outlier rows: as many rows of each layer, "
         "drawn at random, stay dense in place of those with the most energy; the number says which draw. Automatic: those of most energy.")
+    reconstruct: int = Field(default=0, ge=0, le=1000, title="Block reconstruction", description="Passes of training over the calibration "
+                             "text: after its layers are solved, a block's kept weights are moved towards its aim. 0: none.")
+    reconstruct_aim: Literal["model", "block"] = Field(
+        default="model", title="Aim of reconstruction", description="model: the dense model's own hidden states behind the block. block: "
+        "what the dense block makes of the pruned model's.")
     calibration: Calibration = Calibration()
     evaluation: Evaluation = Evaluation()
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", title="Device", description="auto: a GPU where there is one.")
@@ -59,6 +68,11 @@ class RunSpec(FrozenModel):
         self.method.check(self.pattern)
         check_update(self.update, self.refit)
         check_allocation(self.allocation, self.pattern)
+        if not self.reconstruct:
+            object.__setattr__(self, "reconstruct_aim", "model")
+        elif self.calibration.windows < 2:
+            raise BadInput("reconstruct", str(self.reconstruct), "with at least 2 calibration windows",
+                           "Some windows are trained on and others watched: ask for more windows.")
         object.__setattr__(self, "method", self.method.resolved(self.pattern))
         return self
 

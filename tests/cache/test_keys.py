@@ -18,6 +18,7 @@ SPECS = {
     "true_sequential": {"true_sequential": True}, "allocation": {"allocation": "marginal"},
     "propagation": {"propagation": 0.5},
     "fisher": {"fisher": 0.5}, "random_rows": {"random_rows": 0},
+    "reconstruct": {"reconstruct": 4}, "reconstruct_aim": {"reconstruct": 4, "reconstruct_aim": "block"},
     "calibration": {"calibration": {"windows": 64}}, "seed": {"calibration": {"seed": 1}},
     "text": {"calibration": {"source": "hub:x"}},
     "evaluation": {"evaluation": {"windows": 64}}, "length": {"evaluation": {"length": 64}}, "device": {"device": "cpu"},
@@ -43,7 +44,7 @@ def test_what_is_automatic_has_the_key_of_what_it_means():
 
 
 def test_a_field_that_came_later_leaves_the_keys_of_stored_results_as_they_are():
-    asked = RunSpec().model_dump(mode="json", exclude={"propagation", "fisher", "random_rows"})
+    asked = RunSpec().model_dump(mode="json", exclude={"propagation", "fisher", "random_rows", "reconstruct", "reconstruct_aim"})
     assert run_key(RunSpec(), REVISIONS) == content_key("run", spec=asked, revisions=REVISIONS)
 
 
@@ -60,7 +61,7 @@ def test_the_dense_perplexity_is_shared_by_methods_and_not_by_texts():
     assert dense_key(spec, REVISIONS) != dense_key(RunSpec(evaluation={"windows": 3}), REVISIONS)
     assert dense_key(spec, REVISIONS) != dense_key(RunSpec(device="cuda"), REVISIONS)
     free = {"method", "pattern", "update", "refit", "true_sequential", "allocation", "propagation", "fisher",
-            "random_rows", "calibration"}
+            "random_rows", "reconstruct", "reconstruct_aim", "calibration"}
     for name in set(RunSpec.model_fields) - free:
         assert dense_key(spec, REVISIONS) != dense_key(RunSpec(**SPECS[name]), REVISIONS), name
 
@@ -86,7 +87,8 @@ def test_kinds_and_names_of_parts_do_not_run_into_each_other():
     assert len(keys) == 5
 
 
-WHAT_IS_DONE = {"method", "pattern", "update", "refit", "true_sequential", "allocation", "propagation", "fisher", "random_rows"}
+WHAT_IS_DONE = {"method", "pattern", "update", "refit", "true_sequential", "allocation", "propagation", "fisher", "random_rows",
+                "reconstruct", "reconstruct_aim"}
 
 
 @pytest.mark.parametrize(("key", "text"), [(dense_key, "calibration"), (grams_key, "evaluation")])
@@ -95,5 +97,5 @@ def test_what_is_measured_of_the_dense_model_depends_on_all_but_the_pruning_and_
         other = REVISIONS.model_copy(update={field: 2 if field in ("method", "core") else "another"})
         assert (key(RunSpec(), other) == key(RunSpec(), REVISIONS)) == (field in ("method", text)), field
     for changes in SPECS.values():
-        (field,) = changes
+        *_, field = changes
         assert (key(RunSpec(**changes), REVISIONS) == key(RunSpec(), REVISIONS)) == (field in WHAT_IS_DONE | {text}), changes

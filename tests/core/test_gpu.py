@@ -127,7 +127,7 @@ def test_a_failed_factor_says_its_pivot(gpu):
 @pytest.mark.parametrize("changes", [
     {}, {"propagation": 0.5, "true_sequential": True}, {"fisher": 0.5},
     *(pytest.param(changes, marks=pytest.mark.long) for changes in (
-        {"allocation": "marginal"}, {"refit": True}, {"fisher": 0.5, "method": make_method("frontier", rounds=2)}))])
+        {"allocation": "marginal"}, {"refit": True}, {"reconstruct": 1}, {"fisher": 0.5, "method": make_method("frontier", rounds=2)}))])
 def test_a_run_there_is_a_run_here(changes, small, gpu, monkeypatch):
     spec = small[0](**{"allocation": "even", **changes})
     *_, here = prune(spec)

@@ -121,6 +121,6 @@ def test_what_goes_beyond_a_layer_is_a_group_of_its_own(visit, page):
     groups = {item.label: item for item in visit(page).sidebar.expander}
     beyond = {item.label for kind in ("selectbox", "number_input", "checkbox") for item in groups["Beyond the layer"].get(kind)}
     texts = {item.label for kind in ("selectbox", "number_input", "checkbox") for item in groups["Texts, windows, device"].get(kind)}
-    assert {"Allocation", "Error propagation", "Fisher weighting", "Exact refit"} <= beyond
+    assert {"Allocation", "Error propagation", "Fisher weighting", "Exact refit", "Block reconstruction"} <= beyond
     assert {"Device", "Calibration text"} <= texts
     assert not beyond & texts

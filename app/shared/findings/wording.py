@@ -11,11 +11,10 @@ from app.shared.link import to_words
 from core.evaluate.comparison import compare
 from core.records import Evaluated, LayerRecord, RunResult
 from core.records.previews import Preview
-from core.spec import METHOD_LABELS, UPDATES, RunSpec
+from core.spec import METHOD_LABELS, OPTIONS, UPDATES, RunSpec
 from core.spec.patterns import Pattern
 
-_TOLD = ("model", "method", "pattern", "alpha", "alpha_budget", "block_size", "update", "refit", "allocation", "propagation", "fisher",
-         "random_rows")
+_TOLD = ("model", "method", "pattern", "alpha", "alpha_budget", "block_size", *(name for name in OPTIONS if name != "true_sequential"))
 _SAMPLES = {  # words of the two texts, as they are told
     "calibration": {"calibration": "{}", "windows": "{} windows", "length": "of {} tokens", "seed": "seed {}", "bos": "BOS token {}"},
     "evaluation": {"evaluation": "{}", "evaluation_windows": "{} windows", "evaluation_length": "of {} tokens",
@@ -45,6 +44,9 @@ def describe(spec: RunSpec) -> str:
         parts.append(f"error propagation {numbers.setting(spec.propagation)}")
     if spec.fisher:
         parts.append(f"Fisher weighting {numbers.setting(spec.fisher)}")
+    if spec.reconstruct:
+        aim = "" if spec.reconstruct_aim == "model" else " towards the dense block"
+        parts.append(f"reconstruction in {spec.reconstruct} pass{'' if spec.reconstruct == 1 else 'es'}{aim}")
     return " · ".join(parts)
 
 

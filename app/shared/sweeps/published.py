@@ -14,7 +14,7 @@ from typing import Protocol as Typed
 from pydantic import Field, model_validator
 
 from core.records import Evaluated
-from core.spec import METHODS, Calibration, Evaluation, RunSpec, parse_pattern
+from core.spec import METHODS, OPTIONS, Calibration, Evaluation, RunSpec, parse_pattern
 from core.spec.base import FrozenModel
 from core.spec.patterns import Pattern, Structured, outlier_count
 
@@ -52,8 +52,7 @@ class Protocol(FrozenModel):
         return calibrated and spec == spec.model_copy(update=_PLAIN)
 
 
-_BESIDE = ("update", "refit", "true_sequential", "allocation", "propagation", "fisher", "random_rows")  # beside method and pattern
-_PLAIN = {name: RunSpec.model_fields[name].default for name in _BESIDE}
+_PLAIN = {name: RunSpec.model_fields[name].default for name in OPTIONS}
 
 
 class Paper(FrozenModel):

@@ -159,6 +159,9 @@ def test_an_error_that_was_given_up_for_the_loss_says_so(spec, coupled):
      "demo · Thanos · 40 % of the weights · B = 128 · α = 0.2 (total kept) · exact refit"),
     ({"propagation": 0.5}, "demo · Thanos · 50 % of the weights · B = 128 · error propagation 0.5"),
     ({"fisher": 0.5}, "demo · Thanos · 50 % of the weights · B = 128 · Fisher weighting 0.5"),
+    ({"reconstruct": 4}, "demo · Thanos · 50 % of the weights · B = 128 · reconstruction in 4 passes"),
+    ({"reconstruct": 1, "reconstruct_aim": "block"},
+     "demo · Thanos · 50 % of the weights · B = 128 · reconstruction in 1 pass towards the dense block"),
     ({"allocation": "marginal", "method": make_method("wanda")}, "demo · Wanda · 50 % of the weights · shared out between layers"),
 ])
 def test_a_run_in_a_line(spec, text):

@@ -61,6 +61,8 @@ def _run(**values):
         values["refit"] = False
     if values["pattern"].kind == "semi-structured":
         values["allocation"] = "even"
+    if values["calibration"].windows < 2:
+        values["reconstruct"] = 0
     return RunSpec(**values)
 
 
@@ -71,6 +73,7 @@ SPECS = st.builds(
     method=_methods(), pattern=PATTERNS, update=st.sampled_from(list(UPDATES)), refit=st.booleans(), true_sequential=st.booleans(),
     allocation=st.sampled_from(["even", "marginal"]), propagation=st.sampled_from([0.0, 0.25, 0.5, 1.0]),
     fisher=st.sampled_from([0.0, 0.5, 1.0]), random_rows=st.none() | st.integers(0, 9),
+    reconstruct=st.sampled_from([0, 4]), reconstruct_aim=st.sampled_from(["model", "block"]),
     calibration=st.builds(Calibration, source=SOURCES, windows=COUNTS, length=LENGTHS, seed=st.integers(0, 2**31 - 1)),
     evaluation=st.builds(Evaluation, source=SOURCES, windows=st.none() | COUNTS, length=LENGTHS),
     device=st.sampled_from(["auto", "cpu", "cuda"]),
