@@ -80,7 +80,7 @@ def count_work(shape: Shape, spec: RunSpec, *, calibration_tokens: int, evaluati
 
 
 def calibration_states(spec: RunSpec) -> int:
-    """How many hidden states a run keeps of each calibration token: the pruned model's, the dense model's, a block's aim."""
+    """Number of hidden states that a run keeps of each calibration token: the pruned model's, the dense model's, a block's aim."""
     dense = bool(spec.propagation) or (bool(spec.reconstruct) and spec.reconstruct_aim == "model")
     return 1 + dense + (bool(spec.reconstruct) and spec.reconstruct_aim == "block")
 

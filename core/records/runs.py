@@ -52,7 +52,7 @@ class LayerRecord(FrozenModel):
 
 
 class BlockReconstruction(FrozenModel):
-    """What training a block's kept weights came to (core/run/reconstruction.py). Errors are of the block's output, on windows that were
+    """Outcome of training a block's kept weights (core/run/reconstruction.py). Errors are of the block's output, on windows that were
     not trained on: ‖ŷ − y‖²/‖y‖²."""
 
     block: int

@@ -96,14 +96,14 @@ class _Trained:
                     parameter.requires_grad_(True)
                 aim = aim.to(self._stream.device).float()
                 error = self._stream.forward_with_grad(self._block, hidden).float() - aim
-                slopes = torch.autograd.grad(error.square().sum() / aim.square().sum(), parameters, allow_unused=True)
+                slopes = torch.autograd.grad(error.square().sum() / aim.square().sum(), parameters, materialize_grads=True)
         finally:
             for parameter, before in zip(parameters, asked, strict=True):
                 parameter.requires_grad_(before)
         found = {id(parameter): slope for parameter, slope in zip(parameters, slopes, strict=True)}
         for (parameter, offset), linear, weight, kept in zip(self._places, self._linears, self._weights, self._kept, strict=True):
             slope = found[id(parameter)]
-            weight.grad = None if slope is None else _within(slope, parameter, linear.weight, offset).float() * kept
+            weight.grad = _within(slope, parameter, linear.weight, offset).float() * kept
         self._adam.step()
         self._taken += 1
         self.put(self._weights)
