@@ -159,6 +159,8 @@ def show(result: RunResult) -> None:
         out.print(f"                  the least possible of {len(estimated)} layers is estimated: {result.worst.name} by an "
                   f"{result.worst.optimum_words}" if result.worst in estimated else
                   f"                  the least possible of {len(estimated)} layers is estimated from some of their rows", soft_wrap=True)
+    if result.reconstruction:
+        out.print(f"reconstruction    {result.reconstruction_words}", soft_wrap=True)
     out.print(f"calibration       {result.calibration}", soft_wrap=True)
     if result.one_text:
         out.print(f"caution           {ONE_TEXT}", soft_wrap=True)

@@ -159,6 +159,18 @@ class RunResult(FrozenModel):
         return self.revisions.calibration == self.revisions.evaluation
 
     @property
+    def reconstruction_words(self) -> str:
+        """Outcome of block reconstruction in a sentence; empty where none was asked for."""
+        blocks = self.reconstruction
+        if not blocks:
+            return ""
+        left = statistics.median(block.after / block.before if block.before > 0 else 1.0 for block in blocks)
+        passes, watched = blocks[0].passes, blocks[0].held_out
+        return (f"{passes} pass{'' if passes == 1 else 'es'} over {blocks[0].windows} windows; on {watched} more, {100 * left:.1f} % of the "
+                f"error of a block's output was left (median); trained weights were kept in {sum(block.kept > 0 for block in blocks)} of "
+                f"{len(blocks)} blocks; layer errors are those before it")
+
+    @property
     def median_gap(self) -> float:
         return statistics.median(layer.gap for layer in self.layers)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 
 from app.shared import numbers
@@ -36,7 +35,9 @@ def measured(result: RunResult) -> list[Fact]:
     if result.spec.propagation:
         found.append(("Error propagation", f"{numbers.setting(result.spec.propagation)}: W are the weights after each layer has made up "
                       "for this share of what the pruned blocks before it had lost"))
-    found += [*weighed(result.spec), *reconstructed(result)]
+    found += weighed(result.spec)
+    if result.reconstruction:
+        found.append(("Block reconstruction", result.reconstruction_words))
     if result.spec.random_rows is not None and result.spec.pattern.outlier_rows:
         found.append(("Rows that stay dense", f"at random, draw {result.spec.random_rows}: the control of those with the most energy"))
     if result.resumed_blocks:
@@ -55,18 +56,6 @@ def weighed(spec: RunSpec) -> list[Fact]:
            else "and what went was chosen so")
     return [("Fisher weighting", f"{numbers.setting(spec.fisher)}: errors count as their outputs do for the loss, {how}; the errors shown "
              "count all outputs the same")]
-
-
-def reconstructed(result: RunResult) -> list[Fact]:
-    """Outcome of block reconstruction, where it was asked for."""
-    blocks = result.reconstruction
-    if not blocks:
-        return []
-    passes, better = blocks[0].passes, [block for block in blocks if block.kept]
-    left = statistics.median(block.after / block.before if block.before > 0 else 1.0 for block in blocks)
-    return [("Block reconstruction", f"{passes} pass{'' if passes == 1 else 'es'} over {numbers.plural(blocks[0].windows, 'window')}; on "
-             f"{blocks[0].held_out} more, {numbers.percent(left)} of the error of a block's output was left (median); trained weights were "
-             f"kept in {len(better)} of {numbers.plural(len(blocks), 'block')}. Layer errors are those before it")]
 
 
 def measured_together(runs: Sequence[Compared]) -> list[Fact]:

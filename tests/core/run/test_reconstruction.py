@@ -62,6 +62,7 @@ def test_what_is_told_is_what_the_weights_do_on_the_windows_held_out(folder, aim
     assert [(one.block, one.windows, one.held_out, one.passes) for one in others] == [
         (block, WINDOWS - HELD_OUT, HELD_OUT, 3) for block in range(len(others))]
     assert all(one.kept and one.after < one.before for one in others), "a step in the wrong direction would have been left out"
+    assert "3 passes over 11 windows; on 1 more" in result.reconstruction_words
     dense = behind_blocks(folder, {}, tokens)[0]
     for found, told in ((plain, first.before), (weights, first.after)):
         assert told == pytest.approx(relative(behind_blocks(folder, found, tokens)[0], dense), rel=1e-3)
