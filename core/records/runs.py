@@ -165,8 +165,8 @@ class RunResult(FrozenModel):
         if not blocks:
             return ""
         left = statistics.median(block.after / block.before if block.before > 0 else 1.0 for block in blocks)
-        passes, watched = blocks[0].passes, blocks[0].held_out
-        return (f"{passes} pass{'' if passes == 1 else 'es'} over {blocks[0].windows} windows; on {watched} more, {100 * left:.1f} % of the "
+        passes, seen, watched = blocks[0].passes, blocks[0].windows, blocks[0].held_out
+        return (f"{passes} pass{'' if passes == 1 else 'es'} over {seen} windows; on {watched} more, {100 * left:.1f} % of the "
                 f"error of a block's output was left (median); trained weights were kept in {sum(block.kept > 0 for block in blocks)} of "
                 f"{len(blocks)} blocks; layer errors are those before it")
 
