@@ -29,14 +29,16 @@ SHORT_ROW = 12  # columns of a row whose every mask is tried: at most 924
 class Matrix(FrozenModel):
     """A small layer: a window of a model's layer with the matching part of its Gram matrix, or a random one.
 
+    The first window is chosen by a criterion (core/lessons/contrasts.py).
+
     A window is a true layer over those inputs. A drawn one has W normal and G_ij = s_i·s_j·ρ^|i−j| with s log-normal.
     """
 
     source: Literal["layer", "drawn"] = Field(default="layer", title="From", description="A layer of the demo model, or random numbers.")
-    layer: str = Field(default="model.layers.2.self_attn.o_proj", min_length=1, max_length=200, title="Layer",
+    layer: str = Field(default="model.layers.1.self_attn.o_proj", min_length=1, max_length=200, title="Layer",
                        description="Which layer of the demo model.")
-    first_row: int = Field(default=0, ge=0, le=1_000_000, title="First row", description="The window's first output.")
-    first_column: int = Field(default=24, ge=0, le=1_000_000, title="First input", description="The window's first input.")
+    first_row: int = Field(default=218, ge=0, le=1_000_000, title="First row", description="The window's first output.")
+    first_column: int = Field(default=62, ge=0, le=1_000_000, title="First input", description="The window's first input.")
     rows: int = Field(default=6, ge=1, le=MOST_ROWS, title="Rows c", description=f"1 to {MOST_ROWS} outputs.")
     columns: int = Field(default=12, ge=2, le=MOST_COLUMNS, title="Columns b", description=f"2 to {MOST_COLUMNS} inputs.")
     correlation: float = Field(default=0.7, ge=0, le=1, title="Correlation ρ",
