@@ -55,26 +55,26 @@ def draw(lesson: Lesson) -> None:
 
 
 def _controls(lesson: Lesson) -> None:
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="learn-rows-controls"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="learn-rows-controls"):
         st.segmented_control("Of", list(_SCALES), key=f"{PRE}scale", format_func=_SCALES.__getitem__, required=True,
                              persist_state="session", label_visibility="collapsed", width="content")
         if lesson.scale == "matrix":
-            controls.row_slider(lesson, width=110)
+            controls.row_slider(lesson, width=100)
             _second_row(lesson)
             times = "Strong rows times" if lesson.second != query.NO_ROW else "That row times"
             st.slider(times, STRENGTHS[0], STRENGTHS[-1], key=f"{PRE}factor", step=0.5, format="%g", persist_state="session",
-                      width=130)
+                      width=120)
         else:
             controls.layer_box(lesson, width=260)
-        st.slider("Columns to remove", 0.05, 0.9, key=f"{PRE}share", step=0.05, format="percent", persist_state="session", width=140)
+        st.slider("Columns to remove", 0.05, 0.9, key=f"{PRE}share", step=0.05, format="percent", persist_state="session", width=130)
         top = max(0.05, min(0.5, round(1 - lesson.share - 0.05, 2)))
-        st.slider("Outlier rows α", 0.0, top, key=f"{PRE}alpha", step=0.05, persist_state="session", width=130)
+        st.slider("Outlier rows α", 0.0, top, key=f"{PRE}alpha", step=0.05, persist_state="session", width=110)
 
 
 def _second_row(lesson: Lesson) -> None:
     choices = [query.NO_ROW, *(row for row in range(lesson.rows) if row != lesson.row)]
     st.selectbox("and row", choices, key=f"{PRE}second", format_func=lambda row: "none" if row == query.NO_ROW else str(row),
-                 persist_state="session", width=90, help="A second strong row, multiplied by the same factor.")
+                 persist_state="session", width=80)
 
 
 def _draw_matrix(lesson: Lesson, found: StrongRow) -> None:
