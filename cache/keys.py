@@ -46,16 +46,17 @@ def _asked(spec: RunSpec) -> dict[str, object]:
 
 
 def dense_key(spec: RunSpec, revisions: Revisions) -> str:
-    """The perplexity of the unpruned model. Named is what it does not depend on, so that a new field of a spec counts."""
-    asked = spec.model_dump(mode="json", exclude={*PRUNING, "calibration"})
-    found = revisions.model_dump(mode="json", exclude={"method", "calibration"})
+    """The perplexity of the unpruned model on the first evaluation text. Named is what it does not depend on, so that a new field of a
+    spec counts."""
+    asked = spec.model_dump(mode="json", exclude={*PRUNING, "calibration", "further_evaluations"})
+    found = revisions.model_dump(mode="json", exclude={"method", "calibration", "further_evaluations"})
     return content_key("dense", spec=asked, revisions=found)
 
 
 def grams_key(spec: RunSpec, revisions: Revisions) -> str:
     """The Gram matrices of the dense model. As for `dense_key`, named is what they do not depend on."""
-    asked = spec.model_dump(mode="json", exclude={*PRUNING, "evaluation"})
-    found = revisions.model_dump(mode="json", exclude={"method", "evaluation"})
+    asked = spec.model_dump(mode="json", exclude={*PRUNING, "evaluation", "further_evaluations"})
+    found = revisions.model_dump(mode="json", exclude={"method", "evaluation", "further_evaluations"})
     return content_key("grams", spec=asked, revisions=found)
 
 

@@ -20,7 +20,7 @@ from core.spec import METHOD_LABELS, Calibration, Evaluation, RunSpec, parse_pat
 from core.spec.flags import CALIBRATION_WORDS, EVALUATION_WORDS, RUN_WORDS
 from core.spec.patterns import AlphaBudget
 
-_PRE = "curves_"  # its widgets are its own: what is set here changes nothing on Explore
+PRE = "curves_"  # its widgets are its own: what is set here changes nothing on Explore
 _OFFERED = {
     "patterns-unstructured": tuple(f"{tenths / 10:g}" for tenths in range(1, 10)),
     "patterns-semi-structured": ("1:4", "2:4", "3:4", "2:8", "4:8", "6:8", "8:16"),
@@ -51,11 +51,11 @@ class Form:
 def fill(asked: Asked) -> None:
     """Set every control, before any is drawn; those of other tabs at the first visit only."""
     words = link.to_words(asked.base)
-    state.set_widget(f"{_PRE}tab", asked.tab)
-    state.set_widget(f"{_PRE}scale", asked.scale)
-    state.set_widget(f"{_PRE}model", asked.base.model)
+    state.set_widget(f"{PRE}tab", asked.tab)
+    state.set_widget(f"{PRE}scale", asked.scale)
+    state.set_widget(f"{PRE}model", asked.base.model)
     for field in _BASE:
-        state.set_widget(field.word, field.read(words.get(field.word.removeprefix(_PRE))))
+        state.set_widget(field.word, field.read(words.get(field.word.removeprefix(PRE))))
     first = not state.recall("curves_arrived", False)
     for tab, about in TABS.items():
         if tab != asked.tab and not first:
@@ -67,22 +67,22 @@ def fill(asked: Asked) -> None:
 def draw_tabs() -> None:
     """Draw the choice of view, and its axis."""
     with st.container(horizontal=True, horizontal_alignment="distribute"):
-        st.segmented_control("View", list(TABS), key=f"{_PRE}tab", format_func=lambda tab: TABS[tab].label, required=True,
+        st.segmented_control("View", list(TABS), key=f"{PRE}tab", format_func=lambda tab: TABS[tab].label, required=True,
                              label_visibility="collapsed", persist_state="session")
-        st.segmented_control("Axis of perplexity", list(SCALES), key=f"{_PRE}scale", format_func=SCALES.__getitem__, required=True,
+        st.segmented_control("Axis of perplexity", list(SCALES), key=f"{PRE}scale", format_func=SCALES.__getitem__, required=True,
                              label_visibility="collapsed", persist_state="session")
 
 
 def draw_controls() -> None:
     """Model, methods, and what the view varies."""
     tab = _tab()
-    names = list(dict.fromkeys(["demo", *(model.name for model in resources.models()), state.widget(f"{_PRE}model") or "demo"]))
-    st.selectbox("Model", names, key=f"{_PRE}model", accept_new_options=True, persist_state="session",
+    names = list(dict.fromkeys(["demo", *(model.name for model in resources.models()), state.widget(f"{PRE}model") or "demo"]))
+    st.selectbox("Model", names, key=f"{PRE}model", accept_new_options=True, persist_state="session",
                  help="The shipped demo, a folder below PRUNESCOPE_MODELS, or type a hub id such as owner/name.")
     st.multiselect("Methods", TABS[tab].methods_offered(), key=_key(tab, "methods"), format_func=METHOD_LABELS.__getitem__,
                    persist_state="session", help="Each with its own parameters as they are by default.")
     if tab == "sparsity":
-        kind = st.segmented_control("Pattern: what may go", list(KINDS), key=f"{_PRE}kind", format_func=KINDS.__getitem__, required=True,
+        kind = st.segmented_control("Pattern: what may go", list(KINDS), key=f"{PRE}kind", format_func=KINDS.__getitem__, required=True,
                                     persist_state="session", width="stretch")
         _many("Sparsities" if kind != "semi-structured" else "Patterns", tab, f"patterns-{kind or 'unstructured'}",
               "Type another one, such as 55% or 3:8.")
@@ -111,23 +111,23 @@ def _draw_budgets(tab: str) -> None:
 
 def draw_more() -> None:
     """Draw what all points have in common: what goes beyond a layer; texts, windows, device."""
-    group = beyond(_BASE, _PRE)
+    group = beyond(_BASE, PRE)
     with st.expander("Beyond the layer", key="curves_beyond"):
         for field in group:
             draw(field)
     with st.expander("Texts, windows, device", key="curves_more"):
         for field in (field for field in _BASE if field not in group):
-            (text_choice.draw if field.word in _TEXTS else draw)(field)
+            (text_choice.draw if field.word in _TEXTS or field.kind == "several" else draw)(field)
 
 
 def read() -> Form:
     """Request made by the controls."""
     tab = _tab()
     view, wrong = VIEWS.codec(tab).read({word: tuple(_texts(tab, word)) for word in VIEWS.parameters(tab)})
-    found = {field.word.removeprefix(_PRE): field.write(state.widget(field.word)) for field in _BASE}
-    found["model"] = (state.widget(f"{_PRE}model") or "").strip() or "demo"
+    found = {field.word.removeprefix(PRE): field.write(state.widget(field.word)) for field in _BASE}
+    found["model"] = (state.widget(f"{PRE}model") or "").strip() or "demo"
     base, refused = link.check_words({word: text for word, text in found.items() if text is not None})
-    asked = Asked.model_validate({"view": view, "base": base or RunSpec(), "scale": state.widget(f"{_PRE}scale") or "auto"})
+    asked = Asked.model_validate({"view": view, "base": base or RunSpec(), "scale": state.widget(f"{PRE}scale") or "auto"})
     return Form(asked=asked, complaints=(*refused, *(str(item.reason) for item in wrong)))
 
 
@@ -141,7 +141,7 @@ def _many(label: str, tab: str, word: str, more: str) -> None:
 def _set(tab: str, word: str, texts: Sequence[str]) -> None:
     if word == "patterns" and tab == "sparsity":
         kind = parse_pattern(texts[0]).kind
-        state.set_widget(f"{_PRE}kind", kind)
+        state.set_widget(f"{PRE}kind", kind)
         for other, usual in SHOWN_PATTERNS.items():
             state.set_widget(_key(tab, f"patterns-{other}"), list(texts if other == kind else usual))
         state.remember(f"offered-{tab}-patterns-{kind}", tuple(texts))
@@ -155,7 +155,7 @@ def _set(tab: str, word: str, texts: Sequence[str]) -> None:
 def _texts(tab: str, word: str) -> list[str]:
     """Texts of the widgets of a word."""
     if word == "patterns" and tab == "sparsity":
-        kind = state.widget(f"{_PRE}kind") or "unstructured"
+        kind = state.widget(f"{PRE}kind") or "unstructured"
         return [_of_kind(kind, text) for text in state.widget(_key(tab, f"patterns-{kind}")) or ()]
     value: Any = state.widget(_key(tab, word))
     return [str(item) for item in (value if isinstance(value, list | tuple) else () if value is None else (value,))]
@@ -174,18 +174,18 @@ def _pattern_label(word: str) -> str:
 
 
 def _tab() -> str:
-    return state.widget(f"{_PRE}tab") or FIRST
+    return state.widget(f"{PRE}tab") or FIRST
 
 
 def _key(tab: str, word: str) -> str:
-    return f"{_PRE}{tab}_{word}"
+    return f"{PRE}{tab}_{word}"
 
 
 def _own(fields: Sequence[Field]) -> tuple[Field, ...]:
-    return tuple(replace(field, word=f"{_PRE}{field.word}") for field in fields)
+    return tuple(replace(field, word=f"{PRE}{field.word}") for field in fields)
 
 
-_TEXTS = (f"{_PRE}calibration", f"{_PRE}evaluation")
+_TEXTS = (f"{PRE}calibration", f"{PRE}evaluation")
 _BASE = _own((
     *fields_of(Calibration, {word: name for word, name in CALIBRATION_WORDS.items() if word != "seed"}),
     *fields_of(Evaluation, EVALUATION_WORDS), *fields_of(RunSpec, {word: word for word in RUN_WORDS if word != "model"})))

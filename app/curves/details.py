@@ -10,6 +10,7 @@ from app.curves.controls import Form
 from app.shared import dataframes, layout, numbers
 from app.shared.charts.series import BROKEN
 from app.shared.findings.published import contradictions
+from app.shared.scored_runs import draw_curve
 from app.shared.sweeps.points import Point
 from app.shared.sweeps.published import Published, paper_name, read
 from app.shared.sweeps.tables import point_rows
@@ -31,8 +32,8 @@ _FORMS = {"alpha": numbers.setting, "counted_sparsity": numbers.fine_percent, "p
 
 
 def draw(form: Form, points: Sequence[Point], papers: Sequence[Published]) -> None:
-    measured, every, repeat = st.tabs(["How it was measured", "Every point", "Repeat it"], key=f"curves-{form.asked.tab}-details",
-                                      on_change="rerun")
+    titles = ["How it was measured", "Every point", "Repeat it", *(["Zero-shot accuracy"] if form.asked.tab == "sparsity" else [])]
+    measured, every, repeat, *accuracy = st.tabs(titles, key=f"curves-{form.asked.tab}-details", on_change="rerun")
     if measured.open:
         with measured:
             layout.facts(_facts(form, points, papers))
@@ -43,6 +44,9 @@ def draw(form: Form, points: Sequence[Point], papers: Sequence[Published]) -> No
     if repeat.open:
         repeat.caption("The runs chosen on the left, computed from a terminal:")
         repeat.code("\n".join(form.sweep.commands()), language=None, wrap_lines=True)
+    if accuracy and accuracy[0].open:
+        with accuracy[0]:
+            draw_curve(form.asked.base.model)
 
 
 def _facts(form: Form, points: Sequence[Point], papers: Sequence[Published]) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Findings of a set of curves, in sentences computed from the points. Differences within the spread of the seeds are ties."""
+"""Findings of a set of curves, in sentences computed from the points. Differences within their noise are ties."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from app.shared import numbers
 from app.shared.findings.wording import describe_pattern
 from app.shared.sweeps.series import Measure, Series, Spot, counted, falls, median_error, pareto, perplexity
+from core.evaluate.comparison import Difference, compare_seeds
 from core.records import Evaluated
 from core.spec import METHOD_LABELS
 from core.spec.patterns import Pattern
@@ -91,12 +92,24 @@ def _front_finding(series: Sequence[Series]) -> str:
 
 
 def tied(one: Spot, other: Spot, measure: Measure = perplexity) -> bool:
-    """True if the spread of the seeds, or the last printed digit, is as large as the difference."""
+    """True if the difference is within its noise: two standard errors over the windows and seeds that both have, or the spread of the
+    seeds where losses of windows were not kept; or if it is less than the last printed digit."""
     (low, high), (low2, high2) = one.range(measure), other.range(measure)
     a, b = one.value(measure), other.value(measure)
     if not (math.isfinite(a) and math.isfinite(b)):
         return a == b
-    return (low <= high2 and low2 <= high) or abs(a - b) <= _SAME * max(a, b)
+    if abs(a - b) <= _SAME * max(a, b):
+        return True
+    paired = difference(one, other) if measure is perplexity else None
+    if paired is not None and paired.noise is not None:
+        return paired.tied
+    return low <= high2 and low2 <= high
+
+
+def difference(one: Spot, other: Spot) -> Difference | None:
+    """Of the perplexities, other over one: paired over windows, and over the seeds that both have."""
+    seeds = {point.spec.calibration.seed: point for point in other.points}
+    return compare_seeds([(point.pruned, seeds[seed].pruned) for point in one.points if (seed := point.spec.calibration.seed) in seeds])
 
 
 def _lowest(series: Sequence[Series]) -> str:
@@ -116,11 +129,17 @@ def _lowest(series: Sequence[Series]) -> str:
     if level:
         behind = ranked[1 + len(level)][1] if len(ranked) > 1 + len(level) else None
         rest = f", ahead of {behind}" if behind else ""
-        return f"{where} {_list([name, *level])} tie within the spread at {_worth(first)}{rest}{given}."
+        return f"{where} {_list([name, *level])} tie within the noise at {_worth(first)}{rest}{given}."
     second, follower = ranked[1]
     value = first.value(perplexity) / second.value(perplexity)
     margin = f"{numbers.percent(1 - value)} below" if value > 0.5 else f"{numbers.times(1 / value)} lower than"
-    return f"{where} {name} is lowest: perplexity {_worth(first)}, {margin} {follower} ({_worth(second)}){given}."
+    return f"{where} {name} is lowest: perplexity {_worth(first)}, {margin} {follower} ({_worth(second)}{_noise(first, second)}){given}."
+
+
+def _noise(first: Spot, second: Spot) -> str:
+    """`; difference +4.2 % ± 0.5 %`, where losses of windows were kept."""
+    found = difference(first, second)
+    return f"; difference {found.text}" if found is not None and found.noise is not None else ""
 
 
 def _reach(series: Sequence[Series], dense: Evaluated) -> str:
@@ -152,9 +171,9 @@ def _span(series: Series, name: Callable[[Spot], str]) -> str:
     best, worst = ranked[0], ranked[-1]
     if tied(best, worst):
         least, most = _worth(best), _worth(worst)
-        return f"{series.label}: {least} throughout." if least == most else f"{series.label}: {least} to {most}, all within the spread."
+        return f"{series.label}: {least} throughout." if least == most else f"{series.label}: {least} to {most}, all within the noise."
     level = [name(spot) for spot in ranked[1:] if tied(best, spot)]
-    tie = f"; {_list(level)} within the spread" if level else ""
+    tie = f"; {_list(level)} within the noise" if level else ""
     return f"{series.label} is lowest at {name(best)} ({_worth(best)}{tie}), highest at {name(worst)} ({_worth(worst)})."
 
 

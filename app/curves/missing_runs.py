@@ -12,7 +12,7 @@ import streamlit as st
 from app.shared import layout, numbers, resources, run_progress, state, submission
 from app.shared.findings import wording
 from app.shared.sweeps.grid import Grid, Sweep
-from app.shared.sweeps.points import Matching, Point, matching
+from app.shared.sweeps.points import Matching, Point, asked_anywhere, matching
 from app.shared.sweeps.stored import candidates, revisions_today
 from cache.keys import run_key
 from cache.records import RunRecord
@@ -42,8 +42,10 @@ def look(sweep: Sweep) -> State:
     today, problem = revisions_today(sweep.base)
     found = matching(candidates(sweep.base), sweep.base, today)
     grid = sweep.grid()
-    done = dict.fromkeys(() if found.foreign else (point.asked for point in found.points))
-    open_specs = [spec for spec in grid.specs if spec.model_copy(update={"device": "auto"}) not in done]
+    done = set[RunSpec](() if found.foreign else (point.asked for point in found.points))
+    for base, now in zip(sweep.base.on_each_text[1:], today.on_each_text[1:] if today else (), strict=False):
+        done.update(point.asked for point in matching(candidates(base), base, now).points)
+    open_specs = [spec for spec in grid.specs if not done.issuperset(map(asked_anywhere, spec.on_each_text))]
     records = [_record(spec, today) for spec in open_specs]
     pairs = list(zip(open_specs, records, strict=True))
     return State(

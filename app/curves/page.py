@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 import plotly.graph_objects as go
 import streamlit as st
 
-from app.curves import address, controls, details, missing_runs, troubles
+from app.curves import address, controls, details, missing_runs, text_choice, troubles
 from app.curves.charts import alpha_curves, block_curves, time_curves
 from app.curves.controls import Form
 from app.curves.findings import view_finding
@@ -39,9 +39,11 @@ def draw() -> None:
     controls.draw_tabs()
     with st.sidebar:
         controls.draw_controls()
-        button = st.container()
+        choice, button = st.container(), st.container()
         controls.draw_more()
     form = controls.read()
+    with choice:
+        text_choice.draw(form.asked.base)
     now = missing_runs.look(form.sweep)
     with button:
         missing_runs.draw_button(now, ready=not form.complaints)

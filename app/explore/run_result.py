@@ -17,6 +17,7 @@ from app.shared.findings.published import published_sentence
 from app.shared.first_paint import first_paint
 from app.shared.layout import Figure
 from app.shared.link import command_line
+from app.shared.markup import texts_table
 from app.shared.plot import plot
 from app.shared.run_lookup import Answer
 from app.shared.style import chart_config
@@ -48,6 +49,8 @@ def draw_answer(answer: Answer) -> None:
         layout.heading(wording.describe(result.spec), answer.name, wording.describe_rest(result.spec), _origin(answer))
         layout.figures(_figures(result))
         layout.sentence(" ".join(filter(None, (run_preview.compare(result) if answer.fits else "", wording.finding(result)))))
+        if result.further_evaluations:
+            st.html(texts_table(result))
         if result.one_text:
             layout.note(ONE_TEXT, tone="bad", title="One text for both.")
         if wording.caution(result):

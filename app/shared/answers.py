@@ -71,6 +71,11 @@ def together(questions: Mapping[str, Question], *, wait: float) -> dict[str, Sho
                          problem=asked.error, lost=asked.lost) for place, asked in found.items()}
 
 
+def look(question: Question, place: str, *, wait: float) -> Asked:
+    """The answer if it comes within `wait` seconds; the place itself looks again."""
+    return _awaited(question, place, wait)
+
+
 def before(place: str) -> Shown:
     """The answer before, without asking anew: for questions that had better wait until the controls have settled. What was asked
     of them last is given up, so that what is asked meanwhile need not wait for it."""

@@ -122,6 +122,8 @@ def _fields(noun: FrozenModel, *, skip: Sequence[str] | set[str] = (), length: s
 def _text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "none"
     return "automatic" if value is None else f"{numbers.setting(value)}" if isinstance(value, float) else str(value)
 
 

@@ -80,8 +80,11 @@ def draw_more() -> None:
         for texts in (_CALIBRATION, _EVALUATION):
             text_choice.draw(texts[0])
             _pair(*texts[1:])
+        several = [field for field in _RUN if field.kind == "several"]
+        for field in several:
+            text_choice.draw(field)
         text_choice.draw_folder()
-        _pair(*(field for field in _RUN if field not in (*beyond(_RUN), _RANDOM)))
+        _pair(*(field for field in _RUN if field not in (*beyond(_RUN), *several, _RANDOM)))
 
 
 def beyond(fields: Sequence[Field], prefix: str = "") -> tuple[Field, ...]:

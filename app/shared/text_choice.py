@@ -23,11 +23,17 @@ _MOST, _ALL = 1024, 1 << 30  # MiB of one upload at most, whatever the server is
 
 
 def draw(field: Field) -> None:
-    """The field of a text source, over the whole width. What is not listed can be typed."""
-    now = state.widget(field.word) or field.default
+    """The field of a text source, or of several, over the whole width. What is not listed can be typed."""
     listed = [f"{'windows' if name.endswith('.npy') else 'text'}:{name}" for name in (*list_texts(), *_uploads())]
+    about = f"{field.help.removesuffix('.')}. Files are those below {layout.plain(str(texts_root()))}."
+    if field.kind == "several":
+        kept = list(state.widget(field.word) or ())
+        st.multiselect(field.title, list(dict.fromkeys([*_USUAL, *listed, *kept])), key=field.word, accept_new_options=True,
+                       persist_state="session", help=about, placeholder="none")
+        return
+    now = state.widget(field.word) or field.default
     st.selectbox(field.title, list(dict.fromkeys([*_USUAL, *listed, now])), key=field.word, accept_new_options=True,
-                 persist_state="session", help=f"{field.help}. Files are those below {layout.plain(str(texts_root()))}.")
+                 persist_state="session", help=about)
 
 
 def draw_folder() -> None:

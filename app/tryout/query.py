@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from core.evaluate.embedded_task import NAME
 from core.spec.errors import BadInput
 
-OWN = ("tasks", "limit", "metric")
+OWN = ("view", "tasks", "limit", "metric")
+VIEWS = {"scores": "Zero-shot tasks", "text": "Text side by side"}
 LIMITS: dict[str, int | None] = {"all": None, "100": 100, "400": 400}
 METRICS = {"acc": "acc: the most likely answer", "acc_norm": "acc_norm: the most likely per character"}
 _NAME = re.compile(r"[\w.+-]{1,100}", re.ASCII)
@@ -37,6 +38,15 @@ def read(word: Callable[[str], str], refuse: Callable[[str, str], None]) -> Aske
             refuse(name, str(error))
             values[name] = getattr(usual, name)
     return Asked(**values)  # type: ignore[arg-type]
+
+
+def read_view(word: Callable[[str], str], refuse: Callable[[str, str], None]) -> str:
+    """The view of the page; one that it does not have is refused."""
+    view = word("view") or "scores"
+    if view not in VIEWS:
+        refuse("view", str(BadInput("view", view, ", ".join(VIEWS), "Choose one of these.")))
+        return "scores"
+    return view
 
 
 def _tasks(text: str) -> tuple[str, ...]:

@@ -13,7 +13,6 @@ from cache.store import Store
 from core.export.room import archive_name, room_bytes, zip_bytes
 from core.run.revisions import revisions
 from core.spec import RunSpec
-from core.spec.errors import PruneError
 
 if TYPE_CHECKING:
     from app.workers.connection import Connection
@@ -55,8 +54,6 @@ def _export(store: Store, request: Export, watch: Watch[Export]) -> None:
     from core.export.archive import write_zip
 
     spec = request.spec
-    if run_key(spec, revisions(spec)) != request.key:
-        raise PruneError("The model or a text has changed since this was asked for. Ask again.")
     store.exports.make_room(zip_bytes(spec))
     store.require_space(room_bytes(spec))
     watch.tell("Reading the pruned weights", 0.0)

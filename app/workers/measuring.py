@@ -12,7 +12,6 @@ from cache.measurements import Measured, Measuring
 from cache.store import Store
 from core.run.revisions import revisions
 from core.spec import RunSpec
-from core.spec.errors import PruneError
 
 if TYPE_CHECKING:
     from app.workers.connection import Connection
@@ -45,8 +44,6 @@ def _measure(store: Store, request: Measuring, watch: Watch[Measuring]) -> None:
     from core.evaluate.size_and_speed import size_and_speed
 
     spec = request.spec
-    if run_key(spec, revisions(spec)) != request.key:
-        raise PruneError("The model or a text has changed since this was asked for. Ask again.")
     watch.tell("Reading the pruned weights", 0.0)
     _, weights = pruned_weights(store, spec, request.key, lambda words, share: watch.tell(words, _READING * share))
     size, speed = size_and_speed(spec, weights, report=lambda words, share: watch.tell(words, _READING + (1 - _READING) * share))

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic
 
+from app.workers.inputs import require_unchanged
 from app.workers.patience import patiently
 from app.workers.process import failure_words, log, use_all_cores
 from app.workers.tasks import free_memory
@@ -59,6 +60,7 @@ def carry_out(requests: Requests[Asked], key: str, attempt: float, work: Callabl
 
         watch = Watch(requests=requests, key=key, attempt=attempt)
         with cancel_unless(watch.wanted):
+            require_unchanged(request.spec, key)
             work(request, watch)
         patiently(lambda: requests.change(
             key, lambda request: request.ended("finished") if request and request.is_attempt(attempt) else None))

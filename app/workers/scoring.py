@@ -18,7 +18,7 @@ from core.data.places import tasks_root
 from core.records import Revisions, TaskScores
 from core.run.revisions import revisions
 from core.spec import RunSpec
-from core.spec.errors import BadInput, PruneError
+from core.spec.errors import BadInput
 
 if TYPE_CHECKING:
     from app.workers.connection import Connection
@@ -60,8 +60,6 @@ def _score(store: Store, record: Scoring, watch: Watch[Scoring]) -> None:
     from core.evaluate.zero_shot import ZeroShot
 
     spec, found = record.spec, revisions(record.spec)
-    if run_key(spec, found) != record.key:
-        raise PruneError("The model or a text has changed since these scores were asked for. Ask again.")
     watch.tell("Opening the tasks", 0.0)
     folder = tasks_root()
     opened = open_tasks(record.tasks, folder if folder.is_dir() else None, record.limit)

@@ -89,8 +89,9 @@ def session_for(spec: RunSpec, expected: Revisions | None = None) -> Session:
     InputChanged where model or texts are not those expected or change while they are opened."""
     with _opening:
         process.use_all_cores()
+        spec, expected = spec.on_each_text[0], expected and expected.on_each_text[0]
         found = revisions(spec)
-        require_same((expected or found).model_dump(), found.model_dump(), spec)
+        require_same((expected or found).addresses, found.addresses, spec)
         key = content_key("session", grams=grams_key(spec, found), evaluation=spec.evaluation, text=found.evaluation)
         if key not in _sessions:
             _sessions[key] = _open(spec, found, process.open_store().grams(grams_key(spec, found)))
@@ -122,5 +123,5 @@ def _open(spec: RunSpec, found: Revisions, kept: GramFolder) -> Session:
         raise BadInput("model", spec.model, f"models whose Gram matrices fit into memory ({_SHARE * free / 1e9:.1f} GB here)",
                        f"This one's take {needed / 1e9:.1f} GB. Run it instead: a run holds one block at a time.")
     opened = open_model(spec, choose_device(spec.device), "never")
-    require_same(found.model_dump(), opened.inputs.addresses, spec)
+    require_same(found.addresses, opened.inputs.addresses, spec)
     return Session(opened, kept)

@@ -13,15 +13,16 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from app.workers import logs, process, queue
+from app.workers.inputs import require_unchanged
 from app.workers.patience import PatientJournal, patiently
 from app.workers.process import log, require_memory
-from cache import RunRecord, Store, dense_key, plan_key, run_key
+from cache import RunRecord, Store, dense_key, plan_key
 from cache.space import DiskFull
 from core.models.inputs import require_same
 from core.records import Event, Finished, LayerPruned, Plan, Progress, Revisions, RunResult, Started
 from core.run.revisions import revisions
 from core.spec import RunSpec
-from core.spec.errors import Cancelled, PruneError
+from core.spec.errors import Cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -84,7 +85,7 @@ def plan(spec_json: str) -> str | None:
         spec = RunSpec.model_validate_json(spec_json)
         found = revisions(spec)
         made = make_plan(spec)
-        require_same(found.model_dump(), revisions(spec).model_dump(), spec)
+        require_same(found.addresses, revisions(spec).addresses, spec)
         process.open_store().put_plan(plan_key(spec, found), made)
     except Exception as error:
         log.exception("plan failed")
@@ -98,11 +99,9 @@ def _follow(store: Store, record: RunRecord) -> RunResult | None:
     from core.run.pipeline import prune
 
     spec = record.spec
-    found = revisions(spec)
-    if run_key(spec, found) != record.key:
-        raise PruneError("The model or a text has changed since this run was asked for. Ask for it again.")
+    found = require_unchanged(spec, record.key)
     require_memory(_plan(store, spec, found), spec)
-    dense = dense_key(spec, found)
+    dense = [dense_key(*text) for text in zip(spec.on_each_text, found.on_each_text, strict=True)]
     announce = _Announcer(task_name(record))
     latest = Progress(stage="load", block=0, blocks=0, fraction=0.0, seconds=0.0)
 
@@ -112,10 +111,12 @@ def _follow(store: Store, record: RunRecord) -> RunResult | None:
     def tell(error: DiskFull) -> None:
         announce(latest.model_copy(update={"stage": "room", "note": str(error), "seconds_left": None}))
 
-    events = prune(spec, journal=PatientJournal(store.journal(record.key), wanted, tell), dense=store.dense(dense), expected=found)
+    events = prune(spec, journal=PatientJournal(store.journal(record.key), wanted, tell), dense=[store.dense(one) for one in dense],
+                   expected=found)
     for event in events:
         if isinstance(event, Finished):
-            patiently(lambda result=event.result: store.put_dense(dense, result.dense), wanted, tell)
+            for one, text in zip(dense, event.result.on_each_text, strict=True):
+                patiently(lambda one=one, text=text: store.put_dense(one, text.dense), wanted, tell)
             return event.result
         latest = event if isinstance(event, Progress) else latest
         announce(event)
@@ -133,7 +134,7 @@ def _plan(store: Store, spec: RunSpec, found: Revisions) -> Plan:
     known = store.plan(key)
     if known is None:
         known = make_plan(spec)
-        require_same(found.model_dump(), revisions(spec).model_dump(), spec)
+        require_same(found.addresses, revisions(spec).addresses, spec)
         with suppress(DiskFull):  # it is of use without being kept
             store.put_plan(key, known)
     return known

@@ -18,8 +18,8 @@ from core.cli.exports import Destination, NumberOption, RunArgument, SaveOption,
 from core.cli.interrupted import CommandJournal, continued
 from core.cli.large_files import read_large_files
 from core.cli.listings import show_methods, show_models
-from core.cli.options import JsonOption, StreamOption, complaining, spec_flags, spec_of, streaming
-from core.cli.output import require_writable, show, show_all, show_export, write_json
+from core.cli.options import JsonOption, StreamOption, complaining, not_evaluated, spec_flags, spec_of, streaming
+from core.cli.output import further_lines, require_writable, show, show_all, show_export, write_json
 from core.cli.plans import plan
 from core.cli.running import run
 from core.cli.speed import BATCHES, BatchesOption, NewOption, PromptOption, SpeedOption, measure, open_workload, show_size_and_speed
@@ -27,13 +27,11 @@ from core.cli.sweep_runs import run_all
 from core.cli.sweeps import grid
 from core.cli.tasks import FolderOption, LimitOption, TasksOption, open_asked, score, show_tasks
 from core.spec.errors import BadInput
-from core.spec.flags import EVALUATION_WORDS, run_words
 from core.spec.methods.table import methods_table
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
                   help="One-shot pruning of language models. Pattern words: 0.5 or 50% (unstructured), 2:4 (n zeros in every m), "
                   "columns:0.3 (whole input columns).")
-
 
 app.command()(plan)
 
@@ -92,29 +90,31 @@ def sweep(words: dict[str, str], json_file: JsonOption = None,
 
 
 @app.command()
-@spec_flags(*(word for word in run_words() if word not in ("model", "revision", *EVALUATION_WORDS, "device", "dtype")))
+@spec_flags(*not_evaluated())
 def evaluate(words: dict[str, str], json_file: JsonOption = None, stream: StreamOption = None, tasks: TasksOption = None,
              task_folder: FolderOption = None, limit: LimitOption = None, speed: SpeedOption = False, batch_sizes: BatchesOption = BATCHES,
              prompt_tokens: PromptOption = None, new_tokens: NewOption = None) -> None:
     """The perplexity of a model as it is; with --tasks its zero-shot scores, with --speed its size and speed."""
-    from core.run.evaluation import evaluate as perplexity
+    from core.run.evaluation import evaluate_texts
 
     spec = spec_of(words)
     require_writable(json_file, "json")
     asked = open_asked(tasks, task_folder, limit)
     work = open_workload(spec, speed, batch_sizes, prompt_tokens, new_tokens)
     read_large_files(spec)
-    found = perplexity(spec, streaming=streaming(stream))
+    found, *further = evaluate_texts(spec, streaming=streaming(stream))
     scores = score(spec, asked) if asked else {}
     measured = measure(spec, work) if work else None
     if str(json_file) != "-":
         Console().print(f"perplexity {found.perplexity:.2f}  ({found.protocol})", highlight=False)
+        further_lines((f"{text.perplexity:.2f}", text) for text in further)
         if scores:
             show_tasks(scores)
         if measured:
             show_size_and_speed(*measured)
     more = {"tasks": {name: one.model_dump(mode="json") for name, one in scores.items()}} if scores else {}
     more |= {name: one.model_dump(mode="json") for name, one in zip(("size", "speed"), measured or (), strict=False)}
+    more |= {"further_evaluations": [text.model_dump(mode="json") for text in further]} if further else {}
     write_json(found.model_dump(mode="json") | more, json_file)
 
 

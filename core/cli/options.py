@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from core.spec import RunSpec
 from core.spec.errors import PruneError
-from core.spec.flags import check_words, describe_word, method_words, run_words
+from core.spec.flags import EVALUATION_WORDS, check_words, describe_word, method_words, run_words
 from core.spec.words import text
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def spec_flags(*without: str) -> Callable[[Callable[..., None]], Callable[..., N
 
         def wrapper(**given: Any) -> None:
             words = {flag.name: given.pop(flag.name) for flag in flags}
+            words |= _several_texts(words)
             texts = {word: text(value) for word, value in words.items() if value not in (None, False)}
             with complaining():
                 command(words=texts, **given)
@@ -50,14 +51,30 @@ def spec_flags(*without: str) -> Callable[[Callable[..., None]], Callable[..., N
     return decorate
 
 
+def not_evaluated() -> list[str]:
+    """Words of a run that mean nothing for a model as it is."""
+    own = ("model", "revision", *EVALUATION_WORDS, "further_evaluations", "device", "dtype")
+    return [word for word in run_words() if word not in own]
+
+
+def _several_texts(words: Mapping[str, Any]) -> dict[str, Any]:
+    """`--evaluation` given several times: the first is the evaluation text, the others further ones."""
+    texts: list[str] = words.get("evaluation") or []
+    further: str | None = words.get("further_evaluations")
+    return {"evaluation": texts[0] if texts else None,
+            "further_evaluations": ",".join([*texts[1:], *([further] if further else [])]) or None}
+
+
 def _flag(word: str) -> inspect.Parameter:
     about = describe_word(word)
     switch = about.kind == "switch"
-    usual = "" if about.default in (None, False, "") or word in method_words() else f" [default: {about.default}]"
+    usual = "" if about.default in (None, False, "", []) or word in method_words() else f" [default: {about.default}]"
+    usual += " May be given several times." if word == "evaluation" else ""
     option = typer.Option(f"--{word.replace('_', '-')}", help=f"{about.help}{usual}", metavar=None if switch else word.upper(),
                           show_default=False)
+    kind = bool if switch else list[str] | None if word == "evaluation" else str | None
     return inspect.Parameter(word, inspect.Parameter.KEYWORD_ONLY, default=False if switch else None,
-                             annotation=Annotated[bool if switch else str | None, option])
+                             annotation=Annotated[kind, option])  # pyright: ignore[reportInvalidTypeForm]
 
 
 @contextmanager

@@ -8,20 +8,21 @@ import json
 import math
 import os
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 from rich.console import Console
-from rich.table import Table
 
 from core.cli.speed import show_size_and_speed
+from core.cli.tables import block, over_optimum
+from core.cli.tables import change as _change
 from core.cli.tasks import show_tasks
-from core.records import RunResult
+from core.evaluate.comparison import compare
+from core.records import Evaluated, RunResult
 from core.records.runs import ONE_TEXT
-from core.spec import RunSpec
 from core.spec.errors import BadInput
 from core.spec.patterns import pattern_word
 
@@ -98,13 +99,17 @@ def write_csv(results: Sequence[RunResult], file: Path) -> None:
     """One line a run; the file appears whole or not at all."""
     text = io.StringIO()
     rows = csv.writer(text)
+    texts = list(dict.fromkeys(text.word for result in results for text in result.spec.further_evaluations))
     rows.writerow(["model", "method", "pattern", "block_size", "alpha", "counted_sparsity", "dense_perplexity",
-                   "pruned_perplexity", "median_gap", "seconds", "peak_memory_bytes"])
+                   "pruned_perplexity", "median_gap", "seconds", "peak_memory_bytes", "pruned_change_percent", "change_stderr_percent",
+                   *(f"{name} {text}" for text in texts for name in ("dense_perplexity", "pruned_perplexity"))])
     for result in results:
-        spec = result.spec
-        rows.writerow([spec.model, spec.method.name, pattern_word(spec.pattern), _block(spec), spec.pattern.outlier_rows,
+        spec, change = result.spec, compare(result.dense, result.pruned)
+        further = {text.spec.evaluation.word: (text.dense.perplexity, text.pruned.perplexity) for text in result.on_each_text[1:]}
+        rows.writerow([spec.model, spec.method.name, pattern_word(spec.pattern), block(spec), spec.pattern.outlier_rows,
                        result.counted_sparsity, result.dense.perplexity, result.pruned.perplexity, result.median_gap, result.seconds,
-                       result.peak_memory_bytes])
+                       result.peak_memory_bytes, change.percent if change else "", change.noise_percent if change else "",
+                       *(value for text in texts for value in further.get(text, ("", "")))])
     _replace(file, text.getvalue(), "csv")
 
 
@@ -125,34 +130,24 @@ def _is_device(file: Path) -> bool:
     return file.exists() and not file.is_file() and not file.is_dir()
 
 
-def _block(spec: RunSpec) -> object:
-    return spec.method.own_block_size or ""
+def further_lines(texts: Iterable[tuple[str, Evaluated]]) -> None:
+    """A line for each further evaluation text: its perplexity, or both and their difference, and the protocol."""
+    for told, measured in texts:
+        Console(highlight=False).print(f"perplexity        {told}   ({measured.protocol})", soft_wrap=True, markup=False)
 
 
-def _over_optimum(result: RunResult) -> str:
-    times = 1 + result.median_gap
-    return f"{times:.2f}×" if times < 1000 else "over 1000×"  # with fewer tokens than inputs the least possible error is about zero
-
-
-def table(results: Sequence[RunResult]) -> Table:
-    """The runs of a sweep, side by side."""
-    listing = Table("method", "pattern", "B", "α", "counted", "dense", "pruned", "gap", "seconds", box=None)
-    for result in results:
-        spec = result.spec
-        listing.add_row(spec.method.label, pattern_word(spec.pattern), str(_block(spec)), f"{spec.pattern.outlier_rows:g}",
-                        f"{100 * result.counted_sparsity:.1f} %", f"{result.dense.perplexity:.2f}", f"{result.pruned.perplexity:.2f}",
-                        _over_optimum(result), f"{result.seconds:.1f}")
-    return listing
+def _perplexities(result: RunResult) -> str:
+    change = _change(result)
+    return f"{result.dense.perplexity:.2f} → {result.pruned.perplexity:.2f}{change and f', {change}'}"
 
 
 def show(result: RunResult) -> None:
-    """A finished run in five lines."""
+    """A finished run in five lines, and one more for each further evaluation text."""
     out = Console(highlight=False)
-    out.print(f"perplexity        {result.dense.perplexity:.2f} → {result.pruned.perplexity:.2f}   ({result.pruned.protocol})",
-              soft_wrap=True)
+    further_lines((_perplexities(text), text.pruned) for text in result.on_each_text)
     out.print(f"counted sparsity  {100 * result.counted_sparsity:.1f} % of {sum(layer.parameters for layer in result.layers):,} weights "
               f"in {len(result.layers)} layers")
-    out.print(f"error             median {_over_optimum(result)} the least possible for the mask; worst layer {result.worst.name} "
+    out.print(f"error             median {over_optimum(result)} the least possible for the mask; worst layer {result.worst.name} "
               f"({result.worst.relative_error:.3g})", soft_wrap=True)
     estimated = [layer for layer in result.layers if layer.optimum_rows is not None]
     if estimated:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from core.cli import remote
@@ -11,8 +12,8 @@ from core.records import Evaluated, Revisions, RunResult
 from core.spec import RunSpec
 
 
-def run(spec: RunSpec, *, journal: Any = None, dense: Evaluated | None = None, expected: Revisions | None = None,
-        title: str = "", streaming: Any = None) -> RunResult:
+def run(spec: RunSpec, *, journal: Any = None, dense: Evaluated | Sequence[Evaluated | None] | None = None,
+        expected: Revisions | None = None, title: str = "", streaming: Any = None) -> RunResult:
     """Drain `prune` with a progress bar on a terminal; where PRUNESCOPE_SCHEDULER is set, have a worker do so."""
     from core.run.pipeline import prune
 

@@ -12,8 +12,9 @@ from core.cli import remote
 from core.cli.interrupted import continued
 from core.cli.large_files import read_large_files
 from core.cli.options import complain
-from core.cli.output import merge_runs, own_file, stored_runs, table, write_csv, write_json
+from core.cli.output import merge_runs, own_file, stored_runs, write_csv, write_json
 from core.cli.sweeps import same_dense
+from core.cli.tables import table, texts_table
 from core.cli.tasks import dense_scores, has_tasks, score, show_tasks
 from core.records import Revisions, RunResult
 from core.spec import RunSpec
@@ -65,9 +66,9 @@ def _run_all(specs: Sequence[RunSpec], tasks: tuple[OpenTask, ...], run: Run, js
 
 def _run_one(spec: RunSpec, now: Revisions, tasks: tuple[OpenTask, ...], run: Run, results: Sequence[RunResult], title: str) -> RunResult:
     """A run, with its zero-shot scores; the dense model's figures come from a run that has measured them."""
-    like = next((result for result in results if same_dense(result, spec, now.model, now.evaluation)), None)
+    like = next((result for result in results if same_dense(result, spec, now)), None)
     with continued(spec, held=bool(tasks), expected=now) as journal:
-        result = run(spec, journal=journal, dense=like.dense if like else None, expected=now, title=title)
+        result = run(spec, journal=journal, dense=[text.dense for text in like.on_each_text] if like else None, expected=now, title=title)
         if not tasks:
             return result
         scores = score(spec, tasks, journal.weights, dense_scores(like) if like else None)
@@ -80,6 +81,8 @@ def _show(results: Sequence[RunResult], stream: Path | None) -> None:
         write_json({"runs": [result.model_dump(mode="json") for result in results]}, stream)
     elif results:
         Console().print(table(results))
+        if (more := texts_table(results)) is not None:
+            Console().print(more)
         for result in results:
             if result.tasks:
                 Console().print(result.spec.title, highlight=False)

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Collection
 
 from core.cli.options import notes, spec_of
-from core.records import RunResult
+from core.records import Revisions, RunResult
 from core.spec import METHOD_LABELS, METHODS, RunSpec, parse_pattern
 from core.spec.errors import BadInput, PruneError
 from core.spec.flags import method_words
@@ -89,8 +89,8 @@ def _say(reason: str) -> None:
     notes.print(f"Left out: {reason}", markup=False, highlight=False, soft_wrap=True)
 
 
-def same_dense(result: RunResult, spec: RunSpec, model: str, evaluation: str) -> bool:
-    """True if a result's dense perplexity is the one that this spec would measure."""
-    other = result.spec
-    return ((other.evaluation, other.device, other.dtype) == (spec.evaluation, spec.device, spec.dtype)
-            and (result.revisions.model, result.revisions.evaluation) == (model, evaluation))
+def same_dense(result: RunResult, spec: RunSpec, now: Revisions) -> bool:
+    """True if a result's dense perplexities are those that this spec would measure."""
+    one, other = ((asked.evaluation, asked.further_evaluations, asked.device, asked.dtype) for asked in (result.spec, spec))
+    inputs, today = ((found.model, found.evaluation, found.further_evaluations) for found in (result.revisions, now))
+    return (one, inputs) == (other, today)

@@ -63,6 +63,11 @@ class Difference(FrozenModel):
             return own
         return f"{own} ± {self.noise_percent:.{_digits(self.noise_percent)}f} %"
 
+    @property
+    def verdict(self) -> str:
+        """`+2.6 % ± 0.3 %`, or `tie (+0.2 % ± 0.3 %)`."""
+        return f"tie ({self.text})" if self.tied else self.text
+
 
 def same_windows(one: Evaluated, other: Evaluated) -> bool:
     """True where both were measured on the same windows of the same text, so that they can be compared."""

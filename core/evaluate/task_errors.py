@@ -31,6 +31,9 @@ def unloadable(name: str, file: Path | None, error: Exception) -> BadInput:
                         "or describe the task by a folder of YAML files over local rows: --task-folder.")
     if isinstance(error, jinja2.UndefinedError):
         return BadInput("tasks", where, "templates that name fields of the rows", f"A row lacks a field: {error}.")
+    if isinstance(error, IndexError):
+        return BadInput("tasks", f"{where}, row 1", "right answers that number one of a row's choices, counted from 0",
+                        "This row's does not: look at its doc_to_target and doc_to_choice.")
     unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
     if unknown and file is not None:
         return broken(file, line_of(file, unknown[1]), f"lm-eval knows no key {unknown[1]!r}")

@@ -19,12 +19,21 @@ from core.models.sources import ModelSource, resolve_model
 from core.spec import RunSpec
 from core.spec.errors import InputChanged, PruneError
 
-INPUTS = ("model", "calibration", "evaluation")
+
+def input_names(spec: RunSpec) -> tuple[str, ...]:
+    """The inputs of a run: model, calibration, evaluation, evaluation 2, …"""
+    further = range(2, 2 + len(spec.further_evaluations))
+    return ("model", "calibration", "evaluation", *(f"evaluation {place}" for place in further))
+
+
+def evaluation_names(spec: RunSpec) -> tuple[str, ...]:
+    """Those that are evaluation texts."""
+    return input_names(spec)[2:]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Inputs:
-    """Content addresses by input ("model", "calibration", "evaluation"), and the stamps of the files behind them."""
+    """Content addresses by input (`input_names`), and the stamps of the files behind them."""
 
     spec: RunSpec
     source: ModelSource
@@ -67,8 +76,9 @@ class Inputs:
         return InputChanged(name, _asked(self.spec, name))
 
 
-def take_inputs(spec: RunSpec, names: tuple[str, ...] = INPUTS) -> Inputs:
-    """The inputs of a spec as they are now; a hub model is downloaded. Raises BadInput for what is not there."""
+def take_inputs(spec: RunSpec, names: tuple[str, ...] = ()) -> Inputs:
+    """The inputs of a spec as they are now, all or those named; a hub model is downloaded. Raises BadInput for what is not there."""
+    names = names or input_names(spec)
     resolve_model(spec.model, spec.revision, download=True)
     source = resolve_model(spec.model, spec.revision)
     stamps = {name: stamped for name in names if (stamped := _stamps(spec, name, source)) is not None}
@@ -76,9 +86,9 @@ def take_inputs(spec: RunSpec, names: tuple[str, ...] = INPUTS) -> Inputs:
     return Inputs(spec=spec, source=source, addresses=addresses, stamps=stamps)
 
 
-def require_same(before: Mapping[str, object], now: Mapping[str, object], spec: RunSpec) -> None:
+def require_same(before: Mapping[str, str], now: Mapping[str, str], spec: RunSpec) -> None:
     """Raises InputChanged for the first input whose address is another than before."""
-    for name in INPUTS:
+    for name in input_names(spec):
         if before[name] != now[name]:
             raise InputChanged(name, _asked(spec, name))
 
@@ -98,8 +108,11 @@ def _address(spec: RunSpec, name: str) -> str:
 
 
 def _asked(spec: RunSpec, name: str) -> str:
-    return {"model": spec.model, "calibration": spec.calibration.source, "evaluation": spec.evaluation.source}[name]
+    if name in ("model", "calibration"):
+        return spec.model if name == "model" else spec.calibration.source
+    place = int(name.removeprefix("evaluation") or 1)
+    return (spec.evaluation, *spec.further_evaluations)[place - 1].source
 
 
 def _split(name: str) -> Split:
-    return "evaluation" if name == "evaluation" else "calibration"
+    return "calibration" if name == "calibration" else "evaluation"

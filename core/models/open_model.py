@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -38,6 +38,12 @@ class OpenModel:
     calibration: Windows
     evaluation: Windows
     device: torch.device
+    further: tuple[Windows, ...] = ()
+
+    @property
+    def evaluations(self) -> tuple[Windows, ...]:
+        """All evaluation texts, the first one first."""
+        return (self.evaluation, *self.further)
 
     @property
     def room(self) -> ActivationRoom:
@@ -45,14 +51,16 @@ class OpenModel:
         return ActivationRoom(place=self.placement.activations, device=self.device)
 
     @contextmanager
-    def streams(self) -> Generator[tuple[Stream, Stream]]:
-        """Streams for windows of the calibration and of the evaluation text. One for both where blocks are read from files and both texts
-        have windows of one length: each reads all of the model when it is opened."""
+    def streams(self) -> Generator[tuple[Stream, ...]]:
+        """Streams for windows of the calibration text and of each evaluation text. One for all that have windows of one length where blocks
+        are read from files: each reads all of the model when it is opened."""
         with ExitStack() as stack:
-            first, second = (windows.tokens[:1] for windows in (self.calibration, self.evaluation))
-            calibrator = stack.enter_context(Stream(self.model, self.block_map, self.device, first))
-            shared = self.block_map.reader is not None and first.shape == second.shape
-            yield calibrator, calibrator if shared else stack.enter_context(Stream(self.model, self.block_map, self.device, second))
+            found: list[Stream] = []
+            for windows in (self.calibration, *self.evaluations):
+                length = windows.tokens.shape[1]
+                same = next((stream for stream in found if stream.length == length), None) if self.block_map.reader is not None else None
+                found.append(same or stack.enter_context(Stream(self.model, self.block_map, self.device, windows.tokens[:1])))
+            yield tuple(found)
 
 
 def open_model(spec: RunSpec, device: torch.device, asked: Streaming | None = None, limit: int | None = None) -> OpenModel:
@@ -65,22 +73,25 @@ def open_model(spec: RunSpec, device: torch.device, asked: Streaming | None = No
     skeleton = load_skeleton(source)
     reader = text_reader(source, skeleton)
     calibration = calibration_windows(spec.calibration, reader)
-    evaluation = evaluation_windows(spec.evaluation, reader)
+    evaluation, *further = (evaluation_windows(text, reader) for text in (spec.evaluation, *spec.further_evaluations))
     if calibration.sha256 == evaluation.sha256:
         calibration = replace(calibration, description=f"{calibration.description}, the same text as evaluated on")
     model, block_map, placement = load_placed(spec, source, skeleton, device, calibration=calibration.tokens, evaluation=evaluation.tokens,
-                                              asked=asked, limit=limit)
+                                              further=[text.tokens for text in further], asked=asked, limit=limit)
     inputs.check_read(source)
     return OpenModel(inputs=inputs, source=source, model=model, block_map=block_map, placement=placement, calibration=calibration,
-                     evaluation=evaluation, device=device)
+                     evaluation=evaluation, further=tuple(further), device=device)
 
 
 def load_placed(spec: RunSpec, source: ModelSource, skeleton: Any, device: torch.device, *, calibration: Tensor, evaluation: Tensor,
-                asked: Streaming | None = None, limit: int | None = None) -> tuple[Any, BlockMap, Placement]:
+                further: Sequence[Tensor] = (), asked: Streaming | None = None,
+                limit: int | None = None) -> tuple[Any, BlockMap, Placement]:
     """The model, whole or with its blocks in their files as its size and the memory decide. Windows are int64 [n, L]."""
+    texts = (evaluation, *further)
     dtype, wanted = choose_dtype(spec, source, device), streaming(asked)
     sizes = model_sizes(skeleton, map_blocks(skeleton), spec, calibration_tokens=calibration.numel(), dtype=dtype,
-                        evaluation_tokens=evaluation.numel(), window=calibration.shape[1], read_tokens=logit_tokens(evaluation))
+                        evaluation_tokens=sum(text.numel() for text in texts), window=calibration.shape[1],
+                        read_tokens=max(map(logit_tokens, texts)))
     placement = place(sizes, device, asked=wanted, limit=limit)
     if placement.weights == "blocks":
         try:

@@ -22,8 +22,9 @@ _SAVE = "Save it beside the weights: transformers.AutoTokenizer.from_pretrained(
 
 
 def reads_text(spec: RunSpec) -> bool:
-    """True if a run needs a tokenizer: not where both texts are ready token windows."""
-    return not all(source.startswith("windows:") for source in (spec.calibration.source, spec.evaluation.source))
+    """True if a run needs a tokenizer: not where all texts are ready token windows."""
+    return not all(source.startswith("windows:") for source in [text.source for text in (
+        spec.calibration, spec.evaluation, *spec.further_evaluations)])
 
 
 def check_tokenizer_files(source: ModelSource) -> None:

@@ -3,12 +3,13 @@
 from core.records.convergence import DESCENTS, Convergence, DescentName, Trace
 from core.records.events import EVENT, BlockFinished, Event, Finished, LayerPruned, Progress, Started
 from core.records.plans import Placement, Plan, PlannedLayer, SeenRate
-from core.records.runs import BlockReconstruction, Environment, Evaluated, ExportCheck, LayerRecord, Revisions, RunResult
+from core.records.runs import BlockReconstruction, Environment, Evaluated, ExportCheck, LayerRecord, Revisions, RunResult, TextResult
 from core.records.size_speed import Interval, LayerCount, Sizes, Speed, SpeedPoint
 from core.records.tasks import Score, TaskScores
 
 __all__ = [
     "DESCENTS", "EVENT", "BlockFinished", "BlockReconstruction", "Convergence", "DescentName", "Environment", "Evaluated", "Event",
     "ExportCheck", "Finished", "Interval", "LayerCount", "LayerPruned", "LayerRecord", "Placement", "Plan", "PlannedLayer", "Progress",
-    "Revisions", "RunResult", "Score", "SeenRate", "Sizes", "Speed", "SpeedPoint", "Started", "TaskScores", "Trace",
+    "Revisions", "RunResult", "Score", "SeenRate", "Sizes", "Speed", "SpeedPoint", "Started", "TaskScores",
+    "TextResult", "Trace",
 ]

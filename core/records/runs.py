@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import statistics
+from typing import Any
+
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from core.records.plans import Placement
 from core.records.size_speed import Sizes, Speed
@@ -104,6 +107,27 @@ class Revisions(FrozenModel):
     evaluation: str
     method: int
     core: int
+    further_evaluations: tuple[str, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Younger than stored results: it leaves no trace in a key or a file where there is none."""
+        written = write(self)
+        if not self.further_evaluations:
+            written.pop("further_evaluations", None)
+        return written
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Of each input by its name: model, calibration, evaluation, evaluation 2, …"""
+        return {"model": self.model, "calibration": self.calibration, "evaluation": self.evaluation,
+                **{f"evaluation {place}": address for place, address in enumerate(self.further_evaluations, 2)}}
+
+    @property
+    def on_each_text(self) -> tuple[Revisions, ...]:
+        """The same for each of the evaluation texts alone, the first one first."""
+        return tuple(self.model_copy(update={"evaluation": address, "further_evaluations": ()})
+                     for address in (self.evaluation, *self.further_evaluations))
 
 
 ONE_TEXT = ("Calibration and evaluation read the same text. Perplexity after pruning looks better than on a text that calibration has "
@@ -130,8 +154,15 @@ class ExportCheck(FrozenModel):
                 f"{told}{why}")
 
 
+class TextResult(FrozenModel):
+    """Perplexity of a run's dense and pruned model on one of its further texts."""
+
+    dense: Evaluated
+    pruned: Evaluated
+
+
 class RunResult(FrozenModel):
-    """A finished run."""
+    """A finished run. `dense` and `pruned` are of its first evaluation text."""
 
     spec: RunSpec
     revisions: Revisions
@@ -152,6 +183,15 @@ class RunResult(FrozenModel):
     notes: tuple[str, ...] = ()  # sentences on what the model's folder holds and the run did not open
     placement: Placement | None = None  # where weights and activations were; older records have none
     export: ExportCheck | None = None  # where the pruned model was written to a folder
+    further_evaluations: tuple[TextResult, ...] = ()  # in the order of the spec's
+
+    @property
+    def on_each_text(self) -> tuple[RunResult, ...]:
+        """The same run as measured on each of its evaluation texts alone, the first one first."""
+        measured = (TextResult(dense=self.dense, pruned=self.pruned), *self.further_evaluations)
+        return tuple(self.model_copy(update={"spec": spec, "revisions": found, "dense": text.dense, "pruned": text.pruned,
+                                             "further_evaluations": ()})
+                     for spec, found, text in zip(self.spec.on_each_text, self.revisions.on_each_text, measured, strict=False))
 
     @property
     def one_text(self) -> bool:

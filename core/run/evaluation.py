@@ -14,9 +14,9 @@ from core.linalg.finite import count_not_finite, finite, remedy_for_overflow
 from core.models.activations import ActivationRoom
 from core.models.blocks import BlockMap, Linear
 from core.models.device import choose_device
-from core.models.inputs import take_inputs
+from core.models.inputs import evaluation_names, take_inputs
 from core.models.loading import load_skeleton
-from core.models.open_model import OpenModel, batches, embed, load_placed
+from core.models.open_model import batches, embed, load_placed
 from core.models.placement import Streaming
 from core.models.sources import resolve_model
 from core.models.streaming import Stream
@@ -29,18 +29,26 @@ from core.spec.errors import NotFinite
 def evaluate(spec: RunSpec, *, streaming: Streaming | None = None, limit: int | None = None) -> Evaluated:
     """The unpruned model's perplexity: the model, evaluation, device and dtype of the spec; the rest is ignored. `streaming` and `limit`,
     bytes of memory, decide what is held in memory, not the number."""
+    return evaluate_texts(spec.on_each_text[0], streaming=streaming, limit=limit)[0]
+
+
+def evaluate_texts(spec: RunSpec, *, streaming: Streaming | None = None, limit: int | None = None) -> tuple[Evaluated, ...]:
+    """The same on each of the spec's evaluation texts, the first one first; the model is loaded once."""
     device = choose_device(spec.device)
-    inputs = take_inputs(spec, ("model", "evaluation"))
+    inputs = take_inputs(spec, ("model", *evaluation_names(spec)))
     source = resolve_model(spec.model, spec.revision, download=True)
     skeleton = load_skeleton(source)
-    windows = evaluation_windows(spec.evaluation, text_reader(source, skeleton))
-    model, block_map, placement = load_placed(spec, source, skeleton, device, calibration=windows.tokens[:0], evaluation=windows.tokens,
+    reader = text_reader(source, skeleton)
+    texts = [evaluation_windows(text, reader) for text in (spec.evaluation, *spec.further_evaluations)]
+    first, *further = (windows.tokens for windows in texts)
+    model, block_map, placement = load_placed(spec, source, skeleton, device, calibration=first[:0], evaluation=first, further=further,
                                               asked=streaming, limit=limit)
     inputs.check_read(source)
     room = ActivationRoom(place=placement.activations, device=device)
-    losses = model_losses(model, block_map, windows, device, name="the dense model", room=room)
+    found = [evaluated(model_losses(model, block_map, windows, device, name="the dense model", room=room), windows, model.dtype,
+                       model="the dense model") for windows in texts]
     inputs.check()
-    return evaluated(losses, windows, model.dtype, model="the dense model")
+    return tuple(found)
 
 
 def model_losses(model: Any, block_map: BlockMap, windows: Windows, device: torch.device, *, name: str,
@@ -56,11 +64,6 @@ def model_losses(model: Any, block_map: BlockMap, windows: Windows, device: torc
                     batch.copy_(stream.forward(block, batch))
             require_finite(hidden, f"Block {block + 1} of {stream.blocks} of {name}")
         return losses_of(stream, hidden, windows.tokens)
-
-
-def evaluated_as(stream: Stream, hidden: Tensor, opened: OpenModel, model: str) -> Evaluated:
-    """Perplexity of `model`, from its last block's output [n, L, d] of all evaluation windows."""
-    return evaluated(losses_of(stream, hidden, opened.evaluation.tokens), opened.evaluation, opened.model.dtype, model=model)
 
 
 def losses_of(stream: Stream, hidden: Tensor, tokens: Tensor) -> list[Tensor]:

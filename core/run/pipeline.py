@@ -32,8 +32,9 @@ from core.models.inputs import require_same
 from core.models.open_model import OpenModel, batches, embed, open_model
 from core.models.placement import Streaming
 from core.models.streaming import Stream
-from core.records import BlockFinished, Evaluated, Event, Finished, LayerPruned, LayerRecord, Progress, Revisions, Started
-from core.run.evaluation import evaluated_as, require_finite
+from core.records import BlockFinished, Event, Finished, LayerPruned, LayerRecord, Progress, Revisions, Started
+from core.run.evaluated_texts import EvaluatedTexts, Known, known_dense
+from core.run.evaluation import require_finite
 from core.run.journal import BlockState, Journal
 from core.run.layer_problems import layer_problems
 from core.run.one_layer import solve_for_run
@@ -47,13 +48,14 @@ from core.spec import RunSpec
 from core.spec.errors import LESS_MEMORY, memory_told
 
 
-def prune(spec: RunSpec, *, journal: Journal | None = None, dense: Evaluated | None = None, expected: Revisions | None = None,
+def prune(spec: RunSpec, *, journal: Journal | None = None, dense: Known = None, expected: Revisions | None = None,
           streaming: Streaming | None = None, limit: int | None = None) -> Iterator[Event]:
     """Prune a model and measure it; the last event is `Finished`. Close the iterator to stop: nothing is left behind.
 
     `journal` keeps finished blocks and makes a rerun continue at the next one. `dense` is the unpruned model's perplexity under the same
-    protocol where it is known, window by window (without its losses it is measured again). `expected`: the revisions to which these
-    belong. `streaming` and `limit`, bytes of memory, decide what is held in memory, not the numbers (core/models/placement.py).
+    protocol where it is known, window by window (without its losses it is measured again); a sequence where there are several evaluation
+    texts, None for what is not known. `expected`: the revisions to which these belong. `streaming` and `limit`, bytes of memory, decide
+    what is held in memory, not the numbers (core/models/placement.py).
     Raises PruneError for what a person can mend, InputChanged where model or texts are not those expected or change meanwhile.
     """
     meter = Meter(device := choose_device(spec.device))
@@ -62,16 +64,16 @@ def prune(spec: RunSpec, *, journal: Journal | None = None, dense: Evaluated | N
         with meter.stage("load"):
             opened = open_model(spec, device, streaming, limit)
             if expected is not None:
-                require_same(expected.model_dump(), opened.inputs.addresses, spec)
+                require_same(expected.addresses, opened.inputs.addresses, spec)
         yield from _Pass(spec, opened, meter, journal, dense).run()
 
 
 class _Pass:
     """One pass over the blocks. Holds the activations; everything else is local to a block."""
 
-    def __init__(self, spec: RunSpec, opened: OpenModel, meter: Meter, journal: Journal | None, dense: Evaluated | None) -> None:
+    def __init__(self, spec: RunSpec, opened: OpenModel, meter: Meter, journal: Journal | None, dense: Known) -> None:
         self.spec, self.opened, self.meter, self.journal = spec, opened, meter, journal
-        self.dense = dense if dense is not None and dense.losses is not None else None
+        self.dense = known_dense(dense, len(opened.evaluations))
         self.block_map = opened.block_map
         planned_layers(self.block_map, spec.pattern)  # refuses a pattern that does not fit before anything is computed
         self.blocks = len(self.block_map.blocks)
@@ -79,7 +81,7 @@ class _Pass:
         self.total = len(self.places)
         self.records: list[LayerRecord] = []
         self.reconstruction = Reconstruction(spec, meter, opened.room)
-        self.work = work_of(spec, opened, dense_known=self.dense is not None)
+        self.work = work_of(spec, opened, dense_known=None not in self.dense)
         meter.expected = self.work.total
         self.ahead = SensitivityPass(spec, meter)
         self.inherited: DenseActivations | None = None  # where errors are propagated, or blocks aim at the dense model
@@ -95,31 +97,28 @@ class _Pass:
         if done < self.blocks:
             for block in self.ahead.look(opened, self.block_map, self.work):
                 yield self._progress("calibrate", block)
-        with opened.streams() as (calibrator, evaluator):
+        with opened.streams() as (calibrator, *evaluators):
             with meter.stage("forward"):
                 self.calibration = embed(calibrator, opened.calibration.tokens, opened.room)
-                self.evaluation = embed(evaluator, opened.evaluation.tokens, opened.room)
-                self.reference = None if self.dense else opened.room.copy(self.evaluation)
+                texts = EvaluatedTexts(opened, evaluators, self.dense)
                 if (self.spec.propagation or self.reconstruction.aims_at_model) and done < self.blocks:
                     self.inherited = DenseActivations(calibrator, self.calibration, opened.room)
             for block in range(self.blocks):
                 with calibrator.on_device(block):
-                    yield from self._block(block, calibrator, evaluator, resumed=block < done)
+                    yield from self._block(block, calibrator, texts, resumed=block < done)
                 yield BlockFinished(block=block, blocks=self.blocks)
             yield self._progress("evaluate", self.blocks - 1)
             with meter.stage("evaluate"):
-                dense = self.dense if self.reference is None else evaluated_as(evaluator, self.reference, opened, "the dense model")
-                pruned = evaluated_as(evaluator, self.evaluation, opened, "the pruned model")
-        assert dense is not None
+                measured = texts.results()
         opened.inputs.check()
-        yield Finished(result=run_result(self.spec, opened, meter, self.records, dense, pruned, resumed=done,
+        yield Finished(result=run_result(self.spec, opened, meter, self.records, measured, resumed=done,
                                          reconstruction=self.reconstruction.records, notes=self.block_map.notes))
 
-    def _block(self, block: int, calibrator: Stream, evaluator: Stream, *, resumed: bool) -> Iterator[Event]:
+    def _block(self, block: int, calibrator: Stream, texts: EvaluatedTexts, *, resumed: bool) -> Iterator[Event]:
         share = 1 / self.blocks
-        if self.reference is not None:
+        if None in self.dense:
             yield self._progress("evaluate", block)
-            self._push(evaluator, block, self.reference, "evaluate", self.work.evaluate * share / 2, what="dense model, evaluation text")
+            texts.push_dense(block, self._evaluate)
         if self.inherited:
             self.inherited.enter(self.block_map.linears[block])
         state = self.journal.read(block) if self.journal and resumed else None
@@ -131,8 +130,7 @@ class _Pass:
         yield self._progress("push", block)
         self._push(calibrator, block, self.calibration, "forward", self.work.push * share, what="pruned model, calibration text")
         yield self._progress("evaluate", block)
-        self._push(evaluator, block, self.evaluation, "evaluate", self.work.evaluate * share / (1 if self.dense else 2),
-                   what="pruned model, evaluation text")
+        texts.push_pruned(block, self._evaluate)
 
     def _take_over(self, block: int, state: BlockState) -> None:
         """A block that was finished before."""
@@ -184,6 +182,9 @@ class _Pass:
         with self.meter.stage("optimum"):
             best = estimated_optimum(problem, solution, optimum_sample(self.spec, linear.rows, linear.columns, problem.tokens))
         return layer_record(linear, solution, best, problem.tokens), solution.weight
+
+    def _evaluate(self, stream: Stream, block: int, hidden: Tensor, what: str, share: float) -> None:
+        self._push(stream, block, hidden, "evaluate", self.work.evaluate * share / self.blocks, what=what)
 
     def _push(self, stream: Stream, block: int, hidden: Tensor, stage: str, work: float, *, what: str) -> None:
         """All windows through the block, in place."""

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import nn
 
 from core.data.texts import SEEN_WHOLE, text_file
@@ -17,7 +19,7 @@ from core.models.sources import ModelSource, describe_model
 from core.models.text_reader import text_reader
 from core.models.tokenizing import load_tokenizer, reads_text
 from core.records import Plan, PlannedLayer
-from core.spec import RunSpec
+from core.spec import Evaluation, RunSpec
 from core.spec.errors import BadInput
 from core.spec.patterns import Columns, Entries, Groups, Pattern, SemiStructured, nearby, outlier_count
 
@@ -37,21 +39,21 @@ def plan(spec: RunSpec, *, source: ModelSource | None = None, asked: Streaming |
     device = choose_device(spec.device)
     shape = model_shape(model, block_map)
     calibration = window_length(spec.calibration.length, source.context, "calibration")
-    evaluation = window_length(spec.evaluation.length, source.context, "evaluation")
+    texts = [_evaluated_windows(text, source, model) for text in (spec.evaluation, *spec.further_evaluations)]
     calibration_tokens = spec.calibration.windows * calibration
-    windows = _evaluation_windows(spec, source, model)
-    evaluation_tokens = (windows or _USUAL_WINDOWS) * evaluation
+    counts = [(windows or _USUAL_WINDOWS) * length for windows, length in texts]
+    evaluation_tokens, window = sum(counts), max(length for _, length in texts)
     work = count_work(shape, spec, calibration_tokens=calibration_tokens, evaluation_tokens=evaluation_tokens,
-                      window=max(calibration, evaluation))
+                      window=max(calibration, window))
     dtype = choose_dtype(spec, source, device)
     sizes = model_sizes(model, block_map, spec, calibration_tokens=calibration_tokens, evaluation_tokens=evaluation_tokens,
-                        window=calibration, read_tokens=max(evaluation, min(BATCH_TOKENS, evaluation_tokens)), dtype=dtype)
+                        window=calibration, read_tokens=max(window, min(BATCH_TOKENS, max(counts))), dtype=dtype)
     placement = place(sizes, device, asked=streaming(asked), limit=limit, refused=refusal(source, model))
     rate = matrix_rate(device)
     return Plan(
         layers=layers, parameters=parameter_count(model), blocks=len(block_map.blocks), context=source.context, family=source.family,
         device=device_name(device), calibration=_windows(spec.calibration.windows, calibration),
-        evaluation=_windows(windows, evaluation),
+        evaluation=_all_windows(spec, texts),
         seconds=0.5 + work.total / rate, matrix_rate=rate,
         memory_bytes=placement.memory_bytes + 4 * pairs(shape, spec), placement=placement,
         disk_bytes=sum(layer.parameters for layer in layers) * dtype.itemsize
@@ -60,17 +62,23 @@ def plan(spec: RunSpec, *, source: ModelSource | None = None, asked: Streaming |
         note=" ".join(filter(None, (*source.notes, *block_map.notes, placement.note, _note(spec)))) or None)
 
 
-def _evaluation_windows(spec: RunSpec, source: ModelSource, model: nn.Module) -> int | None:
-    """The windows that a run will read: counted in the text; of a large text what was asked, or by its size. None: not known yet, as the
-    text is still on a hub."""
-    asked, text = spec.evaluation.windows, spec.evaluation.source
+def _evaluated_windows(asked: Evaluation, source: ModelSource, model: nn.Module) -> tuple[int | None, int]:
+    """Number and length of the windows of an evaluation text that a run will read. Counted in the text; of a large text what was asked,
+    or by its size. None: not known yet, as the text is still on a hub."""
+    text, length = asked.source, window_length(asked.length, source.context, "evaluation")
     file = None if text == "embedded" else text_file(text, "evaluation")
     if file is not None and file.stat().st_size > SEEN_WHOLE and file.suffix != ".npy":
-        length = window_length(spec.evaluation.length, source.context, "evaluation")
-        return asked or max(1, file.stat().st_size // (_BYTES_A_TOKEN * length))
+        return asked.windows or max(1, file.stat().st_size // (_BYTES_A_TOKEN * length)), length
     if source.bytes and (text == "embedded" or file is not None):
-        return len(evaluation_windows(spec.evaluation, text_reader(source, model)).tokens)
-    return asked or (EMBEDDED_WINDOWS if text == "embedded" else None)
+        read = evaluation_windows(asked, text_reader(source, model)).tokens
+        return read.shape[0], read.shape[1]
+    return asked.windows or (EMBEDDED_WINDOWS if text == "embedded" else None), length
+
+
+def _all_windows(spec: RunSpec, texts: Sequence[tuple[int | None, int]]) -> str:
+    """`64 windows of 256 tokens; hub:wikitext2: all windows of 256 tokens`."""
+    first, *more = (_windows(*text) for text in texts)
+    return "; ".join([first, *(f"{text.source}: {words}" for text, words in zip(spec.further_evaluations, more, strict=True))])
 
 
 def _windows(count: int | None, length: int) -> str:
@@ -119,9 +127,9 @@ def _planned(linear: Linear, pattern: Pattern) -> PlannedLayer:
 
 def work_of(spec: RunSpec, opened: OpenModel, *, dense_known: bool) -> Work:
     """Work of a run on an open model; less where the dense model's perplexity is known."""
-    read, asked = opened.evaluation.tokens, opened.calibration.tokens
+    read, asked = [text.tokens for text in opened.evaluations], opened.calibration.tokens
     return count_work(model_shape(opened.model, opened.block_map), spec, dense_known=dense_known, calibration_tokens=asked.numel(),
-                      evaluation_tokens=read.numel(), window=read.shape[1])
+                      evaluation_tokens=sum(text.numel() for text in read), window=max(text.shape[1] for text in read))
 
 
 def model_shape(model: nn.Module, block_map: BlockMap) -> Shape:

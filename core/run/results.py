@@ -13,7 +13,7 @@ from core.layer.solution import LayerSolution
 from core.models.blocks import Linear
 from core.models.device import device_name
 from core.models.open_model import OpenModel
-from core.records import BlockReconstruction, Environment, Evaluated, LayerRecord, RunResult
+from core.records import BlockReconstruction, Environment, LayerRecord, RunResult, TextResult
 from core.run.progress import Meter
 from core.run.revisions import revisions
 from core.spec import RunSpec
@@ -29,13 +29,15 @@ def layer_record(linear: Linear, solution: LayerSolution, optimum: Optimum, toke
         dense_columns=solution.dense_columns, refitted_rows=solution.refitted_rows, tokens=tokens)
 
 
-def run_result(spec: RunSpec, opened: OpenModel, meter: Meter, layers: Sequence[LayerRecord], dense: Evaluated, pruned: Evaluated,
-               *, resumed: int, reconstruction: Sequence[BlockReconstruction] = (), notes: tuple[str, ...] = ()) -> RunResult:
-    """Record of a finished run; its sparsity is counted over all layers. `notes`: sentences on the model's blocks."""
+def run_result(spec: RunSpec, opened: OpenModel, meter: Meter, layers: Sequence[LayerRecord], measured: Sequence[TextResult], *,
+               resumed: int, reconstruction: Sequence[BlockReconstruction] = (), notes: tuple[str, ...] = ()) -> RunResult:
+    """Record of a finished run; its sparsity is counted over all layers. `measured`: one for each evaluation text. `notes`: sentences on
+    the model's blocks."""
     weights = sum(record.parameters for record in layers)
     zeros = sum(round(record.counted_sparsity * record.parameters) for record in layers)
     return RunResult(
-        spec=spec, revisions=revisions(spec, opened.inputs), dense=dense, pruned=pruned, counted_sparsity=zeros / weights,
+        spec=spec, revisions=revisions(spec, opened.inputs), dense=measured[0].dense, pruned=measured[0].pruned,
+        further_evaluations=tuple(measured[1:]), counted_sparsity=zeros / weights,
         layers=tuple(layers), calibration=opened.calibration.description, seconds=meter.seconds, stages=dict(meter.stages),
         peak_memory_bytes=meter.peak_memory_bytes(), resumed_blocks=resumed,
         reconstruction=tuple(reconstruction), notes=(*opened.source.notes, *notes),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.data.texts import text_revision
-from core.models.inputs import Inputs
+from core.models.inputs import Inputs, evaluation_names
 from core.models.sources import model_revision
 from core.records import Revisions
 from core.spec import RunSpec
@@ -13,10 +13,15 @@ CORE_VERSION = 1  # goes up when a change outside the methods (streaming, perple
 
 def revisions(spec: RunSpec, inputs: Inputs | None = None) -> Revisions:
     """The revisions of now, or of `inputs` taken before. Raises BadInput when the model or a text is not there."""
-    found = inputs.addresses if inputs else {"model": model_revision(spec.model, spec.revision),
-                                             "calibration": text_revision(spec.calibration.source, "calibration"),
-                                             "evaluation": text_revision(spec.evaluation.source, "evaluation")}
-    return Revisions(model=found["model"], calibration=found["calibration"], evaluation=found["evaluation"],
+    if inputs is not None:
+        found = dict(inputs.addresses)
+    else:
+        texts = (spec.evaluation, *spec.further_evaluations)
+        found = {"model": model_revision(spec.model, spec.revision),
+                 "calibration": text_revision(spec.calibration.source, "calibration"),
+                 **{name: text_revision(text.source, "evaluation") for name, text in zip(evaluation_names(spec), texts, strict=True)}}
+    first, *further = (found[name] for name in evaluation_names(spec))
+    return Revisions(model=found["model"], calibration=found["calibration"], evaluation=first, further_evaluations=tuple(further),
                      method=spec.method.version + _weighed_since(spec), core=CORE_VERSION)
 
 

@@ -11,8 +11,8 @@ from typing import Any, Literal, cast
 from core.spec.base import FrozenModel
 from core.spec.words import text
 
-Kind = Literal["choice", "switch", "whole", "number", "text"]
-_KINDS: dict[str, Kind] = {"boolean": "switch", "integer": "whole", "number": "number", "string": "text"}
+Kind = Literal["choice", "switch", "whole", "number", "text", "several"]
+_KINDS: dict[str, Kind] = {"boolean": "switch", "integer": "whole", "number": "number", "string": "text", "array": "several"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +30,8 @@ class Field:
 
     def read(self, word: str | None) -> Any:
         """The widget's value for a word of a link that was already checked; None is the default."""
+        if self.kind == "several":
+            return word.split(",") if word else []
         if word is None:
             return "" if self.kind == "text" and self.default is None else self.default
         if self.kind == "switch":
@@ -38,8 +40,10 @@ class Field:
 
     def write(self, value: Any) -> str | None:
         """The word for a widget's value; None if it is left to the default."""
-        if value is None or value == "":
+        if value is None or value in ("", [], ()):
             return None
+        if self.kind == "several":
+            return ",".join(map(str, value))
         return text(value) if self.kind == "switch" else str(value)
 
 

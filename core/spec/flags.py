@@ -20,7 +20,7 @@ from core.spec.words import Refused, Words
 CALIBRATION_WORDS = {"calibration": "source", "windows": "windows", "length": "length", "seed": "seed", "bos": "bos"}
 EVALUATION_WORDS = {"evaluation": "source", "evaluation_windows": "windows", "evaluation_length": "length",
                     "evaluation_bos": "bos"}
-RUN_WORDS = ("model", "revision", *OPTIONS, "device", "dtype")
+RUN_WORDS = ("model", "revision", *OPTIONS, "further_evaluations", "device", "dtype")
 _FIRST, _LAST = ("model", "revision"), ("device", "dtype")
 
 CALIBRATIONS = ModelCodec(model=Calibration, fields=CALIBRATION_WORDS)

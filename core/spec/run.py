@@ -13,12 +13,12 @@ from core.spec.base import FrozenModel
 from core.spec.errors import BadInput
 from core.spec.methods import Method, Thanos
 from core.spec.patterns import Pattern, Unstructured, check_allocation
-from core.spec.texts import Calibration, Evaluation
+from core.spec.texts import FURTHER, Calibration, Evaluation, FurtherEvaluation
 from core.spec.updates import Update, check_update
 
 # fields of a run that say what is done to the model beside method and pattern; the younger came after results had been stored
 OPTIONS = ("update", "refit", "true_sequential", "allocation", "propagation", "fisher", "random_rows", "reconstruct", "reconstruct_aim")
-YOUNGER = ("propagation", "fisher", "random_rows", "reconstruct", "reconstruct_aim")
+YOUNGER = ("propagation", "fisher", "random_rows", "reconstruct", "reconstruct_aim", "further_evaluations")
 
 
 class RunSpec(FrozenModel):
@@ -53,6 +53,9 @@ class RunSpec(FrozenModel):
         "what the dense block makes of the pruned model's.")
     calibration: Calibration = Calibration()
     evaluation: Evaluation = Evaluation()
+    further_evaluations: tuple[FurtherEvaluation, ...] = Field(
+        default=(), max_length=8, title="Further evaluation texts",
+        description=f"Perplexity on these texts too, in the same run: {FURTHER}.")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", title="Device", description="auto: a GPU where there is one.")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto", title="Arithmetic of the model", description="auto: float32; on a GPU, a checkpoint of over a billion parameters "
@@ -74,7 +77,16 @@ class RunSpec(FrozenModel):
             raise BadInput("reconstruct", str(self.reconstruct), "with at least 2 calibration windows",
                            "Some windows are trained on and others watched: ask for more windows.")
         object.__setattr__(self, "method", self.method.resolved(self.pattern))
+        for place, text in enumerate(self.further_evaluations):
+            if text in (self.evaluation, *self.further_evaluations[:place]):
+                raise BadInput("further_evaluations", text.word, "each text once, and not the evaluation text again", "Leave it out.")
         return self
+
+    @property
+    def on_each_text(self) -> tuple[RunSpec, ...]:
+        """The same run for each of its evaluation texts alone, the first one first."""
+        return tuple(self.model_copy(update={"evaluation": text, "further_evaluations": ()})
+                     for text in (self.evaluation, *self.further_evaluations))
 
     @property
     def title(self) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
+from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, ValidationError, field_validator, model_serializer
 
 from core.spec.base import FrozenModel
-from core.spec.errors import BadInput
+from core.spec.errors import BadInput, input_errors
 
 MAX_NAME = 1024  # letters of a source
 SOURCES = "embedded, text:FILE or text:FILE:FIELD, hub:NAME, or windows:FILE.npy"
@@ -71,3 +72,36 @@ class Evaluation(_Sample):
     @classmethod
     def _source(cls, value: str) -> str:
         return check_source(value, "evaluation")
+
+    @property
+    def word(self) -> str:
+        """The text with its settings in one word, without a comma: `hub:c4:windows=256:bos=none`."""
+        said = [f"{name}={value}" for name in _SETTINGS if (value := getattr(self, name)) != Evaluation.model_fields[name].default]
+        return ":".join([self.source, *said]).replace("%", "%25").replace(",", "%2C")
+
+    def __str__(self) -> str:
+        return self.word
+
+
+_SETTINGS = ("windows", "length", "bos")
+_SETTING = re.compile(r"(.+):([a-z_]+)=([^:]*)", re.DOTALL)
+FURTHER = f"{SOURCES}; each with :windows=N, :length=N or :bos=NAME where these are not automatic, such as hub:c4:windows=256"
+
+
+def parse_evaluation(word: str) -> Evaluation:
+    """The text of a word as `Evaluation.word` writes it. Raises BadInput, field "further_evaluations"."""
+    source, settings = word.strip(), dict[str, str]()
+    while found := _SETTING.fullmatch(source):
+        source, name, value = found.groups()
+        if name not in _SETTINGS or name in settings:
+            raise BadInput("further_evaluations", word, FURTHER, "Give each of windows, length and bos once at most.")
+        settings[name] = value
+    try:
+        return Evaluation.model_validate({"source": source.replace("%2C", ",").replace("%25", "%"), **settings})
+    except ValidationError as error:
+        reason = input_errors(error)[0]
+        named = f"{reason.field} {reason.allowed}" if reason.field in _SETTINGS else FURTHER
+        raise BadInput("further_evaluations", word, named, reason.remedy) from error
+
+
+FurtherEvaluation = Annotated[Evaluation, BeforeValidator(lambda value: parse_evaluation(value) if isinstance(value, str) else value)]

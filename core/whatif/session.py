@@ -56,7 +56,7 @@ class Session:
 
     def __init__(self, opened: OpenModel, store: GramStore | None = None) -> None:
         self.opened = opened
-        self._wanted: Callable[[], bool] = lambda: True
+        self.wanted: Callable[[], bool] = lambda: True
         self.linears: dict[str, Linear] = {linear.name: linear for block in opened.block_map.linears for linear in block}
         opened.model.to(opened.device)  # it stays there: what-ifs are answered by all of it at once
         self._problems = layer_problems(opened, self.linears, store)
@@ -71,7 +71,7 @@ class Session:
         """The same session, all it holds shared, for somebody who may leave: `wanted` is looked at between the steps of a method, and
         where it says no, what is being computed there ends with Cancelled."""
         own = copy(self)
-        own._wanted = wanted
+        own.wanted = wanted
         return own
 
     @property
@@ -93,7 +93,7 @@ class Session:
         `at_once`: where solving every layer would take too long, by a few rows of each (core/whatif/row_sampling.py).
         """
         started = time.perf_counter()
-        patterns = self._patterns(spec)
+        patterns = self.patterns(spec)
         specs = {name: spec.model_copy(update={"pattern": pattern}) for name, pattern in patterns.items()}
         few = at_once and self._seconds(specs) > _AT_ONCE
         self.weigh(spec, coupled=spec.method.couples and not few)
@@ -145,8 +145,8 @@ class Session:
         rate = matrix_rate(self.opened.device)
         return sum(solve_seconds(spec, self.linears[name].rows, self.linears[name].columns, rate) for name, spec in specs.items())
 
-    def _patterns(self, spec: RunSpec) -> Mapping[str, Pattern]:
-        """Every layer's own; one layer asked for alone is solved with the spec's."""
+    def patterns(self, spec: RunSpec) -> Mapping[str, Pattern]:
+        """Every layer's own pattern; one layer asked for alone is solved with the spec's."""
         if spec.allocation == "even":
             return dict.fromkeys(self.linears, spec.pattern)
         return self._sharing.patterns(spec, self.over_layers, self._over_parts)
@@ -166,7 +166,7 @@ class Session:
 
     def _drain(self, turns: Generator[object, None, Made]) -> Made:
         """Value of a generator at its end. Raises Cancelled between two steps, or in one that checks."""
-        with cancel_unless(self._wanted):
+        with cancel_unless(self.wanted):
             while True:
                 check_cancelled()
                 try:
@@ -175,11 +175,9 @@ class Session:
                     return stop.value
 
     def over_layers(self, work: Callable[[str], Made], *, at_once: int | None = None) -> dict[str, Made]:
-        """work(name) for every layer, in the order they run; layers of one input after one another on one core, which factors it once.
-
-        On as many cores as torch uses, or on `at_once`.
-        """
-        return over_layers(self._problems, work, self.opened.device, self._wanted, at_once=at_once)
+        """work(name) for every layer, in the order they run; layers of one input after one another on one core, which factors it once. On
+        as many cores as torch uses, or on `at_once`."""
+        return over_layers(self._problems, work, self.opened.device, self.wanted, at_once=at_once)
 
     def record(self, name: str, solution: LayerSolution, optimum: float | None = None) -> LayerRecord:
         """Record of a solution of this layer; `optimum` of its mask, or None: as a run computes it."""
@@ -194,7 +192,7 @@ class Session:
 
     def perplexity(self, weights: Mapping[str, Tensor], count: int | None = None) -> Evaluated:
         """The model with these weights [out, in] in place of its own, on the first windows of the text: a preview's, or at most `count`."""
-        return self._windows.perplexity(weights, self._wanted, count)
+        return self._windows.perplexity(weights, self.wanted, count)
 
     def _over_parts(self, work: Callable[[Tensor, int], Made], parts: Sequence[Tensor]) -> list[Made]:
-        return self._windows.over_parts(work, parts, self._wanted)
+        return self._windows.over_parts(work, parts, self.wanted)

@@ -22,7 +22,7 @@ SPECS = {
     "calibration": {"calibration": {"windows": 64}}, "seed": {"calibration": {"seed": 1}},
     "text": {"calibration": {"source": "hub:x"}},
     "evaluation": {"evaluation": {"windows": 64}}, "length": {"evaluation": {"length": 64}}, "device": {"device": "cpu"},
-    "dtype": {"dtype": "float32"},
+    "dtype": {"dtype": "float32"}, "further_evaluations": {"further_evaluations": ["hub:c4:windows=9"]},
 }
 
 
@@ -44,8 +44,11 @@ def test_what_is_automatic_has_the_key_of_what_it_means():
 
 
 def test_a_field_that_came_later_leaves_the_keys_of_stored_results_as_they_are():
-    asked = RunSpec().model_dump(mode="json", exclude={"propagation", "fisher", "random_rows", "reconstruct", "reconstruct_aim"})
-    assert run_key(RunSpec(), REVISIONS) == content_key("run", spec=asked, revisions=REVISIONS)
+    asked = RunSpec().model_dump(mode="json", exclude={"propagation", "fisher", "random_rows", "reconstruct", "reconstruct_aim",
+                                                    "further_evaluations"})
+    found = REVISIONS.model_dump(mode="json")
+    assert "further_evaluations" not in found
+    assert run_key(RunSpec(), REVISIONS) == content_key("run", spec=asked, revisions=found)
 
 
 def test_a_key_survives_json():
@@ -61,7 +64,7 @@ def test_the_dense_perplexity_is_shared_by_methods_and_not_by_texts():
     assert dense_key(spec, REVISIONS) != dense_key(RunSpec(evaluation={"windows": 3}), REVISIONS)
     assert dense_key(spec, REVISIONS) != dense_key(RunSpec(device="cuda"), REVISIONS)
     free = {"method", "pattern", "update", "refit", "true_sequential", "allocation", "propagation", "fisher",
-            "random_rows", "reconstruct", "reconstruct_aim", "calibration"}
+            "random_rows", "reconstruct", "reconstruct_aim", "calibration", "further_evaluations"}
     for name in set(RunSpec.model_fields) - free:
         assert dense_key(spec, REVISIONS) != dense_key(RunSpec(**SPECS[name]), REVISIONS), name
 
@@ -88,14 +91,23 @@ def test_kinds_and_names_of_parts_do_not_run_into_each_other():
 
 
 WHAT_IS_DONE = {"method", "pattern", "update", "refit", "true_sequential", "allocation", "propagation", "fisher", "random_rows",
-                "reconstruct", "reconstruct_aim"}
+                "reconstruct", "reconstruct_aim", "further_evaluations"}
 
 
 @pytest.mark.parametrize(("key", "text"), [(dense_key, "calibration"), (grams_key, "evaluation")])
 def test_what_is_measured_of_the_dense_model_depends_on_all_but_the_pruning_and_the_other_text(key, text):
     for field in type(REVISIONS).model_fields:
-        other = REVISIONS.model_copy(update={field: 2 if field in ("method", "core") else "another"})
-        assert (key(RunSpec(), other) == key(RunSpec(), REVISIONS)) == (field in ("method", text)), field
+        value = 2 if field in ("method", "core") else ("another",) if field == "further_evaluations" else "another"
+        other = REVISIONS.model_copy(update={field: value})
+        assert (key(RunSpec(), other) == key(RunSpec(), REVISIONS)) == (field in ("method", text, "further_evaluations")), field
     for changes in SPECS.values():
         *_, field = changes
         assert (key(RunSpec(**changes), REVISIONS) == key(RunSpec(), REVISIONS)) == (field in WHAT_IS_DONE | {text}), changes
+
+
+def test_further_texts_change_neither_the_first_texts_dense_perplexity_nor_the_gram_matrices():
+    spec, found = RunSpec(further_evaluations=("hub:c4",)), REVISIONS.model_copy(update={"further_evaluations": ("e2",)})
+    assert dense_key(spec, found) == dense_key(RunSpec(), REVISIONS)
+    assert grams_key(spec, found) == grams_key(RunSpec(), REVISIONS)
+    assert run_key(spec, found) != run_key(spec, REVISIONS.model_copy(update={"further_evaluations": ("e3",)}))
+    assert run_key(spec.on_each_text[0], found.on_each_text[0]) == run_key(RunSpec(), REVISIONS)

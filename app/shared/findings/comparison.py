@@ -42,8 +42,13 @@ def _perplexity(runs: Sequence[Compared]) -> str:
         return f"All end at perplexity {numbers.perplexity(low)}, {_beside(low, dense)}.{dead}"
     uneven = " At unequal sparsity this alone says little." if unequal_sparsities(runs) else ""
     least, most = ("lower", "ends at") if len(runs) == 2 else ("lowest", "the highest,")
+    apart = compare(best.result.pruned, worst.result.pruned)
+    noise = f", a difference of {apart.text}" if apart is not None and apart.noise is not None else ""
+    level = [run.label for run in alive[1:] if (found := compare(best.result.pruned, run.result.pruned)) and found.tied]
+    ties = f" Within two standard errors of it: {wording.listed(level)}." if level else ""
     return (f"{best.label} has the {least} perplexity, {numbers.perplexity(low)}, {_beside(low, dense)}; {worst.label} "
-            f"{'' if len(runs) == 2 else 'has '}{most} {numbers.perplexity(high)}, {_beside(high, dense, short=True)}.{dead}{uneven}")
+            f"{'' if len(runs) == 2 else 'has '}{most} {numbers.perplexity(high)}, {_beside(high, dense, short=True)}{noise}."
+            f"{ties}{dead}{uneven}")
 
 
 def tied_within_noise(best: Compared, worst: Compared) -> str:
@@ -68,7 +73,8 @@ def _change(run: Compared) -> str:
     dense, pruned = run.result.dense.perplexity, run.result.pruned.perplexity
     if not (math.isfinite(dense) and math.isfinite(pruned)):
         return "predicts nothing any more"
-    return numbers.change(pruned / dense - 1)
+    change = compare(run.result.dense, run.result.pruned)
+    return change.verdict if change is not None and change.noise is not None else numbers.change(pruned / dense - 1)
 
 
 def _errors(runs: Sequence[Compared]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from app.shared import numbers
 from app.shared.comparison import Compared
 from app.shared.findings import wording
+from core.evaluate.comparison import compare
 from core.records import RunResult
 from core.records.runs import ONE_TEXT
 from core.spec import RunSpec
@@ -22,6 +23,8 @@ def measured(result: RunResult) -> list[Fact]:
     found = [
         ("Perplexity", f"{result.pruned.protocol}; {numbers.count(result.pruned.tokens)} predicted tokens, exp of the mean loss"),
         ("Evaluation text", f"sha256 {result.pruned.text_sha256[:16]}…"),
+        *((f"Perplexity on text {place}", f"{text.pruned.protocol}; text sha256 {text.pruned.text_sha256[:16]}…")
+          for place, text in enumerate(result.further_evaluations, 2)),
         ("Calibration", result.calibration),
         *([("Caution", ONE_TEXT)] if result.one_text else []),
         *(("Model folder", note) for note in result.notes),
@@ -74,12 +77,26 @@ def outcomes(runs: Sequence[Compared]) -> list[tuple[str, list[str]]]:
     """The numbers of each run, by what they are."""
     results = [run.result for run in runs]
     return [
-        ("Perplexity, dense → pruned",
-         [f"{numbers.perplexity(item.dense.perplexity)} → {numbers.perplexity(item.pruned.perplexity)}" for item in results]),
+        ("Perplexity, dense → pruned", [_perplexities(item) for item in results]),
+        *further_outcomes(results),
         ("Counted sparsity", [numbers.percent(item.counted_sparsity) for item in results]),
         ("Error over optimum, median", [numbers.over_optimum(item.median_gap) for item in results]),
         ("Time · memory", [f"{numbers.seconds(item.seconds)} · {numbers.size(item.peak_memory_bytes)}" for item in results]),
     ]
+
+
+def further_outcomes(results: Sequence[RunResult]) -> list[tuple[str, list[str]]]:
+    """Perplexities on every further evaluation text of some runs; "–" where a run was not measured on it."""
+    texts = [{text.spec.evaluation.word: _perplexities(text) for text in item.on_each_text} for item in results]
+    words = dict.fromkeys(text.word for item in results for text in item.spec.further_evaluations)
+    return [(f"Perplexity on {word}", [found.get(word, "–") for found in texts]) for word in words]
+
+
+def _perplexities(result: RunResult) -> str:
+    """`29.33 → 30.10 (+2.6 % ± 0.3 %)`, or that it is a tie."""
+    change = compare(result.dense, result.pruned)
+    noise = f" ({change.verdict})" if change is not None and change.noise is not None else ""
+    return f"{numbers.perplexity(result.dense.perplexity)} → {numbers.perplexity(result.pruned.perplexity)}{noise}"
 
 
 def _once_or_each(runs: Sequence[Compared], term: str, texts: Sequence[str]) -> list[tuple[str, str]]:

@@ -59,9 +59,11 @@ def both(spec: RunSpec) -> tuple[str, str]:
 def describe_rest(spec: RunSpec) -> str:
     """Settings that `describe` leaves out and that are not the default: `damping 0.1, calibration 32 windows of 256 tokens, seed 4`."""
     words = {word: text for word, text in to_words(spec).items() if word not in _TOLD}
+    further = words.pop("further_evaluations", "")
     said = [f"no {word}" if (word, text) == ("damping", "0") else f"{word.replace('_', ' ')} {text}"
             for word, text in words.items() if not any(word in forms for forms in _SAMPLES.values())]
-    return ", ".join([*said, *(part for name, forms in _SAMPLES.items() for part in _sample(name, words, forms))])
+    texts = [f"{numbers.plural(len(spec.further_evaluations), 'further text')}"] if further else []
+    return ", ".join([*said, *(part for name, forms in _SAMPLES.items() for part in _sample(name, words, forms)), *texts])
 
 
 def describe_pattern(pattern: Pattern) -> str:

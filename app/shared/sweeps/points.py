@@ -40,7 +40,7 @@ class Point(FrozenModel):
     @property
     def asked(self) -> RunSpec:
         """Request of a point, wherever it was computed."""
-        return self.spec.model_copy(update={"device": "auto"})
+        return asked_anywhere(self.spec)
 
     @property
     def machine(self) -> str:
@@ -50,6 +50,11 @@ class Point(FrozenModel):
 
 
 _USUAL = RunSpec()
+
+
+def asked_anywhere(spec: RunSpec) -> RunSpec:
+    """A request without its device."""
+    return spec.model_copy(update={"device": "auto"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,13 +68,13 @@ class Matching:
 
 
 def ground(spec: RunSpec) -> RunSpec:
-    """Common settings of the points of one chart: the run without method, pattern, seed and device."""
+    """Common settings of the points of one chart: the run without method, pattern, seed and device, on its first evaluation text."""
     return _ground(spec)  # pyright: ignore[reportArgumentType]  (a frozen noun has a hash)
 
 
 @lru_cache(maxsize=16_384)  # each page looks at all runs of the store
 def _ground(spec: RunSpec) -> RunSpec:
-    return spec.model_copy(update={"method": _USUAL.method, "pattern": _USUAL.pattern, "device": _USUAL.device,
+    return spec.model_copy(update={"method": _USUAL.method, "pattern": _USUAL.pattern, "device": _USUAL.device, "further_evaluations": (),
                                    "calibration": spec.calibration.model_copy(update={"seed": 0})})
 
 
@@ -93,8 +98,13 @@ def _inputs(found: Revisions) -> tuple[object, ...]:
     return found.model, found.calibration, found.evaluation, found.core
 
 
+def points_of(result: RunResult, key: str = "") -> tuple[Point, ...]:
+    """The points of a result, one for each of its evaluation texts."""
+    return tuple(point_of(text, key) for text in result.on_each_text)
+
+
 def point_of(result: RunResult, key: str = "") -> Point:
-    """The point of a result."""
+    """The point of a result on its first evaluation text."""
     return Point(
         spec=result.spec, revisions=result.revisions, dense=result.dense, pruned=result.pruned,
         counted_sparsity=result.counted_sparsity, median_gap=result.median_gap,

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from app.shared import resources
 from app.shared.shipped import POINTS
-from app.shared.sweeps.points import Point, ground, matching, point_of, read_points
+from app.shared.sweeps.points import Point, ground, matching, points_of, read_points
 from core.records import Revisions
 from core.run.revisions import revisions
-from core.spec import RunSpec
+from core.spec import Evaluation, RunSpec
 from core.spec.errors import PruneError
 
 _ALL = 1_000_000
@@ -34,19 +34,33 @@ def revisions_today(base: RunSpec) -> tuple[Revisions | None, str | None]:
 def candidates(base: RunSpec) -> list[Point]:
     """Points of this ground, the store's first. Results are read once; a list of hundreds of runs costs their records only."""
     store, same = resources.store(), ground(base)
-    finished = store.runs(limit=_ALL, states=("finished",))
-    stored = [_stored(str(store.home), record.key, record.ended) for record in finished if ground(record.spec) == same]
-    return [*(point for point in stored if point is not None), *_shipped(str(resources.GALLERY), str(POINTS))]
+    stored = [point for record in store.runs(limit=_ALL, states=("finished",)) if same in map(ground, record.spec.on_each_text)
+              for point in _stored(str(store.home), record.key, record.ended)]
+    return [*stored, *_shipped(str(resources.GALLERY), str(POINTS))]
+
+
+def measured_texts(base: RunSpec) -> tuple[Evaluation, ...]:
+    """The evaluation texts, each with its settings, of the runs that are like this one in all but these."""
+    def textless(spec: RunSpec) -> RunSpec:
+        return ground(spec).model_copy(update={"evaluation": base.evaluation})
+
+    same = textless(base)
+    runs = resources.store().runs(limit=_ALL, states=("finished",))
+    shipped = dict.fromkeys(point.spec for point in _shipped(str(resources.GALLERY), str(POINTS)))
+    found = [text.evaluation for spec in (*(record.spec for record in runs), *shipped) for text in spec.on_each_text
+             if textless(text) == same]
+    return tuple(dict.fromkeys(found))
 
 
 @lru_cache(maxsize=8192)
-def _stored(home: str, key: str, ended: float | None) -> Point | None:
+def _stored(home: str, key: str, ended: float | None) -> tuple[Point, ...]:
     """`home` and `ended` tell apart what a key alone does not: another store, a run computed again."""
     result = resources.store().result(key)
-    return point_of(result, key) if result is not None else None
+    return points_of(result, key) if result is not None else ()
 
 
 @lru_cache(maxsize=2)
 def _shipped(gallery: str, points: str) -> tuple[Point, ...]:
     """Read once; the names of the folder and of the file tell one house from another."""
-    return (*map(point_of, resources.read_gallery(gallery).values()), *read_points(Path(points)))
+    results = resources.read_gallery(gallery).values()
+    return (*(point for result in results for point in points_of(result)), *read_points(Path(points)))

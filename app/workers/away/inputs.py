@@ -29,8 +29,10 @@ _LARGEST_BESIDE = 64 << 20  # bytes of a file that decides nothing
 def describe(spec: RunSpec, revisions: Revisions) -> tuple[Input, ...]:
     """Inputs of a spec with their files, where this host has them. Raises BadInput for a text that is not there."""
     found = [_model(spec, revisions)]
-    for source, split, address in ((spec.calibration.source, "calibration", revisions.calibration),
-                                   (spec.evaluation.source, "evaluation", revisions.evaluation)):
+    texts = [(spec.calibration.source, "calibration", revisions.calibration),
+             *((one.evaluation.source, "evaluation", found.evaluation)
+               for one, found in zip(spec.on_each_text, revisions.on_each_text, strict=True))]
+    for source, split, address in texts:
         file = text_file(source, "evaluation" if split == "evaluation" else "calibration")
         if file is not None:
             found.append(Input(kind="text", name=_name_in(source), revision=address, origin="text", source=source,

@@ -141,7 +141,7 @@ def test_differences_within_the_spread_are_ties():
     measured = {"wanda": (30.0, 31.0), "thanos": (29.9, 30.4), "frontier": (40.0, 41.0)}
     points = [point(method, perplexity=value, seed=seed) for method, values in measured.items() for seed, value in enumerate(values)]
     said = findings.sparsity_finding(series_of(points, counted), DENSE)
-    assert "Thanos and Wanda tie within the spread at 30.15, ahead of Frontier." in said
+    assert "Thanos and Wanda tie within the noise at 30.15, ahead of Frontier." in said
     assert "one seed" not in said
 
 
@@ -149,7 +149,7 @@ def test_block_and_alpha_findings():
     blocks = series_of([point(perplexity=value, parameters={"block_size": size}) for size, value in ((8, 31.0), (64, 30.0), (688, 30.001))],
                        lambda point: point.spec.method.block_size)
     said = findings.block_finding(blocks)
-    assert said == "Thanos is lowest at B = 64 (30.00; B = 688 within the spread), highest at B = 8 (31.00)."
+    assert said == "Thanos is lowest at B = 64 (30.00; B = 688 within the noise), highest at B = 8 (31.00)."
     alphas = series_of([point(perplexity=31.0 - alpha, alpha=alpha) for alpha in (0.0, 0.1, 0.3)], outlier_rows)
     assert findings.alpha_finding(alphas) == (
         "Counted sparsity goes from 50.0 % to 35.0 %: a lower perplexity there says nothing about α.")

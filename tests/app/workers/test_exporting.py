@@ -18,21 +18,14 @@ from core.export.room import zip_bytes
 from core.run import pipeline
 from core.run.pipeline import prune
 from core.run.revisions import revisions
-from core.spec import Calibration, Evaluation, Magnitude, RunSpec
 from core.spec.errors import BadInput
-
-SPEC = RunSpec(model="stories260K", method=Magnitude(), device="cpu", calibration=Calibration(windows=2, length=64),
-               evaluation=Evaluation(windows=1, length=64))
+from tests.app.workers.requests_here import SPEC, store_here
 
 
 @pytest.fixture
 def store(stories260k, monkeypatch, tmp_path):
-    monkeypatch.setenv("PRUNESCOPE_MODELS", str(stories260k.parent))
-    monkeypatch.setenv("PRUNESCOPE_SCHEDULER", "tcp://127.0.0.1:1")
-    opened = Store(tmp_path / "home")
-    monkeypatch.setattr(exporting, "open_store", lambda: opened)
-    yield opened
-    opened.close()
+    with store_here(stories260k, monkeypatch, tmp_path) as opened:
+        yield opened
 
 
 @pytest.fixture

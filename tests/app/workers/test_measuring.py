@@ -6,21 +6,13 @@ import pytest
 
 from app.workers import measuring
 from app.workers.jobs import Jobs
-from cache import Store
-from core.spec import Calibration, Evaluation, Magnitude, RunSpec
-
-SPEC = RunSpec(model="stories260K", method=Magnitude(), device="cpu", calibration=Calibration(windows=2, length=64),
-               evaluation=Evaluation(windows=1, length=64))
+from tests.app.workers.requests_here import SPEC, store_here
 
 
 @pytest.fixture
 def store(stories260k, monkeypatch, tmp_path):
-    monkeypatch.setenv("PRUNESCOPE_MODELS", str(stories260k.parent))
-    monkeypatch.setenv("PRUNESCOPE_SCHEDULER", "tcp://127.0.0.1:1")
-    opened = Store(tmp_path / "home")
-    monkeypatch.setattr(measuring, "open_store", lambda: opened)
-    yield opened
-    opened.close()
+    with store_here(stories260k, monkeypatch, tmp_path) as opened:
+        yield opened
 
 
 def test_a_run_is_measured_and_goes_with_its_measurement(store):
@@ -42,3 +34,11 @@ def test_a_failure_is_in_words(store, monkeypatch):
     done = store.measurements.requests.read(key)
     assert done.state == "failed"
     assert "memory" in done.error
+
+
+def test_a_request_whose_text_has_changed_is_refused(store, monkeypatch):
+    key = Jobs(store).measuring.submit(SPEC)
+    monkeypatch.setattr("app.workers.inputs.run_key", lambda spec, found: "another")
+    measuring.measure(key, store.measurements.requests.read(key).submitted)
+    done = store.measurements.requests.read(key)
+    assert (done.state, done.error) == ("failed", "The model or a text has changed since this was asked for. Ask for it again.")

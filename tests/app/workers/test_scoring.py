@@ -9,23 +9,18 @@ from cache import Store, run_key
 from cache.scores import Scoring
 from core.evaluate import zero_shot
 from core.run.revisions import revisions
-from core.spec import Calibration, Evaluation, Magnitude, RunSpec
+from core.spec import RunSpec
+from tests.app.workers.requests_here import SPEC, store_here
 from tests.core.evaluate.task_files import ROWS, write_task
-
-SPEC = RunSpec(model="stories260K", method=Magnitude(), device="cpu", calibration=Calibration(windows=2, length=64),
-               evaluation=Evaluation(windows=1, length=64))
 
 
 @pytest.fixture
 def store(stories260k, monkeypatch, tmp_path):
-    monkeypatch.setenv("PRUNESCOPE_MODELS", str(stories260k.parent))
     monkeypatch.setenv("PRUNESCOPE_TASKS", str(tmp_path / "tasks"))
-    opened = Store(tmp_path / "home")
-    monkeypatch.setattr(scoring, "open_store", lambda: opened)
-    write_task(tmp_path / "tasks", "story", ROWS)
-    write_task(tmp_path / "tasks", "other", ROWS[:2])
-    yield opened
-    opened.close()
+    with store_here(stories260k, monkeypatch, tmp_path) as opened:
+        write_task(tmp_path / "tasks", "story", ROWS)
+        write_task(tmp_path / "tasks", "other", ROWS[:2])
+        yield opened
 
 
 @pytest.fixture
