@@ -3,7 +3,7 @@
     zero-shot     ZeroShot.score against lm-eval's HFLM alone on the same requests, in turn; peak memory of both models' scores
     text          seconds to the first token of the dense and two pruned models, and of each further one
 """
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false, reportMissingTypeStubs=false
+# pyright: reportPrivateUsage=false, reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false, reportMissingTypeStubs=false
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from core.whatif.continuations import Continuations, Sampling, previewed_weights
 from core.whatif.session import Session
 
 ROUNDS, TOKENS = 5, 20
+_HARNESS: Any = HFLM
 
 
 def main() -> None:
@@ -41,8 +42,8 @@ def _zero_shot(before: float) -> None:
     ours = ZeroShot(spec)
     tokenizer = AutoTokenizer.from_pretrained(str(resolve_model(spec.model).path))
     with quiet(), torch.inference_mode():
-        bare: Any = HFLM(pretrained=ours.model, tokenizer=tokenizer, batch_size=ours._watched.batch_size,  # pyright: ignore[reportPrivateUsage]
-                         max_length=ours._watched.max_length)  # pyright: ignore[reportPrivateUsage]
+        bare = _HARNESS(pretrained=ours.model, tokenizer=tokenizer, batch_size=ours._watched.batch_size,
+                         max_length=ours._watched.max_length)
         ours.score(task)
         requests = list(task.task.instances)
         pairs = [(_seconds(lambda: bare.loglikelihood(requests, disable_tqdm=True)), _seconds(lambda: ours.score(task)))
