@@ -6,6 +6,7 @@ The record in the store is the one truth, as for runs (app/workers/tasks.py): a 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +72,7 @@ def _score(store: Store, record: Scoring, watch: Watch[Scoring]) -> None:
     without_pruned = [task for task in opened if known.get(task, record.key) is None]
     if not without_dense and not without_pruned:
         return
-    weights: dict[str, Any] = {}
+    weights: Mapping[str, Any] = {}
     steps = len(without_dense) + len(without_pruned) + 1
     if without_pruned:
         _, weights = pruned_weights(store, spec, record.key, lambda words, share: watch.tell(words, share / steps))
