@@ -3,7 +3,8 @@
 from core.records.convergence import DESCENTS, Convergence, DescentName, Trace
 from core.records.events import EVENT, BlockFinished, Event, Finished, LayerPruned, Progress, Started
 from core.records.plans import Placement, Plan, PlannedLayer, SeenRate
-from core.records.runs import BlockReconstruction, Environment, Evaluated, ExportCheck, LayerRecord, Revisions, RunResult, TextResult
+from core.records.revisions import Revisions
+from core.records.runs import BlockReconstruction, Environment, Evaluated, ExportCheck, LayerRecord, RunResult, TextResult
 from core.records.size_speed import Interval, LayerCount, Sizes, Speed, SpeedPoint
 from core.records.tasks import Score, TaskScores
 
