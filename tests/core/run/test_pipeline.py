@@ -108,7 +108,7 @@ def test_blocks_see_the_pruned_blocks_before_them(stories, monkeypatch):
         means[problem.name] = problem.mean
         return solve(problem, *arguments, **options)
 
-    monkeypatch.setattr("core.run.pipeline.solve", spy)
+    monkeypatch.setattr("core.run.one_layer.solve", spy)
     source = f"text:{stories}"
     spec = RunSpec(model="stories260K", method=make_method("wanda"), pattern=parse_pattern("0.7"),
                    calibration=Calibration(source=source, windows=3, length=32), evaluation=Evaluation(source=source, windows=2, length=32))
