@@ -57,6 +57,8 @@ def grams_key(spec: RunSpec, revisions: Revisions) -> str:
     """The Gram matrices of the dense model. As for `dense_key`, named is what they do not depend on."""
     asked = spec.model_dump(mode="json", exclude={*PRUNING, "evaluation", "further_evaluations"})
     found = revisions.model_dump(mode="json", exclude={"method", "evaluation", "further_evaluations"})
+    if spec.experts == "all":  # the only choice of these that changes what experts see
+        asked["experts"] = spec.experts
     return content_key("grams", spec=asked, revisions=found)
 
 

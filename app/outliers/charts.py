@@ -11,6 +11,7 @@ from app.outliers.layer_map import Cell, layer_map
 from app.shared import numbers
 from app.shared.charts.axes import log_axis, share_axis
 from app.shared.style import CIVIDIS, INKS, OUTLIER_ROWS, Theme, readable, template
+from core.records.modules import kind_of, together
 from core.records.outlier_rows import EnergyShare, LayerRows
 
 LEFT = 62  # pixels left of the axis of rows: the slider below begins where the axis does
@@ -19,9 +20,12 @@ RIGHT = 14
 
 def energy_map(shares: Sequence[EnergyShare], chosen: str, *, theme: Theme = "light", height: int = 260) -> go.Figure:
     """Blocks × modules, the share of energy in the strongest rows."""
+    cells = [(max(mine, key=lambda item: item.share), {item.name for item in mine}) for mine in together(shares).values()]
+    chosen = next((most.name for most, names in cells if chosen in names), chosen)
+    shares = [most for most, _ in cells]  # experts of a block share a cell: the one of most
     low, high = (found(item.share for item in shares) for found in (min, max))
     return layer_map(
-        [Cell(name=item.name, block=item.block, module=item.module, value=100 * item.share, text=f"{100 * item.share:.0f}",
+        [Cell(name=item.name, block=item.block, module=kind_of(item.module), value=100 * item.share, text=f"{100 * item.share:.0f}",
               ink=readable(CIVIDIS, (item.share - low) / (high - low) if high > low else 0.0),
               hover=f"{numbers.count(item.count)} of {numbers.plural(item.rows, 'row')} hold {numbers.percent(item.share)} of the layer's "
               "energy")

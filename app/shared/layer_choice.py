@@ -30,7 +30,7 @@ class Map:
 def same_layers(spec: RunSpec) -> RunSpec:
     """The same model and texts with nothing said about pruning: questions about the layers alone are asked with this."""
     return RunSpec.model_validate({**dict(spec), "method": Magnitude(), "pattern": Unstructured(),
-                                   **{name: RunSpec.model_fields[name].default for name in OPTIONS}})
+                                   **{name: RunSpec.model_fields[name].default for name in OPTIONS if name != "experts"}})
 
 
 def with_own_share(spec: RunSpec, known: Map | None, layer: str) -> RunSpec:

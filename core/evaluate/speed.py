@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers.pytorch_utils import Conv1D
 
 from core.evaluate.semi_structured import Packed, first_line, pack, packed
 from core.linalg.cancellation import check_cancelled
@@ -142,7 +141,7 @@ def _turned(kinds: Sequence[Kind], number: int) -> Iterator[Kind]:
 def _placed(linear: Linear, weight: Tensor, dtype: torch.dtype, device: torch.device) -> Tensor:
     """A pruned weight [out, in] laid out in memory as the layer's own is, so that zeros are the only difference."""
     moved = weight.to(device=device, dtype=dtype)
-    return moved.t().contiguous().t() if isinstance(linear.layer, Conv1D) else moved.contiguous()
+    return moved.t().contiguous().t() if linear.transposed else moved.contiguous()
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from core.data.windows import evaluation_windows
 from core.evaluate.perplexity import evaluated
-from core.export.weights import Place, is_rounded
+from core.export.places import Place
+from core.export.weights import is_rounded
 from core.models.activations import ActivationRoom
 from core.models.blocks import Linear
 from core.models.device import choose_device
@@ -50,7 +51,7 @@ def check_export(result: RunResult, weights: Mapping[str, Tensor], places: Mappi
     room = ActivationRoom(place=placement.activations, device=device)
 
     def stored(linears: Sequence[Linear]) -> None:
-        for linear in linears:
+        for linear in (linear for linear in linears if linear.name in weights):
             _require_stored(linear, weights[linear.name], places[linear.name])
 
     def measured(prepare: Callable[[Sequence[Linear]], None]) -> Evaluated:
@@ -80,4 +81,5 @@ def _require_stored(linear: Linear, weight: Tensor, place: Place) -> None:
 
 def _put(linears: Sequence[Linear], weights: Mapping[str, Tensor]) -> None:
     for linear in linears:
-        linear.write(weights[linear.name])
+        if linear.name in weights:
+            linear.write(weights[linear.name])

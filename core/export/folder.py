@@ -13,9 +13,11 @@ from torch import Tensor
 from core.export.check import check_export
 from core.export.companions import carry_over
 from core.export.folder_journal import PART, RUN, all_linears
-from core.export.weights import copy_pruned, locate, require_representable
+from core.export.places import locate
+from core.export.weights import copy_pruned, require_representable
 from core.models.folders import index_of
 from core.models.inputs import take_inputs
+from core.models.loading import load_skeleton
 from core.models.placement import Streaming
 from core.models.sources import resolve_model
 from core.records import RunResult
@@ -58,7 +60,8 @@ def require_exportable(spec: RunSpec) -> None:
         source = resolve_model(spec.model, spec.revision)
     except BadInput:
         return
-    locate(source, all_linears(source))
+    model = load_skeleton(source)
+    locate(source, all_linears(model), model)
 
 
 def save_checkpoint(result: RunResult, weights: Mapping[str, Tensor], folder: Path, *, written: Collection[str] = (),
@@ -78,7 +81,8 @@ def save_checkpoint(result: RunResult, weights: Mapping[str, Tensor], folder: Pa
         if inputs.addresses[name] != getattr(result.revisions, name):
             raise InputChanged(name, result.spec.model if name == "model" else result.spec.evaluation.source)
     source = inputs.source
-    places = locate(source, all_linears(source))
+    model = load_skeleton(source)
+    places = locate(source, [linear for linear in all_linears(model) if linear.name in weights], model)
     require_representable(weights, places)
     made = [path for path in (folder, *folder.absolute().parents) if not path.exists()]
     part = folder / PART
@@ -86,7 +90,7 @@ def save_checkpoint(result: RunResult, weights: Mapping[str, Tensor], folder: Pa
         if not written:
             shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True, exist_ok=True)
-        copy_pruned(source, weights, places, part, written)
+        copy_pruned(source, weights, places, model, part, written)
         carry_over(source, index_of(source), part)
         inputs.check()
         result = result.model_copy(update={"export": check_export(result, weights, places, part, streaming, limit)})

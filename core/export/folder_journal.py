@@ -20,8 +20,10 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+from transformers import PreTrainedModel
 
-from core.export.weights import Place, locate, write_layers
+from core.export.places import Place, files_of, locate
+from core.export.weights import write_layers
 from core.models.blocks import Linear, map_blocks
 from core.models.folders import ModelSource, source_weights
 from core.models.loading import load_skeleton
@@ -116,21 +118,23 @@ class FolderJournal:
         return same
 
     @cached_property
-    def _places(self) -> tuple[ModelSource, dict[str, Place]]:
+    def _places(self) -> tuple[ModelSource, PreTrainedModel, dict[str, Place]]:
         source = resolve_model(self._spec.model, self._spec.revision)
-        return source, locate(source, all_linears(source))
+        model = load_skeleton(source)
+        return source, model, locate(source, all_linears(model), model)
 
     def _write_shards(self, weights: Mapping[str, Tensor]) -> None:
-        source, places = self._places
+        source, model, places = self._places
         part = self._folder / PART
         part.mkdir(exist_ok=True)
+        mine = {name: place for name, place in places.items() if name in weights}
+        names = files_of(source, mine, model)
         for file in source_weights(source):
-            mine = {name: place for name, place in places.items() if name in weights and place.file == file.name}
             target = part / file.name
-            if mine and not target.exists():
+            if file.name in names and not target.exists():
                 shutil.copyfile(file, target.with_suffix(".tmp"))
                 target.with_suffix(".tmp").replace(target)
-            write_layers(target, mine, weights)
+        write_layers(source, mine, weights, model, part)
 
 
 class _Weights(Mapping[str, Tensor]):
@@ -153,6 +157,6 @@ class _Weights(Mapping[str, Tensor]):
         return len(self._files)
 
 
-def all_linears(source: ModelSource) -> list[Linear]:
-    """The linear layers of all blocks of a model, without weights."""
-    return [linear for linears in map_blocks(load_skeleton(source)).linears for linear in linears]
+def all_linears(model: PreTrainedModel) -> list[Linear]:
+    """The linear layers of all blocks of a model."""
+    return [linear for linears in map_blocks(model).linears for linear in linears]

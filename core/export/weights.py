@@ -1,8 +1,8 @@
 """Safetensors files of a pruned model: copies of the dense model's in which the bytes of the pruned layers are written anew.
 
-    places = locate(source, linears)              # of each layer's weight: file, bytes, dtype
+    places = locate(source, linears, model)       # of each layer's weight: file, bytes, dtype (core/export/places.py)
     require_representable(weights, places)        # before anything is written
-    copy_pruned(source, weights, places, folder)
+    copy_pruned(source, weights, places, model, folder)
 
 Names, order, dtypes and all other tensors stay as they are, to the bit: norms in float32, tensors that transformers ignores, metadata.
 """
@@ -11,64 +11,18 @@ Names, order, dtypes and all other tensors stay as they are, to the bit: norms i
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
-from transformers.pytorch_utils import Conv1D
 
-from core.data.files import stamp
+from core.export.places import Place, as_stored, stored_tensors
 from core.linalg.cancellation import check_cancelled
-from core.models.blocks import Linear
 from core.models.folders import ModelSource, source_weights
-from core.models.weight_files import FLOATS, Stored, read_header
+from core.models.weight_files import FLOATS, Stored
 from core.spec.errors import BadInput
-
-
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """Place of a layer's weight in the files. `transposed`: as [in, out], which is how GPT-2's layers keep theirs."""
-
-    file: str
-    start: int  # byte of the file
-    dtype: torch.dtype
-    transposed: bool
-
-    def stored(self, weight: Tensor) -> Tensor:
-        """`weight` [out, in] as it is stored: dtype and layout, on the CPU."""
-        return (weight.t() if self.transposed else weight).to("cpu", self.dtype).contiguous()
-
-
-def locate(source: ModelSource, linears: Sequence[Linear]) -> dict[str, Place]:
-    """The place of each layer's weight by layer name. Raises BadInput for a checkpoint that stores a layer otherwise than as one matrix.
-
-    A checkpoint may leave out or add a prefix: the tensor is the one that shares the longest end of the name, and no other does.
-    """
-    tensors = {key: (file.name, tensor) for file in source_weights(source) for key, tensor in read_header(stamp(file)).items()}
-    places: dict[str, Place] = {}
-    for linear in linears:
-        key = _key(f"{linear.name}.weight", tensors)
-        transposed = isinstance(linear.layer, Conv1D)
-        shape = (linear.columns, linear.rows) if transposed else (linear.rows, linear.columns)
-        if key is None or tensors[key][1].shape != shape:
-            raise BadInput("save", source.name, f"a checkpoint that stores {linear.name} as one matrix of {shape[0]}×{shape[1]}",
-                           "Save the dense model again with transformers' save_pretrained, and prune that.")
-        file, tensor = tensors[key]
-        places[linear.name] = Place(file=file, start=tensor.start, dtype=getattr(torch, FLOATS[tensor.dtype]), transposed=transposed)
-    return places
-
-
-def _key(name: str, tensors: Mapping[str, tuple[str, Stored]]) -> str | None:
-    """The name itself, or the only one with its longest end: at least block number, module and weight."""
-    parts = name.split(".")
-    for skipped in range(len(parts) - 3):
-        end = ".".join(parts[skipped:])
-        keys = [end] if end in tensors else [key for key in tensors if key.endswith(f".{end}")]
-        if keys:
-            return keys[0] if len(keys) == 1 else None
-    return None
 
 
 def require_representable(weights: Mapping[str, Tensor], places: Mapping[str, Place]) -> None:
@@ -95,22 +49,57 @@ def is_rounded(weights: Mapping[str, Tensor], places: Mapping[str, Place]) -> bo
     return any(not torch.equal(weights[name].to(place.dtype).to(weights[name].dtype), weights[name]) for name, place in places.items())
 
 
-def copy_pruned(source: ModelSource, weights: Mapping[str, Tensor], places: Mapping[str, Place], folder: Path,
+def copy_pruned(source: ModelSource, weights: Mapping[str, Tensor], places: Mapping[str, Place], model: Any, folder: Path,
                 written: Collection[str] = ()) -> None:
     """Write the weight files of the pruned model into `folder`: `weights` [out, in] by layer name in place of the dense ones. Files
-    `written` are there already."""
+    `written` are there already. `model`: its structure, which knows under which names its experts are stored."""
     for file in source_weights(source):
         check_cancelled()
         if file.name not in written:
             shutil.copyfile(file, folder / file.name)
-            write_layers(folder / file.name, {name: place for name, place in places.items() if place.file == file.name}, weights)
+    write_layers(source, {name: place for name, place in places.items() if place.file not in written}, weights, model, folder)
 
 
-def write_layers(file: Path, places: Mapping[str, Place], weights: Mapping[str, Tensor]) -> None:
-    """Write `weights` [out, in] into their places in a weight file."""
-    if not places:
+def write_layers(source: ModelSource, places: Mapping[str, Place], weights: Mapping[str, Tensor], model: Any, folder: Path) -> None:
+    """Write `weights` [out, in] into their places in the weight files of `folder`, stacks of experts one after another."""
+    stacks: dict[str, dict[int, str]] = {}
+    files: dict[str, list[str]] = {}
+    for name, place in places.items():
+        if place.stack is None:
+            files.setdefault(place.file, []).append(name)
+        else:
+            stacks.setdefault(place.stack, {})[place.expert] = name
+    for file, names in files.items():
+        check_cancelled()
+        with (folder / file).open("r+b") as stream:
+            for name in names:
+                _write(stream, places[name].start, places[name].stored(weights[name]))
+    tensors = stored_tensors(source)
+    for stack, names in stacks.items():
+        check_cancelled()
+        first = places[next(iter(names.values()))]
+        value = torch.zeros(model.get_parameter(stack).shape, dtype=first.dtype)
+        pruned = torch.zeros(value.shape, dtype=torch.bool)
+        for expert, name in names.items():
+            value[expert], pruned[expert] = places[name].stored(weights[name]), True
+        masks = as_stored(model, stack, pruned, tensors)
+        for key, part in as_stored(model, stack, value, tensors).items():
+            file, tensor = tensors[key]
+            _merge(folder / file, tensor, part, masks[key])
+
+
+def _merge(file: Path, tensor: Stored, part: Tensor, pruned: Tensor) -> None:
+    """Put `part` in the place of a stored tensor where `pruned` [the same shape] says so. Experts that were skipped keep their bytes."""
+    if not bool(pruned.any()):
         return
     with file.open("r+b") as stream:
-        for name, place in places.items():
-            stream.seek(place.start)
-            stream.write(place.stored(weights[name]).flatten().view(torch.uint8).numpy().data)
+        if not bool(pruned.all()):
+            stream.seek(tensor.start)
+            own = torch.frombuffer(bytearray(stream.read(tensor.stop - tensor.start)), dtype=getattr(torch, FLOATS[tensor.dtype]))
+            part = torch.where(pruned, part.to(own.dtype), own.view(tensor.shape))
+        _write(stream, tensor.start, part.to(getattr(torch, FLOATS[tensor.dtype])))
+
+
+def _write(stream: BinaryIO, start: int, tensor: Tensor) -> None:
+    stream.seek(start)
+    stream.write(tensor.contiguous().flatten().view(torch.uint8).numpy().data)

@@ -7,20 +7,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from transformers.pytorch_utils import Conv1D
 
 from core.models.left_alone import matrices_left, sentence
+from core.models.linears import Linear, linears_of
 from core.spec.errors import PruneError
 
 _LOOKED_FOR = "a ModuleList whose members are of one class and hold linear layers (torch Linear or GPT-2's Conv1D) of their own"
 _STRAY_SHARE = 0.1  # matrices outside linear layers above this share of a block mean that a whole part of it was missed
+
+__all__ = ["BlockMap", "BlocksNotFound", "Linear", "NotStreamable", "map_blocks", "module_tree", "parameter_count"]
 
 
 class BlocksNotFound(PruneError):
@@ -45,41 +47,6 @@ class NotStreamable(PruneError):
         return NotStreamable, (self.problem,)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Linear:
-    """A linear layer of a block. `layer` is the torch module; its weight may move between devices, so ask anew each time."""
-
-    name: str  # "model.layers.0.self_attn.q_proj"
-    module: str  # "self_attn.q_proj"
-    block: int
-    rows: int  # c, outputs
-    columns: int  # b, inputs
-    layer: nn.Module
-
-    @property
-    def weight(self) -> Tensor:
-        """[c, b], a view of the stored weight: writing into it writes into the model."""
-        stored = _stored_weight(self.layer)
-        return stored.t() if isinstance(self.layer, Conv1D) else stored
-
-    @torch.no_grad()
-    def write(self, weight: Tensor) -> None:
-        """Put `weight` [c, b], any float dtype and device, in place of the stored one; storage, dtype and device stay."""
-        assert weight.shape == (self.rows, self.columns), f"{self.name}: {tuple(weight.shape)} for {(self.rows, self.columns)}"
-        self.weight.copy_(weight)
-
-    @contextmanager
-    def replaced(self, weight: Tensor) -> Generator[None]:
-        """The layer computes with `weight` [c, b] for the time of the `with`; its own storage is put back untouched."""
-        parameter: Any = self.layer.weight
-        own = parameter.data
-        parameter.data = (weight.t() if isinstance(self.layer, Conv1D) else weight).to(own)
-        try:
-            yield
-        finally:
-            parameter.data = own
-
-
 class BlockReader(Protocol):
     """Reader of the weights of blocks that stay in their files until their turn comes (core/models/block_files.py)."""
 
@@ -99,11 +66,18 @@ class BlockMap:
     blocks: tuple[nn.Module, ...]
     linears: tuple[tuple[Linear, ...], ...]
     reader: BlockReader | None = None
+    all_linears: tuple[tuple[Linear, ...], ...] | None = None  # with those that a run skips, where it does
+
+    @property
+    def every(self) -> tuple[tuple[Linear, ...], ...]:
+        """All layers, those that a run skips too."""
+        return self.all_linears or self.linears
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences on what of the blocks is left alone."""
-        found = sentence(self.blocks, [[linear.layer for linear in linears] for linears in self.linears])
+        layers = [[(linear.layer, linear.parameter) for linear in linears] for linears in self.every]
+        found = sentence(self.blocks, layers)
         return (found,) if found else ()
 
 
@@ -115,20 +89,21 @@ def parameter_count(model: nn.Module) -> int:
 def map_blocks(model: nn.Module) -> BlockMap:
     """The decoder blocks and their linear layers.
 
-    Blocks: the longest ModuleList with members of one class that all have linear layers of their own. Lists inside another list's
-    members (experts) do not count. A linear layer whose weight is used elsewhere too (by another block, by the
-    embeddings or the head) is not a block's own and is left out.
-    Raises BlocksNotFound where there is none, or where a block keeps matrices outside linear layers (fused experts).
+    Blocks: the longest ModuleList with members of one class that all have linear layers of their own, in the decoder where the model
+    names one (a text model beside a vision tower). Lists inside another list's members do not count. Each expert of a stack is a layer.
+    A linear layer whose weight is used elsewhere too (by another block, by the embeddings or the head) is left out.
+    Raises BlocksNotFound where there is none, or where a block keeps matrices outside linear layers.
     """
     owners = Counter(id(module.weight) for _, module in model.named_modules(remove_duplicate=False)
                      if isinstance(getattr(module, "weight", None), Tensor))
     found: list[BlockMap] = []
     outer: list[str] = []
-    for path, blocks in model.named_modules():
+    width = _width(model)
+    for path, blocks in _decoder_modules(model):
         if not isinstance(blocks, nn.ModuleList) or any(path.startswith(f"{other}.") for other in outer):
             continue
         outer.append(path)
-        linears = tuple(tuple(_linears(path, index, block, owners)) for index, block in enumerate(blocks))
+        linears = tuple(tuple(linears_of(path, index, block, owners, width)) for index, block in enumerate(blocks))
         if all(linears) and len({type(block) for block in blocks}) == 1:
             found.append(BlockMap(path=path, blocks=tuple(blocks), linears=linears))
     if not found:
@@ -137,6 +112,23 @@ def map_blocks(model: nn.Module) -> BlockMap:
     for index, block in enumerate(chosen.blocks):
         _refuse_stray_matrices(f"{chosen.path}.{index}", block, chosen.linears[index], model)
     return chosen
+
+
+def _decoder_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """The modules of the decoder that a model names, where a list is among them; else all of them."""
+    named: Any = getattr(model, "get_decoder", None)
+    decoder = named() if callable(named) else model
+    inside = {id(module) for module in decoder.modules()} if isinstance(decoder, nn.Module) else set()
+    every = list(model.named_modules())
+    chosen = [(path, module) for path, module in every if id(module) in inside]
+    return iter(chosen if any(isinstance(module, nn.ModuleList) for _, module in chosen) else every)
+
+
+def _width(model: nn.Module) -> int:
+    """Width of the hidden states, as the embeddings have it; 0 where a module has none."""
+    named: Any = getattr(model, "get_input_embeddings", None)
+    embeddings = named() if callable(named) else None
+    return int(embeddings.weight.shape[1]) if isinstance(embeddings, nn.Embedding) else 0
 
 
 def module_tree(model: nn.Module, depth: int = 3, lines: int = 40) -> str:
@@ -158,16 +150,9 @@ def module_tree(model: nn.Module, depth: int = 3, lines: int = 40) -> str:
     return "\n".join(text if len(text) <= lines else [*text[:lines], f"… {len(text) - lines} more lines"])
 
 
-def _linears(path: str, index: int, block: nn.Module, owners: Counter[int]) -> Iterator[Linear]:
-    for module, layer in block.named_modules():
-        if isinstance(layer, nn.Linear | Conv1D) and owners[id(layer.weight)] == 1:
-            rows, columns = layer.weight.shape[::-1] if isinstance(layer, Conv1D) else layer.weight.shape
-            yield Linear(name=f"{path}.{index}.{module}", module=module, block=index, rows=rows, columns=columns, layer=layer)
-
-
 def _refuse_stray_matrices(path: str, block: nn.Module, linears: tuple[Linear, ...], model: nn.Module) -> None:
     """Pruning a model around stacked matrices, or around a whole part of each block, would be a silent omission."""
-    found = list(matrices_left(block, [linear.layer for linear in linears]))
+    found = list(matrices_left(block, [(linear.layer, linear.parameter) for linear in linears]))
     stacked = [item for item in found if item.stacked]
     bare = [item for item in found if item.bare]
     share = sum(item.parameters for item in bare) / parameter_count(block)
@@ -177,9 +162,3 @@ def _refuse_stray_matrices(path: str, block: nn.Module, linears: tuple[Linear, .
     what = "its matrices are stacked in one array" if stacked else f"{share:.0%} of the block's weights are stored this way"
     raise BlocksNotFound(f"{path}.{odd.name} {odd.shape} is not a linear layer: {what}. It cannot be pruned here, and "
                          "pruning the rest alone would be misleading.", module_tree(model))
-
-
-def _stored_weight(layer: nn.Module) -> Tensor:
-    weight = layer.weight
-    assert isinstance(weight, Tensor)
-    return weight.detach()

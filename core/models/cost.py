@@ -47,6 +47,12 @@ class Shape:
     groups: tuple[tuple[int, tuple[int, ...]], ...]
     hidden: int
     vocabulary: int
+    shares: tuple[float, ...] = ()  # of the tokens that each group reads: experts read a part; empty: all read all
+
+    @property
+    def tokens(self) -> tuple[float, ...]:
+        """The share of the tokens of every group."""
+        return self.shares or (1.0,) * len(self.groups)
 
     @property
     def prunable(self) -> int:
@@ -65,9 +71,10 @@ def optimum_sample(spec: RunSpec, rows: int, columns: int, tokens: int) -> int:
 def count_work(shape: Shape, spec: RunSpec, *, calibration_tokens: int, evaluation_tokens: int, window: int,
                dense_known: bool = False) -> Work:
     """Counted from shapes alone. A matrix product of c×b by b×T counts c·b·T."""
-    attention = len(shape.groups) * window * shape.hidden / 2
-    forward = shape.prunable + attention + _ELEMENT * sum(sum(rows) for _, rows in shape.groups)
-    gram = sum(columns * columns for columns, _ in shape.groups)
+    attention = sum(share == 1 for share in shape.tokens) * window * shape.hidden / 2
+    read = list(zip(shape.tokens, shape.groups, strict=True))
+    forward = sum(share * (columns + _ELEMENT) * sum(rows) for share, (columns, rows) in read) + attention
+    gram = sum((1 if spec.experts == "all" else share) * columns * columns for share, (columns, _) in read)
     head = (shape.hidden + _ELEMENT) * shape.vocabulary
     streams = 1 if dense_known else 2
     passes = 2 if spec.propagation else 1  # through the dense model as well, and its inputs times these

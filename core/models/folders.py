@@ -32,6 +32,7 @@ from core.spec.base import FrozenModel
 
 _ADDRESSED = ("config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json",
               "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "model.safetensors.index.json")
+_TABLES = ("MODEL_FOR_CAUSAL_LM_MAPPING_NAMES", "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES")
 _QUANTIZED = ("quantization_config", "quantization", "compression_config")  # of transformers, of MLX, of older compressed-tensors
 
 
@@ -100,12 +101,13 @@ def inspect_folder(name: str, origin: Origin, path: Path, *, weights_needed: boo
 
 @lru_cache(maxsize=1)
 def known_families() -> frozenset[str]:
-    """The model types transformers has a causal language model for, read from its table as text: importing it loads torch."""
+    """The model types transformers has a causal language model for, alone or beside a vision tower, read from its
+    tables as text: importing them loads torch."""
     spec = importlib.util.find_spec("transformers")
     tables = [Path(place) / "models/auto/modeling_auto.py" for place in (spec and spec.submodule_search_locations) or ()]
     text = tables[0].read_text(encoding="utf-8") if tables and tables[0].is_file() else ""
-    _, _, rest = text.partition("\nMODEL_FOR_CAUSAL_LM_MAPPING_NAMES")
-    return frozenset(re.findall(r"\(\s*\"([^\"]+)\",", rest.partition("\n)\n")[0]))
+    parts = [text.partition(f"\n{table}")[2].partition("\n)\n")[0] for table in _TABLES]
+    return frozenset(name for part in parts for name in re.findall(r"\(\s*\"([^\"]+)\",", part))
 
 
 def model_files(source: ModelSource) -> list[Path]:

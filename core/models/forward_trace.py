@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import TreeSpec
 
 from core.models.blocks import Linear, NotStreamable
+from core.models.expert_inputs import ExpertInputs
 from core.models.hooks import watched_inputs
 
 Groups = tuple[tuple[Linear, ...], ...]
@@ -46,7 +47,13 @@ class Call:
 
 @contextmanager
 def grouping(block: nn.Module, linears: Sequence[Linear]) -> Generator[Callable[[], Groups]]:
-    """Watch one run of a block; the value given tells afterwards which layers read the same memory, unchanged in between."""
+    """Watch one run of a block; the value given tells afterwards which layers read the same memory, unchanged in between.
+
+    Each expert's layers are groups of their own, behind the others: the router sends each another part of the tokens.
+    """
+    plain = [linear for linear in linears if linear.expert is None]
+    experts = [linear for linear in linears if linear.expert is not None]
+    ran_stacks: set[str] = set()
     reached: set[str] = set()  # modules that hold linear layers and ran
     inputs: list[tuple[Linear, Tensor, int]] = []  # the tensors are held, so that no address is used twice
 
@@ -55,18 +62,24 @@ def grouping(block: nn.Module, linears: Sequence[Linear]) -> Generator[Callable[
 
     def groups() -> Groups:
         ran = Counter(linear.name for linear, _, _ in inputs)
-        odd = next((linear for linear in linears if ran[linear.name] != 1), None)
+        odd = next((linear for linear in plain if ran[linear.name] != 1), None)
         if odd is not None:
             raise NotStreamable(_odd(odd, ran[odd.name], reached=_holder(odd) in reached))
+        idle = next((linear.stack for linear in experts if linear.stack not in ran_stacks), None)
+        if idle is not None:
+            raise NotStreamable(f"no product with a matrix of {idle} was seen while the model read text: its experts do not take their "
+                                "matrices one by one.")
         shared: dict[tuple[int, ...], list[Linear]] = {}
         for linear, tensor, version in inputs:
             place = (tensor.data_ptr(), tensor.numel(), tensor.shape[-1], tensor.stride(-1), version)
             shared.setdefault(place, []).append(linear)
-        return tuple(tuple(group) for group in shared.values())
+        return (*(tuple(group) for group in shared.values()), *((linear,) for linear in experts))
 
     with ExitStack() as hooks:
-        hooks.enter_context(watched_inputs((linear.layer, note(linear)) for linear in linears))
-        for holder in {_holder(linear) for linear in linears}:
+        hooks.enter_context(watched_inputs((linear.layer, note(linear)) for linear in plain))
+        if experts:
+            hooks.enter_context(ExpertInputs(experts, lambda linear, inputs: ran_stacks.add(linear.stack)))
+        for holder in {_holder(linear) for linear in plain}:
             module = block.get_submodule(holder)
             hooks.callback(module.register_forward_pre_hook(_noting(reached, holder)).remove)
         yield groups

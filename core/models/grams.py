@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from core.linalg.products import add_product
+from core.models.blocks import Linear
 from core.models.open_model import OpenModel, batches, embed
 from core.models.streaming import Stream
 
@@ -74,9 +75,16 @@ def input_statistics(stream: Stream, block: int, hidden: Tensor, groups: Collect
         if push and output is not None:
             batch.copy_(output)
     names = [tuple(linear.name for linear in group) for group in stream.groups(block)]
-    return {group: InputStatistics(layers=names[group], gram=gram.tril_().add_(gram.tril(-1).T), mean=total / tokens, tokens=tokens,
-                                   cross=crosses.get(group))
-            for group, (gram, total, tokens) in sums.items()}
+    found = {group: InputStatistics(layers=names[group], gram=gram.tril_().add_(gram.tril(-1).T), mean=total / tokens, tokens=tokens,
+                                    cross=crosses.get(group))
+             for group, (gram, total, tokens) in sums.items()}
+    return {group: found.get(group) or _unseen(stream.groups(block)[group][0], names[group], hidden.device) for group in groups}
+
+
+def _unseen(linear: Linear, names: tuple[str, ...], device: torch.device) -> InputStatistics:
+    """Statistics of an expert to which the router sent no token: G = I, with which every method prunes by magnitude."""
+    return InputStatistics(layers=names, gram=torch.eye(linear.columns, device=device), mean=torch.zeros(linear.columns, device=device),
+                           tokens=0)
 
 
 def _add_lower(gram: Tensor, inputs: Tensor) -> None:
@@ -101,7 +109,7 @@ def collect(opened: OpenModel, store: GramStore | None = None) -> Iterator[tuple
         yield from (inputs for inputs in kept if inputs is not None)
         return
     last = max(block for block, inputs in enumerate(kept) if inputs is None)
-    with Stream(opened.model, block_map, opened.device, opened.calibration.tokens[:1]) as stream:
+    with Stream(opened.model, block_map, opened.device, opened.calibration.tokens[:1], all_tokens=opened.all_tokens) as stream:
         hidden = embed(stream, opened.calibration.tokens)
         for block, known in enumerate(kept):
             wanted = () if known is not None else range(len(stream.groups(block)))

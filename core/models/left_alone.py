@@ -33,19 +33,24 @@ class Matrix:
         return self.bare and sum(size > 1 for size in self.shape) > 2
 
 
-def matrices_left(block: nn.Module, pruned: Collection[nn.Module]) -> Iterator[Matrix]:
+Held = tuple[nn.Module, str]  # a module and the name of a parameter of its own
+
+
+def matrices_left(block: nn.Module, pruned: Collection[Held]) -> Iterator[Matrix]:
     """The matrices of a block beside those of the layers that are pruned."""
-    ids = {id(module) for module in pruned}
+    ids = {(id(module), name) for module, name in pruned}
     for path, module in block.named_modules():
-        if id(module) in ids:
-            continue
+        stacked = {len(parameter) for name, parameter in module.named_parameters(recurse=False)
+                   if parameter.ndim == 3 and (id(module), name) in ids}
         kind = next((word for known, word in _KINDS if isinstance(module, known)), "")
         for name, parameter in module.named_parameters(recurse=False):
+            if (id(module), name) in ids or (parameter.ndim == 2 and len(parameter) in stacked):  # biases of experts
+                continue
             if sum(size > 1 for size in parameter.shape) > 1:
                 yield Matrix(name=f"{path}.{name}".lstrip("."), shape=tuple(parameter.shape), kind=kind, parameters=parameter.numel())
 
 
-def sentence(blocks: Sequence[nn.Module], pruned: Sequence[Collection[nn.Module]]) -> str | None:
+def sentence(blocks: Sequence[nn.Module], pruned: Sequence[Collection[Held]]) -> str | None:
     """A sentence on the matrices that are left alone, in how many blocks, and their share of the blocks' weights; None: there are none."""
     places: dict[tuple[str, tuple[int, ...], str], int] = defaultdict(int)
     weights = 0

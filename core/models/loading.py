@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from safetensors import safe_open
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, GenerationConfig, PreTrainedModel
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 from transformers.utils import logging as transformers_logging
 
 from core.linalg.finite import count_not_finite, finite
@@ -133,8 +134,16 @@ def load_skeleton(source: ModelSource) -> PreTrainedModel:
     with explained(source):
         config = AutoConfig.from_pretrained(source.path, local_files_only=True, trust_remote_code=False)
         with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(config, dtype=torch.float32, trust_remote_code=False)
+            model = _auto_class(config).from_config(config, dtype=torch.float32, trust_remote_code=False)
     return model.eval().requires_grad_(False)
+
+
+def _auto_class(config: Any) -> Any:
+    """The language model with what stands beside it, such as a vision tower, where the checkpoint was saved so: nothing of it is lost."""
+    whole = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING.get(type(config), None)
+    alone = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
+    names: list[str] = list(getattr(config, "architectures", None) or [])
+    return AutoModelForImageTextToText if whole is not None and (alone is None or whole.__name__ in names) else AutoModelForCausalLM
 
 
 def _smaller(source: ModelSource, dtype: torch.dtype) -> str:

@@ -39,6 +39,7 @@ class OpenModel:
     evaluation: Windows
     device: torch.device
     further: tuple[Windows, ...] = ()
+    all_tokens: bool = False  # to all experts, while their inputs are collected
 
     @property
     def evaluations(self) -> tuple[Windows, ...]:
@@ -51,15 +52,17 @@ class OpenModel:
         return ActivationRoom(place=self.placement.activations, device=self.device)
 
     @contextmanager
-    def streams(self) -> Generator[tuple[Stream, ...]]:
-        """Streams for windows of the calibration text and of each evaluation text. One for all that have windows of one length where blocks
-        are read from files: each reads all of the model when it is opened."""
+    def streams(self, block_map: BlockMap | None = None) -> Generator[tuple[Stream, ...]]:
+        """Streams for windows of the calibration text and of each evaluation text, of all layers or those of `block_map`. One for all that
+        have windows of one length where blocks are read from files: each reads all of the model when it is opened."""
+        own = block_map or self.block_map
         with ExitStack() as stack:
             found: list[Stream] = []
             for windows in (self.calibration, *self.evaluations):
-                length = windows.tokens.shape[1]
-                same = next((stream for stream in found if stream.length == length), None) if self.block_map.reader is not None else None
-                found.append(same or stack.enter_context(Stream(self.model, self.block_map, self.device, windows.tokens[:1])))
+                probe = windows.tokens[:1]
+                same = next((stream for stream in found if stream.length == probe.shape[1]), None) if own.reader is not None else None
+                found.append(same or stack.enter_context(Stream(self.model, own, self.device, probe,
+                                                                all_tokens=self.all_tokens and not found)))
             yield tuple(found)
 
 
@@ -80,7 +83,7 @@ def open_model(spec: RunSpec, device: torch.device, asked: Streaming | None = No
                                               further=[text.tokens for text in further], asked=asked, limit=limit)
     inputs.check_read(source)
     return OpenModel(inputs=inputs, source=source, model=model, block_map=block_map, placement=placement, calibration=calibration,
-                     evaluation=evaluation, further=tuple(further), device=device)
+                     evaluation=evaluation, further=tuple(further), device=device, all_tokens=spec.experts == "all")
 
 
 def load_placed(spec: RunSpec, source: ModelSource, skeleton: Any, device: torch.device, *, calibration: Tensor, evaluation: Tensor,

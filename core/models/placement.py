@@ -25,6 +25,7 @@ from torch import nn
 from core.models.blocks import BlockMap, parameter_count
 from core.models.cost import FISHER_TOKENS, calibration_states
 from core.models.device import BATCH_TOKENS
+from core.models.expert_grams import expert_grams
 from core.records.plans import Activations, Placement, Weights
 from core.spec import RunSpec
 from core.spec.errors import BadInput
@@ -85,7 +86,7 @@ def model_sizes(model: nn.Module, block_map: BlockMap, spec: RunSpec, *, calibra
     parameters = parameter_count(model)
     layers = [(linear.rows, linear.columns) for linears in block_map.linears for linear in linears]
     return Sizes(model=parameters * width, block=max(blocks) * width, frame=(parameters - sum(blocks)) * width,
-                 activations=kept * hidden * width, working=_working(layers, vocabulary, read_tokens),
+                 activations=kept * hidden * width, working=_working(layers, vocabulary, read_tokens) + expert_grams(block_map),
                  window=window * hidden * width * calibration_states(spec))
 
 

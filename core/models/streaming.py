@@ -26,6 +26,7 @@ from transformers import PreTrainedModel
 from core.linalg.products import FastLayers
 from core.models.blocks import BlockMap, NotStreamable
 from core.models.causality import require_causal_embedding
+from core.models.expert_inputs import use_slices, watched_experts
 from core.models.forward_trace import Call, Groups, PerWindow, ending_of
 from core.models.hooks import Forward, other_forwards, watched_inputs
 from core.models.recording import StopForward, mark_for_windows, record_calls
@@ -44,12 +45,15 @@ class Stream:
     """
 
     @torch.no_grad()
-    def __init__(self, model: PreTrainedModel, block_map: BlockMap, device: torch.device | str, probe: Tensor) -> None:
+    def __init__(self, model: PreTrainedModel, block_map: BlockMap, device: torch.device | str, probe: Tensor, *,
+                 all_tokens: bool = False) -> None:
         assert probe.ndim == 2, "the probe is one window [1, L]"
         assert probe.shape[0] == 1, "the probe is one window [1, L]"
         self.block_map, self.device = block_map, torch.empty(0, device=device).device
         self.blocks, self.length = len(block_map.blocks), probe.shape[1]
         self._model: Any = model
+        self._all_tokens = all_tokens
+        use_slices(model)
         self._probe = probe.to(self.device, torch.int64)
         self._home = next((parameter.device for parameter in self._frame()), self.device)
         self._move_frame(self.device)
@@ -114,7 +118,11 @@ class Stream:
         """As `forward`; `observer(group, X)` sees each group's input X [tokens, b] just before the group's first layer runs.
 
         With `last`, the forward ends once that group was seen, and nothing is returned: a block's last layer is a fifth of its work.
+        An expert sees the tokens that the router sent to it (with `all_tokens` all of them), and with experts nothing ends early.
         """
+        groups = self.groups(block)
+        experts = {group[0].name: index for index, group in enumerate(groups) if group[0].expert is not None}
+        last = None if experts else last
 
         def watch(group: int) -> Callable[[Tensor], None]:
             def seen(tensor: Tensor) -> None:
@@ -124,7 +132,10 @@ class Stream:
 
             return seen
 
-        with watched_inputs((group[0].layer, watch(index)) for index, group in enumerate(self.groups(block))), suppress(StopForward):
+        plain = ((group[0].layer, watch(index)) for index, group in enumerate(groups) if group[0].expert is None)
+        routed = watched_experts([group[0] for group in groups], lambda linear, inputs: observer(experts[linear.name], inputs),
+                                 all_tokens=self._all_tokens)
+        with self.on_device(block), watched_inputs(plain), suppress(StopForward), routed:
             return self.forward(block, hidden)
         return None
 

@@ -33,9 +33,11 @@ from core.models.open_model import OpenModel, batches, embed, open_model
 from core.models.placement import Streaming
 from core.models.streaming import Stream
 from core.records import BlockFinished, Event, Finished, LayerPruned, LayerRecord, Progress, Revisions, Started
+from core.run.collecting import collecting_stages, written
 from core.run.evaluated_texts import EvaluatedTexts, Known, known_dense
 from core.run.evaluation import require_finite
 from core.run.journal import BlockState, Journal
+from core.run.layer_choice import chosen_layers
 from core.run.layer_problems import layer_problems
 from core.run.one_layer import solve_for_run
 from core.run.planning import planned_layers, work_of
@@ -74,14 +76,13 @@ class _Pass:
     def __init__(self, spec: RunSpec, opened: OpenModel, meter: Meter, journal: Journal | None, dense: Known) -> None:
         self.spec, self.opened, self.meter, self.journal = spec, opened, meter, journal
         self.dense = known_dense(dense, len(opened.evaluations))
-        self.block_map = opened.block_map
-        planned_layers(self.block_map, spec.pattern)  # refuses a pattern that does not fit before anything is computed
-        self.blocks = len(self.block_map.blocks)
-        self.places = {linear.name: place for place, linear in enumerate(sum(self.block_map.linears, ()))}
-        self.total = len(self.places)
+        self.block_map = chosen_layers(opened.block_map, spec)
+        planned_layers(self.block_map, spec)  # refuses a pattern that does not fit before anything is computed
+        self.blocks, self.total = len(self.block_map.blocks), sum(map(len, self.block_map.linears))
+        self.places = {linear.name: place for place, linear in enumerate(sum(self.block_map.every, ()))}
         self.records: list[LayerRecord] = []
         self.reconstruction = Reconstruction(spec, meter, opened.room)
-        self.work = work_of(spec, opened, dense_known=None not in self.dense)
+        self.work = work_of(spec, opened, self.block_map, dense_known=None not in self.dense)
         meter.expected = self.work.total
         self.ahead = SensitivityPass(spec, meter)
         self.inherited: DenseActivations | None = None  # where errors are propagated, or blocks aim at the dense model
@@ -97,7 +98,7 @@ class _Pass:
         if done < self.blocks:
             for block in self.ahead.look(opened, self.block_map, self.work):
                 yield self._progress("calibrate", block)
-        with opened.streams() as (calibrator, *evaluators):
+        with opened.streams(self.block_map) as (calibrator, *evaluators):
             with meter.stage("forward"):
                 self.calibration = embed(calibrator, opened.calibration.tokens, opened.room)
                 texts = EvaluatedTexts(opened, evaluators, self.dense)
@@ -144,29 +145,29 @@ class _Pass:
         self.meter.advance((self.work.collect + self.work.solve + self.work.reconstruct) / self.blocks, skipped=True)
 
     def _solve_block(self, block: int, calibrator: Stream) -> Iterator[Event]:
-        """Collect and solve; with `true_sequential`, one group of layers at a time, each seeing the pruned ones before it."""
+        """Collect and solve; with `true_sequential`, one stage at a time, each seeing the pruned ones before it."""
         groups = calibrator.groups(block)
-        chunks = [[index] for index in range(len(groups))] if self.spec.true_sequential else [list(range(len(groups)))]
-        weights: dict[str, Tensor] = {}
-        records: list[LayerRecord] = []
+        stages = collecting_stages(groups, true_sequential=self.spec.true_sequential)
+        weights, records = dict[str, Tensor](), list[LayerRecord]()
         self.reconstruction.enter(calibrator, block, self.calibration)
-        for chunk in chunks:
-            yield self._progress("collect", block)
-            with self.meter.stage("collect"):
-                inputs = collect(calibrator, block, self.calibration, chunk, self.inherited, beside=bool(self.spec.propagation),
-                                 last=chunk is chunks[-1])
-            self.meter.advance(self.work.collect / self.blocks / len(chunks))
-            for index in chunk:
-                asked = layer_problems(groups[index], inputs.pop(index), self.spec.propagation, self.ahead.take_weights, calibrator.device)
-                for linear, problem in asked:
+        for stage in stages:
+            for chunk in stage:
+                yield self._progress("collect", block)
+                with self.meter.stage("collect"):
+                    inputs = collect(calibrator, block, self.calibration, chunk, self.inherited, beside=bool(self.spec.propagation),
+                                     last=chunk is stages[-1][-1])
+                self.meter.advance(self.work.collect / self.blocks / sum(map(len, stages)))
+                asked = (layer_problems(groups[index], inputs.pop(index), self.spec.propagation, self.ahead.take_weights, calibrator.device)
+                         for index in chunk)
+                for linear, problem in chain.from_iterable(asked):
                     yield self._progress("solve", block, linear)
                     record, pruned = self._solve_layer(problem, linear)
-                    linear.write(pruned)
+                    weights[linear.name] = written(linear, pruned) if len(stage) == 1 else pruned  # no second copy of the block
                     records.append(record)
-                    if self.journal:
-                        weights[linear.name] = linear.weight  # as written: no second copy of the block
                     self.meter.advance(self.work.solve / self.total)
                     yield LayerPruned(layer=record, done=len(self.records) + len(records), layers=self.total)
+            for linear in (linear for chunk in stage for index in chunk for linear in groups[index] if len(stage) > 1):
+                weights[linear.name] = written(linear, weights[linear.name])
         self.records.extend(records)
         yield from self.reconstruction.train(calibrator, block, self.calibration, self.inherited, self.work.reconstruct / self.blocks,
                                              lambda: self._progress("reconstruct", block))
@@ -178,7 +179,7 @@ class _Pass:
 
     def _solve_layer(self, problem: LayerProblem, linear: Linear) -> tuple[LayerRecord, Tensor]:
         with self.meter.stage("solve"):
-            solution = solve_for_run(problem, self.spec, self.ahead.pattern(linear.name), self.places[linear.name])
+            solution = solve_for_run(problem, self.spec, self.ahead.pattern(linear, problem.tokens), self.places[linear.name])
         with self.meter.stage("optimum"):
             best = estimated_optimum(problem, solution, optimum_sample(self.spec, linear.rows, linear.columns, problem.tokens))
         return layer_record(linear, solution, best, problem.tokens), solution.weight

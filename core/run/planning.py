@@ -12,6 +12,7 @@ from core.data.windows import EMBEDDED_WINDOWS, evaluation_windows, window_lengt
 from core.models.blocks import BlockMap, Linear, map_blocks, parameter_count
 from core.models.cost import Shape, Work, count_work, matrix_rate, pairs
 from core.models.device import BATCH_TOKENS, choose_device, choose_dtype, device_name
+from core.models.expert_grams import expert_share
 from core.models.loading import load_skeleton
 from core.models.open_model import OpenModel, refusal
 from core.models.placement import Streaming, model_sizes, place, streaming
@@ -19,8 +20,10 @@ from core.models.sources import ModelSource, describe_model
 from core.models.text_reader import text_reader
 from core.models.tokenizing import load_tokenizer, reads_text
 from core.records import Plan, PlannedLayer
+from core.run.layer_choice import chosen_layers
 from core.spec import Evaluation, RunSpec
 from core.spec.errors import BadInput
+from core.spec.layers import own_pattern
 from core.spec.patterns import Columns, Entries, Groups, Pattern, SemiStructured, nearby, outlier_count
 
 _BYTES_A_TOKEN = 4  # of English text, roughly: a large one is not tokenized for a plan
@@ -34,8 +37,8 @@ def plan(spec: RunSpec, *, source: ModelSource | None = None, asked: Streaming |
     if reads_text(spec):
         load_tokenizer(source)
     model = load_skeleton(source)
-    block_map = map_blocks(model)
-    layers = planned_layers(block_map, spec.pattern)
+    block_map = chosen_layers(map_blocks(model), spec)
+    layers = planned_layers(block_map, spec)
     device = choose_device(spec.device)
     shape = model_shape(model, block_map)
     calibration = window_length(spec.calibration.length, source.context, "calibration")
@@ -59,7 +62,7 @@ def plan(spec: RunSpec, *, source: ModelSource | None = None, asked: Streaming |
         disk_bytes=sum(layer.parameters for layer in layers) * dtype.itemsize
         + (sizes.activations if placement.activations == "disk" else 0),
         model_bytes=sizes.model, window_bytes=sizes.window,
-        note=" ".join(filter(None, (*source.notes, *block_map.notes, placement.note, _note(spec)))) or None)
+        note=" ".join(filter(None, (*source.notes, *block_map.notes, _skipped(block_map), placement.note, _note(spec)))) or None)
 
 
 def _evaluated_windows(asked: Evaluation, source: ModelSource, model: nn.Module) -> tuple[int | None, int]:
@@ -85,6 +88,13 @@ def _windows(count: int | None, length: int) -> str:
     return f"{count or 'all'} window{'' if count == 1 else 's'} of {length} tokens"
 
 
+def _skipped(block_map: BlockMap) -> str | None:
+    """A sentence on the layers that the run leaves out."""
+    every = sum(map(len, block_map.every))
+    left = every - sum(map(len, block_map.linears))
+    return f"{left} of {every} layers are skipped and stay dense." if left else None
+
+
 def _note(spec: RunSpec) -> str | None:
     if spec.allocation == "even" or isinstance(spec.pattern, SemiStructured):
         return None
@@ -100,9 +110,10 @@ def session_bytes(spec: RunSpec) -> int:
     return 4 * (parameter_count(model) + grams)
 
 
-def planned_layers(block_map: BlockMap, pattern: Pattern) -> tuple[PlannedLayer, ...]:
-    """Every linear layer of every block, with what the pattern takes. Raises BadInput naming the first layer it does not fit."""
-    return tuple(_planned(linear, pattern) for linears in block_map.linears for linear in linears)
+def planned_layers(block_map: BlockMap, spec: RunSpec) -> tuple[PlannedLayer, ...]:
+    """Every linear layer of every block, with what its pattern takes. Raises BadInput naming the first layer it does not fit."""
+    layers = (linear for linears in block_map.linears for linear in linears)
+    return tuple(_planned(linear, own_pattern(spec.pattern, spec.layer_sparsity, linear)) for linear in layers)
 
 
 def _planned(linear: Linear, pattern: Pattern) -> PlannedLayer:
@@ -125,21 +136,26 @@ def _planned(linear: Linear, pattern: Pattern) -> PlannedLayer:
                         pruned=pruned, dense_rows=dense, dense_columns=short)
 
 
-def work_of(spec: RunSpec, opened: OpenModel, *, dense_known: bool) -> Work:
+def work_of(spec: RunSpec, opened: OpenModel, block_map: BlockMap, *, dense_known: bool) -> Work:
     """Work of a run on an open model; less where the dense model's perplexity is known."""
     read, asked = [text.tokens for text in opened.evaluations], opened.calibration.tokens
-    return count_work(model_shape(opened.model, opened.block_map), spec, dense_known=dense_known, calibration_tokens=asked.numel(),
+    return count_work(model_shape(opened.model, block_map), spec, dense_known=dense_known, calibration_tokens=asked.numel(),
                       evaluation_tokens=sum(text.numel() for text in read), window=max(text.shape[1] for text in read))
 
 
 def model_shape(model: nn.Module, block_map: BlockMap) -> Shape:
-    """Layers of one block with the same number of inputs are counted as one group: at least as many as really share."""
+    """Layers of one block with the same number of inputs are counted as one group, at least as many as really share; each of an expert's
+    layers is a group that reads its share of the tokens."""
     groups: list[tuple[int, tuple[int, ...]]] = []
-    for linears in block_map.linears:
+    shares: list[float] = []
+    for block, linears in zip(block_map.blocks, block_map.linears, strict=True):
         by_columns: dict[int, list[int]] = {}
-        for linear in linears:
+        for linear in (linear for linear in linears if linear.expert is None):
             by_columns.setdefault(linear.columns, []).append(linear.rows)
+        experts = [linear for linear in linears if linear.expert is not None]
         groups.extend((columns, tuple(rows)) for columns, rows in by_columns.items())
+        groups.extend((linear.columns, (linear.rows,)) for linear in experts)
+        shares += [1.0] * len(by_columns) + [expert_share(block, linear) for linear in experts]
     embeddings = model.get_input_embeddings()  # type: ignore[operator]
     vocabulary, hidden = embeddings.weight.shape
-    return Shape(groups=tuple(groups), hidden=int(hidden), vocabulary=int(vocabulary))
+    return Shape(groups=tuple(groups), shares=tuple(shares), hidden=int(hidden), vocabulary=int(vocabulary))

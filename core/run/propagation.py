@@ -43,7 +43,9 @@ class DenseActivations:
         self._dense = [(linear, linear.weight.clone()) for linear in linears]
 
     def batches(self, block: int, groups: Collection[int], *, push: bool) -> Generator[dict[int, Tensor]]:
-        """For each batch of windows X [tokens, b] of the groups, float32; with `push` the activations leave the block."""
+        """For each batch of windows X [tokens, b] of the groups, float32; with `push` the activations leave the block. None of experts: the
+        dense model's router sends them other tokens."""
+        groups = [group for group in groups if self._stream.groups(block)[group][0].expert is None]
         for batch in batches(self._hidden):
             seen: dict[int, Tensor] = {}
 
@@ -52,7 +54,7 @@ class DenseActivations:
                     seen[group] = inputs.to(torch.float32, copy=True)
 
             with self._unpruned():
-                output = self._stream.observe(block, batch, observe, last=None if push else max(groups))
+                output = self._stream.observe(block, batch, observe, last=None if push else max(groups, default=None))
             if output is not None:
                 batch.copy_(output)
             yield seen

@@ -29,6 +29,19 @@ def layer_record(linear: Linear, solution: LayerSolution, optimum: Optimum, toke
         dense_columns=solution.dense_columns, refitted_rows=solution.refitted_rows, tokens=tokens)
 
 
+def expert_notes(layers: Sequence[LayerRecord], spec: RunSpec) -> tuple[str, ...]:
+    """A sentence on layers with fewer calibration tokens than inputs, experts to which the router sends few or none; empty without."""
+    few = [layer for layer in layers if layer.tokens < layer.shape[1]]
+    if not any(layer.tokens != layers[0].tokens for layer in layers) or not few:
+        return ()
+    none = [layer for layer in few if not layer.tokens]
+    least = min(few, key=lambda layer: layer.tokens)
+    became = "stay dense" if spec.experts == "dense" else "were pruned by magnitude"
+    return (f"{len(few)} of {len(layers)} layers, of experts, saw fewer calibration tokens than they have inputs, so their Gram matrices "
+            f"are singular (fewest: {least.tokens}, {least.name})" + (f"; {len(none)} saw none and {became}" if none else "") +
+            ". More calibration windows help.",)
+
+
 def run_result(spec: RunSpec, opened: OpenModel, meter: Meter, layers: Sequence[LayerRecord], measured: Sequence[TextResult], *,
                resumed: int, reconstruction: Sequence[BlockReconstruction] = (), notes: tuple[str, ...] = ()) -> RunResult:
     """Record of a finished run; its sparsity is counted over all layers. `measured`: one for each evaluation text. `notes`: sentences on
@@ -40,7 +53,7 @@ def run_result(spec: RunSpec, opened: OpenModel, meter: Meter, layers: Sequence[
         further_evaluations=tuple(measured[1:]), counted_sparsity=zeros / weights,
         layers=tuple(layers), calibration=opened.calibration.description, seconds=meter.seconds, stages=dict(meter.stages),
         peak_memory_bytes=meter.peak_memory_bytes(), resumed_blocks=resumed,
-        reconstruction=tuple(reconstruction), notes=(*opened.source.notes, *notes),
+        reconstruction=tuple(reconstruction), notes=(*opened.source.notes, *notes, *expert_notes(layers, spec)),
         placement=opened.placement,
         environment=Environment(python=platform.python_version(), torch=str(torch.__version__), transformers=transformers.__version__,
                                 device=device_name(opened.device), threads=torch.get_num_threads(), started=meter.started))

@@ -17,7 +17,8 @@ from core.run.allocation import allocate
 from core.run.fisher import fisher, weigh
 from core.run.progress import Meter
 from core.spec import RunSpec
-from core.spec.patterns import Pattern
+from core.spec.layers import Named, own_pattern
+from core.spec.patterns import Pattern, Unstructured
 
 Made = TypeVar("Made")
 
@@ -40,9 +41,11 @@ class SensitivityPass:
             turns = allocate(opened, block_map, self._spec, weigh=self._weigh)
             self._patterns = yield from self._timed(turns, "allocate", work.allocate / len(block_map.blocks))
 
-    def pattern(self, name: str) -> Pattern:
-        """A layer's own."""
-        return self._patterns.get(name, self._spec.pattern)
+    def pattern(self, layer: Named, tokens: int) -> Pattern:
+        """A layer's own; of an expert without `tokens` none of its weights where such ones stay dense."""
+        if not tokens and self._spec.experts == "dense":
+            return Unstructured(sparsity=0.0)
+        return self._patterns.get(layer.name) or own_pattern(self._spec.pattern, self._spec.layer_sparsity, layer)
 
     def take_weights(self, name: str) -> Tensor | None:
         """Output weights of a layer, [c] or [c, c], or None: uniform. Asked for once, when the layer is pruned."""

@@ -11,14 +11,17 @@ from pydantic import Field, field_validator, model_validator
 
 from core.spec.base import FrozenModel
 from core.spec.errors import BadInput
+from core.spec.layers import check_patterns, check_shares
 from core.spec.methods import Method, Thanos
 from core.spec.patterns import Pattern, Unstructured, check_allocation
 from core.spec.texts import FURTHER, Calibration, Evaluation, FurtherEvaluation
 from core.spec.updates import Update, check_update
 
 # fields of a run that say what is done to the model beside method and pattern; the younger came after results had been stored
-OPTIONS = ("update", "refit", "true_sequential", "allocation", "propagation", "fisher", "random_rows", "reconstruct", "reconstruct_aim")
-YOUNGER = ("propagation", "fisher", "random_rows", "reconstruct", "reconstruct_aim", "further_evaluations")
+OPTIONS = ("update", "refit", "true_sequential", "allocation", "propagation", "fisher", "random_rows", "reconstruct", "reconstruct_aim",
+           "experts", "skip", "layer_sparsity")
+YOUNGER = ("propagation", "fisher", "random_rows", "reconstruct", "reconstruct_aim", "experts", "skip", "layer_sparsity",
+           "further_evaluations")
 
 
 class RunSpec(FrozenModel):
@@ -51,6 +54,14 @@ class RunSpec(FrozenModel):
     reconstruct_aim: Literal["model", "block"] = Field(
         default="model", title="Aim of reconstruction", description="model: the dense model's own hidden states behind the block. block: "
         "what the dense block makes of the pruned model's.")
+    experts: Literal["routed", "dense", "all"] = Field(
+        default="routed", title="Experts", description="routed: an expert's inputs are the tokens that the router sends to it; one that "
+        "gets none is pruned by magnitude. dense: the same, but such an expert stays dense. all: every token goes to every expert while "
+        "inputs are collected.")
+    skip: str = Field(default="", title="Skip layers", description="Patterns of names of layers that stay dense, such as *.v_proj or 0.* "
+                      "(the first block), with commas between them.")
+    layer_sparsity: str = Field(default="", title="Sparsity by layer", description="Layers with a sparsity of their own, such as "
+                                "*.down_proj=0.3, with commas between them; of several that match the last counts.")
     calibration: Calibration = Calibration()
     evaluation: Evaluation = Evaluation()
     further_evaluations: tuple[FurtherEvaluation, ...] = Field(
@@ -66,6 +77,11 @@ class RunSpec(FrozenModel):
     def _model(cls, value: str) -> str:
         return check_model_name(value)
 
+    @field_validator("skip")
+    @classmethod
+    def _skip(cls, value: str) -> str:
+        return check_patterns(value)
+
     @model_validator(mode="after")
     def _resolve(self) -> RunSpec:
         self.method.check(self.pattern)
@@ -76,6 +92,7 @@ class RunSpec(FrozenModel):
         elif self.calibration.windows < 2:
             raise BadInput("reconstruct", str(self.reconstruct), "with at least 2 calibration windows",
                            "Some windows are trained on and others watched: ask for more windows.")
+        object.__setattr__(self, "layer_sparsity", check_shares(self.layer_sparsity, self.pattern, self.allocation))
         object.__setattr__(self, "method", self.method.resolved(self.pattern))
         for place, text in enumerate(self.further_evaluations):
             if text in (self.evaluation, *self.further_evaluations[:place]):

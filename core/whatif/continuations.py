@@ -45,10 +45,10 @@ class Sampling(FrozenModel):
 
 
 def previewed_weights(session: Session, spec: RunSpec) -> dict[str, Tensor]:
-    """Pruned weights [out, in] of every layer, as in a preview of `spec`."""
+    """Pruned weights [out, in] of every layer that is pruned, as in a preview of `spec`."""
     patterns = session.patterns(spec)
     session.weigh(spec)
-    return session.over_layers(lambda name: session.solve(name, spec.model_copy(update={"pattern": patterns[name]})).weight)
+    return session.over_layers(lambda name: session.solve(name, spec.model_copy(update={"pattern": patterns[name]})).weight, patterns)
 
 
 @dataclass(kw_only=True, eq=False)

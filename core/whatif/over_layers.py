@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from itertools import chain
 from typing import TypeVar
 
@@ -16,11 +16,14 @@ Made = TypeVar("Made")
 
 
 def over_layers(problems: Mapping[str, LayerProblem], work: Callable[[str], Made], device: torch.device, wanted: Callable[[], bool], *,
-                at_once: int | None = None) -> dict[str, Made]:
-    """work(name) for every layer, in the order of `problems`. On as many cores as torch uses, or on `at_once`.
+                some: Collection[str] | None = None, at_once: int | None = None) -> dict[str, Made]:
+    """work(name) for every layer, or for `some`, in the order of `problems`. On as many cores as torch uses, or on `at_once`.
+
+    Layers of one input run one after another on one core, which factors its Gram matrix once.
 
     Raises Cancelled between two layers, or in one that checks, where `wanted` says no.
     """
+    problems = problems if some is None else {name: problem for name, problem in problems.items() if name in some}
     inputs: dict[int, list[str]] = {}
     for name, problem in problems.items():
         inputs.setdefault(id(problem.gram), []).append(name)

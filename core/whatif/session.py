@@ -12,7 +12,7 @@ in sparsity, it estimates how the run will share out the zeros (core/whatif/allo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from copy import copy
 from threading import Lock
 from typing import TypeVar
@@ -29,6 +29,7 @@ from core.models.grams import GramStore
 from core.models.open_model import OpenModel
 from core.records import Evaluated, LayerRecord
 from core.records.previews import BASE, ROWS, LayerInfo, Preview
+from core.run.layer_choice import own_patterns
 from core.run.one_layer import steps_for_run
 from core.run.results import layer_record
 from core.spec import RunSpec
@@ -97,7 +98,7 @@ class Session:
         specs = {name: spec.model_copy(update={"pattern": pattern}) for name, pattern in patterns.items()}
         few = at_once and self._seconds(specs) > _AT_ONCE
         self.weigh(spec, coupled=spec.method.couples and not few)
-        solved = self._sample(specs) if few else self.over_layers(lambda name: self._solved_and_recorded(name, specs[name]))
+        solved = self._sample(specs) if few else self.over_layers(lambda name: self._solved_and_recorded(name, specs[name]), specs)
         layers = tuple(record for _, record in solved.values())
         zeros = sum(layer.counted_sparsity * layer.parameters for layer in layers)
         return Preview(spec=spec, layers=layers, dense=self.dense, pruned=self.perplexity({name: new for name, (new, _) in solved.items()}),
@@ -138,7 +139,7 @@ class Session:
                 "relative_error": guess.relative_error, "counted_sparsity": guess.counted_sparsity, "damping": guess.damping,
                 "seconds": time.perf_counter() - started})
 
-        return self.over_layers(one, at_once=3)
+        return self.over_layers(one, specs, at_once=3)
 
     def _seconds(self, specs: Mapping[str, RunSpec]) -> float:
         """Estimated seconds to solve all layers."""
@@ -146,10 +147,10 @@ class Session:
         return sum(solve_seconds(spec, self.linears[name].rows, self.linears[name].columns, rate) for name, spec in specs.items())
 
     def patterns(self, spec: RunSpec) -> Mapping[str, Pattern]:
-        """Every layer's own pattern; one layer asked for alone is solved with the spec's."""
-        if spec.allocation == "even":
-            return dict.fromkeys(self.linears, spec.pattern)
-        return self._sharing.patterns(spec, self.over_layers, self._over_parts)
+        """The own one of every layer that `spec` prunes; one layer asked for alone is solved with the spec's."""
+        asked, even = own_patterns(self.opened.block_map, spec), spec.allocation == "even"
+        shares = asked if even else self._sharing.patterns(spec, self.over_layers, self._over_parts)
+        return {name: shares[name] for name in asked}
 
     def sensitivity(self, name: str) -> float:
         """κ of a layer, what a unit of its error costs the model [nats a token]: measured when it is first asked for."""
@@ -174,10 +175,11 @@ class Session:
                 except StopIteration as stop:
                     return stop.value
 
-    def over_layers(self, work: Callable[[str], Made], *, at_once: int | None = None) -> dict[str, Made]:
-        """work(name) for every layer, in the order they run; layers of one input after one another on one core, which factors it once. On
-        as many cores as torch uses, or on `at_once`."""
-        return over_layers(self._problems, work, self.opened.device, self.wanted, at_once=at_once)
+    def over_layers(self, work: Callable[[str], Made], some: Collection[str] | None = None, *,
+                    at_once: int | None = None) -> dict[str, Made]:
+        """work(name) for every layer or `some`, in the order they run; layers of one input after one another on one core, which factors it
+        once. On as many cores as torch uses, or on `at_once`."""
+        return over_layers(self._problems, work, self.opened.device, self.wanted, some=some, at_once=at_once)
 
     def record(self, name: str, solution: LayerSolution, optimum: float | None = None) -> LayerRecord:
         """Record of a solution of this layer; `optimum` of its mask, or None: as a run computes it."""

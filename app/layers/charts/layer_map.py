@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -16,6 +17,7 @@ from app.shared.charts.axes import bare_axis, log_axis, main_part, share_axis
 from app.shared.charts.layer_errors import hover_of, short_modules
 from app.shared.style import INKS, MAGNITUDES, Theme, readable, template
 from core.records import LayerRecord
+from core.records.modules import kind_of, together
 
 Measure = Literal["error", "gap", "sparsity"]
 _TEXT_UP_TO = 14  # blocks: beyond, numbers do not fit into the cells
@@ -38,26 +40,31 @@ _KINDS: dict[Measure, _Kind] = {
 
 def layer_map(layers: Sequence[LayerRecord], *, measure: Measure = "error", chosen: str = "", calibration: str = "",
               theme: Theme = "light", height: int = 380) -> go.Figure:
-    """A cell for each layer, the chosen one framed. Points that nobody sees carry the names: a press opens the layer."""
-    modules = list(dict.fromkeys(layer.module for layer in layers))
+    """A cell for each layer, the chosen one framed. Points that nobody sees carry the names: a press opens the layer.
+
+    A block's experts share a cell: their median, and a press opens the one of most.
+    """
+    cells_of = together(layers)
+    modules = list(dict.fromkeys(kind for kind, _ in cells_of))
     blocks = sorted({layer.block for layer in layers})
     cells = np.full((len(modules), len(blocks)), np.nan)
-    for layer in layers:
-        cells[modules.index(layer.module), blocks.index(layer.block)] = _value(layer, measure)
+    for (kind, block), mine in cells_of.items():
+        cells[modules.index(kind), blocks.index(block)] = statistics.median(_value(layer, measure) for layer in mine)
     few = len(blocks) <= _TEXT_UP_TO
     figure = go.Figure(layout={"template": template(theme), "height": height, "margin": {"l": 8, "r": 8, "t": 36, "b": 8}})
     figure.add_trace(_heatmap(cells, blocks, measure, few=few, theme=theme))
     if few:
         _write(figure, cells, blocks, measure, theme)
     figure.add_trace(go.Scatter(
-        x=[layer.block for layer in layers], y=[modules.index(layer.module) for layer in layers], mode="markers",
-        customdata=[layer.name for layer in layers], text=[hover_of(layer, calibration) for layer in layers],
+        x=[block for _, block in cells_of], y=[modules.index(kind) for kind, _ in cells_of], mode="markers",
+        customdata=[_most(mine, measure).name for mine in cells_of.values()],
+        text=[_hover(mine, measure, calibration) for mine in cells_of.values()],
         hovertemplate="%{text}<extra></extra>", showlegend=False, marker={"size": 24 if few else 9, "symbol": "square", "opacity": 0},
         selected={"marker": {"opacity": 0}}, unselected={"marker": {"opacity": 0}}))
     for layer in layers:
         if layer.name == chosen:
-            figure.add_shape(type="rect", x0=layer.block - 0.5, x1=layer.block + 0.5, y0=modules.index(layer.module) - 0.5,
-                             y1=modules.index(layer.module) + 0.5, line={"color": INKS[theme].text, "width": 2.5})
+            figure.add_shape(type="rect", x0=layer.block - 0.5, x1=layer.block + 0.5, y0=modules.index(kind_of(layer.module)) - 0.5,
+                             y1=modules.index(kind_of(layer.module)) + 0.5, line={"color": INKS[theme].text, "width": 2.5})
     figure.update_layout(
         title={"text": _KINDS[measure].title, "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 6, "l": 2}},
         hoverdistance=60, clickmode="event+select", dragmode=False,
@@ -66,6 +73,15 @@ def layer_map(layers: Sequence[LayerRecord], *, measure: Measure = "error", chos
         yaxis={**bare_axis(), "tickvals": list(range(len(modules))),
                "ticktext": short_modules(modules), "range": [len(modules) - 0.46, -0.54]})
     return figure
+
+
+def _most(layers: Sequence[LayerRecord], measure: Measure) -> LayerRecord:
+    return max(layers, key=lambda layer: _value(layer, measure))
+
+
+def _hover(layers: Sequence[LayerRecord], measure: Measure, calibration: str) -> str:
+    most = hover_of(_most(layers, measure), calibration)
+    return most if len(layers) == 1 else f"median of {len(layers)} experts; the one of most:<br>{most}"
 
 
 def _heatmap(cells: np.ndarray, blocks: Sequence[int], measure: Measure, *, few: bool, theme: Theme) -> go.Heatmap:

@@ -12,6 +12,7 @@ from app.shared import numbers
 from app.shared.charts.axes import at_edge, edge_marks, log_axis, main_part
 from app.shared.style import INKS, OPTIMUM, Mark, Theme, module_marks, template
 from core.records import LayerRecord
+from core.records.modules import expert_of, kind_of
 
 Ends = tuple[float, float]
 TITLE = "Where the error is: every layer, and the best possible for its mask"
@@ -22,21 +23,26 @@ _LOG_FROM = 12.0  # a linear axis hides the small errors beyond this ratio
 
 def layer_errors(layers: Sequence[LayerRecord], *, theme: Theme = "light", title: str = TITLE, calibration: str = "",
                  blocks: int | None = None, height: int = 400) -> go.Figure:
-    """Block on x, one series a module, relative error on y; hollow marks are the optimum, what lies between them the gap.
+    """Block on x, one series a module, relative error on y; hollow marks are the optimum, what lies between them the gap. A block's experts
+    are one series, side by side in their block by their numbers.
 
     `blocks` fixes the width of the x axis while a run is still going on. `calibration` is the protocol of the errors, for hover.
     """
     figure = go.Figure(layout={"template": template(theme), "height": height, "margin": {"l": 8, "r": 8, "t": 72, "b": 8}})
-    marks = module_marks(layer.module for layer in layers)
+    marks = module_marks(kind_of(layer.module) for layer in layers)
+    experts = 1 + max((expert_of(layer.module) or 0 for layer in layers), default=0)
     last = max([layer.block for layer in layers], default=0) if blocks is None else blocks - 1
     room, ends = last < _SIDE_BY_SIDE, error_ends(layers)
     for place, ((module, mark), label) in enumerate(zip(marks.items(), short_modules(marks), strict=True)):
         offset = _SPREAD * (place / (len(marks) - 1) - 0.5) if room and len(marks) > 1 else 0.0
-        mine = sorted((layer for layer in layers if layer.module == module), key=lambda layer: layer.block)
-        xs = [layer.block + offset for layer in mine]
-        if room:
+        mine = sorted((layer for layer in layers if kind_of(layer.module) == module),
+                      key=lambda layer: (layer.block, expert_of(layer.module) or 0))
+        width = 0.8 * _SPREAD / len(marks) if room else _SPREAD
+        several = experts > 1 and expert_of(mine[0].module) is not None
+        xs = [layer.block + offset + (width * ((expert_of(layer.module) or 0) / (experts - 1) - 0.5) if several else 0.0) for layer in mine]
+        if room and not several:
             _add_stems(figure, xs, mine, mark, ends)
-        _add_errors(figure, xs, mine, mark, ends, label=label, lines=not room, calibration=calibration)
+        _add_errors(figure, xs, mine, mark, ends, label=label, lines=not room and not several, calibration=calibration)
     figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", name=f"hollow: {OPTIMUM}", hoverinfo="skip",
                                 marker={"symbol": "circle-open", "size": 9, "color": INKS[theme].faint, "line": {"width": 1.5}}))
     figure.update_layout(
@@ -53,13 +59,13 @@ def _add_stems(figure: go.Figure, xs: Sequence[float], layers: Sequence[LayerRec
         x=[x for at in xs for x in (at, at, None)],
         y=[y for layer in layers for y in (at_edge(layer.optimum_error, *ends), at_edge(layer.relative_error, *ends), None)],
         mode="lines", hoverinfo="skip", opacity=0.55, line={"color": mark.color, "width": 1.5},
-        legendgroup=layers[0].module, showlegend=False))
+        legendgroup=kind_of(layers[0].module), showlegend=False))
 
 
 def _add_errors(figure: go.Figure, xs: Sequence[float], layers: Sequence[LayerRecord], mark: Mark, ends: Ends, *, label: str,
                 lines: bool, calibration: str) -> None:
-    size = 6 if lines else 9
-    common = {"mode": "lines+markers" if lines else "markers", "legendgroup": layers[0].module,
+    size = 6 if lines else 9 if expert_of(layers[0].module) is None else 4
+    common = {"mode": "lines+markers" if lines else "markers", "legendgroup": kind_of(layers[0].module),
               "customdata": [layer.name for layer in layers], "text": [hover_of(layer, calibration) for layer in layers],
               "hovertemplate": "%{text}<extra></extra>"}
     best, errors = [layer.optimum_error for layer in layers], [layer.relative_error for layer in layers]

@@ -1,4 +1,7 @@
-"""An axis of layers that shows depth: modules beside each other, within each its blocks from first to last."""
+"""An axis of layers that shows depth: modules beside each other, within each its blocks from first to last.
+
+A block's experts stand in their block by their numbers.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import plotly.graph_objects as go
 from app.shared.charts.layer_errors import short_modules
 from app.shared.style import INKS, Theme
 from core.records import LayerRecord
+from core.records.modules import expert_of, kind_of
 
 T = TypeVar("T")
 _APART = 1.6  # the space between two modules, in blocks
@@ -20,11 +24,13 @@ class ModuleAxis:
     """The x axis for some layers. `places`: where each stands, by name."""
 
     def __init__(self, layers: Sequence[LayerRecord]) -> None:
-        self._modules = list(dict.fromkeys(layer.module for layer in layers))
+        self._modules = list(dict.fromkeys(kind_of(layer.module) for layer in layers))
         self._blocks = sorted({layer.block for layer in layers})
         self._width = len(self._blocks) + _APART
-        self.places = {layer.name: self._modules.index(layer.module) * self._width + self._blocks.index(layer.block) for layer in layers}
-        self._groups = [sorted((layer.name for layer in layers if layer.module == module), key=self.places.__getitem__)
+        experts = 1 + max((expert_of(layer.module) or 0 for layer in layers), default=0)
+        self.places = {layer.name: self._modules.index(kind_of(layer.module)) * self._width + self._blocks.index(layer.block)
+                       + 0.8 * ((expert_of(layer.module) or 0) / experts) for layer in layers}
+        self._groups = [sorted((layer.name for layer in layers if kind_of(layer.module) == module), key=self.places.__getitem__)
                         for module in self._modules]
 
     def broken(self, values: Mapping[str, T]) -> list[T | None]:

@@ -47,6 +47,12 @@ def describe(spec: RunSpec) -> str:
     if spec.reconstruct:
         aim = "" if spec.reconstruct_aim == "model" else " towards the dense block"
         parts.append(f"reconstruction in {spec.reconstruct} pass{'' if spec.reconstruct == 1 else 'es'}{aim}")
+    if spec.experts != "routed":
+        parts.append("all tokens to all experts" if spec.experts == "all" else "experts without tokens stay dense")
+    if spec.skip:
+        parts.append(f"without {spec.skip.replace(',', ', ')}")
+    if spec.layer_sparsity:
+        parts.append(spec.layer_sparsity.replace(",", ", ").replace("=", " at "))
     return " · ".join(parts)
 
 
