@@ -106,6 +106,7 @@ def _found(source: ModelSource, linear: Linear, model: Any, tensors: Tensors) ->
         parts = as_stored(model, linear.stack, torch.empty(stored.shape, device="meta"), tensors)
     except (KeyError, ValueError, RuntimeError, IndexError, AttributeError) as error:
         shape = "×".join(map(str, stored.shape))
-        raise BadInput("save", source.name, f"a checkpoint that stores {linear.stack} as one array of {shape}, or as transformers saves it",
+        what = f"{linear.name} as one matrix of {shape}" if linear.expert is None else f"{linear.stack} ({shape}) as transformers saves it"
+        raise BadInput("save", source.name, f"a checkpoint that stores {what}",
                        "Save the dense model again with transformers' save_pretrained, and prune that.") from error
     return [tensors[key] for key in parts]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
 from core.models.blocks import BlockMap, Linear
@@ -18,5 +20,6 @@ def expert_grams(block_map: BlockMap) -> int:
 def expert_share(block: nn.Module, linear: Linear) -> float:
     """The share of the tokens that an expert of a block reads on the average: its router's top_k of E."""
     experts = int(getattr(linear.layer, linear.parameter).shape[0])
-    top = [module.top_k for module in block.modules() if isinstance(getattr(module, "top_k", None), int)]
+    named: list[Any] = [getattr(module, "top_k", None) for module in block.modules()]
+    top = [value for value in named if isinstance(value, int)]
     return min(1.0, max(top, default=1) / experts)

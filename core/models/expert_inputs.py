@@ -77,7 +77,7 @@ class ExpertInputs(TorchDispatchMode):
     def _of(self, stack: _Stack, inputs: Tensor, matrix: Tensor) -> None:
         """inputs [(n,) tokens, b], matrix [(n,) b, c]: a view of one expert's, or of consecutive ones'."""
         step = stack.parameter.stride(0)
-        first, rest = divmod(matrix.storage_offset() - stack.parameter.storage_offset(), step)
+        first, rest = divmod(int(matrix.storage_offset()) - int(stack.parameter.storage_offset()), int(step))
         if rest:  # a later part of a matrix whose first part has been seen with the same inputs
             return
         transposed = matrix.stride(-1) == 1 and matrix.stride(-2) != 1

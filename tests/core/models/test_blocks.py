@@ -149,10 +149,19 @@ def test_the_longest_list_wins_and_mixed_lists_do_not_count() -> None:
     assert map_blocks(model).path == "layers"
 
 
-def test_fused_experts_are_an_error() -> None:
+def test_each_expert_of_a_stack_is_a_layer() -> None:
     model = build(MixtralConfig(**GROUPED, num_local_experts=4, num_experts_per_tok=2))
-    words = r"layers\.0\.mlp\.experts\.gate_up_proj \(4, 96, 32\).*its matrices are stacked in one array"
-    with pytest.raises(BlocksNotFound, match=words):
+    layer = map_blocks(model).linears[1][-2]
+    assert (layer.name, layer.stack) == ("model.layers.1.mlp.experts.2.down_proj", "model.layers.1.mlp.experts.down_proj")
+    assert torch.equal(layer.weight, model.model.layers[1].mlp.experts.down_proj[2])
+
+
+def test_matrices_that_are_stacked_and_no_experts_are_an_error() -> None:
+    model = Toy([Residual(), Residual()])
+    model.layers[0].gates = nn.Parameter(torch.zeros(4, 8, 8))
+    model.layers[0].others = nn.Parameter(torch.zeros(4, 8, 8))
+    model.layers[0].more = nn.Parameter(torch.zeros(4, 8, 8))
+    with pytest.raises(BlocksNotFound, match=r"layers\.0\.gates \(4, 8, 8\).*its matrices are stacked in one array"):
         map_blocks(model)
 
 
