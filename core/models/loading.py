@@ -143,7 +143,8 @@ def _auto_class(config: Any) -> Any:
     whole = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING.get(type(config), None)
     alone = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
     names: list[str] = list(getattr(config, "architectures", None) or [])
-    return AutoModelForImageTextToText if whole is not None and (alone is None or getattr(whole, "__name__", "") in names) else AutoModelForCausalLM
+    beside = whole is not None and (alone is None or getattr(whole, "__name__", "") in names)
+    return AutoModelForImageTextToText if beside else AutoModelForCausalLM
 
 
 def _smaller(source: ModelSource, dtype: torch.dtype) -> str:
