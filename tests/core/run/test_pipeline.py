@@ -8,11 +8,11 @@ from transformers import AutoModelForCausalLM
 
 from core.export.folder import MemoryJournal, save_checkpoint
 from core.layer.outlier_rows import random_rows
-from core.methods.solve import solve
 from core.records import RunResult
 from core.run import pipeline
 from core.run.evaluation import evaluate
 from core.run.journal import BlockState
+from core.run.one_layer import solve_for_run
 from core.run.pipeline import prune
 from core.spec import METHODS, Calibration, Evaluation, RunSpec, make_method, parse_pattern
 from core.spec.errors import BadInput
@@ -106,9 +106,9 @@ def test_blocks_see_the_pruned_blocks_before_them(stories, monkeypatch):
 
     def spy(problem, *arguments, **options):
         means[problem.name] = problem.mean
-        return solve(problem, *arguments, **options)
+        return solve_for_run(problem, *arguments, **options)
 
-    monkeypatch.setattr("core.run.one_layer.solve", spy)
+    monkeypatch.setattr("core.run.pipeline.solve_for_run", spy)
     source = f"text:{stories}"
     spec = RunSpec(model="stories260K", method=make_method("wanda"), pattern=parse_pattern("0.7"),
                    calibration=Calibration(source=source, windows=3, length=32), evaluation=Evaluation(source=source, windows=2, length=32))
