@@ -46,7 +46,10 @@ class Host:
 
     def computing(self) -> psutil.Process | None:
         """The process in which tasks run."""
-        found = [child for child in psutil.Process(self.process.pid).children(recursive=True) if "spawn_main" in " ".join(child.cmdline())]
+        found = list[psutil.Process]()
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            with suppress(psutil.Error):  # it has just ended
+                found += [child] if "spawn_main" in " ".join(child.cmdline()) else []
         return found[0] if len(found) == 1 else None
 
     def stop(self) -> None:
