@@ -101,7 +101,7 @@ def test_a_run_fails_and_continues_when_the_model_is_back(folder, spec, store, m
     assert store.result(key) is None
     assert store.dense(dense_key(spec, found)) is None
     assert store.journal(key).blocks == 1
-    assert "changed since this run was asked for" in attempt().error
+    assert "has changed since this was asked for" in attempt().error
     (folder / "model.safetensors").write_bytes(content)
     assert attempt().state == "finished"
     result = store.result(key)

@@ -1,4 +1,4 @@
-"""Every causal architecture of the installed transformers as a tiny random model: pruned and stored, or refused in listed words."""
+"""Some causal architectures of the installed transformers as tiny random models: pruned and stored, or refused in listed words."""
 
 from __future__ import annotations
 
@@ -6,24 +6,20 @@ import re
 
 import pytest
 
-from tests.core.zoo.build import CAUSAL, WRAPPERS
 from tests.core.zoo.outcomes import outcome
-from tests.core.zoo.refusals import NOT_BUILT, REFUSED
+from tests.core.zoo.refusals import REFUSED
 
 QUICK = ("bamba", "deepseek_v3", "gemma3", "gpt_oss", "granitemoe", "jetmoe", "lfm2", "llama4_text", "llava", "mistral3", "mixtral",
-         "qwen3_moe", "qwen3_vl", "rwkv", "bart", "recurrent_gemma")
+         "qwen3_moe", "qwen3_vl", "rwkv", "recurrent_gemma")
 EXPERTS = {"deepseek_v3", "gpt_oss", "granitemoe", "jetmoe", "llama4_text", "mixtral", "qwen3_moe"}
-EVERY = [pytest.param(family, marks=[] if family in QUICK else pytest.mark.long) for family in CAUSAL + WRAPPERS]
 
 
-@pytest.mark.parametrize("family", EVERY)
+@pytest.mark.parametrize("family", QUICK)
 def test_a_family_is_pruned_or_refused_in_the_words_listed(family, tmp_path, monkeypatch):
     monkeypatch.setenv("PRUNESCOPE_MODELS", str(tmp_path))
     monkeypatch.setenv("PRUNESCOPE_TEXTS", str(tmp_path))
     found = outcome(family, tmp_path)
-    if family in NOT_BUILT:
-        assert found.kind == "not built"
-    elif family in REFUSED:
+    if family in REFUSED:
         assert found.kind == "refused"
         assert re.search(REFUSED[family], found.words), found.words
     else:
