@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from core import LayerProblem, parse_pattern, solve
+from core.layer.row_samples import spread_rows
 from core.records.previews import BASE
 from core.spec import METHODS, make_method
 from core.spec.patterns import outlier_count
-from core.whatif.row_sampling import active_pattern, rows_of, sampled
+from core.whatif.row_sampling import active_pattern, sampled
 from tests.pairwise import pairwise, parametrize
 
 
@@ -23,7 +24,7 @@ def problem():
 
 
 def every_row(problem, method, pattern, monkeypatch):
-    monkeypatch.setattr("core.whatif.row_sampling.rows_of", lambda problem, dense: rows_of(problem, dense, len(problem.weight)))
+    monkeypatch.setattr("core.whatif.row_sampling.spread_rows", lambda problem, dense, count: spread_rows(problem, dense, len(problem.weight)))
     return sampled(problem, solve(problem, BASE, pattern), method, pattern)
 
 
@@ -49,10 +50,10 @@ def test_a_few_rows_are_nearer_than_the_fast_method_alone(problem, name):
 def test_the_rows_are_the_middle_ones_of_equal_parts_in_order_of_energy(problem):
     energy = problem.row_energy()
     order = energy.argsort().tolist()
-    assert rows_of(problem, torch.tensor([], dtype=torch.int64), 4).tolist() == sorted(order[k] for k in (5, 15, 25, 35))
+    assert spread_rows(problem, torch.tensor([], dtype=torch.int64), 4).tolist() == sorted(order[k] for k in (5, 15, 25, 35))
     dense = torch.tensor(order[-8:])
-    assert rows_of(problem, dense, 4).tolist() == sorted(order[k] for k in (4, 12, 20, 28)), "those that stay dense are not asked"
-    assert len(rows_of(problem, torch.tensor(order[2:]), 4)) == 2
+    assert spread_rows(problem, dense, 4).tolist() == sorted(order[k] for k in (4, 12, 20, 28)), "those that stay dense are not asked"
+    assert len(spread_rows(problem, torch.tensor(order[2:]), 4)) == 2
 
 
 @parametrize("word, outliers, shape", pairwise(
