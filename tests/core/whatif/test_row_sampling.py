@@ -24,7 +24,7 @@ def problem():
 
 
 def every_row(problem, method, pattern, monkeypatch):
-    monkeypatch.setattr("core.whatif.row_sampling.spread_rows", lambda problem, dense, count: spread_rows(problem, dense, len(problem.weight)))
+    monkeypatch.setattr("core.whatif.row_sampling.spread_rows", lambda layer, dense, count: spread_rows(layer, dense, len(layer.weight)))
     return sampled(problem, solve(problem, BASE, pattern), method, pattern)
 
 
