@@ -8,12 +8,14 @@ import streamlit as st
 
 from app.curves.controls import Form
 from app.shared import dataframes, layout, numbers
+from app.shared.charts.accuracy import ScoredPoint
 from app.shared.charts.series import BROKEN
 from app.shared.findings.published import contradictions
-from app.shared.scored_runs import draw_curve
+from app.shared.scored_runs import curve_points, draw_points
 from app.shared.sweeps.points import Point
 from app.shared.sweeps.published import Published, paper_name, read
 from app.shared.sweeps.tables import point_rows
+from core.spec import parse_pattern
 
 _FORMATS = {
     "method": st.column_config.TextColumn("method", pinned=True), "pattern": "pattern", "block_size": "B",
@@ -31,9 +33,11 @@ _FORMS = {"alpha": numbers.setting, "counted_sparsity": numbers.fine_percent, "p
           "seconds": numbers.seconds, "peak_memory_bytes": numbers.size}
 
 
-def draw(form: Form, points: Sequence[Point], papers: Sequence[Published]) -> None:
+def draw(form: Form, points: Sequence[Point], papers: Sequence[Published], *, charts: bool) -> None:
+    """The tabs below the chart. Without `charts` the place of one is left, as at a first paint."""
     titles = ["How it was measured", "Every point", "Repeat it", *(["Zero-shot accuracy"] if form.asked.tab == "sparsity" else [])]
-    measured, every, repeat, *accuracy = st.tabs(titles, key=f"curves-{form.asked.tab}-details", on_change="rerun")
+    measured, every, repeat, *accuracy = st.tabs(titles, key=f"curves-{form.asked.tab}-details", on_change="rerun",
+                                                 default=titles[-1] if _has_accuracy(form) else titles[0])
     if measured.open:
         with measured:
             layout.facts(_facts(form, points, papers))
@@ -46,7 +50,18 @@ def draw(form: Form, points: Sequence[Point], papers: Sequence[Published]) -> No
         repeat.code("\n".join(form.sweep.commands()), language=None, wrap_lines=True)
     if accuracy and accuracy[0].open:
         with accuracy[0]:
-            draw_curve(form.asked.base.model)
+            draw_points(_scored(form), "acc", "Shown are the scored runs with the settings on the left.", charts=charts)
+
+
+def _has_accuracy(form: Form) -> bool:
+    """True where the curves have their runs' accuracy beside them: it is shown without being asked for."""
+    kinds = {parse_pattern(word).kind for word in form.asked.lists["patterns"]}
+    return form.asked.tab == "sparsity" and kinds == {"unstructured"} and bool(_scored(form))
+
+
+def _scored(form: Form) -> list[ScoredPoint]:
+    base, methods = form.asked.base, form.asked.lists["methods"]
+    return [point for point in curve_points(base.model, like=base) if point.spec.method.name in methods]
 
 
 def _facts(form: Form, points: Sequence[Point], papers: Sequence[Published]) -> list[tuple[str, str]]:

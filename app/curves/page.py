@@ -79,7 +79,8 @@ def _draw_view(form: Form, now: State) -> None:
     figures = {"sparsity": partial(sparsity_curves, published=papers), "blocks": partial(block_curves, published=papers),
                "alpha": alpha_curves, "time": time_curves}
     height = _HEIGHT.get(tab, 430)
-    if first_paint():
+    first = first_paint()
+    if first:
         st.container(height=height, border=False)
     else:
         figure = figures[tab](series, dense, theme=layout.theme(), height=height, scale=form.asked.scale)
@@ -87,7 +88,7 @@ def _draw_view(form: Form, now: State) -> None:
         take_away(f"curves-{tab}", partial(point_rows, points), _protocol(points))
     if left:
         layout.note(left)
-    details.draw(form, points, papers)
+    details.draw(form, points, papers, charts=not first)
 
 
 def _draw_empty(form: Form, now: State) -> None:

@@ -1,10 +1,13 @@
 """Compute the shipped runs anew: `python -m app.gallery` (make gallery). Needs the demo model; about an hour on two threads.
 
-    *.json         RunResults in full: what Explore shows at a first visit
-    sweep.jsonl    Points: what the curves show at a first visit, in the order of `wanted`
+    *.json          RunResults in full: what Explore shows at a first visit
+    sweep.jsonl     Points: what the curves show at a first visit, in the order of `wanted`
+    scored.jsonl    RunResults with zero-shot scores, without layers and windows: accuracy over sparsity
 
 `--only frontier,thanos` computes these methods and leaves the rest; `--missing` computes what is not there for today's model, texts
-and versions. Each run has a process of its own, so that its peak memory is its own; what is finished is written at once.
+and versions, or has no losses of its windows or no scores; `--keep-times` leaves seconds, memory and machine of a run that is there and
+comes to the same perplexity as they are: for a busy machine. Each run has a process of its own, so that its peak memory is its own;
+what is finished is written at once.
 """
 
 from __future__ import annotations
@@ -14,12 +17,14 @@ import multiprocessing
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeVar
 
 from app.gallery.compute import compute
 from app.shared.shipped import POINTS
-from app.shared.sweeps.grid import SHOWN_METHODS, shipped
-from app.shared.sweeps.points import point_of, read_points, write_points
-from core.records import Evaluated, RunResult
+from app.shared.sweeps.grid import SHOWN_METHODS, SHOWN_PATTERNS, Sweep, shipped
+from app.shared.sweeps.points import Point, point_of, read_points, write_points
+from core.evaluate.embedded_task import NAME
+from core.records import Evaluated, RunResult, TaskScores
 from core.run.revisions import revisions
 from core.spec import METHODS, RunSpec, make_method, parse_pattern, pattern_word
 
@@ -27,6 +32,11 @@ FOLDER = Path(__file__).parent
 
 PATTERNS_SHOWN = ("0.5", "2:4", "columns:0.3")
 FULL = tuple(RunSpec(method=make_method(name), pattern=parse_pattern(word)) for name in SHOWN_METHODS for word in PATTERNS_SHOWN)
+SCORED_METHODS = ("magnitude", "wanda", "sparsegpt", "thanos", "admm-grad")
+SCORED = Sweep(methods=SCORED_METHODS, patterns=SHOWN_PATTERNS["unstructured"]).grid().specs
+SCORES = FOLDER / "scored.jsonl"
+SAME = 1e-3  # relative difference of two perplexities of a run: sums in another order change a few entries of a mask
+_Run = TypeVar("_Run", RunResult, Point)
 
 
 def wanted() -> tuple[RunSpec, ...]:
@@ -34,14 +44,41 @@ def wanted() -> tuple[RunSpec, ...]:
     return tuple(dict.fromkeys((*FULL, *(spec for sweep in shipped() for spec in sweep.grid().specs))))
 
 
-def keep(result: RunResult) -> None:
-    """Write a result to its place."""
+def keep(result: RunResult, *, keep_times: bool = False) -> None:
+    """Write a result to its places."""
+    if result.tasks:
+        _keep_scores(result)
+    result = result.model_copy(update={"tasks": None})
     if result.spec in FULL:
+        before = known().get(result.spec) if keep_times else None
+        result = _with_times(result, before, "seconds", "stages", "peak_memory_bytes", "environment")
         (FOLDER / file_name(result.spec)).write_text(result.model_dump_json(indent=1) + "\n", encoding="utf-8")
         return
-    point, order = point_of(result), {spec: place for place, spec in enumerate(wanted())}
-    points = {other.spec: other for other in (*read_points(POINTS), point) if other.spec in order}
-    write_points(POINTS, sorted(points.values(), key=lambda other: order[other.spec]))
+    points, order = {other.spec: other for other in read_points(POINTS)}, {spec: place for place, spec in enumerate(wanted())}
+    before = points.get(result.spec) if keep_times else None
+    points[result.spec] = _with_times(point_of(result), before, "seconds", "solve_seconds", "peak_memory_bytes", "environment")
+    write_points(POINTS, sorted((point for point in points.values() if point.spec in order), key=lambda other: order[other.spec]))
+
+
+def _with_times(run: _Run, before: _Run | None, *fields: str) -> _Run:
+    """A run with the times of an earlier one, where that came to the same."""
+    if before is None or before.revisions != run.revisions:
+        return run
+    if abs(before.pruned.perplexity - run.pruned.perplexity) > SAME * run.pruned.perplexity:
+        return run
+    return run.model_copy(update={field: getattr(before, field) for field in fields})
+
+
+def _keep_scores(result: RunResult) -> None:
+    lean = {name: getattr(result, name).model_copy(update={"losses": None}) for name in ("dense", "pruned")}
+    found = {other.spec: other for other in (*scored(), result.model_copy(update={"layers": (), **lean}))}
+    lines = "".join(f"{found[spec].model_dump_json()}\n" for spec in SCORED if spec in found)
+    SCORES.write_text(lines, encoding="utf-8")
+
+
+def scored() -> tuple[RunResult, ...]:
+    """The results with scores that are there."""
+    return tuple(RunResult.model_validate_json(line) for line in SCORES.read_text(encoding="utf-8").splitlines()) if SCORES.exists() else ()
 
 
 def file_name(spec: RunSpec) -> str:
@@ -66,22 +103,37 @@ def main(words: Iterable[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m app.gallery", description="Compute the shipped runs anew.")
     parser.add_argument("--only", default=",".join(METHODS), help="methods, with commas")
     parser.add_argument("--missing", action="store_true", help="only what is not there, or was made with other inputs or versions")
+    parser.add_argument("--keep-times", action="store_true", help="leave times of runs that come to the same as they are")
     chosen = parser.parse_args(None if words is None else list(words))
     specs = [spec for spec in wanted() if spec.method.name in chosen.only.split(",")]
     if chosen.missing:
-        there = {result.spec: result.revisions for result in (*known().values(), *read_points(POINTS))}
-        specs = [spec for spec in specs if there.get(spec) != revisions(spec)]
-    if not specs:
-        return
+        whole = _whole()
+        specs = [spec for spec in specs if spec not in whole]
+    if specs:
+        _compute_all(sorted(specs, key=lambda spec: spec not in SCORED), keep_times=chosen.keep_times)
+
+
+def _whole() -> set[RunSpec]:
+    """The shipped runs that need not be computed again."""
+    there = {result.spec: result for result in (*known().values(), *read_points(POINTS))}
+    scores = {result.spec: result.revisions for result in scored()}
+    now = {spec: revisions(spec) for spec in there}
+    return set(spec for spec, result in there.items() if result.revisions == now[spec] and result.pruned.losses and result.dense.losses
+               and (spec not in SCORED or scores.get(spec) == now[spec]))
+
+
+def _compute_all(specs: list[RunSpec], *, keep_times: bool) -> None:
     begun = [revisions(spec) for spec in specs]  # once: all shipped runs are of the same model and texts
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["core.run.pipeline"])
+    context.set_forkserver_preload(["core.run.pipeline", "core.evaluate.zero_shot"])
     dense: Evaluated | None = None
+    scores: dict[str, TaskScores] = {}
     with context.Pool(1, maxtasksperchild=1) as pool:
         for number, (spec, expected) in enumerate(zip(specs, begun, strict=True), 1):
-            result = pool.apply(compute, (spec, expected, dense))
+            result = pool.apply(compute, (spec, expected, dense, (NAME,) if spec in SCORED else (), scores))
             dense = result.dense
-            keep(result)
+            scores |= {name: found.dense for name, found in (result.tasks or {}).items() if found.dense}
+            keep(result, keep_times=keep_times)
             sys.stdout.write(f"{number} of {len(specs)}: {spec.title}, α {spec.pattern.outlier_rows:g}, seed {spec.calibration.seed}: "
                              f"{result.pruned.perplexity:.2f} in {result.seconds:.1f} s\n")
             sys.stdout.flush()

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
-from core.records import Evaluated, Finished, Revisions, RunResult
+from core.records import Evaluated, Finished, Revisions, RunResult, TaskScores
 from core.spec import RunSpec
 
 
-def compute(spec: RunSpec, expected: Revisions, dense: Evaluated | None) -> RunResult:
-    """The result of a run of these revisions; `dense` where it is known of them. PRUNESCOPE_THREADS says how many threads."""
+def compute(spec: RunSpec, expected: Revisions, dense: Evaluated | None, tasks: tuple[str, ...] = (),
+            scores: Mapping[str, TaskScores] | None = None) -> RunResult:
+    """The result of a run of these revisions, scored on `tasks`. PRUNESCOPE_THREADS says how many threads.
+
+    `dense` and `scores` are the unpruned model's perplexity and scores where they are known of these revisions.
+    """
     import torch
 
+    from core.export.folder import MemoryJournal
     from core.run.pipeline import prune
 
     torch.set_num_threads(int(os.environ.get("PRUNESCOPE_THREADS") or torch.get_num_threads()))
-    *_, last = prune(spec, dense=dense, expected=expected)
+    journal = MemoryJournal() if tasks else None
+    *_, last = prune(spec, journal=journal, dense=dense, expected=expected)
     assert isinstance(last, Finished)
-    return last.result
+    if journal is None:
+        return last.result
+    from core.evaluate.tasks import open_tasks
+    from core.evaluate.zero_shot import score_tasks
+
+    return last.result.model_copy(update={"tasks": score_tasks(spec, open_tasks(tasks), journal.weights, scores)})

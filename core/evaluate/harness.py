@@ -24,6 +24,7 @@ from core.spec.errors import BadInput
 Report = Callable[[float], None]  # the share of a task that is done
 _LOGITS, _LOGITS_ON_GPU = 2**26, 2**30  # entries of one forward's logits
 _MOST_ROWS, _USUAL_PROMPT = 32, 256
+_LOUD = ("lm_eval", "transformers", "datasets", "huggingface_hub")  # they warn of what is counted or told in words here
 
 
 _Harness: Any = huggingface.HFLM
@@ -68,7 +69,8 @@ class WatchedModel(_Harness):
         for (_, answer), _, tokens in ((names or (None, ""), context, tokens) for names, context, tokens in requests):
             if len(tokens) > self.max_length:
                 raise BadInput("tasks", str(answer)[:60], f"answers of at most {self.max_length} tokens", "The model's context is shorter.")
-        self.truncated += sum(len(context) + len(tokens) > self.max_length + 1 for _, context, tokens in requests)
+        cut = {tuple(context) for _, context, tokens in requests if len(context) + len(tokens) > self.max_length + 1}
+        self.truncated += len(cut)  # a prompt once, however many answers follow it
         return super()._loglikelihood_tokens(requests, disable_tqdm=True, override_bs=override_bs)
 
     def _model_call(self, inps: torch.Tensor, *arguments: Any, **keywords: Any) -> torch.Tensor:
@@ -88,23 +90,26 @@ class WatchedModel(_Harness):
 
 @contextlib.contextmanager
 def quiet() -> Generator[None]:
-    """No bars, no notes on standard output, no processes of lm-eval's own, no report on this machine's packages."""
-    logger = logging.getLogger("lm_eval")
-    level, serial = logger.level, os.environ.get("DISABLE_MULTIPROC")
-    logger.setLevel(logging.ERROR)
+    """No bars, no notes on standard output or error, no processes of lm-eval's own, no report on this machine's packages."""
+    loggers = [logging.getLogger(name) for name in _LOUD]
+    levels, serial = [logger.level for logger in loggers], os.environ.get("DISABLE_MULTIPROC")
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     os.environ["DISABLE_MULTIPROC"] = "1"  # its bootstrap would start a process a core
     try:
         with (_replaced(lm_eval.api.task, "tqdm", functools.partial(tqdm, disable=True)), _dataset_bars_off(),
-              _replaced(lm_eval.evaluator, "add_env_info", _nothing), contextlib.redirect_stdout(io.StringIO())):
+              _replaced(lm_eval.evaluator, "add_env_info", _nothing), _replaced(lm_eval.evaluator, "get_git_commit_hash", _nothing),
+              contextlib.redirect_stdout(io.StringIO())):
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
         if serial is None:
             os.environ.pop("DISABLE_MULTIPROC", None)
 
 
-def _nothing(results: object) -> None:
-    """In place of a report on every package of this machine, which takes seconds."""
+def _nothing(*results: object) -> None:
+    """In place of a report on every package of this machine, which takes seconds, and of git's word on the folder it runs in."""
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ from lm_eval.tasks._yaml_loader import load_yaml
 
 from core.evaluate import embedded_task
 from core.evaluate.harness import quiet
-from core.evaluate.task_errors import broken, check_fields, line_of, unloadable
+from core.evaluate.task_errors import OWN_FOLDER, broken, check_fields, line_of, unloadable, unreadable_rows
 from core.evaluate.task_names import TASK_LINE
 from core.spec.errors import BadInput, PruneError
 
@@ -32,6 +32,7 @@ _GROUP_LINE = re.compile(rb"^(?:group|tag):[ \t]*['\"]?([\w.+-]+)|^[ \t]*-[ \t]*
                          re.MULTILINE)  # tags may be lists
 _NOT_CONTENT = ("metadata", "custom_dataset")  # the rows are
 _LOCAL = ("json", "csv", "parquet", "text")
+_NAMELESS = b""  # in place of the name of a task in a broken file that tells none
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -70,15 +71,18 @@ def split_names(text: str) -> tuple[str, ...]:
     return names
 
 
-def _own_files(folder: Path | None) -> dict[str, Path]:
-    """Task name -> YAML file of a folder. Raises BadInput, with file and line, for what cannot be read."""
+def _own_files(folder: Path | None) -> dict[str, Path | BadInput]:
+    """Task name -> YAML file of a folder, or why that cannot be read, with its line. Raises BadInput for a folder that is not there."""
     if folder is not None and not folder.is_dir():
         raise BadInput("task_folder", str(folder), "a folder with YAML files of tasks", "Look at the path.")
-    found: dict[str, Path] = {}
+    found: dict[str, Path | BadInput] = {}
     for file in sorted(folder.rglob("*.yaml")) if folder is not None else ():
-        name = _checked(file).get("task")
-        if isinstance(name, str):
-            found.setdefault(name, file)
+        try:
+            name = _checked(file).get("task")
+            if isinstance(name, str):
+                found.setdefault(name, file)
+        except BadInput as error:  # in the way of its own tasks only
+            found |= {name.decode(): error for name in TASK_LINE.findall(file.read_bytes()) or [_NAMELESS]}
     return found
 
 
@@ -92,9 +96,13 @@ def _checked(file: Path) -> dict[str, Any]:
         raise broken(file, None, str(error)) from error
 
 
-def _load(name: str, folder: Path | None, own: Mapping[str, Path]) -> dict[str, Any]:
+def _load(name: str, folder: Path | None, own: Mapping[str, Path | BadInput]) -> dict[str, Any]:
     """lm-eval's Task objects behind a name. A group or a tag of lm-eval's needs its whole index."""
-    file = own.get(name) or (lm_eval_files().get(name) if name != embedded_task.NAME else None)
+    asked: list[Any]
+    file = own.get(name)
+    if isinstance(file, BadInput):
+        raise file
+    file = file or (lm_eval_files().get(name) if name != embedded_task.NAME else None)
     if file is None and name == embedded_task.NAME:
         manager, asked = TaskManager(include_defaults=False), [embedded_task.task_config()]
     elif file is not None:
@@ -107,10 +115,10 @@ def _load(name: str, folder: Path | None, own: Mapping[str, Path]) -> dict[str, 
     except PruneError:
         raise
     except Exception as error:  # templates, functions and data sets fail in as many ways as there are tasks
-        raise unloadable(name, file, error) from error
+        raise (unreadable_rows(asked[0]) if file else None) or unloadable(name, file, error) from error
 
 
-def _whole_index(name: str, folder: Path | None, own: Mapping[str, Path]) -> TaskManager:
+def _whole_index(name: str, folder: Path | None, own: Mapping[str, Path | BadInput]) -> TaskManager:
     """The index with all of lm-eval's groups. Raises BadInput, with the nearest names, where no group can have this name."""
     manager = TaskManager(include_path=str(folder), include_defaults=False) if folder else None
     if manager is not None and name in manager.all_tasks:
@@ -119,9 +127,14 @@ def _whole_index(name: str, folder: Path | None, own: Mapping[str, Path]) -> Tas
         manager = TaskManager(include_path=str(folder) if folder else None)
         if name in manager.all_tasks:
             return manager
+    nameless = own.get(_NAMELESS.decode())
+    if isinstance(nameless, BadInput):
+        raise nameless
+    if folder is not None and not own:
+        raise BadInput("task_folder", str(folder), f"a folder with a YAML file of the task {name}", "No .yaml file in it names a task.")
     near = get_close_matches(name, [*own, embedded_task.NAME, *lm_eval_files()], n=3)
     raise BadInput("tasks", name, f"perhaps {', '.join(near)}" if near else "a task that lm-eval has, or one of a task folder",
-                   "Names are those of `lm-eval ls tasks`; own tasks are YAML files: --task-folder.")
+                   f"Names are those of `lm-eval ls tasks`; own tasks are YAML files{OWN_FOLDER}.")
 
 
 def _config(file: Path, name: str, *, local: bool) -> dict[str, Any]:

@@ -62,8 +62,11 @@ def test_a_first_visit_is_full_of_what_is_shipped(curves):
     marks = drawn(page)
     assert set(marks) >= {"Magnitude", "Wanda", "SparseGPT", "Thanos", "ADMM-Grad"}
     assert "the most that all" in said(page)
-    assert "no paper has numbers for demo" in said(page)
+    assert "cannot be told from it" in said(page)
     assert link(page) == {}
+    page.session_state["curves-sparsity-details"] = "How it was measured"
+    page.run()
+    assert "no paper has numbers for demo" in said(page)
 
 
 @pytest.mark.parametrize("tab", ["blocks", "alpha", "time"])

@@ -74,6 +74,28 @@ def test_a_row_without_a_field_is_told_by_its_number(tmp_path):
     assert open_tasks(["story"], tmp_path, 2)[0].examples == 2  # it is not among the first two
 
 
+@pytest.mark.parametrize(("rows", "where"), [
+    ('{"query": "a", "choices": ["b", "c"], "gold": 0}\n{"query": "a", "choi\n', "story.jsonl, line 2"),
+    ('{"query": "a", "choices": ["b", "c"], "gold": 0}\n[1]\n', "story.jsonl, line 2"), ("", "story.jsonl")])
+def test_rows_that_are_no_json_are_told_with_file_and_line(tmp_path, rows, where):
+    write_task(tmp_path, "story", ROWS)
+    (tmp_path / "story.jsonl").write_text(rows)
+    assert str(refused("story", folder=tmp_path).value).endswith(where)
+
+
+def test_a_broken_file_is_in_the_way_of_its_own_task_only(tmp_path):
+    write_task(tmp_path, "story", ROWS)
+    file = write_task(tmp_path, "broken", ROWS)
+    file.write_text(file.read_text() + "metric_list: [\n")
+    assert open_tasks(["story"], tmp_path)[0].examples == 3
+    assert "broken.yaml, line" in str(refused("broken", folder=tmp_path).value)
+
+
+def test_a_folder_without_tasks_is_told(tmp_path):
+    assert refused("story", folder=tmp_path).field == "task_folder"
+    assert open_tasks(["embedded_words"], tmp_path)[0].available == 300
+
+
 def test_a_hub_out_of_reach_is_told(tmp_path, monkeypatch):
     def unreachable(*arguments, **keywords):
         raise ConnectionError("Couldn't reach 'baber/piqa' on the Hub")
