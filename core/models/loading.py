@@ -17,6 +17,7 @@ from transformers.utils import logging as transformers_logging
 from core.linalg.finite import count_not_finite, finite
 from core.models.checkpoint_keys import hint, matters
 from core.models.folders import source_weights
+from core.models.memory_room import require_room
 from core.models.sources import ModelSource
 from core.spec.errors import BadInput, is_out_of_memory, memory_told
 
@@ -31,7 +32,9 @@ def load_model(source: ModelSource, *, dtype: torch.dtype | None = None) -> PreT
     numbers; OutOfMemory where they do not fit into it.
     """
     width = dtype or torch.float32
-    with memory_told(f"loading {source.name}", _smaller(source, width)):
+    stage, remedy = f"loading {source.name}", smaller(source, width)
+    require_room(source.parameters * width.itemsize, stage, remedy)
+    with memory_told(stage, remedy):
         return _loaded(source, width)
 
 
@@ -147,7 +150,8 @@ def _auto_class(config: Any) -> Any:
     return AutoModelForImageTextToText if beside else AutoModelForCausalLM
 
 
-def _smaller(source: ModelSource, dtype: torch.dtype) -> str:
+def smaller(source: ModelSource, dtype: torch.dtype) -> str:
+    """Remedy for a model whose weights do not fit into memory."""
     weights = source.parameters * dtype.itemsize / 1e9
     half = ", or bfloat16, which takes half" if dtype.itemsize > 2 else ""
     return (f"Its {source.parameters:,} weights alone take {weights:.2g} GB in {str(dtype).removeprefix('torch.')}. Choose a smaller "

@@ -17,8 +17,9 @@ from core.models.block_files import NotInBlocks, keys_by_block, open_blocks
 from core.models.blocks import BlockMap, map_blocks
 from core.models.device import BATCH_TOKENS, choose_dtype
 from core.models.inputs import Inputs, take_inputs
-from core.models.loading import load_model, load_skeleton
-from core.models.placement import Streaming, model_sizes, place, streaming
+from core.models.loading import load_model, load_skeleton, smaller
+from core.models.memory_room import memory_room, require_room
+from core.models.placement import Streaming, least_held, model_sizes, place, streaming
 from core.models.sources import ModelSource, resolve_model
 from core.models.streaming import Stream
 from core.models.text_reader import text_reader
@@ -69,11 +70,12 @@ class OpenModel:
 def open_model(spec: RunSpec, device: torch.device, asked: Streaming | None = None, limit: int | None = None) -> OpenModel:
     """Open what a spec names; what is on a hub is downloaded. `asked` and `limit` decide what is held in memory (core/models/placement.py).
 
-    Raises BadInput for what is missing or does not fit, InputChanged for what was written meanwhile.
+    Raises BadInput for what is missing or does not fit, InputChanged for what was written meanwhile, OutOfMemory.
     """
     inputs = take_inputs(spec)
     source = resolve_model(spec.model, spec.revision, download=True)
     skeleton = load_skeleton(source)
+    _require_room(source, skeleton, choose_dtype(spec, source, device), streaming(asked))
     reader = text_reader(source, skeleton)
     calibration = calibration_windows(spec.calibration, reader)
     evaluation, *further = (evaluation_windows(text, reader) for text in (spec.evaluation, *spec.further_evaluations))
@@ -84,6 +86,13 @@ def open_model(spec: RunSpec, device: torch.device, asked: Streaming | None = No
     inputs.check_read(source)
     return OpenModel(inputs=inputs, source=source, model=model, block_map=block_map, placement=placement, calibration=calibration,
                      evaluation=evaluation, further=tuple(further), device=device, all_tokens=spec.experts == "all")
+
+
+def _require_room(source: ModelSource, skeleton: Any, dtype: torch.dtype, wanted: Streaming) -> None:
+    """Raises OutOfMemory for weights that fit in no way, before a text is read, whose tokenizer would end the process."""
+    if source.parameters * dtype.itemsize > memory_room():
+        whole = wanted == "never" or bool(refusal(source, skeleton))
+        require_room(least_held(skeleton, map_blocks(skeleton), dtype, whole=whole), f"loading {source.name}", smaller(source, dtype))
 
 
 def load_placed(spec: RunSpec, source: ModelSource, skeleton: Any, device: torch.device, *, calibration: Tensor, evaluation: Tensor,

@@ -11,20 +11,17 @@ not fit beside it go to disk. PRUNESCOPE_STREAMING=always or never decides by ha
 from __future__ import annotations
 
 import os
-import resource
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-import psutil
 import torch
 from torch import nn
 
 from core.models.blocks import BlockMap, parameter_count
 from core.models.cost import FISHER_TOKENS, calibration_states
 from core.models.device import BATCH_TOKENS
+from core.models.memory_room import memory_limit
 from core.models.expert_grams import expert_grams
 from core.records.plans import Activations, Placement, Weights
 from core.spec import RunSpec
@@ -34,7 +31,6 @@ Streaming = Literal["auto", "always", "never"]
 VARIABLE = "PRUNESCOPE_STREAMING"
 BASE = 640 << 20  # bytes of Python, torch, transformers and Dask themselves
 _SHARE = 0.9  # of the memory that is free, which a plan may fill
-_CGROUPS = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,21 +51,6 @@ def streaming(asked: Streaming | None = None) -> Streaming:
     if word not in get_args(Streaming):
         raise BadInput(VARIABLE, word, "auto, always or never", "Leave it out: a model that does not fit twice is read block by block.")
     return cast("Streaming", word)
-
-
-def memory_limit() -> int:
-    """Bytes that this process may still come to use: free memory, the control group's, RLIMIT_AS and RLIMIT_DATA; with what it has."""
-    own = psutil.Process().memory_info()
-    limits = [psutil.virtual_memory().available + own.rss]
-    for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
-        soft, _ = resource.getrlimit(kind)
-        if soft != resource.RLIM_INFINITY:
-            limits.append(soft)
-    for most, used in _CGROUPS:
-        with suppress(OSError, ValueError):  # "max" is no number: there is no bound
-            root = Path("/sys/fs/cgroup")
-            limits.append(int((root / most).read_text()) - int((root / used).read_text()) + own.rss)
-    return min(limits)
 
 
 def model_sizes(model: nn.Module, block_map: BlockMap, spec: RunSpec, *, calibration_tokens: int, evaluation_tokens: int, window: int,
@@ -96,6 +77,14 @@ def _working(layers: Sequence[tuple[int, int]], vocabulary: int, read_tokens: in
     widest = max(columns for _, columns in layers)
     batch = 4 * max(read_tokens * vocabulary, BATCH_TOKENS * 8 * widest)
     return 4 * 4 * widest * widest + 4 * 4 * (rows * columns + columns * columns) + batch
+
+
+def least_held(model: nn.Module, block_map: BlockMap, dtype: torch.dtype, *, whole: bool) -> int:
+    """Bytes of weights that are in memory at the same time, at the least: all of them, or with the blocks in their files one block and
+    what stands outside."""
+    blocks = [parameter_count(block) for block in block_map.blocks]
+    everything = parameter_count(model)
+    return (everything if whole else everything - sum(blocks) + max(blocks)) * dtype.itemsize
 
 
 def place(sizes: Sizes, device: torch.device, *, asked: Streaming = "auto", limit: int | None = None, refused: str = "") -> Placement:

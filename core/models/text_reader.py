@@ -12,6 +12,7 @@ from torch import nn
 
 from core.data.files import Stamp, current, stamp
 from core.models.folders import model_files
+from core.models.memory_room import TOKENIZING, require_room
 from core.models.sources import ModelSource
 from core.models.tokenizing import load_tokenizer
 from core.spec.errors import InputChanged
@@ -70,6 +71,9 @@ def _token_ids(source: ModelSource, files: tuple[Stamp, ...], text: str, special
 
 
 def _encoded(tokenizer: Any, text: str, special: bool) -> list[int]:
+    """Raises OutOfMemory for a text that has no room: an allocation that fails inside the tokenizer ends the process."""
+    if len(text) >= REMEMBERED.start:
+        require_room(TOKENIZING * len(text), f"tokenizing a text of {len(text):,} characters", "Use a shorter text, or more memory.")
     return tokenizer(text, verbose=False, add_special_tokens=special)["input_ids"]
 
 

@@ -64,33 +64,39 @@ def test_want_of_memory_is_told_from_other_errors():
     assert caught.value is said
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the address space is limited by RLIMIT_AS")
-@pytest.mark.long
-@pytest.mark.faults
-def test_a_model_that_does_not_fit_says_so_when_it_is_loaded(tmp_path):
-    """In a process whose address space has room for half of it."""
-    code = """
+UNDER_A_LIMIT = """
 import sys, resource, psutil
 from pathlib import Path
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 from core.run.pipeline import prune
 from core.spec import RunSpec
-folder = Path(sys.argv[1]) / "large"
-LlamaForCausalLM(LlamaConfig(vocab_size=48000, hidden_size=512, intermediate_size=64, num_hidden_layers=1, num_attention_heads=8,
+folder, hidden, room = Path(sys.argv[1]) / "some", int(sys.argv[2]), int(sys.argv[3])
+LlamaForCausalLM(LlamaConfig(vocab_size=48000, hidden_size=hidden, intermediate_size=64, num_hidden_layers=1, num_attention_heads=8,
                              num_key_value_heads=8, max_position_embeddings=64)).save_pretrained(folder)
 (folder / "tokenizer.json").write_bytes(Path("core/demo/model/tokenizer.json").read_bytes())
 (folder / "tokenizer_config.json").write_bytes(Path("core/demo/model/tokenizer_config.json").read_bytes())
-limit = psutil.Process().memory_info().vms + (100 << 20)
+limit = psutil.Process().memory_info().vms + (room << 20)
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 try:
-    list(prune(RunSpec(model="large")))
+    list(prune(RunSpec(model="some")))
 except Exception as error:
     print(type(error).__name__, error)
 """
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the address space is limited by RLIMIT_AS")
+@pytest.mark.long
+@pytest.mark.faults
+@pytest.mark.parametrize(("hidden", "stage", "remedy"), [
+    (512, "loading some. Its 50,", "Choose a smaller model, or bfloat16"),  # 197 MB of weights
+    (8, "tokenizing a text of 943,", "Use a shorter text"),
+])
+def test_what_does_not_fit_is_told_with_its_stage(tmp_path, hidden, stage, remedy):
+    """In a process whose address space has room for 100 MB more."""
     environment = {"PRUNESCOPE_MODELS": str(tmp_path), "PRUNESCOPE_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT),
                    "OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin", "MALLOC_ARENA_MAX": "1"}
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, env=environment, capture_output=True, text=True,
-                          check=False)
-    assert done.stdout.startswith("OutOfMemory Memory ran out while loading large. Its 50,"), done.stdout + done.stderr
-    assert "Choose a smaller model, or bfloat16" in done.stdout
+    done = subprocess.run([sys.executable, "-c", UNDER_A_LIMIT, str(tmp_path), str(hidden), "100"], cwd=ROOT, env=environment,
+                          capture_output=True, text=True, check=False)
+    assert done.stdout.startswith(f"OutOfMemory Memory ran out while {stage}"), done.stdout + done.stderr
+    assert remedy in done.stdout
