@@ -15,6 +15,7 @@ from starlette.middleware import Middleware
 from streamlit.starlette import App
 
 from app.server import access_token, exports, health
+from app.server.browsers import Browsers
 from app.server.folders import prepare_folders
 from app.server.gate import Gate
 from app.server.headers import Headers
@@ -35,7 +36,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--port", type=int, default=8501)
     parser.add_argument("--address", default="localhost", help="0.0.0.0 for all addresses of this machine")
     chosen = parser.parse_args(words)
-    middleware = [Middleware(Headers), Middleware(Redirects), Middleware(IndexPage)]
+    middleware = [Middleware(Headers), Middleware(Browsers), Middleware(Redirects), Middleware(IndexPage)]
     try:
         if access.login_configured():
             sys.stdout.write("People sign in with the provider in .streamlit/secrets.toml.\n")

@@ -6,6 +6,7 @@ import hashlib
 import secrets
 
 from app.shared import access, controls, resources, state
+from app.shared.browser import browser
 from core.spec import RunSpec
 from core.spec.errors import PruneError
 
@@ -21,8 +22,9 @@ def start(spec: RunSpec) -> None:
 
 
 def asker() -> str:
-    """A word for this person, who has signed in, or for this session: the queue takes turns between them."""
-    if person := access.person():
+    """A word for this person: who has signed in, else this browser, else this session. The queue takes turns between persons, and limits
+    how many runs each may have."""
+    if person := access.person() or browser():
         return hashlib.sha256(person.encode()).hexdigest()[:12]
     word = state.recall("asker", "")
     if not word:

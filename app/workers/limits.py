@@ -1,6 +1,6 @@
 """Limits of the queue: how many runs may be queued or running, of one person and in all. No torch.
 
-    PRUNESCOPE_QUEUE_PER_PERSON (200)      a person: who has signed in, else a browser session; its sweeps count as well
+    PRUNESCOPE_QUEUE_PER_PERSON (200)      a person: who has signed in, else a browser, all its tabs; sweeps count as well
     PRUNESCOPE_QUEUE_TOTAL (2000)          all together; 0 in either means no run is taken
 """
 

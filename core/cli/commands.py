@@ -82,7 +82,8 @@ def sweep(words: dict[str, str], json_file: JsonOption = None,
           seeds: Annotated[str, typer.Option(help="Seeds of the calibration windows, with commas.")] = "0",
           tasks: TasksOption = None, task_folder: FolderOption = None, limit: LimitOption = None) -> None:
     """A grid of runs: methods × patterns × B × α × seeds. A combination without a meaning is left out, with the reason, and where a run
-    fails the others go on. With --json FILE an interrupted sweep continues where it stopped, within a run after its last finished block."""
+    fails the others go on. The same command continues an interrupted sweep: finished runs are taken over, from the file of --json or,
+    without one, from HOME/unfinished; within a run it goes on after the last finished block."""
     specs = grid(words, methods=methods, patterns=patterns, block_sizes=block_sizes, alphas=alphas, seeds=seeds)
     require_writable(json_file, "json")
     require_writable(csv_file, "csv")

@@ -41,10 +41,11 @@ class Destination:
 
     def check(self, spec: RunSpec) -> None:
         """Raises BadInput for what could not be written in the end: asked before anything is computed."""
-        from core.export.folder import require_empty, require_exportable
+        from core.export.folder import require_empty, require_exportable, take_back
         from core.export.room import require_room
 
         if self.folder is not None:
+            take_back(self.folder)
             require_empty(self.folder)
         if self.archive is not None:
             require_room(spec, self.archive)

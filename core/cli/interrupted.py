@@ -2,6 +2,7 @@
 
     HOME/unfinished/KEY/      finished blocks of a run, by its settings and the revisions of model and texts; removed when it is finished
     HOME/unfinished/KEY.lock  held by the command that computes it
+    HOME/unfinished/KEY.json  finished runs of a sweep without a --json file of its own; removed when all are finished
 """
 
 from __future__ import annotations
@@ -9,19 +10,22 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
 from core.cli.large_files import read_large_files
 from core.cli.options import notes
+from core.cli.output import merge_runs, stored_runs
 from core.data.places import default_home
 from core.data.space import DiskFull
-from core.records import Revisions
+from core.records import Revisions, RunResult
 from core.run.kept_blocks import BlockJournal, remove_forgotten
 from core.spec import RunSpec
+from core.spec.errors import BadInput
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -94,6 +98,41 @@ def continued(spec: RunSpec, *, held: bool, expected: Revisions | None = None) -
         raise
     finally:
         lock.release()
+
+
+class SweepResults:
+    """Finished runs of a sweep that was given no file for them, until all are: the same command takes them over."""
+
+    def __init__(self, specs: Sequence[RunSpec], begun: Sequence[Revisions]) -> None:
+        keys = "".join(_key(spec, found) for spec, found in zip(specs, begun, strict=True))
+        self._file: Path | None = default_home() / "unfinished" / f"{hashlib.sha256(keys.encode()).hexdigest()}.json"
+
+    def read(self) -> list[RunResult]:
+        """The runs that an earlier command has finished; a file that cannot be used holds none."""
+        with suppress(BadInput, OSError):
+            found = stored_runs(self._file)
+            if found:
+                _say(f"Continuing: an earlier command has finished {len(found)} run{'s' * (len(found) > 1)} of this sweep.")
+            return found
+        return []
+
+    def write(self, results: Sequence[RunResult]) -> None:
+        """Keep the runs so far. A disk that cannot take them is told once, and the sweep goes on without keeping any."""
+        if self._file is None:
+            return
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            merge_runs(results, self._file)
+        except (BadInput, OSError) as error:
+            self._file = None
+            _say(f"{error} This sweep goes on; if it is ended, its runs are computed again.")
+
+    def remove(self) -> None:
+        """All are finished."""
+        if self._file is not None:
+            for file in (self._file, self._file.with_name(f".{self._file.name}.lock")):
+                with suppress(OSError):
+                    file.unlink(missing_ok=True)
 
 
 def _key(spec: RunSpec, found: Revisions) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from core.cli import remote
-from core.cli.interrupted import continued
+from core.cli.interrupted import SweepResults, continued
 from core.cli.large_files import read_large_files
 from core.cli.options import complain
 from core.cli.output import merge_runs, own_file, stored_runs, write_csv, write_json
@@ -36,11 +36,13 @@ def run_all(specs: Sequence[RunSpec], tasks: tuple[OpenTask, ...], run: Run, jso
 def _run_all(specs: Sequence[RunSpec], tasks: tuple[OpenTask, ...], run: Run, json_file: Path | None, csv_file: Path | None) -> None:
     from core.run.revisions import revisions
 
-    done, on_screen = stored_runs(json_file), str(json_file) == "-"
+    on_screen = str(json_file) == "-"
     results, failed = list[RunResult](), 0
     for spec in specs[:1]:
         read_large_files(spec)
     begun = [revisions(spec) for spec in specs]  # once: all runs of a table are of the same model and texts, or fail
+    kept = SweepResults(specs, begun) if json_file is None or on_screen else None
+    done = kept.read() if kept else stored_runs(json_file)
     known = [next((result for result in done if result.spec == spec and result.revisions == now and has_tasks(result, tasks)), None)
              for spec, now in zip(specs, begun, strict=True)]
     if remote.wanted():
@@ -54,12 +56,16 @@ def _run_all(specs: Sequence[RunSpec], tasks: tuple[OpenTask, ...], run: Run, js
                 failed += 1
                 complain(f"{spec.title}: {error}")
                 continue
-            if not on_screen and json_file is not None:
+            if kept is not None:
+                kept.write(results)
+            elif json_file is not None:
                 merge_runs(results, json_file)
             if csv_file is not None:
                 write_csv(results, csv_file)
     finally:
         _show(results, json_file if on_screen else None)
+    if kept is not None and not failed:
+        kept.remove()
     if failed:
         raise PruneError(f"{failed} of {len(specs)} runs failed, for the reasons above.")
 

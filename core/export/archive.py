@@ -35,11 +35,9 @@ def write_model(result: RunResult, weights: Mapping[str, Tensor], folder: Path, 
                 streaming: Streaming | None = None, limit: int | None = None) -> RunResult:
     """Write the pruned model of `result` into an empty folder, with README.md and recipe.json; takes, returns and raises as
     `save_checkpoint`."""
-    result = save_checkpoint(result, weights, folder, written=written, streaming=streaming, limit=limit)
     source = resolve_model(result.spec.model, result.spec.revision)
-    (folder / RECIPE).write_text(recipe(result), encoding="utf-8")
-    (folder / CARD).write_text(model_card(result, source), encoding="utf-8")
-    return result
+    return save_checkpoint(result, weights, folder, written=written, streaming=streaming, limit=limit,
+                           beside=lambda checked: {RECIPE: recipe(checked), CARD: model_card(checked, source)})
 
 
 def write_zip(result: RunResult, weights: Mapping[str, Tensor], target: Path, report: Report = lambda words, share: None, *,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from core.spec import RunSpec
 from core.spec.errors import BadInput, InputChanged
 
 RECORD = "prunescope.json"
+_MOVES = ".moves"  # in PART: names of the files that are being put into their place, as JSON
+
 
 class MemoryJournal:
     """A journal that lives as long as this process: the command line's, when it has to write the model at the end."""
@@ -53,6 +56,24 @@ def require_empty(folder: Path) -> None:
         raise BadInput("save", str(folder), "a folder that can be made and written", f"{there} cannot be written. Choose another.")
 
 
+def take_back(folder: Path) -> None:
+    """Make a save that was ended while its files were put into their place unfinished again, so that the same command continues it. One
+    that has its config.json is whole: only what is left over goes."""
+    part = folder / PART
+    try:
+        names: list[str] = json.loads((part / _MOVES).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    if (folder / "config.json").is_file():
+        for rest in (folder / RUN, part):
+            shutil.rmtree(rest, ignore_errors=True)
+        return
+    for name in names:
+        if (folder / name).is_file() and Path(name).name == name:
+            (folder / name).replace(part / name)
+    (part / _MOVES).unlink()
+
+
 def require_exportable(spec: RunSpec) -> None:
     """Raises BadInput for a checkpoint whose layers could not be written in place, before a run that is to be exported. Of a hub model
     that is not here yet nothing is known."""
@@ -65,13 +86,15 @@ def require_exportable(spec: RunSpec) -> None:
 
 
 def save_checkpoint(result: RunResult, weights: Mapping[str, Tensor], folder: Path, *, written: Collection[str] = (),
-                    streaming: Streaming | None = None, limit: int | None = None) -> RunResult:
+                    streaming: Streaming | None = None, limit: int | None = None,
+                    beside: Callable[[RunResult], Mapping[str, str]] = lambda result: {}) -> RunResult:
     """Write the dense model's folder with `weights` [out, in] by layer name in place of its own; returns the record with its `export`.
 
     Every tensor keeps the dtype that it has in the checkpoint: a mask survives any, kept weights are rounded. What pruning does not change
     is carried over (core/export/companions.py). The export is opened again and compared with the run before it takes its place, and
     config.json comes last: a folder that is not whole does not load. `written` names weight files that a FolderJournal has written
-    there as the run went on. `streaming` and `limit` decide how the export is opened (core/models/placement.py).
+    there as the run went on. `streaming` and `limit` decide how the export is opened (core/models/placement.py). `beside`: further
+    files by name, written from the record.
     Raises BadInput for a folder that is not empty or cannot be written, and for weights that the checkpoint's dtype cannot hold, before
     anything is written; InputChanged where the dense model is not the one that was pruned; ExportDiffers.
     """
@@ -94,11 +117,10 @@ def save_checkpoint(result: RunResult, weights: Mapping[str, Tensor], folder: Pa
         carry_over(source, index_of(source), part)
         inputs.check()
         result = result.model_copy(update={"export": check_export(result, weights, places, part, streaming, limit)})
-        (part / RECORD).write_text(result.model_dump_json(indent=1), encoding="utf-8")
+        for name, text in {RECORD: result.model_dump_json(indent=1), **beside(result)}.items():
+            (part / name).write_text(text, encoding="utf-8")
         inputs.check()
-        for file in sorted(part.iterdir(), key=_order):
-            file.replace(folder / file.name)
-        part.rmdir()
+        _put_into_place(part, folder)
     except BaseException as error:
         _remove(part, made)
         if isinstance(error, OSError):
@@ -106,6 +128,15 @@ def save_checkpoint(result: RunResult, weights: Mapping[str, Tensor], folder: Pa
                            f"{error.strerror or error}. Nothing was left behind.") from error
         raise
     return result
+
+
+def _put_into_place(part: Path, folder: Path) -> None:
+    files = sorted(part.iterdir(), key=_order)
+    (part / _MOVES).write_text(json.dumps([file.name for file in files]), encoding="utf-8")
+    for file in files:
+        file.replace(folder / file.name)
+    (part / _MOVES).unlink()
+    part.rmdir()
 
 
 def _order(file: Path) -> tuple[bool, bool]:

@@ -56,7 +56,9 @@ def copy_pruned(source: ModelSource, weights: Mapping[str, Tensor], places: Mapp
     for file in source_weights(source):
         check_cancelled()
         if file.name not in written:
-            shutil.copyfile(file, folder / file.name)
+            part = (folder / file.name).with_suffix(".tmp")  # after a kill a file that is there is whole
+            shutil.copyfile(file, part)
+            part.replace(folder / file.name)
     write_layers(source, {name: place for name, place in places.items() if place.file not in written}, weights, model, folder)
 
 

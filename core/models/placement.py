@@ -21,8 +21,8 @@ from torch import nn
 from core.models.blocks import BlockMap, parameter_count
 from core.models.cost import FISHER_TOKENS, calibration_states
 from core.models.device import BATCH_TOKENS
-from core.models.memory_room import memory_limit
 from core.models.expert_grams import expert_grams
+from core.models.memory_room import memory_limit
 from core.records.plans import Activations, Placement, Weights
 from core.spec import RunSpec
 from core.spec.errors import BadInput

@@ -82,12 +82,16 @@ class _Weights(Mapping[str, "Tensor"]):
 
 
 def remove_forgotten(unfinished: Path) -> None:
-    """Remove the blocks of commands that were interrupted long ago."""
-    for folder in forgotten(unfinished):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.with_suffix(".lock").unlink(missing_ok=True)
+    """Remove what is kept of commands that were interrupted long ago."""
+    for path in forgotten(unfinished):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+        path.with_suffix(".lock").unlink(missing_ok=True)
 
 
 def forgotten(unfinished: Path) -> tuple[Path, ...]:
-    """Folders of commands that were interrupted long ago."""
-    return tuple(folder for folder in unfinished.glob("*") if folder.is_dir() and folder.stat().st_mtime < time.time() - FORGOTTEN)
+    """Folders of blocks and files of results (.json) of commands that were interrupted long ago."""
+    return tuple(path for path in unfinished.glob("*") if (path.is_dir() or path.suffix == ".json")
+                 and path.stat().st_mtime < time.time() - FORGOTTEN)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from distributed import Worker
 
 _Value = TypeVar("_Value")
+_ALIVE = ("init", "running", "paused")  # states of a worker that has its scheduler
 _RING = 2.0  # seconds after which a desk that nobody looks at rings
 _SILENCE = 900.0  # seconds after which a desk that waits for its courier is left
 
@@ -187,9 +188,13 @@ class Desk:
         self._worker.log_event(desk_topic(self._ticket.store), {"name": self._ticket.name, "address": self._worker.address})
 
     def _bell(self) -> None:
-        """Ring while nobody looks: a courier that has come later, or has lost its scheduler, hears of the desk."""
+        """Ring while nobody looks: a courier that has come later, or has lost its scheduler, hears of the desk. A worker that has lost its
+        scheduler ends, and another goes on behind the blocks that came home: what is computed here from now on is for nobody."""
         while not self._closed:
             time.sleep(_RING)
+            if self._worker.status.name not in _ALIVE:
+                self.give_up()
+                return
             if time.monotonic() > self._heard + _RING and not self._closed:
                 self._ring()
 

@@ -66,20 +66,67 @@ def test_a_killed_command_goes_on_after_its_finished_blocks(words, tmp_path, pru
     assert call("prune", *words, "--method", "magnitude").output.count("Continuing") == 0
 
 
-def test_a_save_that_is_killed_leaves_no_folder_that_loads(words, tmp_path):
-    """Killed between two of the files that are put into their place."""
-    asked = ["prune", *words, "--method", "wanda", "--save", str(tmp_path / "models" / "saved")]
-    process = start(*asked, code=KILLED + (
-        "import pathlib\nreal = pathlib.Path.replace\n"
-        "def replace(self, target):\n    done = real(self, target)\n"
-        "    if self.name.endswith('.safetensors') and self.parent.name == '.unfinished': die()\n    return done\n"
-        "pathlib.Path.replace = replace\n"))
+# Dies behind the move of the file that bears a name, into the folder of a save
+AFTER_A_MOVE = KILLED + (
+    "import pathlib\nreal = pathlib.Path.replace\n"
+    "def replace(self, target):\n    done = real(self, target)\n"
+    "    if self.name == '{name}' and self.parent.name == '.unfinished' and target.parent.name != '.unfinished': die()\n    return done\n"
+    "pathlib.Path.replace = replace\n")
+
+
+def killed(code: str, *words: str) -> None:
+    process = start(*words, code=code)
     end(process)
     assert process.returncode == -signal.SIGKILL
-    saved = tmp_path / "models" / "saved"
-    assert any(file.suffix == ".safetensors" for file in saved.iterdir())
+
+
+def test_a_save_that_is_killed_between_two_moves_does_not_load_and_goes_on(words, tmp_path):
+    saved, other = tmp_path / "models" / "saved", tmp_path / "models" / "other"
+    asked = ["prune", *words, "--method", "wanda", "--save", str(saved)]
+    killed(AFTER_A_MOVE.replace("{name}", "model.safetensors"), *asked)
+    assert (saved / "model.safetensors").exists()
     refused = call("evaluate", "--model", "saved", *words[4:5], *words[6:])
     assert refused.exit_code == 2, refused.output
+    killed(AFTER_A_MOVE.replace("{name}", "recipe.json"), *asked)  # again, at another place
+    done = call(*asked)
+    assert done.exit_code == 0, done.output
+    assert call(*asked[:-1], str(other)).exit_code == 0
+    files = {file.name: file.read_bytes() for file in saved.iterdir()}
+    assert files.keys() == {file.name for file in other.iterdir()}
+    assert files["model.safetensors"] == (other / "model.safetensors").read_bytes()
+    assert json.loads(files["prunescope.json"])["resumed_blocks"] == 2  # of 2: what was finished was not computed again
+
+
+def test_a_save_that_is_killed_behind_its_last_move_is_whole_and_is_not_overwritten(words, tmp_path):
+    saved = tmp_path / "models" / "saved"
+    asked = ["prune", *words, "--method", "wanda", "--save", str(saved)]
+    killed(AFTER_A_MOVE.replace("{name}", "config.json"), *asked)
+    assert {"config.json", "README.md", "recipe.json", "prunescope.json"} <= {file.name for file in saved.iterdir()}
+    refused = call(*asked)
+    assert (refused.exit_code, "a folder that is empty" in refused.output) == (2, True)
+    assert not [file for file in saved.iterdir() if file.name.startswith(".unfinished")]
+    assert call("evaluate", "--model", "saved", "--evaluation", words[-1]).exit_code == 0
+
+
+def test_a_save_of_another_run_begins_anew_in_a_folder_that_was_left_unfinished(words, tmp_path):
+    saved = tmp_path / "models" / "saved"
+    killed(AFTER_A_MOVE.replace("{name}", "model.safetensors"), "prune", *words, "--method", "wanda", "--save", str(saved))
+    assert call("prune", *words, "--method", "magnitude", "--save", str(saved)).exit_code == 0
+    record = json.loads((saved / "prunescope.json").read_text())
+    assert (record["spec"]["method"]["name"], record["resumed_blocks"]) == ("magnitude", 0)
+
+
+@pytest.mark.parametrize("output", [[], ["--json", "-"]])
+def test_a_sweep_without_a_file_goes_on_after_its_finished_runs(words, prunescope_home, output):
+    asked = ["sweep", *words, "--methods", "magnitude,wanda,sparsegpt", *output]
+    killed(KILLED + "import core.cli.interrupted as kept\nreal = kept.SweepResults.write\n"
+           "def write(self, results):\n    real(self, results)\n    if len(results) == 2: die()\nkept.SweepResults.write = write\n", *asked)
+    done = call(*asked)
+    assert done.exit_code == 0, done.output
+    assert "Continuing: an earlier command has finished 2 runs of this sweep" in done.output
+    assert all(name in done.output.lower() for name in ("magnitude", "wanda", "sparsegpt"))
+    assert list((prunescope_home / "unfinished").iterdir()) == []
+    assert "Continuing" not in call(*asked).output
 
 
 def test_two_sweeps_into_one_file_both_keep_their_results(words, tmp_path):
@@ -121,6 +168,8 @@ def test_what_was_interrupted_a_week_ago_is_forgotten(words, prunescope_home):
     old, young = (prunescope_home / "unfinished" / name for name in ("old", "young"))
     for folder in (old, young):
         folder.mkdir(parents=True)
-    os.utime(old, (1, time.time() - FORGOTTEN - 60))
+        folder.with_suffix(".json").write_text("{}")
+    for path in (old, old.with_suffix(".json")):
+        os.utime(path, (1, time.time() - FORGOTTEN - 60))
     assert call("prune", *words, "--method", "wanda").exit_code == 0
-    assert (old.exists(), young.exists()) == (False, True)
+    assert [path.exists() for path in (old, old.with_suffix(".json"), young, young.with_suffix(".json"))] == [False, False, True, True]

@@ -26,16 +26,17 @@ def free_port() -> int:
 
 
 class Host:
-    """A process of `python -m app.workers` with a home of its own below `folder`."""
+    """A process of `python -m app.workers` with a home of its own below `folder`, in a network `namespace` or this one."""
 
-    def __init__(self, folder: Path, *words: str, **environment: str) -> None:
+    def __init__(self, folder: Path, *words: str, namespace: str = "", **environment: str) -> None:
         self.home = folder / "home"
         (folder / "elsewhere").mkdir(parents=True)
         known = {name: value for name, value in os.environ.items() if not name.startswith(("PRUNESCOPE_", "PYTEST"))}
-        self.log = folder / "log"
+        self.log, inside = folder / "log", ["ip", "netns", "exec", namespace] if namespace else []
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "app.workers", *words], cwd=folder / "elsewhere", stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                [*inside, sys.executable, "-m", "app.workers", *words], cwd=folder / "elsewhere", stdout=log, stderr=log,
+                stdin=subprocess.DEVNULL,
                 env={**known, "PYTHONPATH": str(ROOT), "PRUNESCOPE_HOME": str(self.home), "PRUNESCOPE_THREADS": "1", **environment})
 
     def desks(self) -> list[Path]:
@@ -109,9 +110,9 @@ def _copy(one: socket.socket, other: socket.socket) -> None:
             end.shutdown(socket.SHUT_RDWR)
 
 
-def scheduler(folder: Path) -> tuple[Host, str, Path]:
+def scheduler(folder: Path, address: str = "127.0.0.1") -> tuple[Host, str, Path]:
     """A scheduler, its address, and the folder with its keys."""
     port = free_port()
-    host = Host(folder, "scheduler", "--host", "127.0.0.1", "--port", str(port))
+    host = Host(folder, "scheduler", "--host", address, "--port", str(port))
     wait_for(lambda: b"Scheduler at" in host.log.read_bytes(), 60)
-    return host, f"tls://127.0.0.1:{port}", next(host.home.rglob("key.pem")).parent
+    return host, f"tls://{address}:{port}", next(host.home.rglob("key.pem")).parent

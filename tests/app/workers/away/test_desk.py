@@ -11,6 +11,7 @@ from typing import Any
 
 import distributed
 import pytest
+from distributed.core import Status
 
 from app.workers import process, queue
 from app.workers.away import carry, courier, desk, inputs
@@ -59,7 +60,8 @@ class Bench:
         self.rings: list[dict[str, str]] = []
         self.work: Any = lambda store: None
         self.seen: dict[str, Any] = {}
-        monkeypatch.setattr(distributed, "get_worker", lambda: SimpleNamespace(address="tls://there", log_event=self._ring))
+        self.worker = SimpleNamespace(address="tls://there", log_event=self._ring, status=Status.running)
+        monkeypatch.setattr(distributed, "get_worker", lambda: self.worker)
         monkeypatch.setattr(desk, "TASKS", {"run": self._task})
         monkeypatch.setattr(process, "import_core", lambda: None)
         self.courier: Courier | None = None
@@ -240,3 +242,21 @@ def test_a_worker_that_shares_the_store_works_on_it(bench, monkeypatch):
     assert done(bench.start())
     assert bench.seen["given"] == (bench.key, 5.0)
     assert bench.rings == []
+
+
+def test_a_worker_that_has_lost_its_scheduler_computes_for_nobody(bench):
+    begun, ended = threading.Event(), threading.Event()
+
+    def work(store: Store) -> None:
+        begun.set()
+        while store.record(bench.key).active:
+            time.sleep(0.01)
+        ended.set()
+
+    bench.work = work
+    thread = bench.start()
+    assert begun.wait(20)
+    bench.closed, bench.worker.status = True, Status.closing
+    assert ended.wait(20)
+    assert done(thread)
+    assert bench.store.record(bench.key).active
