@@ -84,10 +84,14 @@ class Batch:
         store, group = self._jobs.store, f"-command-{os.getpid()}"  # of nobody: no limit per person
         key = self._jobs.submit(spec, group=group)
         result = store.result(key)
-        if result is not None and self._weights and len(self._blocks(key)) < len({layer.block for layer in result.layers}):
-            store.delete(key)  # its blocks were removed: computed again
+        if result is not None and self._lacks_blocks(key, result):
+            store.delete(key)  # computed again
             self._jobs.submit(spec, group=group)
         return key
+
+    def _lacks_blocks(self, key: str, result: RunResult) -> bool:
+        """True where weights are wanted that are not here: they were removed, or another store's worker has computed the run."""
+        return self._weights and len(self._blocks(key)) < len({layer.block for layer in result.layers})
 
     def _look(self, index: int, key: str) -> None:
         record = self._jobs.store.record(key)
@@ -95,7 +99,10 @@ class Batch:
             error = record.error if record else None
             self._end(index, {"error": error or "The run was cancelled."})
         elif record.state == "finished" and (result := self._jobs.store.result(key)) is not None:
-            self._end(index, self._ended(key, result))
+            if self._lacks_blocks(key, result):
+                self._submit(self._specs[index])
+            else:
+                self._end(index, self._ended(key, result))
         elif record.state == "running":
             latest = self._jobs.progress(key).latest
             text = latest.model_dump_json() if latest else ""

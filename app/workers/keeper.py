@@ -6,8 +6,9 @@ was computing is begun anew from its journal, three times at most.
 
 The keeper lives in the scheduler's process (`dask_setup`, Dask's --preload), so the queue moves on without a web server; of a scheduler
 of your own, which has not loaded this, each web server is a keeper. Two keepers of one scheduler hand the same jobs over by the same
-names, which computes them once; of two schedulers with one store, on two hosts, one claims a job (cache/claims.py). Where a worker has
-another home, a courier brings and fetches what its job reads and writes (app/workers/away/).
+names, which computes them once; of two schedulers with one store, on two hosts, one claims a job (cache/claims.py); of two stores on
+one scheduler one has a run computed, and the other takes its result (app/workers/turns.py). Where a worker has another home, a courier
+brings and fetches what its job reads and writes (app/workers/away/).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from app.workers.identity import store_token
 from app.workers.kinds import TASKS
 from app.workers.plans import ending_words
 from app.workers.queue import Job
+from app.workers.turns import Turns
 from cache.claims import Claims
 from cache.retention import Policy, choose, policy_from_environment, remove
 from cache.space import DiskFull
@@ -52,7 +54,7 @@ class Keeper:
         self._handed: dict[str, tuple[Job, Future]] = {}
         self._resting: dict[str, float] = {}
         self._couriers: dict[str, Courier] = {}
-        self._claims = Claims(store.rows, seat(store.home))
+        self._claims, self._turns = Claims(store.rows, seat(store.home)), Turns(store, client)
         self._token = store_token(store.home)
         self._guard = threading.Lock()
         self._wake, self._closed, self._cleaned = threading.Event(), False, float("-inf")
@@ -80,6 +82,7 @@ class Keeper:
         for name, (job, future) in tuple(self._handed.items()):
             if future.status != "pending":
                 self._settle(job, future)
+                self._turns.ended(job)
                 del self._handed[name]
         self._tidy()
         waiting = [job for job in queue.waiting(self._store) if job.name not in self._handed and self._rested(job)]
@@ -94,7 +97,7 @@ class Keeper:
         busy = {*self._handed, *self._elsewhere()}
         free = len(workers) - len(busy)
         for job in [job for job in waiting if job.name not in busy]:
-            if free > 0 and self._claim(job):
+            if free > 0 and self._turns.take(job) and self._claim(job):
                 self._hand(job)
                 free -= 1
         return _WAITING

@@ -106,6 +106,52 @@ def test_a_model_is_sent_once_and_the_bits_are_those_of_this_host(jobs, start):
     assert jobs.store.exports.ready(key)
 
 
+@pytest.mark.long
+def test_two_stores_on_one_scheduler_have_a_run_computed_once(jobs, start, place):
+    host = start("shared")
+    other = Jobs(Store(place / "other-home"), answering=False)
+    try:
+        keys = {jobs.submit(quick(11)), other.submit(quick(11))}
+        assert len(keys) == 1
+        (key,) = keys
+        assert finished(jobs, key) == finished(other, key)
+        assert host.log.read_text().count(f"run {key} begun") == 1
+        jobs.delete(key)
+        again = jobs.submit(quick(11))  # nobody is asked for what has long been finished: each store has its own results
+        assert same_numbers(finished(jobs, again), other.store.result(key))
+    finally:
+        other.close()
+
+
+@pytest.mark.long
+def test_scores_and_speed_are_measured_on_the_other_host_and_come_home(jobs, start):
+    from core.evaluate.tasks import open_tasks
+    from core.evaluate.zero_shot import score_tasks
+
+    start("measuring")
+    spec = quick(9)
+    key = jobs.submit(spec)
+    finished(jobs, key)
+    jobs.scoring.submit(spec, ("embedded_words",), 12)
+    request = wait_for(lambda: (found := jobs.store.scores.requests.read(key)) and not found.active and found)
+    assert (request.state, request.error) == ("finished", None)
+    (scores,) = jobs.store.scores.of_run(key).values()
+    tasks = open_tasks(("embedded_words",), None, 12)
+    dense = score_tasks(spec, tasks)
+    (local,) = score_tasks(spec, tasks, here(spec)[1].weights, dense).values()
+    assert scores == local
+    jobs.measuring.submit(spec)
+    request = wait_for(lambda: (found := jobs.store.measurements.requests.read(key)) and not found.active and found)
+    assert (request.state, request.error) == ("finished", None)
+    assert jobs.store.measurements.of_run(key).speed
+    wrong = quick(10)
+    finished(jobs, wrong_key := jobs.submit(wrong))
+    jobs.scoring.submit(wrong, ("no_such_task",), 3)
+    request = wait_for(lambda: (found := jobs.store.scores.requests.read(wrong_key)) and not found.active and found)
+    assert request.state == "failed"
+    assert "no_such_task" in request.error
+
+
 @pytest.mark.faults
 @pytest.mark.long
 def test_a_killed_worker_is_replaced_by_another_host_from_the_last_block_that_came_home(jobs, start):
