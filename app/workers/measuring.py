@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from app.workers.inputs import require_unchanged
 from app.workers.process import open_store
 from app.workers.requests import RequestJobs, Watch, carry_out
 from cache.keys import run_key
@@ -44,7 +45,9 @@ def _measure(store: Store, request: Measuring, watch: Watch[Measuring]) -> None:
     from core.evaluate.size_and_speed import size_and_speed
 
     spec = request.spec
+    found = require_unchanged(spec, request.key)
     watch.tell("Reading the pruned weights", 0.0)
     _, weights = pruned_weights(store, spec, request.key, lambda words, share: watch.tell(words, _READING * share))
-    size, speed = size_and_speed(spec, weights, report=lambda words, share: watch.tell(words, _READING + (1 - _READING) * share))
+    size, speed = size_and_speed(spec, weights, report=lambda words, share: watch.tell(words, _READING + (1 - _READING) * share),
+                                 expected=found.model)
     store.measurements.put(request.key, Measured(size=size, speed=speed, moment=time.time()))

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from app.workers.inputs import require_unchanged
 from app.workers.process import open_store
 from app.workers.requests import RequestJobs, Watch, carry_out
 from cache.keys import run_key, task_key
@@ -60,7 +61,8 @@ def _score(store: Store, record: Scoring, watch: Watch[Scoring]) -> None:
     from core.evaluate.tasks import open_tasks
     from core.evaluate.zero_shot import ZeroShot
 
-    spec, found = record.spec, revisions(record.spec)
+    spec = record.spec
+    found = require_unchanged(spec, record.key)
     watch.tell("Opening the tasks", 0.0)
     folder = tasks_root()
     opened = open_tasks(record.tasks, folder if folder.is_dir() else None, record.limit)
@@ -76,7 +78,7 @@ def _score(store: Store, record: Scoring, watch: Watch[Scoring]) -> None:
     steps = len(without_dense) + len(without_pruned) + 1
     if without_pruned:
         _, weights = pruned_weights(store, spec, record.key, lambda words, share: watch.tell(words, share / steps))
-    model = ZeroShot(spec)
+    model = ZeroShot(spec, found.model)
     for done, (task, of) in enumerate([*((task, None) for task in without_dense), *((task, record.key) for task in without_pruned)], 1):
         if of is not None and task is without_pruned[0]:
             model.write(weights)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from app.workers.inputs import require_unchanged
 from cache.store import Store
 from core.linalg.cancellation import check_cancelled
 from core.records import Finished, Progress, RunResult
@@ -20,7 +21,8 @@ def pruned_weights(store: Store, spec: RunSpec, key: str, tell: Callable[[str, f
                    ) -> tuple[RunResult | None, Mapping[str, Tensor]]:
     """The result where it is known, and the weights [out, in] by layer name. `tell` hears what is being done, and the share of it.
 
-    A journal that lacks blocks is completed: `prune` goes on behind those that are there. Raises Cancelled.
+    A journal that lacks blocks is completed: `prune` goes on behind those that are there. Raises PruneError where the model or a text
+    is another one now, Cancelled.
     """
     journal, result = store.journal(key), store.result(key)
     weights = journal.weights
@@ -28,7 +30,7 @@ def pruned_weights(store: Store, spec: RunSpec, key: str, tell: Callable[[str, f
         return result, weights
     from core.run.pipeline import prune
 
-    for event in prune(spec, journal=journal):
+    for event in prune(spec, journal=journal, expected=require_unchanged(spec, key)):
         check_cancelled()
         if isinstance(event, Progress):
             tell("Pruning: the weights of this run are not kept here", event.fraction)

@@ -56,9 +56,9 @@ def prune(words: dict[str, str], json_file: JsonOption = None, save: SaveOption 
         expected = journal.revisions if isinstance(journal, CommandJournal) else None
         result = run(spec, journal=journal, expected=expected, streaming=streaming(stream))
         if asked:
-            result = result.model_copy(update={"tasks": score(spec, asked, journal.weights)})
+            result = result.model_copy(update={"tasks": score(spec, asked, journal.weights, expected=result.revisions.model)})
         if work:
-            sizes, measured = measure(spec, work, journal.weights)
+            sizes, measured = measure(spec, work, journal.weights, expected=result.revisions.model)
             result = result.model_copy(update={"size": sizes, "speed": measured})
         if str(json_file) != "-":
             show_all(result)

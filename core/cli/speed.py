@@ -49,13 +49,15 @@ def open_workload(spec: RunSpec, wanted: bool, batches: str, prompt: int | None,
     return asked
 
 
-def measure(spec: RunSpec, workload: Workload, weights: Mapping[str, Tensor] | None = None) -> tuple[Sizes, Speed]:
+def measure(spec: RunSpec, workload: Workload, weights: Mapping[str, Tensor] | None = None, *,
+            expected: str | None = None) -> tuple[Sizes, Speed]:
     """Count and measure with a progress bar on a terminal."""
     from core.evaluate.size_and_speed import size_and_speed
 
     with progress_bar() as bar:
         line = bar.add_task(spec.model, total=1.0)
-        return size_and_speed(spec, weights, workload, lambda words, share: bar.update(line, completed=share, description=words))
+        return size_and_speed(spec, weights, workload, lambda words, share: bar.update(line, completed=share, description=words),
+                              expected=expected)
 
 
 def show_size_and_speed(sizes: Sizes, speed: Speed) -> None:

@@ -42,14 +42,14 @@ def open_asked(names: str | None, folder: Path | None, limit: int | None) -> tup
 
 
 def score(spec: RunSpec, tasks: tuple[OpenTask, ...], weights: Mapping[str, Tensor] | None = None,
-          dense: Mapping[str, TaskScores] | None = None) -> dict[str, TaskScores]:
-    """Score with a progress bar on a terminal."""
+          dense: Mapping[str, TaskScores] | None = None, *, expected: str | None = None) -> dict[str, TaskScores]:
+    """Score with a progress bar on a terminal. `expected`: content address of the model that was pruned."""
     from core.evaluate.zero_shot import score_tasks
 
     names = ", ".join(task.name for task in tasks)
     with progress_bar() as bar:
         line = bar.add_task(f"{spec.model} · {names}", total=1.0)
-        return score_tasks(spec, tasks, weights, dense, lambda share: bar.update(line, completed=share))
+        return score_tasks(spec, tasks, weights, dense, lambda share: bar.update(line, completed=share), expected=expected)
 
 
 def has_tasks(result: RunResult, tasks: tuple[OpenTask, ...]) -> bool:

@@ -4,34 +4,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from core.evaluate.measured_model import load_measured
 from core.evaluate.size import model_sizes
 from core.evaluate.speed import Report, Workload, fitting, measure_model
-from core.models.device import choose_device, choose_dtype
-from core.models.loading import load_model
+from core.models.device import choose_device
 from core.models.sources import resolve_model
 from core.records.size_speed import Sizes, Speed
 from core.spec import RunSpec
 
 
 def size_and_speed(spec: RunSpec, weights: Mapping[str, Tensor] | None = None, workload: Workload | None = None,
-                   report: Report = lambda words, share: None) -> tuple[Sizes, Speed]:
+                   report: Report = lambda words, share: None, *, expected: str | None = None) -> tuple[Sizes, Speed]:
     """Bytes and throughput of a spec's dense model, or with `weights` [out, in] by layer name of the pruned one beside it.
 
     Holds one model, and the pruned layers once more. Uses model, revision, device and dtype of the spec; bytes are those of the
-    checkpoint's dtype, in which it is exported. `workload` None: the usual one, shortened to the model's context. Raises BadInput for
-    a workload or a model that cannot be used, Cancelled.
+    checkpoint's dtype, in which it is exported. `workload` None: the usual one, shortened to the model's context. `expected`: content
+    address of the model. Raises BadInput for a workload or a model that cannot be used, InputChanged, Cancelled.
     """
     device = choose_device(spec.device)
     source = resolve_model(spec.model, spec.revision, download=True)
     asked = workload or fitting(Workload(), source.context)
     asked.check(source.context)
     report("Loading the model", 0.0)
-    model: Any = load_model(source, dtype=choose_dtype(spec, source, device))
-    model.to(device)
+    source, model = load_measured(spec, device, expected)
     sizes = model_sizes(model, weights, getattr(torch, source.dtype, torch.float32), dense_bytes=source.bytes)
     return sizes, measure_model(model, weights, asked, device, report)

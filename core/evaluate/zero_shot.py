@@ -20,11 +20,10 @@ from torch import Tensor
 from transformers import AutoTokenizer
 
 from core.evaluate.harness import Report, WatchedModel, quiet
+from core.evaluate.measured_model import load_measured
 from core.evaluate.tasks import OpenTask
 from core.models.blocks import map_blocks
-from core.models.device import choose_device, choose_dtype
-from core.models.loading import load_model
-from core.models.sources import resolve_model
+from core.models.device import choose_device
 from core.records.tasks import Score, TaskScores, encode_outcomes
 from core.spec import RunSpec
 from core.spec.errors import BadInput, PruneError
@@ -36,12 +35,10 @@ _TASK_ERRORS = (ValueError, KeyError, TypeError, IndexError, AssertionError, Att
 class ZeroShot:
     """A model in memory, scored task by task. Uses model, revision, device and dtype of a spec; the rest is ignored."""
 
-    def __init__(self, spec: RunSpec) -> None:
-        """Raises BadInput for a model that cannot be loaded."""
-        device = choose_device(spec.device)
-        source = resolve_model(spec.model, spec.revision, download=True)
-        self.model: Any = load_model(source, dtype=choose_dtype(spec, source, device))
-        self.model.to(device)
+    def __init__(self, spec: RunSpec, expected: str | None = None) -> None:
+        """`expected`: content address of the model. Raises BadInput for a model that cannot be loaded, InputChanged for another one."""
+        self.model: Any
+        source, self.model = load_measured(spec, choose_device(spec.device), expected)
         tokenizer = AutoTokenizer.from_pretrained(str(source.path), local_files_only=True, trust_remote_code=False)
         with quiet():
             self._watched = WatchedModel(self.model, tokenizer, source.context)
@@ -75,16 +72,18 @@ class ZeroShot:
 
 
 def score_tasks(spec: RunSpec, tasks: Sequence[OpenTask], weights: Mapping[str, Tensor] | None = None,
-                dense: Mapping[str, TaskScores] | None = None, report: Report = lambda share: None) -> dict[str, TaskScores]:
+                dense: Mapping[str, TaskScores] | None = None, report: Report = lambda share: None, *,
+                expected: str | None = None) -> dict[str, TaskScores]:
     """Scores by task: of the dense model, or with `weights` of the pruned one with the dense model's in `dense` beside them.
 
     The model is loaded once; `dense` scores that are known already are not computed again. `report` hears the share of all tasks.
+    `expected`: content address of the model that `weights` belong to. Raises as `ZeroShot`.
     """
     known = {name: scores for name, scores in (dense or {}).items()}
     todo = [task for task in tasks if task.name not in known]
     steps = len(todo) + (len(tasks) if weights is not None else 0)
     shares = _shares(steps, report)
-    with_model = ZeroShot(spec)
+    with_model = ZeroShot(spec, expected)
     known |= {task.name: with_model.score(task, next(shares)) for task in todo}
     if weights is None:
         return {task.name: known[task.name] for task in tasks}

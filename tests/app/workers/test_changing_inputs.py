@@ -6,9 +6,11 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from app.layers.questions import LayerQuestion
-from app.workers import process, sessions, tasks
+from app.workers import measuring, process, sessions, tasks
 from cache import RunRecord, Store, run_key
 from cache.keys import dense_key, grams_key, plan_key
+from cache.measurements import Measuring
+from core.evaluate import measured_model
 from core.records import LayerPruned
 from core.run import planning
 from core.run.pipeline import prune
@@ -75,6 +77,25 @@ def test_a_plan_is_of_the_model_it_was_asked_for(folder, spec, store, monkeypatc
     monkeypatch.setattr(planning, "plan", lambda spec: (change(folder), make(spec))[1])
     assert "has changed" in tasks.plan(spec.model_dump_json())
     assert store.plan(plan_key(spec, before)) is None
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_size_and_speed_are_of_the_model_that_was_pruned(folder, spec, store, monkeypatch, moment):
+    """It is exchanged when its weights are about to be read, or have been."""
+    load = measured_model.load_model
+
+    def exchanged(*given, **named):
+        return (change(folder), load(*given, **named))[1] if moment == "before" else (load(*given, **named), change(folder))[0]
+
+    monkeypatch.setattr(measuring, "open_store", lambda: store)
+    monkeypatch.setattr(measured_model, "load_model", exchanged)
+    key = run_key(spec, revisions(spec))
+    store.measurements.requests.change(key, lambda before: Measuring(key=key, spec=spec, submitted=5.0))
+    measuring.measure(key, 5.0)
+    request = store.measurements.requests.read(key)
+    assert request.state == "failed"
+    assert "has changed" in request.error
+    assert store.measurements.of_run(key) is None
 
 
 def test_a_run_fails_and_continues_when_the_model_is_back(folder, spec, store, monkeypatch):

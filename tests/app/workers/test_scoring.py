@@ -62,6 +62,21 @@ def test_scores_are_paired_and_nothing_is_computed_twice(store, scored):
     assert kept.dense == story.dense
 
 
+def test_scores_are_of_the_model_that_was_pruned(store, monkeypatch):
+    """Of another one, exchanged since, none are kept."""
+    wanted, load = [], zero_shot.load_measured
+
+    def loaded(spec, device, expected):
+        wanted.append(expected)
+        return load(spec, device, "another model's address")
+
+    monkeypatch.setattr(zero_shot, "load_measured", loaded)
+    failed = ask(store, "story")
+    assert wanted == [revisions(SPEC).model]
+    assert (failed.state, "has changed" in failed.error) == ("failed", True)
+    assert store.scores.of_run(failed.key) == {}
+
+
 def test_what_fails_says_why_and_keeps_what_was_finished(store):
     assert ask(store, "story").state == "finished"
     failed = ask(store, "storys")
