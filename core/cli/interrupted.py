@@ -109,12 +109,14 @@ class SweepResults:
 
     def read(self) -> list[RunResult]:
         """The runs that an earlier command has finished; a file that cannot be used holds none."""
-        with suppress(BadInput, OSError):
+        try:
             found = stored_runs(self._file)
-            if found:
-                _say(f"Continuing: an earlier command has finished {len(found)} run{'s' * (len(found) > 1)} of this sweep.")
-            return found
-        return []
+        except (BadInput, OSError):
+            self.remove()
+            return []
+        if found:
+            _say(f"Continuing: an earlier command has finished {len(found)} run{'s' * (len(found) > 1)} of this sweep.")
+        return found
 
     def write(self, results: Sequence[RunResult]) -> None:
         """Keep the runs so far. A disk that cannot take them is told once, and the sweep goes on without keeping any."""
