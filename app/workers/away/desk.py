@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from app.workers import process
 from app.workers.away.inputs import find, one_at_a_time, settle
 from app.workers.away.outbox import Outbox
-from app.workers.away.parcel import Input, Look, Parcel, SizedFile, Ticket, Want, desk_topic
+from app.workers.away.parcel import Input, Look, Parcel, Ticket, Want, desk_topic
 from app.workers.kinds import TASKS
 from app.workers.queue import RUN, Job, fail, requests_of
 from cache import RunRecord, Store
@@ -148,7 +148,7 @@ class Desk:
         wanted = {Want(box="journal", file=file): journal / file.name for file in parcel.blocks}
         wanted |= {Want(box=asked.revision, file=file): arriving[asked.revision] / file.name for asked in missing for file in asked.files}
         for want, place in wanted.items():
-            _require_plain(want.file)
+            want.file.require_plain()
             place.touch()
         with self._changed:
             self._wants = {want: place for want, place in wanted.items() if want.file.size}
@@ -188,18 +188,11 @@ class Desk:
         self._worker.log_event(desk_topic(self._ticket.store), {"name": self._ticket.name, "address": self._worker.address})
 
     def _bell(self) -> None:
-        """Ring while nobody looks: a courier that has come later, or has lost its scheduler, hears of the desk. A worker that has lost its
-        scheduler ends, and another goes on behind the blocks that came home: what is computed here from now on is for nobody."""
+        """Ring while nobody looks: a courier that comes later hears of the desk. What a worker without its scheduler computes is for
+        nobody: it ends, and another goes on."""
         while not self._closed:
             time.sleep(_RING)
             if self._worker.status.name not in _ALIVE:
-                self.give_up()
-                return
+                return self.give_up()
             if time.monotonic() > self._heard + _RING and not self._closed:
                 self._ring()
-
-
-def _require_plain(file: SizedFile) -> None:
-    if Path(file.name).name != file.name or file.name.startswith("."):
-        raise PruneError(f"{file.name!r} is no name of a file that can be received.")
-

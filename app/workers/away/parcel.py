@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from core.data.places import default_home
 from core.spec import RunSpec
 from core.spec.base import FrozenModel
+from core.spec.errors import PruneError
 
 PIECE = 8 << 20  # bytes sent or fetched at a time
 INLINE = 64 << 10  # bytes up to which a row is part of the answer to a look
@@ -27,6 +29,11 @@ class SizedFile(FrozenModel):
 
     name: str
     size: int
+
+    def require_plain(self) -> None:
+        """Raises PruneError for a name that would lead out of the folder, or hide in it."""
+        if Path(self.name).name != self.name or self.name.startswith("."):
+            raise PruneError(f"{self.name!r} is no name of a file that can be received.")
 
 
 class Input(FrozenModel):
