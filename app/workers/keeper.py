@@ -97,7 +97,8 @@ class Keeper:
         busy = {*self._handed, *self._elsewhere()}
         free = len(workers) - len(busy)
         for job in [job for job in waiting if job.name not in busy]:
-            if free > 0 and self._turns.take(job) and self._claim(job):
+            asked = free > 0 or self._turns.awaits(job, busy)
+            if asked and self._turns.take(job) and free > 0 and self._claim(job):
                 self._hand(job)
                 free -= 1
         return _WAITING

@@ -19,7 +19,7 @@ from cache import run_key
 from core.records import RunResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from distributed import Client
 
@@ -36,6 +36,13 @@ class Turns:
     def __init__(self, store: Store, client: Client) -> None:
         self._store, self._client = store, client
         self._shared = bool(os.environ.get("PRUNESCOPE_SCHEDULER"))
+        self._awaited: set[str] = set()
+
+    def awaits(self, job: Job, tasks: Collection[str]) -> bool:
+        """True if the run of a job is among these tasks of the scheduler, or was: then its turn is asked for though no worker is free."""
+        if job.kind != RUN or not self._shared:
+            return False
+        return job.name in self._awaited or any(name.startswith(f"{RUN}-{job.key}-") for name in tasks)
 
     def take(self, job: Job) -> bool:
         """True if this job is to be handed over. False while another store's worker computes the same run; its result is entered."""
@@ -48,6 +55,10 @@ class Turns:
             return not self._shared
         if result is not None:
             self._enter(job, result)
+        if holder != job.name and result is None:
+            self._awaited.add(job.name)
+        else:
+            self._awaited.discard(job.name)
         return holder == job.name
 
     def ended(self, job: Job) -> None:

@@ -63,6 +63,9 @@ def test_the_second_store_waits_and_takes_the_result(place):
     assert not take(place.other)
     compute(place, place.one)
     assert take(place.one)  # a second keeper of the same store
+    assert not place.one.turns.awaits(place.one.job, ())
+    assert place.other.turns.awaits(place.other.job, ())
+    assert Turns(place.other.store, place.scheduler).awaits(place.other.job, [place.one.job.name])
     assert not take(place.other)
     place.one.store.put_result(KEY, RESULT)
     del place.scheduler.tasks[place.one.job.name]
@@ -71,6 +74,7 @@ def test_the_second_store_waits_and_takes_the_result(place):
     record = place.other.store.record(KEY)
     assert (record.state, record.submitted, record.pruned_perplexity) == ("finished", 6.0, RESULT.pruned.perplexity)
     assert place.other.store.result(KEY) == RESULT
+    assert not place.other.turns.awaits(place.other.job, ())
 
 
 def test_what_ends_without_a_result_is_the_others(place):
