@@ -23,6 +23,25 @@ def test_a_deep_link_asks_for_nothing_that_is_not_there_and_names_its_tab(visit)
     expect(page).to_have_title("Runs · PruneScope")
 
 
+@pytest.mark.faults
+@pytest.mark.long
+def test_a_page_whose_programs_did_not_arrive_is_loaded_again(visit):
+    """The server is started anew between the page's text and its programs: nothing runs in the browser that could try again."""
+    page, refused = visit("/runs"), []
+
+    def refuse_once(route):
+        if refused:
+            route.continue_()
+        else:
+            refused.append(route.request.url)
+            route.abort("connectionrefused")
+
+    page.route("**/static/js/index.*.js", refuse_once)
+    page.goto(page.url, wait_until="commit")
+    expect(page.locator(".ps-question")).to_be_visible()
+    assert refused
+
+
 @pytest.mark.long
 def test_the_navigation_stays_where_it_is_and_shows_its_focus(visit):
     places = []
