@@ -60,4 +60,4 @@ def complete(body: bytes, name: str) -> bytes:
         return body
     title = tab_title(TITLES[name or next(iter(TITLES))])
     return body.replace(_TITLE, f"<title>{escape(title)}</title>".encode(), 1).replace(
-        _HEAD, _HEAD + f"<script>{RELOAD_SCRIPT}</script><script>{ROOT_SCRIPT}</script>".encode(), 1)
+        _HEAD, _HEAD + f"<script>{ROOT_SCRIPT}</script><script>{RELOAD_SCRIPT}</script>".encode(), 1)
