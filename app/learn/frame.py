@@ -34,8 +34,9 @@ def begin(question: str, lesson: Lesson) -> None:
     if lesson.present:
         st.html("<style>[data-testid='stHeader'], .ps-question { display: none; } .ps-finding { font-size: 1.45rem; max-width: none; } "
                 "[data-testid='stMainBlockContainer'] { padding-top: 1rem; } "
-                "[data-testid='stMain'] :is(button, label, input, [data-testid='stSliderThumbValue']) p, "
-                "[data-testid='stMain'] [data-testid='stSliderThumbValue'] { font-size: 1.2rem; }</style>")
+                "[data-testid='stMain'] :is(button, label, input, summary, [data-testid='stSliderThumbValue']) p, "
+                "[data-testid='stMain'] :is([data-testid='stSliderThumbValue'], .ps-quiet, .ps-takeaway, .ps-png, .ps-verdict) "
+                "{ font-size: 1.2rem; }</style>")
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="learn-stops"):
         st.segmented_control("Stop", list(STOPS), key=f"{PRE}stop", format_func=STOPS.__getitem__, required=True, persist_state="session",
                              label_visibility="collapsed", on_change=_left, width="content")

@@ -27,6 +27,12 @@ def error(value: float) -> str:
     return f"{value:.{max(0, 2 - digits)}f}" if -5 <= digits < 6 else _scientific(value)
 
 
+def errors(*values: float) -> list[str]:
+    """Errors that stand in one sentence: three digits each, and powers of ten for all where one of them needs it."""
+    small = any(0 < abs(value) < 1e-5 for value in values)
+    return [_scientific(value) if small and value and math.isfinite(value) else error(value) for value in values]
+
+
 def percent(share: float) -> str:
     """A share as a percentage with one decimal."""
     return f"{100 * share:.1f} %"

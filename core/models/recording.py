@@ -6,6 +6,7 @@ depend on the batch, and refuses models in which they depend on the text.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
@@ -26,8 +27,29 @@ class StopForward(BaseException):
     """Ends a forward of which no more is needed. Not an Exception, so that no model's own handler takes it."""
 
 
-def record_calls(model: Any, block_map: BlockMap, probe: Tensor,
-                 on_device: Callable[[int], AbstractContextManager[None]]) -> tuple[list[Call], Tensor, Tensor]:
+_log = logging.getLogger(__name__)
+_Lend = Callable[[int], AbstractContextManager[None]]
+
+
+def record(model: Any, block_map: BlockMap, probe: Tensor, on_device: _Lend) -> tuple[list[Call], Tensor, Tensor]:
+    """The calls of two forwards that agree, marked for windows, and what `record_calls` returns with them.
+
+    Where the two do not agree, both are made once more: on a busy machine one forward in some hundreds was seen to differ from the next,
+    and a model that depends on the text does so again.
+    """
+    def recorded() -> tuple[list[Call], Tensor, Tensor]:
+        calls, last, ending = record_calls(model, block_map, probe, on_device)
+        return mark_for_windows(model, block_map, probe, calls), last, ending
+
+    try:
+        return recorded()
+    except NotStreamable as error:
+        found = recorded()
+        _log.warning("two forwards differed, the next two agreed: %s", error.problem)
+        return found
+
+
+def record_calls(model: Any, block_map: BlockMap, probe: Tensor, on_device: _Lend) -> tuple[list[Call], Tensor, Tensor]:
     """One real forward of the probe [1, L], each block inside `on_device(block)`.
 
     Returns the calls, the last block's output [1, L, d], and the logits of the last tokens. Each block runs once more, with another
@@ -76,8 +98,8 @@ def record_calls(model: Any, block_map: BlockMap, probe: Tensor,
     return calls, previous, ending
 
 
-def _again(forward: Forward, leaves: list[Any], form: TreeSpec, slot: int, on_device: Callable[[int], AbstractContextManager[None]],
-           index: int, hidden: Tensor) -> Tensor:
+def _again(forward: Forward, leaves: list[Any], form: TreeSpec, slot: int, on_device: _Lend, index: int,
+           hidden: Tensor) -> Tensor:
     """A block's output for other hidden states and otherwise the same arguments."""
     args, kwargs = tree_unflatten([*leaves[:slot], hidden, *leaves[slot + 1 :]], form)
     with on_device(index):

@@ -13,7 +13,6 @@ What the blocks are called with besides the hidden states (masks, positions) is 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -29,10 +28,9 @@ from core.models.causality import require_causal_embedding
 from core.models.expert_inputs import use_slices, watched_experts
 from core.models.forward_trace import Call, Groups, PerWindow, ending_of
 from core.models.hooks import Forward, other_forwards, watched_inputs
-from core.models.recording import StopForward, mark_for_windows, record_calls
+from core.models.recording import StopForward, record
 
 Observer = Callable[[int, Tensor], None]
-_log = logging.getLogger(__name__)
 
 
 class Stream:
@@ -58,7 +56,7 @@ class Stream:
         self._home = next((parameter.device for parameter in self._frame()), self.device)
         self._move_frame(self.device)
         try:
-            self._calls, last, ending = self._recorded()
+            self._calls, last, ending = record(model, block_map, self._probe, self.on_device)
             tolerance = max(1e-3, 4 * torch.finfo(ending.dtype).eps) * float(ending.nan_to_num(0, 0, 0).abs().amax())
             if not torch.allclose(ending_of(self.logits(last)), ending, rtol=0, atol=tolerance, equal_nan=True):
                 raise NotStreamable("its output depends on more than what the last block returns.")
@@ -171,17 +169,6 @@ class Stream:
             yield
         finally:
             module.to(home)
-
-    def _recorded(self) -> tuple[list[Call], Tensor, Tensor]:
-        """The calls of two forwards that agree. Where they do not, they are made once more: on a busy machine one forward in some hundreds
-        was seen to differ from the next, and a model that depends on the text does so again."""
-        try:
-            calls, last, ending = record_calls(self._model, self.block_map, self._probe, self.on_device)
-            return mark_for_windows(self._model, self.block_map, self._probe, calls), last, ending
-        except NotStreamable as error:
-            _log.warning("recorded once more: %s", error.problem)
-        calls, last, ending = record_calls(self._model, self.block_map, self._probe, self.on_device)
-        return mark_for_windows(self._model, self.block_map, self._probe, calls), last, ending
 
     def _move_frame(self, device: torch.device) -> None:
         """Everything but the blocks to `device`. Parameter objects stay, so tied weights stay tied."""

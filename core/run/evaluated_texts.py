@@ -42,7 +42,7 @@ class _Text:
 
     @property
     def name(self) -> str:
-        return f"evaluation text {self.windows.description.partition(':')[0]}"
+        return f"evaluation text ({self.windows.description.partition(':')[0]})"
 
 
 class EvaluatedTexts:

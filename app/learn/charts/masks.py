@@ -43,11 +43,11 @@ def mask_bars(found: Masks, chosen: int, *, theme: Theme = "light", height: int 
                                 hovertemplate=f"%{{text}} of the row's energy: {word}<extra></extra>"))
     x, y = matrix_axes(len(names), columns)
     figure.update_layout(
-        xaxis={**x, "domain": [0, 0.36], "title": {"text": f"input j; {GONE_WORDS[theme]}: removed"}, "tickangle": 0, "dtick": 2},
+        xaxis={**x, "domain": [0, 0.36], "title": {"text": f"{GONE_WORDS[theme]}: removed"}, "tickangle": 0, "dtick": 2},
         yaxis={**y, "tickvals": list(range(len(names))), "ticktext": [f"{name} " for name in names], "dtick": None},
-        xaxis2={"domain": [0.4, 1], "anchor": "y", "title": {"text": "loss ÷ wHwᵀ, with the method's own update"},
+        xaxis2={"domain": [0.4, 1], "anchor": "y", "title": {"text": "loss ÷ wHwᵀ, its own update"},
                 **share_axis(0, 1.05 * float(shares(found).sum(1).max()), most=6), "showgrid": True},
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0.4, "xanchor": "left", "traceorder": "normal"},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 1, "xanchor": "right", "traceorder": "normal"},
         shapes=[{"type": "rect", "xref": "paper", "x0": 0, "x1": 0.36, "y0": chosen - 0.5, "y1": chosen + 0.5,
                  "line": {"color": PICKED[theme], "width": 2}}])
     return figure

@@ -28,13 +28,15 @@ def masks_finding(found: Masks, chosen: int, row: int, columns: int) -> str:
 
 def masks_exercises(found: Masks) -> list[Exercise]:
     names, parts = mask_names(), shares(found)
-    own, least = parts.sum(1), parts[:, :2].sum(1)
+    own = parts[:-1].sum(1)
+    by_mask, by_update = parts[:-1, 1], parts[:-1, 2]
     none, middle = found.repaired[:, 0] / found.energy, float(np.median(found.every))
     still = none[-1] <= none.min() * (1 + TIE)
     return [
-        ("Who wins with its own update, and whose mask is the best?",
-         f"With its own update {_leaders(names, own[:-1])} ({numbers.share(own[:-1].min())}); the best mask is that of "
-         f"{_leaders(names, least[:-1])}, which loses {numbers.share(least[:-1].min())} at least."),
+        ("Which method loses most by its mask, and which most by its update?",
+         f"By its mask {_leaders(names, -by_mask)}: {numbers.share(by_mask.max())} of the energy above the best of all. By its update "
+         f"{_leaders(names, -by_update)}: {numbers.share(by_update.max())} above the best for its mask. In all {_leaders(names, own)} "
+         f"{'lose' if _several(own) else 'loses'} least, {numbers.share(own.min())}."),
         ("If no weight may move, is the best mask still the best?",
          f"{'Of these, yes' if still else 'No'}: without update the best of all masks loses {numbers.share(none[-1])}, "
          + ("and none of the others less." if still else f"that of {_leaders(names, none)} {numbers.share(none.min())}.")
@@ -47,5 +49,14 @@ def masks_exercises(found: Masks) -> list[Exercise]:
 
 def _leaders(names: list[str], losses: np.ndarray) -> str:
     """Those of least loss: more than one where they are equal."""
-    best = [name for name, loss in zip(names, losses, strict=False) if loss <= losses.min() * (1 + TIE)]
+    best = [name for name, first in zip(names, _first(losses), strict=False) if first]
     return best[0] if len(best) == 1 else f"{', '.join(best[:-1])} and {best[-1]}"
+
+
+def _first(losses: np.ndarray) -> np.ndarray:
+    """bool [n]: the least, and those equal to it."""
+    return losses <= losses.min() + TIE * abs(losses.min())
+
+
+def _several(losses: np.ndarray) -> bool:
+    return int(_first(losses).sum()) > 1

@@ -26,21 +26,21 @@ def pair_finding(found: TwoWeights, row: int, first: int, second: int) -> str:
     pair = found.pair[row]
     above = interaction(found)[row][np.triu_indices(pair.shape[0], 1)]
     words = {"less": "less than", "same": "about the same as", "more": "more than"}[pair_verdict(found, row, first, second)]
-    return (f"Removing inputs {first} and {second} of row {row} costs {numbers.error(pair[first, second])}; alone they cost "
-            f"{numbers.error(pair[first, first])} and {numbers.error(pair[second, second])}: together {words} the sum "
+    both, one, other = numbers.errors(*(float(pair[place]) for place in ((first, second), (first, first), (second, second))))
+    return (f"Removing inputs {first} and {second} of row {row} costs {both}; alone they cost {one} and {other}: together {words} the sum "
             f"({numbers.times(pair_ratio(found, row, first, second))}). Over the {above.size} pairs of this row the ratio goes from "
             f"{numbers.times(above.min())} to {numbers.times(above.max())}.")
 
 
 def pair_reason(found: TwoWeights, row: int, first: int, second: int) -> str:
-    """Reason of the interaction: the sign of w_q·w_r·[H⁻¹]_qr, with the numbers."""
-    u, v = found.weight[row, first], found.weight[row, second]
-    cross = found.inverse[first, second]
-    scale = math.sqrt(found.inverse[first, first] * found.inverse[second, second])
-    return (rf"$w_q w_r [H^{{-1}}]_{{qr}} = {tex(u)}\cdot{tex(v)}\cdot{tex(cross)}$ is "
-            f"{'positive, which makes the pair cheaper' if u * v * cross > 0 else 'negative, which makes the pair dearer'} than the other "
-            f"sign would, and $[H^{{-1}}]_{{qr}}$ is {numbers.percent(abs(cross) / scale)} of the "
-            "largest it could be.")
+    """The two factors of the ratio, with their numbers: the pair's loss over the sum is (1 − s)/(1 − ρ²)."""
+    cross = float(found.inverse[first, second]) / math.sqrt(found.inverse[first, first] * found.inverse[second, second])
+    x, y = (found.weight[row, place] / math.sqrt(found.inverse[place, place]) for place in (first, second))
+    shared = 2 * cross * float(x * y) / float(x**2 + y**2) if x or y else 0.0
+    return (rf"the ratio is $(1-s)/(1-\rho^2)$. $\rho = [H^{{-1}}]_{{qr}} / \sqrt{{[H^{{-1}}]_{{qq}}[H^{{-1}}]_{{rr}}}} = {tex(cross)}$: "
+            f"neither can make up for the other any more, which costs {numbers.times(1 / (1 - cross**2))}. "
+            rf"$s = 2\rho\,xy/(x^2+y^2) = {tex(shared)}$ with $x = w_q/\sqrt{{[H^{{-1}}]_{{qq}}}}$ and $y$ likewise: what the two lose "
+            f"partly {'cancels' if shared > 0 else 'adds up'} in the output, {numbers.times(1 - shared)}.")
 
 
 def pair_exercises(found: TwoWeights, row: int) -> list[Exercise]:

@@ -52,8 +52,9 @@ def _guess(found: TwoWeights, lesson: Lesson) -> None:
     first, second = lesson.column, lesson.other
     if not lesson.guess:
         alone = found.pair[lesson.row].diagonal()
-        layout.sentence(f"Guess first. In row {lesson.row}, input {first} costs {numbers.error(float(alone[first]))} alone and input "
-                        f"{second} {numbers.error(float(alone[second]))}. Removed together, will they cost …")
+        costs = numbers.errors(float(alone[first]), float(alone[second]))
+        layout.sentence(f"Guess first. In row {lesson.row}, input {first} costs {costs[0]} alone and input {second} {costs[1]}. Removed "
+                        "together, will they cost …")
         with st.container(horizontal=True, gap="small"):
             for name, words in _GUESSES.items():
                 st.button(words, key=f"learn_guess_{name}", on_click=_told, args=(name,))
@@ -62,7 +63,8 @@ def _guess(found: TwoWeights, lesson: Lesson) -> None:
     right = findings.pair_verdict(found, lesson.row, first, second)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if lesson.guess in _GUESSES:
-            st.html(f"<strong>{'Right' if right == lesson.guess else 'No'}: {_GUESSES[right]}.</strong>", width="content")
+            verdict = f"{'Right' if right == lesson.guess else 'No'}: {_GUESSES[right]}."
+            st.html(f"<strong class='ps-verdict'>{verdict}</strong>", width="content")
         st.button("Hide, and guess again", key="learn_guess_again", type="tertiary", on_click=_told, args=("",))
 
 

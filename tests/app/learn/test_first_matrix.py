@@ -37,11 +37,23 @@ def test_answers_differ_on_the_first_matrix(session):
     assert "They are not the same weight here." in one_weight.one_weight_exercises(one)[0][1]
     assert two_weights.pair_exercises(two, lesson.row)[1][1].endswith("another pair.")
     assert two_weights.pair_verdict(two, lesson.row, lesson.column, lesson.other) != "same"
+    by_mask, by_update, least = masks.masks_exercises(mask)[0][1].split(". ")
+    assert (by_mask.split(":")[0], by_update.split(":")[0]) == ("By its mask SparseGPT", "By its update Magnitude and Wanda")
+    assert least.startswith("In all Frontier loses least, ")
     assert masks.masks_exercises(mask)[1][1].startswith("No:")
     turns, best_count, _ = (answer for _, answer in outlier_rows.rows_exercises(rows))
     assert turns.endswith("times.")
     assert not turns.startswith("Up to")
     assert not best_count.startswith("0 of")
+
+
+def test_the_reason_of_a_pair_holds_the_factors_of_its_ratio(session):
+    """(1 − s)/(1 − ρ²), as text tells it, is the ratio that the figure shows."""
+    lesson = Lesson()
+    two = requests.two(lesson).answer(session)
+    reason = two_weights.pair_reason(two, lesson.row, lesson.column, lesson.other)
+    rho, shared = (float(reason.split(before)[1].split("$")[0]) for before in ("[H^{-1}]_{rr}} = ", "(x^2+y^2) = "))
+    assert (1 - shared) / (1 - rho**2) == pytest.approx(two_weights.pair_ratio(two, lesson.row, lesson.column, lesson.other), rel=2e-3)
 
 
 def test_two_strong_rows_have_an_exercise_of_their_own(session):

@@ -127,3 +127,11 @@ def test_one_forward_that_differs_is_made_again(monkeypatch: pytest.MonkeyPatch,
         part * (1.01 if next(calls) == 0 else 1) for part in original(x, position_ids)))
     assert opened(model).blocks == 3
     assert "it differs by 9.9e-03 of its largest entry" in caplog.text
+
+
+def test_a_refusal_says_nothing_of_the_second_try(caplog: pytest.LogCaptureFixture) -> None:
+    model = tiny("llama")
+    model.model.layers[1].forward = lambda hidden_states, **_: hidden_states
+    with pytest.raises(NotStreamable):
+        opened(model)
+    assert caplog.text == ""

@@ -50,7 +50,7 @@ def test_a_weight_that_float16_cannot_hold_is_told_as_that(spec, tmp_path):
 
 @pytest.mark.parametrize(("where", "words"), [
     ("model.norm", "Perplexity of the dense model: the loss is no number in 3 of 3 windows.*final norm"),
-    ("model.layers.1.input_layernorm", r"Block 2 of 2, dense model, evaluation text windows of windows.npy: .* are NaN"),
+    ("model.layers.1.input_layernorm", r"Block 2 of 2, dense model, evaluation text .windows of windows.npy.: .* are NaN"),
 ])
 def test_a_nan_that_the_model_computes_is_told_with_its_stage(where, words, spec, monkeypatch):
     def opened(*arguments):

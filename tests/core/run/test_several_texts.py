@@ -64,7 +64,7 @@ def test_what_is_known_of_the_dense_model_is_not_measured_again(several, togethe
     monkeypatch.setattr(pipeline._Pass, "_push", watched)
     known = [text.dense for text in together.on_each_text]
     again = result_of(several, dense=[known[0], None, known[2]])
-    assert {what for what in pushed if what.startswith("dense")} == {"dense model, evaluation text windows of a, b.npy"}
+    assert {what for what in pushed if what.startswith("dense")} == {"dense model, evaluation text (windows of a, b.npy)"}
     assert [text.dense for text in again.on_each_text] == known
     assert again.further_evaluations == together.further_evaluations
 
