@@ -59,11 +59,14 @@ def form_of(path: Path) -> Form:
 
 
 def has_long_document(path: Path, form: Form) -> bool:
-    """True for a text of over 8 MiB, and for such JSON of which 4 MiB in a row have no line feed. Few bytes are read. Raises OSError."""
+    """True where a document of over 4 Mi characters may be: in a text or CSV of over 8 MiB, in such JSON of which 4 MiB in a row have no
+    line feed, and in any Parquet table, as it is compressed. Few bytes are read. Raises OSError."""
     size = path.stat().st_size
-    if size <= _LARGE or form.kind in ("csv", "parquet"):
+    if form.kind == "parquet":
+        return True
+    if size <= _LARGE:
         return False
-    if form.kind == "text":
+    if form.kind in ("text", "csv"):
         return True
     with path.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as content:
         return any(content.find(b"\n", start, start + LONG) < 0 for start in range(0, size - LONG + 1, LONG))

@@ -10,6 +10,9 @@ from core.data.texts import Split, Text
 from core.spec import Calibration
 from core.spec.errors import BadInput
 
+_LOOKED_AT = 64  # documents that are read for each window before they are packed
+_BYTES, _MARKS = 4, 16  # of a character at most; tokens that a tokenizer puts around a text, at most
+
 
 def from_one(text: Text, spec: Calibration, length: int, reader: Reader, rng: np.random.Generator) -> np.ndarray:
     """Different windows among the consecutive ones of the document; of a long one, among pieces of characters that hold a window each."""
@@ -37,13 +40,20 @@ def _from_pieces(document: str, spec: Calibration, length: int, reader: Reader, 
 
 
 def from_many(text: Text, spec: Calibration, length: int, reader: Reader, rng: np.random.Generator) -> np.ndarray | None:
-    """A window of each document that is longer than one; None where none is."""
+    """A window of each document that is longer than one; None where none is, or none of the first 64 documents for each window."""
     drawn: list[np.ndarray] = []
+    short = np.zeros(len(text.documents), dtype=bool)  # known to be no longer than a window
     read: dict[int, np.ndarray] | None = {} if len(text.documents) < spec.windows else None  # documents that will be gone through again
     while len(drawn) < spec.windows:
         before = len(drawn)
-        for index in map(int, rng.permutation(len(text.documents))):
-            if (window := _random_window(text, index, spec, length, reader, rng, read)) is not None:
+        for seen, index in enumerate(map(int, rng.permutation(len(text.documents)))):
+            if not drawn and seen == _LOOKED_AT * spec.windows:
+                return None
+            if short[index]:
+                continue
+            if (window := _random_window(text, index, spec, length, reader, rng, read)) is None:
+                short[index] = True
+            else:
                 drawn.append(window)
             if len(drawn) == spec.windows:
                 break
@@ -55,12 +65,15 @@ def from_many(text: Text, spec: Calibration, length: int, reader: Reader, rng: n
 def _random_window(text: Text, index: int, spec: Calibration, length: int, reader: Reader, rng: np.random.Generator,
                    read: dict[int, np.ndarray] | None) -> np.ndarray | None:
     """A window at a random place of a document; None where it is not longer than one. `read`: tokens of documents, kept here."""
-    if _is_long(text, index):
-        start = int(rng.integers(0, len(text.documents[index]) - piece_length(length)))
-        return window_at(text.documents[index], start, length, reader, special=spec.bos == "auto")
     tokens = None if read is None else read.get(index)
     if tokens is None:
-        tokens = np.asarray(reader.encode(text.documents[index], special=spec.bos == "auto"), dtype=np.int64)
+        document = text.documents[index]
+        if text.long and len(document) > LONG:
+            start = int(rng.integers(0, len(document) - piece_length(length)))
+            return window_at(document, start, length, reader, special=spec.bos == "auto")
+        if _BYTES * len(document) + _MARKS < length:  # a token has a byte or more
+            return None
+        tokens = np.asarray(reader.encode(document, special=spec.bos == "auto"), dtype=np.int64)
         if read is not None:
             read[index] = tokens
     if len(tokens) <= length:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -25,15 +26,26 @@ class Reader(Protocol):
     def encode(self, text: str, *, special: bool = True) -> list[int] | np.ndarray: ...
 
 
-def first_tokens(text: str, count: int | None, reader: Reader, *, special: bool) -> list[int] | np.ndarray:
-    """At least the first `count` token ids of a text (all: None), if it has so many. Of a long text no more is read than they need: a
-    beginning and a longer one must agree on them, as an end that is cut may be read otherwise."""
+def first_tokens(documents: Sequence[str], count: int | None, reader: Reader, *, special: bool) -> list[int] | np.ndarray:
+    """At least the first `count` token ids of the documents joined with a blank line (all: None), if there are so many. Of a long text no
+    more is read than they need: a beginning and a longer one must agree on them, as an end that is cut may be read otherwise."""
     short = LETTERS * (count or 0) + 4096
-    if count is not None and len(text) > 4 * short:
+    if count is not None and len(text := _beginning(documents, 4 * short)) > 4 * short:
         first, again = (reader.encode(text[:end], special=special)[:count] for end in (short, short + short // 8))
         if len(first) == count and np.array_equal(first, again):
             return first
-    return reader.encode(text, special=special)
+    return reader.encode("\n\n".join(documents), special=special)
+
+
+def _beginning(documents: Sequence[str], characters: int) -> str:
+    """As many of the documents, joined with a blank line, as have more than so many characters; all where they have no more."""
+    taken, length = list[str](), 0
+    for document in documents:
+        taken.append(document[: characters + 1])
+        length += len(taken[-1]) + 2
+        if length > characters + 2:
+            break
+    return "\n\n".join(taken)
 
 
 def piece_length(length: int) -> int:

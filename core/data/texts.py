@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from core.data.corpus import embedded_text
 from core.data.digests import digest
-from core.data.documents import Unreadable, form_of, has_long_document, read_documents
+from core.data.documents import LONG, Unreadable, form_of, has_long_document, read_documents
 from core.data.files import Stamp, stamp
 from core.data.places import locate_text
 from core.spec.errors import BadInput
@@ -100,7 +100,7 @@ def _from_file(known: Stamp, kind: str, split: Split, field: str | None) -> Text
     if not any(document.strip() for document in documents):
         raise BadInput(split, name, "a file with text in it", "This one is empty.")
     return Text(documents=documents, description=f"{path.name}{f', field {field}' if field else ''}", sha256=address,
-                long=has_long_document(path, form))
+                long=has_long_document(path, form) and any(len(document) > LONG for document in documents))
 
 
 def _address(known: Stamp, kind: str, field: str | None) -> str:
@@ -125,7 +125,12 @@ def text_revision(source: str, split: Split) -> str:
     if kind != "hub":
         return read_text(source, split).sha256
     repository, configuration, part, _ = _hub_parts(name, split)
-    return f"{repository}:{configuration}:{part}@{_hub_commit(repository, name, split)}"
+    return f"{repository}:{configuration}:{part}@{_hub_commit(repository, name, split)}{_long(repository)}"
+
+
+def _long(repository: str) -> str:
+    """Mark of data sets that may hold documents of over 4 Mi characters, whose windows are drawn by characters. The literature's do not."""
+    return "" if any(repository == known for known, *_ in _HUB.values()) else "+long"
 
 
 def _hub_commit(repository: str, name: str, split: Split) -> str:
@@ -170,7 +175,8 @@ def _from_hub(name: str, split: Split) -> Text:
     except Exception as error:  # the library raises many kinds, its own and the network's
         raise _out_of_reach(split, name, error) from error
     return Text(documents=documents, description=" ".join(filter(None, (repository, configuration, part))),
-                sha256=hashlib.sha256(f"{repository}:{configuration}:{part}:{data._fingerprint}".encode()).hexdigest())
+                sha256=hashlib.sha256(f"{repository}:{configuration}:{part}:{data._fingerprint}{_long(repository)}".encode()).hexdigest(),
+                long=bool(_long(repository)))
 
 
 def _check_place(repository: str, files: dict[str, list[str]] | None, split: Split, name: str) -> None:

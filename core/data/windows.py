@@ -79,7 +79,7 @@ def evaluation_windows(spec: Evaluation, reader: Reader) -> Windows:
     begin = _beginning(spec, reader, "evaluation")
     inner = length - len(begin)
     asked = spec.windows or (EMBEDDED_WINDOWS if spec.source == "embedded" else None)
-    tokens = first_tokens("\n\n".join(text.documents), asked and asked * inner, reader, special=spec.bos == "auto")
+    tokens = first_tokens(text.documents, asked and asked * inner, reader, special=spec.bos == "auto")
     count = len(tokens) // inner if asked is None else min(len(tokens) // inner, asked)
     if count == 0:
         raise too_short("evaluation", text, len(tokens), length)

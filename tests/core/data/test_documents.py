@@ -5,12 +5,18 @@ import hashlib
 import json
 from contextlib import suppress
 
+import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
 from core.data.documents import Unreadable, form_of, read_documents
-from core.data.texts import read_text, text_revision
+from core.data.drawing import from_many
+from core.data.reading import first_tokens
+from core.data.texts import Text, read_text, text_revision
+from core.spec import Calibration
 from core.spec.errors import BadInput
 
 TEXT = "Ein Öl-Bild, \u2028 ein Wort\u0085 und 日本"
@@ -97,3 +103,48 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory, content, suffix):
     path.write_bytes(content)
     with suppress(Unreadable):
         assert all(isinstance(one, str) for one in documents(path))
+
+
+def test_a_long_document_of_a_table_or_the_hub_is_read_where_windows_are_drawn(tmp_path, monkeypatch):
+    """Not all of it is tokenized for the windows, and its address says that they are drawn by characters."""
+    long = "a word and another " * 300_000
+    pyarrow.parquet.write_table(pyarrow.table({"text": [long, "short"]}), tmp_path / "a.parquet")
+    (tmp_path / "a.csv").write_text(f"text\n{long}{long}\nshort\n")
+    for name in ("a.parquet", "a.csv"):
+        reader = CountingReader()
+        text = read_text(f"text:{tmp_path / name}", "calibration")
+        assert text.long
+        assert text.sha256 == text_revision(f"text:{tmp_path / name}", "calibration")
+        assert from_many(text, Calibration(windows=8), 64, reader, np.random.default_rng(0)).shape == (8, 64)
+        assert reader.characters < 100_000
+    monkeypatch.setattr("core.data.texts._hub_commit", lambda *_: "main")
+    assert text_revision("hub:nobody/has-this:x:y", "calibration").endswith("@main+long")
+    assert text_revision("hub:c4", "calibration").endswith("@main")
+
+
+def test_documents_that_are_all_short_are_not_all_read_before_they_are_packed():
+    reader = CountingReader()
+    text = Text(documents=["only a few words here"] * 100_000, description="", sha256="")
+    assert from_many(text, Calibration(windows=4), 32, reader, np.random.default_rng(0)) is None
+    assert reader.characters <= 64 * 4 * 21
+
+
+def test_the_first_windows_of_many_documents_need_only_the_first_documents():
+    """And they are the same tokens as those of all documents joined."""
+    documents, reader = ["first text, ", "second", "", *(f"{index} and so on" for index in range(50_000))], CountingReader()
+    found = first_tokens(documents, 500, reader, special=False)
+    assert reader.characters < 50_000
+    assert np.array_equal(found[:500], reader.encode("\n\n".join(documents))[:500])
+
+
+class CountingReader:
+    """A token for each character; counts those that were read."""
+
+    context, vocabulary, bos, separator = 512, 1 << 21, None, None
+
+    def __init__(self):
+        self.characters = 0
+
+    def encode(self, text, *, special=True):
+        self.characters += len(text)
+        return [ord(letter) for letter in text]
