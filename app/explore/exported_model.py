@@ -9,7 +9,7 @@ import streamlit as st
 from app.shared import access, layout, numbers, request_progress, resources, state
 from cache.exports import Export
 from cache.keys import run_key
-from core.export.room import zip_bytes
+from core.export.room import weights_bytes
 from core.records import RunResult
 from core.spec import RunSpec
 from core.spec.errors import PruneError
@@ -23,7 +23,7 @@ def draw(result: RunResult) -> None:
     spec, jobs, exports = result.spec, resources.jobs(), resources.store().exports
     layout.aside(_WHAT)
     try:
-        key, about = jobs.key(spec), numbers.size(zip_bytes(spec))
+        key, about = jobs.key(spec), numbers.size(weights_bytes(spec))
     except PruneError as error:
         layout.note(str(error), tone="bad", title="The pruned model cannot be written.")
         return

@@ -7,13 +7,10 @@ from html import escape
 
 from app.shared import numbers
 from core.records import Interval, Sizes, Speed, SpeedPoint
-from core.records.size_speed import Kind, Stage
+from core.records.size_speed import STAGES, WHY_NO_FASTER, Kind, Stage
 
-_STAGES: tuple[Stage, ...] = ("prefill", "decode")
 _NAMES: dict[Kind, str] = {"dense": "dense", "pruned": "pruned", "packed": "pruned, 2:4 kernels"}
 _WIDE = 1.3  # highest over lowest ratio of an interval from which rounds are called noisy
-_WHY = ("PyTorch multiplies zeros like any other number, so the pruned model does the same work on the same bytes. The only zeros that "
-        "GPUs have kernels for are 2:4, and programs drop these too: vLLM removed its own in 2026.")
 
 
 def size_finding(size: Sizes) -> str:
@@ -42,12 +39,12 @@ def size_rows(size: Sizes) -> list[tuple[str, str, str]]:
 
 def speed_finding(speed: Speed) -> str:
     """Verdict over all batch sizes and both stages, with its reason."""
-    ratios = [ratio for point in speed.points for stage in _STAGES if (ratio := speed.ratio(point, stage)) is not None]
+    ratios = speed.ratios
     faster, slower = [ratio for ratio in ratios if ratio.low > 1], [ratio for ratio in ratios if ratio.high < 1]
     span = _span([ratio.median for ratio in ratios])
     if not faster:
         told = f", slower in {len(slower)} of {len(ratios)} cases" if slower else ", each time within the spread of the rounds"
-        return f"The pruned model is no faster on this device: {span}{told}. {_noise(ratios)}{_WHY}"
+        return f"The pruned model is no faster on this device: {span}{told}. {_noise(ratios)}{WHY_NO_FASTER}"
     where = "everywhere" if len(faster) == len(ratios) else f"in {len(faster)} of {len(ratios)} cases"
     return f"On this device the pruned model ran at {span}: faster {where} by more than the spread of the rounds. {_noise(ratios)}".strip()
 
@@ -62,7 +59,7 @@ def packed_finding(speed: Speed) -> str:
     """Measured speed with 2:4 kernels, or why there is none."""
     if speed.no_packed:
         return f"2:4 kernels were not measured. {speed.no_packed}"
-    ratios = [ratio.median for point in speed.points for stage in _STAGES
+    ratios = [ratio.median for point in speed.points for stage in STAGES
               if (ratio := speed.ratio(point, stage, "packed")) is not None]
     if not ratios:
         return ""
@@ -74,7 +71,7 @@ def speed_table(speed: Speed) -> str:
     kinds: list[Kind] = [kind for kind in _NAMES if kind in speed.points[0].prefill]
     heads = "".join(f"<th scope='col'>{escape(head)}</th>" for head in (*(_NAMES[kind] for kind in kinds), *(
         f"{_NAMES[kind]} ÷ dense" for kind in kinds if kind != "dense")))
-    body = "".join(_line(speed, point, stage, kinds) for point in speed.points for stage in _STAGES)
+    body = "".join(_line(speed, point, stage, kinds) for point in speed.points for stage in STAGES)
     return f"<table class='ps-table'><thead><tr><td></td>{heads}</tr></thead><tbody>{body}</tbody></table>"
 
 
@@ -92,7 +89,7 @@ def speed_rows(speed: Speed) -> list[dict[str, object]]:
     """One row for each round, for a file to take away."""
     return [{"batch": point.batch, "stage": stage, "model": kind, "round": place, "seconds": seconds,
              "tokens": point.batch * (speed.prompt if stage == "prefill" else speed.tokens)}
-            for point in speed.points for stage in _STAGES for kind in point.prefill
+            for point in speed.points for stage in STAGES for kind in point.prefill
             for place, seconds in enumerate(point.seconds(stage, kind), 1)]
 
 

@@ -18,6 +18,7 @@ from app.shared.style import chart_config
 from app.tryout import charts, findings
 from app.tryout.query import LIMITS, METRICS, Asked
 from app.tryout.scores import Seen, look
+from cache.scores import Scoring
 from core.evaluate.embedded_task import NAME
 from core.evaluate.task_names import offered_tasks
 from core.records.tasks import TaskScores, average, average_difference
@@ -41,7 +42,7 @@ def draw(spec: RunSpec, asked: Asked) -> None:
     if refused:
         layout.note(refused, tone="bad")
     jobs, kept = resources.jobs().scoring, resources.store().scores
-    request_progress.draw(jobs, seen.scoring, failed="These scores could not be computed.", place="scoring",
+    request_progress.draw(jobs, _told(seen), failed="These scores could not be computed.", place="scoring",
                           cancelled="Cancelled. Tasks that were finished are kept.", partial=lambda: len(kept.of_run(seen.key)))
     layout.heading(wording.describe(spec), wording.describe_rest(spec), _SHIPPED if seen.shipped else "")
     if not seen.tasks:
@@ -56,6 +57,12 @@ def draw(spec: RunSpec, asked: Asked) -> None:
                     config=chart_config("accuracy-lost"), alt=findings.finding(seen.tasks, asked.metric))
     take_away("scores", partial(findings.score_rows, seen.tasks), tuple(f"{term}: {text}" for term, text in findings.protocol(seen.tasks)))
     _draw_details(spec, asked, seen)
+
+
+def _told(seen: Seen) -> Scoring | None:
+    """The scoring whose progress or failure belongs here: what failed for other tasks than those asked for is no news."""
+    mine = seen.scoring is not None and (seen.scoring.active or not set(seen.scoring.tasks).isdisjoint(seen.missing))
+    return seen.scoring if mine else None
 
 
 def _draw_controls(spec: RunSpec, asked: Asked, seen: Seen) -> None:

@@ -40,10 +40,11 @@ def common(one: Sequence[str], other: Sequence[str]) -> int:
 
 
 def differing(dense: Sequence[str], other: Sequence[str]) -> frozenset[int]:
-    """Places of `other` whose tokens are not in the dense model's text, both read in order."""
-    blocks = SequenceMatcher(None, dense, other, autojunk=False).get_matching_blocks()
-    kept = {place for block in blocks for place in range(block.b, block.b + block.size)}
-    return frozenset(range(len(other))) - kept
+    """Places of `other` whose tokens are not in the dense model's text, both read in order, from where they part."""
+    same = common(dense, other)
+    blocks = SequenceMatcher(None, dense[same:], other[same:], autojunk=False).get_matching_blocks()
+    kept = {same + place for block in blocks for place in range(block.b, block.b + block.size)}
+    return frozenset(range(same, len(other))) - kept
 
 
 def columns(found: Continuation, names: Sequence[str], cursor: int) -> str:
@@ -56,16 +57,22 @@ def columns(found: Continuation, names: Sequence[str], cursor: int) -> str:
 
 
 def _column(name: str, prompt: str, text: Written, marked: frozenset[int], cursor: int) -> str:
-    parts = [_token(token, marked=place in marked, at=place == cursor) for place, token in enumerate(text.tokens)]
+    parts = [_token(token, marked=place in marked, at=place == cursor, empty=_empty(text.tokens, place))
+             for place, token in enumerate(text.tokens)]
     end = "<span class='ps-quiet'> (end of text)</span>" if text.ended else ""
     return (f"<section><h4>{escape(name)}</h4><p><span class='ps-prompt'>{prompt}</span>{''.join(parts)}{end}</p></section>")
 
 
-def _token(token: str, *, marked: bool, at: bool) -> str:
-    text = escape(token)
+def _empty(tokens: Sequence[str], place: int) -> bool:
+    """True for a line break behind an empty line: a text of nothing else would be a page of white."""
+    return not tokens[place].strip() and "\n" in tokens[place] and "".join(tokens[max(0, place - 2):place]).endswith("\n\n")
+
+
+def _token(token: str, *, marked: bool, at: bool, empty: bool) -> str:
+    text = escape(shown(token) if empty else token)
     if at:
         return f"<span class='ps-cursor'>{text or '·'}</span>"
-    return f"<mark class='ps-differs'>{text}</mark>" if marked and token.strip() else text
+    return f"<mark class='ps-differs'>{text}</mark>" if marked and text.strip() else text
 
 
 def shown(token: str) -> str:

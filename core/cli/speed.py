@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from core.cli.options import progress_bar
-from core.records.size_speed import Interval, Sizes, Speed
+from core.records.size_speed import STAGES, WHY_NO_FASTER, Interval, Sizes, Speed
 from core.spec import RunSpec
 from core.spec.errors import BadInput
 
@@ -69,13 +69,15 @@ def show_size_and_speed(sizes: Sizes, speed: Speed) -> None:
               f"({sizes.packed_layers} of {len(sizes.layers)} layers fit): formats that this program does not write", soft_wrap=True)
     listing = Table("batch", "", *speed.points[0].prefill, *(["pruned ÷ dense"] if "pruned" in speed.points[0].prefill else []), box=None)
     for point in speed.points:
-        for stage in ("prefill", "decode"):
+        for stage in STAGES:
             ratio = speed.ratio(point, stage)
             listing.add_row(str(point.batch), f"{stage}, tokens/s", *(_interval(speed.rate(point, stage, kind)) for kind in point.prefill),
                             *([_interval(ratio, 3)] if ratio else []))
     out.print(listing)
     out.print(f"speed             median (low to high) of {len(speed.points[0].prefill['dense'])} rounds; {speed.prompt} tokens of prompt, "
               f"{speed.tokens} new ones; {speed.device}, {speed.dtype}", soft_wrap=True)
+    if speed.ratios and not any(ratio.low > 1 for ratio in speed.ratios):
+        out.print(f"no faster here    {WHY_NO_FASTER}", soft_wrap=True)
     if speed.no_packed:
         out.print(f"2:4 kernels       not measured. {speed.no_packed}", soft_wrap=True)
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from core.evaluate.comparison import TIE, compare
 from core.models.folders import ModelSource
 from core.records import RunResult
 from core.records.runs import ONE_TEXT
-from core.records.tasks import Score
+from core.records.tasks import Score, TaskScores
 from core.spec import OPTIONS, RunSpec
 from core.spec.flags import command_line, to_words
 
@@ -30,7 +31,8 @@ def model_card(result: RunResult, source: ModelSource) -> str:
         base_model=source.name if source.origin == "hub" else "", model=spec.model, method=spec.method.label, method_tag=spec.method.name,
         pattern=spec.pattern.word, weights=f"{weights:,}", zeros=f"{zeros:,}", layers=len(result.layers),
         counted=f"{100 * result.counted_sparsity:.2f} %", settings=[*settings(spec), ("Calibration", result.calibration)],
-        texts=result.on_each_text, scores=_scores(result), rounded=result.pruned.dtype != source.dtype, measured_dtype=result.pruned.dtype,
+        texts=[(text, compare(text.dense, text.pruned)) for text in result.on_each_text], scores=_scores(result),
+        rounded=result.pruned.dtype != source.dtype, measured_dtype=result.pruned.dtype,
         stored_dtype=source.dtype, median_gap=f"{times:.2f}×" if times < 1000 else "over 1000×", worst=worst.name,
         worst_error=f"{worst.relative_error:.3g}", one_text=ONE_TEXT if result.one_text else "",
         exported=result.export.words if result.export else "", command=command_line(spec),
@@ -57,9 +59,10 @@ def settings(spec: RunSpec) -> list[tuple[str, str]]:
     return found
 
 
-def _scores(result: RunResult) -> list[tuple[str, str, str]]:
+def _scores(result: RunResult) -> list[tuple[str, str, str, str]]:
+    """Name, dense, pruned and pruned − dense of each metric of each task."""
     return [(f"{name}, {metric} ({scores.examples} of {scores.available} examples)" if scores.limited else f"{name}, {metric}",
-             _score(scores.dense.scores.get(metric) if scores.dense else None), _score(found))
+             _score(scores.dense.scores.get(metric) if scores.dense else None), _score(found), _change(scores, metric))
             for name, scores in (result.tasks or {}).items() for metric, found in scores.scores.items()]
 
 
@@ -67,6 +70,15 @@ def _score(score: Score | None) -> str:
     if score is None:
         return ""
     return f"{score.value:.4f}" + (f" ± {score.stderr:.4f}" if score.stderr is not None else "")
+
+
+def _change(scores: TaskScores, metric: str) -> str:
+    change = scores.difference(metric) if scores.dense and metric in scores.dense.scores else None
+    if change is None:
+        return ""
+    tie = change.stderr is not None and abs(change.value) <= TIE * change.stderr
+    told = f"{0 - change.value:+.4f}".replace("-", "−") + (f" ± {change.stderr:.4f}" if change.stderr is not None else "")
+    return f"tie ({told})" if tie else told
 
 
 def _text(value: Any) -> str:

@@ -21,9 +21,14 @@ def archive_name(spec: RunSpec) -> str:
     return re.sub(r"[^\w.]+", "-", words, flags=re.ASCII).strip("-.")[:120] or "pruned"
 
 
+def weights_bytes(spec: RunSpec) -> int:
+    """Bytes of the weights, dense and pruned alike: nearly all of the zip. Raises BadInput as `resolve_model` does."""
+    return resolve_model(spec.model, spec.revision).bytes
+
+
 def zip_bytes(spec: RunSpec) -> int:
-    """Estimated bytes of the zip: the dense model's weights, and a little for the rest. Raises BadInput as `resolve_model` does."""
-    return resolve_model(spec.model, spec.revision).bytes + _REST
+    """Bytes that the zip takes at most: the weights, and room for the rest. Raises BadInput as `resolve_model` does."""
+    return weights_bytes(spec) + _REST
 
 
 def room_bytes(spec: RunSpec) -> int:

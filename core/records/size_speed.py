@@ -9,7 +9,10 @@ from core.spec.base import FrozenModel
 
 Kind = Literal["dense", "pruned", "packed"]  # packed: the pruned weights as PyTorch's semi-structured (2:4) tensors
 Stage = Literal["prefill", "decode"]
+STAGES: tuple[Stage, ...] = ("prefill", "decode")
 CONFIDENCE = 0.95
+WHY_NO_FASTER = ("PyTorch multiplies zeros like any other number, so the pruned model does the same work on the same bytes. The only zeros "
+                 "that GPUs have kernels for are 2:4, and programs drop these too: vLLM removed its own in 2026.")
 _PACKED_GROUP, _INDEX_BITS = 4, 2
 
 
@@ -113,6 +116,13 @@ class Speed(FrozenModel):
         """Speed over the dense model's, round by round; None where there is no such model."""
         mine, dense = (point.prefill if stage == "prefill" else point.decode).get(kind), point.seconds(stage, "dense")
         return None if mine is None else interval([before / after for before, after in zip(dense, mine, strict=True)])
+
+
+    @property
+    def ratios(self) -> tuple[Interval, ...]:
+        """Ratios of the pruned model at every batch size and stage; none where the dense model alone was measured."""
+        found = (self.ratio(point, stage) for point in self.points for stage in STAGES)
+        return tuple(ratio for ratio in found if ratio is not None)
 
 
 def interval(values: list[float]) -> Interval:

@@ -30,6 +30,14 @@ def test_only_tokens_that_the_dense_text_does_not_have_are_marked_and_nothing_be
     assert "<i>" not in html
     assert "<span class='ps-cursor'> b</span>" in html
     assert text_findings.differing(("a", "b", "c"), ("a", "x", "b", "c")) == {1}, "an inserted token shifts the others"
+    assert text_findings.differing(("a", "b", "c", "d"), ("a", "x", "a", "b", "c", "d")) == {1, 2}, "what both begin with is the same"
+
+
+def test_line_breaks_behind_an_empty_line_take_no_room():
+    found = FOUND.model_copy(update={"pruned": (Written(tokens=(" a", "\n", "\n", "\n", "\n", " c")), FOUND.pruned[1])})
+    html = text_findings.columns(found, ("Wanda", "Thanos"), 1)
+    assert html.count("<mark class='ps-differs'>⏎</mark>") == 2
+    assert html.count("\n") == 2
 
 
 def test_charts_have_a_line_and_a_bar_for_each_model():

@@ -11,6 +11,7 @@ import torch
 import yaml
 from transformers import AutoModelForCausalLM
 
+from core.evaluate.comparison import compare
 from core.export import room
 from core.export.archive import write_zip
 from core.export.card import model_card, settings
@@ -19,7 +20,7 @@ from core.export.room import archive_name, require_room
 from core.linalg.cancellation import cancel_unless
 from core.models.blocks import map_blocks
 from core.models.sources import resolve_model
-from core.records import RunResult
+from core.records import RunResult, Score, TaskScores
 from core.run.pipeline import prune
 from core.spec import Calibration, Evaluation, RunSpec, Structured, Wanda, parse_pattern
 from core.spec.errors import BadInput, Cancelled
@@ -87,10 +88,23 @@ def test_the_card_is_markdown_with_the_counts_of_the_run(models):
     zeros = sum(round(layer.counted_sparsity * layer.parameters) for layer in result.layers)
     assert f"{zeros:,} of {sum(layer.parameters for layer in result.layers):,} weights in 14 linear layers" in body
     assert f"{result.dense.perplexity:.2f} | {result.pruned.perplexity:.2f}" in body
+    change = compare(result.dense, result.pruned)
+    assert change is not None
+    assert f"{result.pruned.perplexity:.2f} | {change.verdict} |" in body
     assert result.pruned.protocol in body
     assert command_line(result.spec) in body
     rows = [line for line in body.splitlines() if line.startswith("| ")]
-    assert all(line.count("|") - line.count("\\|") in (3, 4) for line in rows)
+    assert all(line.count("|") - line.count("\\|") in (3, 5) for line in rows)
+
+
+def test_the_card_tells_the_paired_change_of_each_score(models):
+    result, _ = pruned(models)
+    dense = TaskScores(examples=20, available=20, shots=0, chance=0.5, truncated=0, version="1", content="c",
+                       scores={"acc": Score(value=0.8, stderr=0.09)}, outcomes={"acc": "1" * 16 + "0" * 4})
+    worse = dense.model_copy(update={"scores": {"acc": Score(value=0.5, stderr=0.11)}, "outcomes": {"acc": "1" * 10 + "0" * 10}})
+    for found, told in ((worse, "| −0.3000 ± 0.1051 |"), (dense, "| tie (+0.0000 ± 0.0000) |")):
+        scored = result.model_copy(update={"tasks": {"mine": found.model_copy(update={"dense": dense})}})
+        assert told in model_card(scored, resolve_model("llama"))
 
 
 def test_the_base_model_of_a_card_is_a_hub_id_only(models):
