@@ -48,6 +48,8 @@ class Destination:
             take_back(self.folder)
             require_empty(self.folder)
         if self.archive is not None:
+            if self.archive.exists():  # written by a command that was ended right behind it, perhaps
+                self._beside(self.archive, spec).close()
             require_room(spec, self.archive)
         if self.wanted:
             require_exportable(spec)
@@ -59,7 +61,13 @@ class Destination:
         if self.folder is not None:
             return FolderJournal(self.folder, spec, shards=True)
         assert self.archive is not None
-        return FolderJournal(self.archive.with_name(f".{self.archive.name}"), spec, shards=False)
+        return self._beside(self.archive, spec)
+
+    @staticmethod
+    def _beside(archive: Path, spec: RunSpec) -> FolderJournal:
+        from core.export.folder_journal import FolderJournal
+
+        return FolderJournal(archive.with_name(f".{archive.name}"), spec, shards=False)
 
     def write(self, result: RunResult, journal: FolderJournal, streaming: Streaming | None = None) -> RunResult:
         """Write the pruned model to each, with a progress bar on a terminal; returns the record with the comparison of the export."""

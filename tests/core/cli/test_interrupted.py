@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,16 @@ def test_a_save_that_is_killed_behind_its_last_move_is_whole_and_is_not_overwrit
     assert (refused.exit_code, "a folder that is empty" in refused.output) == (2, True)
     assert not [file for file in saved.iterdir() if file.name.startswith(".unfinished")]
     assert call("evaluate", "--model", "saved", "--evaluation", words[-1]).exit_code == 0
+
+
+def test_a_zip_that_is_killed_behind_its_last_move_is_whole_and_leaves_nothing(words, tmp_path):
+    asked = ["prune", *words, "--method", "wanda", "--zip", str(tmp_path / "model.zip")]
+    killed(KILLED + "import core.export.folder_journal as journal\njournal.FolderJournal.close = lambda self: die()\n", *asked)
+    assert zipfile.ZipFile(tmp_path / "model.zip").testzip() is None
+    assert (tmp_path / ".model.zip").exists()
+    refused = call(*asked)
+    assert (refused.exit_code, "does not exist yet" in refused.output) == (2, True)
+    assert not (tmp_path / ".model.zip").exists()
 
 
 def test_a_save_of_another_run_begins_anew_in_a_folder_that_was_left_unfinished(words, tmp_path):
