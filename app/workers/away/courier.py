@@ -119,14 +119,18 @@ class Courier:
                       blocks=tuple(SizedFile(name=path.name, size=path.stat().st_size) for path in whole))
 
     def _require_allowed(self, look: Look) -> None:
-        """Raises BadInput where model and texts that a worker lacks may not be sent, or would not find room."""
+        """Raises BadInput where model and texts that a worker lacks may not be sent, or would not find room with the finished blocks."""
         needed = sum(want.file.size for want in look.wants if want.box != "journal")
         bound, lacking = send_bound(), f"{needed / 1e9:.3g} GB that the worker does not have"
         remedy = "Copy the model into the worker's PRUNESCOPE_MODELS or its hub cache, where it is found by its content."
         if needed > bound:
             raise BadInput("model", lacking, f"at most {bound / 1e9:g} GB to send ({_BOUND})", remedy)
-        if needed and needed + MARGIN > look.room:
-            raise BadInput("model", lacking, f"{look.room / 1e9:.1f} GB, free on the disk of {look.host}", remedy)
+        wanted, there = sum(want.file.size for want in look.wants), f"{look.room / 1e9:.1f} GB, free on the disk of {look.host}"
+        if needed and wanted + MARGIN > look.room:
+            raise BadInput("model", lacking, there, remedy)
+        if wanted and wanted + MARGIN > look.room:
+            raise BadInput("blocks", f"{wanted / 1e9:.3g} GB of finished blocks", there,
+                           "Free some space there, and ask for this run again: it continues after its finished blocks.")
 
     def _send(self, want: Want) -> Iterator[int]:
         """Send a file; yields the bytes of each piece."""

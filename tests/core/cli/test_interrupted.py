@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from core.cli.commands import app
+from core.cli.interrupted import SweepResults
 from core.run.kept_blocks import FORGOTTEN
 from tests.core.families import save_family
 
@@ -125,6 +127,17 @@ def test_a_save_of_another_run_begins_anew_in_a_folder_that_was_left_unfinished(
     assert call("prune", *words, "--method", "magnitude", "--save", str(saved)).exit_code == 0
     record = json.loads((saved / "prunescope.json").read_text())
     assert (record["spec"]["method"]["name"], record["resumed_blocks"]) == ("magnitude", 0)
+
+
+def test_a_damaged_list_of_finished_runs_holds_none(prunescope_home):
+    sweep = SweepResults((), ())
+    (prunescope_home / "unfinished").mkdir(parents=True)
+    file = prunescope_home / "unfinished" / f"{hashlib.sha256(b'').hexdigest()}.json"
+    file.write_text('{"runs": [{"spec"')
+    assert sweep.read() == []
+    assert not file.exists()
+    sweep.write(())
+    assert json.loads(file.read_text()) == {"runs": []}
 
 
 @pytest.mark.parametrize("output", [[], ["--json", "-"]])

@@ -219,6 +219,19 @@ def test_a_model_that_may_not_be_sent_ends_the_run_in_words(bench, monkeypatch, 
     assert "PRUNESCOPE_MODELS" in record.error
 
 
+def test_finished_blocks_that_find_no_room_end_the_run_in_words(bench, monkeypatch):
+    monkeypatch.setattr(inputs, "_by_name", lambda asked: True)  # model and texts are there
+    block(bench.store, bench.key, 0)
+    monkeypatch.setattr(desk, "free_bytes", lambda folder: 1000)
+    assert done(bench.start())
+    record = bench.store.record(bench.key)
+    assert record.state == "failed"
+    assert "of finished blocks" in record.error
+    assert "Free some space there" in record.error
+    assert bench.store.journal(bench.key).blocks == 1
+    assert "receive" not in bench.line.calls
+
+
 @pytest.mark.parametrize(("more", "told"), [(b"", "something else"), (b"  ", "has changed")])
 def test_a_model_that_arrives_changed_is_refused(bench, monkeypatch, more, told):
     config = models_root() / "small" / "config.json"
