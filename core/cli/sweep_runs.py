@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from core.cli import remote
+from core.cli.company import Asked, run_together
 from core.cli.interrupted import SweepResults, continued
 from core.cli.large_files import read_large_files
 from core.cli.options import complain
@@ -37,7 +38,6 @@ def _run_all(specs: Sequence[RunSpec], tasks: tuple[OpenTask, ...], run: Run, js
     from core.run.revisions import revisions
 
     on_screen = str(json_file) == "-"
-    results, failed = list[RunResult](), 0
     for spec in specs[:1]:
         read_large_files(spec)
     begun = [revisions(spec) for spec in specs]  # once: all runs of a table are of the same model and texts, or fail
@@ -45,29 +45,57 @@ def _run_all(specs: Sequence[RunSpec], tasks: tuple[OpenTask, ...], run: Run, js
     done = kept.read() if kept else stored_runs(json_file)
     known = [next((result for result in done if result.spec == spec and result.revisions == now and has_tasks(result, tasks)), None)
              for spec, now in zip(specs, begun, strict=True)]
+    asked = [(spec, now) for spec, now, found in zip(specs, begun, known, strict=True) if found is None]
     if remote.wanted():
-        run = remote.together([spec for spec, found in zip(specs, known, strict=True) if found is None], weights=bool(tasks))
+        run = remote.together([spec for spec, _ in asked], weights=bool(tasks))
+    results, failed = [result for result in known if result is not None], 0
+    places = {spec: place for place, spec in enumerate(specs)}
+
+    def keep() -> None:
+        if kept is not None:
+            kept.write(results)
+        elif json_file is not None:
+            merge_runs(results, json_file)
+        if csv_file is not None:
+            write_csv(results, csv_file)
+
+    def take(result: RunResult) -> None:
+        results.append(result)
+        results.sort(key=lambda one: places[one.spec])
+        keep()
+
+    if results:
+        keep()
     try:
-        for index, (spec, now, found) in enumerate(zip(specs, begun, known, strict=True)):
-            try:
-                title = f"{index + 1} of {len(specs)}: {spec.title}"
-                results.append(found or _run_one(spec, now, tasks, run, results, title))
-            except PruneError as error:
-                failed += 1
-                complain(f"{spec.title}: {error}")
-                continue
-            if kept is not None:
-                kept.write(results)
-            elif json_file is not None:
-                merge_runs(results, json_file)
-            if csv_file is not None:
-                write_csv(results, csv_file)
+        for some in _companies(asked, alone=bool(tasks) or remote.wanted()):
+            left = list(some)
+            if len(some) > 1:
+                left, ended = run_together(some, results, take)
+                failed += ended
+            for spec, now in left:
+                try:
+                    take(_run_one(spec, now, tasks, run, results, f"{places[spec] + 1} of {len(specs)}: {spec.title}"))
+                except PruneError as error:
+                    failed += 1
+                    complain(f"{spec.title}: {error}")
     finally:
         _show(results, json_file if on_screen else None)
     if kept is not None and not failed:
         kept.remove()
     if failed:
         raise PruneError(f"{failed} of {len(specs)} runs failed, for the reasons above.")
+
+
+def _companies(asked: Sequence[Asked], *, alone: bool) -> list[list[Asked]]:
+    """Runs that can share a reading of their model, in the order of the first of each; every run `alone` where they cannot."""
+    from core.run.pipeline import sharing
+
+    if alone:
+        return [[one] for one in asked]
+    found: dict[object, list[Asked]] = {}
+    for spec, now in asked:
+        found.setdefault((sharing(spec), now), []).append((spec, now))
+    return list(found.values())
 
 
 def _run_one(spec: RunSpec, now: Revisions, tasks: tuple[OpenTask, ...], run: Run, results: Sequence[RunResult], title: str) -> RunResult:

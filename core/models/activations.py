@@ -39,11 +39,17 @@ class ActivationRoom:
         return self.empty(hidden.shape, hidden.dtype).copy_(hidden)
 
 
+def disk_room() -> int:
+    """Bytes of activations that the disk below PRUNESCOPE_HOME takes beside what is kept free."""
+    home = default_home()
+    home.mkdir(parents=True, exist_ok=True)
+    return max(0, shutil.disk_usage(home).free - _RESERVE)
+
+
 def _in_file(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
     home, size = default_home(), prod(shape) * dtype.itemsize
-    home.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(home).free
-    if free < size + _RESERVE:
+    if disk_room() < size:
+        free = shutil.disk_usage(home).free
         raise BadInput("disk", f"{free / 1e9:.1f} GB free", f"at least {(size + _RESERVE) / 1e9:.1f} GB free below {home}, for the "
                        "activations that do not fit into memory", "Free some, use fewer or shorter windows, or set PRUNESCOPE_HOME to a "
                        "folder on a larger disk.")

@@ -19,7 +19,7 @@ from core.models.device import BATCH_TOKENS, choose_dtype
 from core.models.inputs import Inputs, take_inputs
 from core.models.loading import load_model, load_skeleton, smaller
 from core.models.memory_room import memory_room, require_room
-from core.models.placement import Streaming, least_held, model_sizes, place, streaming
+from core.models.placement import Streaming, least_held, model_sizes, place_together, streaming
 from core.models.sources import ModelSource, resolve_model
 from core.models.streaming import Stream
 from core.models.text_reader import text_reader
@@ -67,8 +67,10 @@ class OpenModel:
             yield tuple(found)
 
 
-def open_model(spec: RunSpec, device: torch.device, asked: Streaming | None = None, limit: int | None = None) -> OpenModel:
+def open_model(spec: RunSpec, device: torch.device, asked: Streaming | None = None, limit: int | None = None, *,
+               others: Sequence[RunSpec] = ()) -> OpenModel:
     """Open what a spec names; what is on a hub is downloaded. `asked` and `limit` decide what is held in memory (core/models/placement.py).
+    `others`: runs on the same model and texts; its `placement` tells how many of them, from the first, share this reading with it.
 
     Raises BadInput for what is missing or does not fit, InputChanged for what was written meanwhile, OutOfMemory.
     """
@@ -82,7 +84,7 @@ def open_model(spec: RunSpec, device: torch.device, asked: Streaming | None = No
     if calibration.sha256 == evaluation.sha256:
         calibration = replace(calibration, description=f"{calibration.description}, the same text as evaluated on")
     model, block_map, placement = load_placed(spec, source, skeleton, device, calibration=calibration.tokens, evaluation=evaluation.tokens,
-                                              further=[text.tokens for text in further], asked=asked, limit=limit)
+                                              further=[text.tokens for text in further], asked=asked, limit=limit, others=others)
     inputs.check_read(source)
     return OpenModel(inputs=inputs, source=source, model=model, block_map=block_map, placement=placement, calibration=calibration,
                      evaluation=evaluation, further=tuple(further), device=device, all_tokens=spec.experts == "all")
@@ -96,20 +98,22 @@ def _require_room(source: ModelSource, skeleton: Any, dtype: torch.dtype, wanted
 
 
 def load_placed(spec: RunSpec, source: ModelSource, skeleton: Any, device: torch.device, *, calibration: Tensor, evaluation: Tensor,
-                further: Sequence[Tensor] = (), asked: Streaming | None = None,
-                limit: int | None = None) -> tuple[Any, BlockMap, Placement]:
-    """The model, whole or with its blocks in their files as its size and the memory decide. Windows are int64 [n, L]."""
+                further: Sequence[Tensor] = (), asked: Streaming | None = None, limit: int | None = None,
+                others: Sequence[RunSpec] = ()) -> tuple[Any, BlockMap, Placement]:
+    """The model, whole or with its blocks in their files as its size and the memory decide. Windows are int64 [n, L]. `others`: further
+    runs that are to share it, as far as the memory allows."""
     texts = (evaluation, *further)
     dtype, wanted = choose_dtype(spec, source, device), streaming(asked)
-    sizes = model_sizes(skeleton, map_blocks(skeleton), spec, calibration_tokens=calibration.numel(), dtype=dtype,
-                        evaluation_tokens=sum(text.numel() for text in texts), window=calibration.shape[1],
-                        read_tokens=max(map(logit_tokens, texts)))
-    placement = place(sizes, device, asked=wanted, limit=limit)
+    block_map = map_blocks(skeleton)
+    sizes = [model_sizes(skeleton, block_map, one, calibration_tokens=calibration.numel(), dtype=dtype,
+                         evaluation_tokens=sum(text.numel() for text in texts), window=calibration.shape[1],
+                         read_tokens=max(map(logit_tokens, texts))) for one in (spec, *others)]
+    placement = place_together(sizes, device, asked=wanted, limit=limit)
     if placement.weights == "blocks":
         try:
             return *open_blocks(source, dtype), placement
         except NotInBlocks as error:
-            placement = place(sizes, device, asked=wanted, limit=limit, refused=str(error))
+            placement = place_together(sizes, device, asked=wanted, limit=limit, refused=str(error))
     model: Any = load_model(source, dtype=dtype)
     return model, map_blocks(model), placement
 

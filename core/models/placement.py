@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import nn
 
+from core.models.activations import disk_room
 from core.models.blocks import BlockMap, parameter_count
 from core.models.cost import FISHER_TOKENS, calibration_states
 from core.models.device import BATCH_TOKENS
@@ -35,7 +36,8 @@ _SHARE = 0.9  # of the memory that is free, which a plan may fill
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """Bytes of a run's parts, in the dtype of its arithmetic. `window`: of the activations of each calibration window."""
+    """Bytes of a run's parts, in the dtype of its arithmetic. `window`: of the activations of each calibration window; `evaluation`: of
+    one model's hidden states of the evaluation texts, which are part of `activations`."""
 
     model: int
     block: int
@@ -43,6 +45,8 @@ class Sizes:
     activations: int
     working: int
     window: int
+    evaluation: int = 0
+    grams: int = 0  # one block's, which are part of `working`
 
 
 def streaming(asked: Streaming | None = None) -> Streaming:
@@ -66,9 +70,36 @@ def model_sizes(model: nn.Module, block_map: BlockMap, spec: RunSpec, *, calibra
     blocks = [parameter_count(block) for block in block_map.blocks]
     parameters = parameter_count(model)
     layers = [(linear.rows, linear.columns) for linears in block_map.linears for linear in linears]
+    experts = expert_grams(block_map)
     return Sizes(model=parameters * width, block=max(blocks) * width, frame=(parameters - sum(blocks)) * width,
-                 activations=kept * hidden * width, working=_working(layers, vocabulary, read_tokens) + expert_grams(block_map),
-                 window=window * hidden * width * calibration_states(spec))
+                 activations=kept * hidden * width, working=_working(layers, vocabulary, read_tokens) + experts,
+                 window=window * hidden * width * calibration_states(spec), evaluation=evaluation_tokens * hidden * width,
+                 grams=_grams(layers) + experts)
+
+
+def shared_sizes(runs: Sequence[Sizes]) -> Sizes:
+    """Sizes of runs that share one reading of a model: the dense model goes once through the evaluation texts; the first block's Gram
+    matrices stay until all have read them, and so do a block's dense weights."""
+    first, *others = runs
+    if not others:
+        return first
+    activations = first.activations + sum(one.activations - one.evaluation for one in others)
+    return replace(first, activations=activations, working=max(one.working for one in runs) + first.grams + first.block)
+
+
+def place_together(runs: Sequence[Sizes], device: torch.device, *, asked: Streaming, limit: int | None, refused: str = "") -> Placement:
+    """Place as many of the runs, from the first, as share one reading without moving anything to a slower place than one alone has it;
+    at least one. Activations of one that go to disk: as many as the disk takes beside what it keeps free."""
+    limit = memory_limit() if limit is None else limit
+    found = place(runs[0], device, asked=asked, limit=limit, refused=refused)
+    for count in range(2, len(runs) + 1):
+        more = place(shared_sizes(runs[:count]), device, asked=asked, limit=limit, refused=refused)
+        if (more.weights, more.activations) != (found.weights, found.activations):
+            break
+        if more.activations == "disk" and more.activation_bytes > disk_room():
+            break
+        found = more.model_copy(update={"runs": count})
+    return found
 
 
 def _working(layers: Sequence[tuple[int, int]], vocabulary: int, read_tokens: int) -> int:
@@ -76,7 +107,12 @@ def _working(layers: Sequence[tuple[int, int]], vocabulary: int, read_tokens: in
     rows, columns = max(layers, key=lambda shape: shape[0] * shape[1])
     widest = max(columns for _, columns in layers)
     batch = 4 * max(read_tokens * vocabulary, BATCH_TOKENS * 8 * widest)
-    return 4 * 4 * widest * widest + 4 * 4 * (rows * columns + columns * columns) + batch
+    return _grams(layers) + 4 * 4 * (rows * columns + columns * columns) + batch
+
+
+def _grams(layers: Sequence[tuple[int, int]]) -> int:
+    """At most four inputs of a block that are not experts', in float32."""
+    return 4 * 4 * max(columns for _, columns in layers) ** 2
 
 
 def least_held(model: nn.Module, block_map: BlockMap, dtype: torch.dtype, *, whole: bool) -> int:

@@ -24,6 +24,7 @@ class Placement(FrozenModel):
     memory_bytes: int  # the estimated peak: of the GPU where there is one, else of the process
     limit_bytes: int | None = None  # of memory, by which was decided; None: it was asked for
     note: str | None = None  # the reason where it is not what was asked for
+    runs: int = 1  # that share one reading of the model, each with activations of its own
 
     @property
     def words(self) -> str:

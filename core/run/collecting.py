@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from torch import Tensor
 
 from core.models.blocks import Linear
 from core.models.expert_grams import GRAM_BYTES
 from core.models.forward_trace import Groups
+from core.models.grams import InputStatistics, input_statistics
+from core.models.streaming import Stream
 
 
 def collecting_stages(groups: Groups, *, true_sequential: bool) -> list[list[list[int]]]:
@@ -48,3 +50,21 @@ def written(linear: Linear, weight: Tensor) -> Tensor:
     """Write a weight [c, b] into the model; returns it as it is there."""
     linear.write(weight)
     return linear.weight
+
+
+class FirstGrams:
+    """Statistics of the first block's inputs, the same for all runs that share a reading of the model; collected once."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[int, ...], dict[int, InputStatistics]] = {}
+
+    def collect(self, stream: Stream, block: int, hidden: Tensor, groups: Collection[int]) -> dict[int, InputStatistics]:
+        """As `input_statistics`, of activations [n, L, d] before the first block while nothing in it is pruned."""
+        key = tuple(groups)
+        if key not in self._found:
+            self._found[key] = input_statistics(stream, block, hidden, groups)
+        return dict(self._found[key])
+
+    def clear(self) -> None:
+        """Let go of them once the first block is done."""
+        self._found.clear()

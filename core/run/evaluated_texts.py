@@ -4,7 +4,7 @@
     for block in …:
         texts.push_dense(block, push)                   # while the block's weights are the dense ones
         texts.push_pruned(block, push)                  # once they are pruned
-    texts.results()
+    texts.results(texts.dense())
 """
 
 from __future__ import annotations
@@ -46,14 +46,16 @@ class _Text:
 
 
 class EvaluatedTexts:
-    """All evaluation texts of a run, one of the open model's streams for each."""
+    """All evaluation texts of a run, one of the open model's streams for each. `measures_dense`: False for a run that is given the dense
+    model's perplexities at its end, by another that shares its reading of the model."""
 
-    def __init__(self, opened: OpenModel, streams: Sequence[Stream], known: Sequence[Evaluated | None]) -> None:
+    def __init__(self, opened: OpenModel, streams: Sequence[Stream], known: Sequence[Evaluated | None], *,
+                 measures_dense: bool = True) -> None:
         self._opened, self._texts = opened, list[_Text]()
         for windows, stream, dense in zip(opened.evaluations, streams, known, strict=True):
             hidden = embed(stream, windows.tokens, opened.room)
             self._texts.append(_Text(stream=stream, windows=windows, known=dense, hidden=hidden,
-                                     reference=None if dense else opened.room.copy(hidden)))
+                                     reference=None if dense or not measures_dense else opened.room.copy(hidden)))
 
     def push_dense(self, block: int, push: Push) -> None:
         """Windows of the texts whose dense perplexity is not known, through the block as it is."""
@@ -66,18 +68,18 @@ class EvaluatedTexts:
         for text in self._texts:
             push(text.stream, block, text.hidden, f"pruned model, {text.name}", self._share(text))
 
-    def results(self) -> tuple[TextResult, ...]:
-        """Perplexities after the last block. Raises NotFinite where one is no number."""
-        dtype = self._opened.model.dtype
-        found: list[TextResult] = []
-        for text in self._texts:
-            tokens, windows = text.windows.tokens, text.windows
-            dense = text.known if text.reference is None else evaluated(
-                losses_of(text.stream, text.reference, tokens), windows, dtype, model="the dense model")
-            pruned = evaluated(losses_of(text.stream, text.hidden, tokens), windows, dtype, model="the pruned model")
-            assert dense is not None
-            found.append(TextResult(dense=dense, pruned=pruned))
-        return tuple(found)
+    def dense(self) -> tuple[Evaluated, ...]:
+        """The dense model's perplexities after the last block, known or measured. Raises NotFinite where one is no number."""
+        return tuple(text.known or self._evaluated(text, text.reference, "the dense model") for text in self._texts)
+
+    def results(self, dense: Sequence[Evaluated]) -> tuple[TextResult, ...]:
+        """Perplexities after the last block beside the dense model's. Raises NotFinite where one is no number."""
+        return tuple(TextResult(dense=known, pruned=self._evaluated(text, text.hidden, "the pruned model"))
+                     for text, known in zip(self._texts, dense, strict=True))
+
+    def _evaluated(self, text: _Text, hidden: Tensor | None, model: str) -> Evaluated:
+        assert hidden is not None, "this run was not to measure the dense model"
+        return evaluated(losses_of(text.stream, hidden, text.windows.tokens), text.windows, self._opened.model.dtype, model=model)
 
     def _share(self, text: _Text) -> float:
         """Of the work of evaluating a block, the part of one of the text's hidden states."""

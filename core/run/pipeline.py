@@ -1,53 +1,41 @@
-"""The pass over a whole model: `prune(spec)` yields events, block by block.
+"""The reading of a model, block by block: `prune(spec)` yields the events of one run, `prune_together(specs)` those of several.
 
     (where asked: the dense model looked at first ─► what errors of outputs cost, each layer's share of the zeros, core/run/sensitivity.py)
-    for each decoder block
+    for each decoder block, its weights read or on the device now
         dense evaluation activations ─► through the dense block
-        calibration activations      ─► through the dense block, its distinct inputs summed into Gram matrices
-                                        (error propagation: the dense model's beside them, core/run/propagation.py)
-        every layer solved, written  ─► one Gram and one factorisation for all layers that share an input
-        (where asked: the block's kept weights trained, core/run/reconstruction.py)
-        calibration and pruned evaluation activations ─► through the pruned block
+        each run                     ─► prunes the dense block and goes through it (core/run/block_pass.py)
     final norm and head ─► dense and pruned perplexity
 
-Nothing is kept but the activations [windows, L, d]; a block's weights, Gram matrices and factors go when it is done. Where a
-journal has a finished block, its weights are written instead of solved for, and the result has the same bits.
+Runs that share a reading share the loading, each block's way to the device, the dense model's evaluation and the Gram matrices of the
+first block, where none has pruned anything yet. Their numbers are those of runs alone, to the bit.
 """
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import chain
-from typing import Any
+import time
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 from torch import Tensor
 
-from core.layer.optimum import estimated_optimum
-from core.layer.problem import LayerProblem
 from core.models.blocks import Linear
-from core.models.cost import optimum_sample
 from core.models.device import choose_device
 from core.models.inputs import require_same
-from core.models.open_model import OpenModel, batches, embed, open_model
+from core.models.open_model import OpenModel, open_model
 from core.models.placement import Streaming
 from core.models.streaming import Stream
-from core.records import BlockFinished, Event, Finished, LayerPruned, LayerRecord, Progress, Revisions, Started
-from core.run.collecting import collecting_stages, written
-from core.run.evaluated_texts import EvaluatedTexts, Known, known_dense
-from core.run.evaluation import require_finite
-from core.run.journal import BlockState, Journal
-from core.run.layer_choice import chosen_layers
-from core.run.layer_problems import layer_problems
-from core.run.one_layer import solve_for_run
-from core.run.planning import planned_layers, work_of
+from core.records import BlockFinished, Evaluated, Event, Finished, Progress, Revisions
+from core.run.block_pass import BlockPass
+from core.run.collecting import FirstGrams
+from core.run.evaluated_texts import Known, known_dense
+from core.run.journal import Journal
 from core.run.progress import Meter
-from core.run.propagation import DenseActivations, collect
-from core.run.reconstruction import Reconstruction
-from core.run.results import layer_record, run_result
-from core.run.sensitivity import SensitivityPass
 from core.spec import RunSpec
-from core.spec.errors import LESS_MEMORY, memory_told
+from core.spec.errors import LESS_MEMORY, BadInput, PruneError, memory_told
+
+_SHARED = ("model", "revision", "calibration", "evaluation", "further_evaluations", "device", "dtype", "experts", "skip")
+Told = tuple[int, Event | PruneError]
 
 
 def prune(spec: RunSpec, *, journal: Journal | None = None, dense: Known = None, expected: Revisions | None = None,
@@ -60,141 +48,143 @@ def prune(spec: RunSpec, *, journal: Journal | None = None, dense: Known = None,
     what is held in memory, not the numbers (core/models/placement.py).
     Raises PruneError for what a person can mend, InputChanged where model or texts are not those expected or change meanwhile.
     """
-    meter = Meter(device := choose_device(spec.device))
-    yield Progress(stage="load", block=0, blocks=0, fraction=0.0, seconds=meter.seconds)
+    for _, event in prune_together([spec], journals=[journal], dense=dense, expected=expected, streaming=streaming, limit=limit):
+        if isinstance(event, PruneError):
+            raise event
+        yield event
+
+
+def sharing(spec: RunSpec) -> tuple[object, ...]:
+    """What runs have in common that can share a reading of their model."""
+    return tuple(getattr(spec, name) for name in _SHARED)
+
+
+def prune_together(specs: Sequence[RunSpec], *, journals: Sequence[Journal | None] = (), dense: Known = None,
+                   expected: Revisions | None = None, streaming: Streaming | None = None, limit: int | None = None) -> Iterator[Told]:
+    """Prune one model in several ways, as many in one reading as the memory takes; yields (index of the run, event).
+
+    Each run ends with its `Finished`, or with the PruneError that ended it and none of the others. Journals are one a run. All else as
+    `prune`; its errors are raised where they concern all runs. Raises BadInput for runs that have not the same model, texts, device,
+    arithmetic, experts and layers.
+    """
+    if len({sharing(spec) for spec in specs}) != 1:
+        raise BadInput("runs", f"{len(specs)} runs", "runs of one model with the same texts, device, dtype, experts and skipped layers",
+                       "Ask for the others by themselves.")
+    meters = [Meter(device := choose_device(specs[0].device)) for _ in specs]
+    yield from ((index, Progress(stage="load", block=0, blocks=0, fraction=0.0, seconds=meter.seconds))
+                for index, meter in enumerate(meters))
     with memory_told("pruning", LESS_MEMORY):
-        with meter.stage("load"):
-            opened = open_model(spec, device, streaming, limit)
+        with meters[0].stage("load"):
+            opened = open_model(specs[0], device, streaming, limit, others=specs[1:])
             if expected is not None:
-                require_same(expected.addresses, opened.inputs.addresses, spec)
-        yield from _Pass(spec, opened, meter, journal, dense).run()
+                require_same(expected.addresses, opened.inputs.addresses, specs[0])
+        for other in meters[1:]:
+            other.leave_out(meters[0].seconds)  # loading is counted once
+        known = known_dense(dense, len(opened.evaluations))
+        asked = list(journals) or [None] * len(specs)
+        for start in range(0, len(specs), opened.placement.runs):
+            stop = min(start + opened.placement.runs, len(specs))
+            reading = _Reading(opened, specs[start:stop], meters[start:stop], asked[start:stop], known, again=stop < len(specs))
+            with _waiting([*meters[:start], *meters[stop:]]):
+                yield from ((start + index, event) for index, event in reading.run())
+            known = reading.dense or known
 
 
-class _Pass:
-    """One pass over the blocks. Holds the activations; everything else is local to a block."""
+class _Reading:
+    """One reading of the model for some runs. `again`: another follows, for which a model in memory is put back as it was.
 
-    def __init__(self, spec: RunSpec, opened: OpenModel, meter: Meter, journal: Journal | None, dense: Known) -> None:
-        self.spec, self.opened, self.meter, self.journal = spec, opened, meter, journal
-        self.dense = known_dense(dense, len(opened.evaluations))
-        self.block_map = chosen_layers(opened.block_map, spec)
-        planned_layers(self.block_map, spec)  # refuses a pattern that does not fit before anything is computed
-        self.blocks, self.total = len(self.block_map.blocks), sum(map(len, self.block_map.linears))
-        self.places = {linear.name: place for place, linear in enumerate(sum(self.block_map.every, ()))}
-        self.records: list[LayerRecord] = []
-        self.reconstruction = Reconstruction(spec, meter, opened.room)
-        self.work = work_of(spec, opened, self.block_map, dense_known=None not in self.dense)
-        meter.expected = self.work.total
-        self.ahead = SensitivityPass(spec, meter)
-        self.inherited: DenseActivations | None = None  # where errors are propagated, or blocks aim at the dense model
+    The first run that can be made leads: what is shared is counted with it.
+    """
 
-    def run(self) -> Iterator[Event]:
-        opened, meter = self.opened, self.meter
-        kept: list[tuple[LayerRecord, ...]] = []  # not the weights: each block's are read again at its turn
-        while self.journal and len(kept) < self.blocks and (state := self.journal.read(len(kept))) is not None:
-            kept.append(state.layers)
-        done, state = len(kept), None
-        yield Started(blocks=self.blocks, layers=self.total, resumed_blocks=done)
-        yield from (LayerPruned(layer=record, done=count, layers=self.total) for count, record in enumerate(chain(*kept), 1))
-        if done < self.blocks:
-            for block in self.ahead.look(opened, self.block_map, self.work):
-                yield self._progress("calibrate", block)
-        with opened.streams(self.block_map) as (calibrator, *evaluators):
-            with meter.stage("forward"):
-                self.calibration = embed(calibrator, opened.calibration.tokens, opened.room)
-                texts = EvaluatedTexts(opened, evaluators, self.dense)
-                if (self.spec.propagation or self.reconstruction.aims_at_model) and done < self.blocks:
-                    self.inherited = DenseActivations(calibrator, self.calibration, opened.room)
-            for block in range(self.blocks):
-                with calibrator.on_device(block):
-                    yield from self._block(block, calibrator, texts, resumed=block < done)
-                yield BlockFinished(block=block, blocks=self.blocks)
-            yield self._progress("evaluate", self.blocks - 1)
-            with meter.stage("evaluate"):
-                measured = texts.results()
-        opened.inputs.check()
-        yield Finished(result=run_result(self.spec, opened, meter, self.records, measured, resumed=done,
-                                         reconstruction=self.reconstruction.records, notes=self.block_map.notes))
+    def __init__(self, opened: OpenModel, specs: Sequence[RunSpec], meters: Sequence[Meter], journals: Sequence[Journal | None],
+                 known: Sequence[Evaluated | None], *, again: bool) -> None:
+        self._opened = replace(opened, placement=opened.placement.model_copy(update={"runs": len(specs)}))
+        self._meters, self._restores = meters, again and opened.block_map.reader is None
+        self._first = FirstGrams() if len(specs) > 1 or self._restores else None
+        self._passes, self._failed = dict[int, BlockPass](), dict[int, PruneError]()
+        for index, (spec, meter, journal) in enumerate(zip(specs, meters, journals, strict=True)):
+            try:
+                self._passes[index] = BlockPass(spec, self._opened, meter, journal, dense=known, leads=not self._passes, first=self._first)
+            except PruneError as error:
+                self._failed[index] = error
+        self.dense: tuple[Evaluated, ...] = ()  # once measured
 
-    def _block(self, block: int, calibrator: Stream, texts: EvaluatedTexts, *, resumed: bool) -> Iterator[Event]:
-        share = 1 / self.blocks
-        if None in self.dense:
-            yield self._progress("evaluate", block)
-            texts.push_dense(block, self._evaluate)
-        if self.inherited:
-            self.inherited.enter(self.block_map.linears[block])
-        state = self.journal.read(block) if self.journal and resumed else None
-        if state is None:
-            yield from self._solve_block(block, calibrator)
-        else:
-            self._take_over(block, state)
-            del state
-        yield self._progress("push", block)
-        self._push(calibrator, block, self.calibration, "forward", self.work.push * share, what="pruned model, calibration text")
-        yield self._progress("evaluate", block)
-        texts.push_pruned(block, self._evaluate)
+    def run(self) -> Iterator[Told]:
+        """Events of all runs, in turn."""
+        yield from self._failed.items()
+        if not self._passes:
+            return
+        leads, leader = next(iter(self._passes.items()))
+        for index, one in self._passes.items():
+            yield from self._turn(index, one.begin())
+        with ExitStack() as stack:
+            with self._counted(leads):
+                calibrator, *evaluators = stack.enter_context(self._opened.streams(leader.block_map))
+            for index, one in self._passes.items():
+                with self._counted(index):
+                    one.enter(calibrator, evaluators)
+            for block in range(leader.blocks if self._alive else 0):
+                with ExitStack() as lent:
+                    with self._counted(leads):
+                        lent.enter_context(calibrator.on_device(block))
+                        yield from ((leads, event) for event in leader.push_dense(block))
+                    yield from self._block(block, calibrator)
+                yield from ((index, BlockFinished(block=block, blocks=one.blocks)) for index, one in self._alive)
+            yield from ((index, one.progress("evaluate", one.blocks - 1)) for index, one in self._alive)
+            if self._alive:
+                with self._counted(leads):
+                    self.dense = leader.dense_measured()
+            for index, one in self._alive:
+                yield from self._turn(index, self._ended(one))
 
-    def _take_over(self, block: int, state: BlockState) -> None:
-        """A block that was finished before."""
-        if self.inherited:
-            with self.meter.stage("forward"):
-                self.inherited.leave(block)
-        for linear in self.block_map.linears[block]:
-            linear.write(state.weights[linear.name])
-        self.records.extend(state.layers)
-        self.reconstruction.take_over(state)
-        self.meter.advance((self.work.collect + self.work.solve + self.work.reconstruct) / self.blocks, skipped=True)
+    def _block(self, block: int, calibrator: Stream) -> Iterator[Told]:
+        """A block, its weights there and dense."""
+        linears = next(iter(self._passes.values())).block_map.linears[block]
+        dense = [(linear, linear.weight.clone()) for linear in linears] if self._first else []
+        for turn, (index, one) in enumerate(self._alive):
+            if turn:
+                _put_back(dense)
+            yield from self._turn(index, one.block(block, calibrator))
+        if self._restores:
+            _put_back(dense)
+        if self._first:
+            self._first.clear()
 
-    def _solve_block(self, block: int, calibrator: Stream) -> Iterator[Event]:
-        """Collect and solve; with `true_sequential`, one stage at a time, each seeing the pruned ones before it."""
-        groups = calibrator.groups(block)
-        stages = collecting_stages(groups, true_sequential=self.spec.true_sequential)
-        weights, records = dict[str, Tensor](), list[LayerRecord]()
-        self.reconstruction.enter(calibrator, block, self.calibration)
-        for stage in stages:
-            for chunk in stage:
-                yield self._progress("collect", block)
-                with self.meter.stage("collect"):
-                    inputs = collect(calibrator, block, self.calibration, chunk, self.inherited, beside=bool(self.spec.propagation),
-                                     last=chunk is stages[-1][-1])
-                self.meter.advance(self.work.collect / self.blocks / sum(map(len, stages)))
-                asked = (layer_problems(groups[index], inputs.pop(index), self.spec.propagation, self.ahead.take_weights, calibrator.device)
-                         for index in chunk)
-                for linear, problem in chain.from_iterable(asked):
-                    yield self._progress("solve", block, linear)
-                    record, pruned = self._solve_layer(problem, linear)
-                    weights[linear.name] = written(linear, pruned) if len(stage) == 1 else pruned  # no second copy of the block
-                    records.append(record)
-                    self.meter.advance(self.work.solve / self.total)
-                    yield LayerPruned(layer=record, done=len(self.records) + len(records), layers=self.total)
-            for linear in (linear for chunk in stage for index in chunk for linear in groups[index] if len(stage) > 1):
-                weights[linear.name] = written(linear, weights[linear.name])
-        self.records.extend(records)
-        yield from self.reconstruction.train(calibrator, block, self.calibration, self.inherited, self.work.reconstruct / self.blocks,
-                                             lambda: self._progress("reconstruct", block))
-        if self.journal:
-            self.opened.inputs.check()
-            with self.meter.stage("journal"):
-                self.journal.write(block, BlockState(layers=tuple(records), weights=weights,
-                                                     reconstruction=self.reconstruction.of(block)))
+    @property
+    def _alive(self) -> list[tuple[int, BlockPass]]:
+        return [(index, one) for index, one in self._passes.items() if index not in self._failed]
 
-    def _solve_layer(self, problem: LayerProblem, linear: Linear) -> tuple[LayerRecord, Tensor]:
-        with self.meter.stage("solve"):
-            solution = solve_for_run(problem, self.spec, self.ahead.pattern(linear, problem.tokens), self.places[linear.name])
-        with self.meter.stage("optimum"):
-            best = estimated_optimum(problem, solution, optimum_sample(self.spec, linear.rows, linear.columns, problem.tokens))
-        return layer_record(linear, solution, best, problem.tokens), solution.weight
+    def _turn(self, index: int, events: Iterable[Event]) -> Iterator[Told]:
+        """Events of one run, whose time is its own. What ends it ends none of the others."""
+        try:
+            with self._counted(index):
+                yield from ((index, event) for event in events)
+        except PruneError as error:
+            self._failed[index] = error
+            yield index, error
 
-    def _evaluate(self, stream: Stream, block: int, hidden: Tensor, what: str, share: float) -> None:
-        self._push(stream, block, hidden, "evaluate", self.work.evaluate * share / self.blocks, what=what)
+    @contextmanager
+    def _counted(self, index: int) -> Generator[None]:
+        """Time inside is the run's, not the others'."""
+        with _waiting([meter for other, meter in enumerate(self._meters) if other != index]):
+            yield
 
-    def _push(self, stream: Stream, block: int, hidden: Tensor, stage: str, work: float, *, what: str) -> None:
-        """All windows through the block, in place."""
-        with self.meter.stage(stage), stream.on_device(block):
-            for batch in batches(hidden):
-                batch.copy_(stream.forward(block, batch))
-            require_finite(hidden, f"Block {block + 1} of {self.blocks}, {what}")
-        self.meter.advance(work)
+    def _ended(self, one: BlockPass) -> Iterator[Finished]:
+        yield one.finish(self.dense)
 
-    def _progress(self, stage: Any, block: int, linear: Linear | None = None) -> Progress:
-        return Progress(stage=stage, block=block, blocks=self.blocks, layer=linear.name if linear else None,
-                        fraction=self.meter.fraction, seconds=self.meter.seconds, seconds_left=self.meter.seconds_left)
+
+def _put_back(kept: Iterable[tuple[Linear, Tensor]]) -> None:
+    """Write the dense weights of a block's layers."""
+    for linear, weight in kept:
+        linear.write(weight)
+
+
+@contextmanager
+def _waiting(meters: Sequence[Meter]) -> Generator[None]:
+    """Time inside counts for none of these."""
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        for meter in meters:
+            meter.leave_out(time.perf_counter() - start)

@@ -44,6 +44,10 @@ class Meter:
         self._done += work
         self._skipped += work if skipped else 0.0
 
+    def leave_out(self, seconds: float) -> None:
+        """Seconds since the start that are not this run's: of others that share its reading of the model."""
+        self._clock += seconds
+
     @property
     def seconds(self) -> float:
         return time.perf_counter() - self._clock

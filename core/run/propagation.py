@@ -11,7 +11,7 @@ Which θ is best was measured: docs/methods/propagation.md.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import torch
@@ -78,15 +78,16 @@ class DenseActivations:
 
 
 def collect(stream: Stream, block: int, hidden: Tensor, groups: list[int], dense: DenseActivations | None, *, beside: bool,
-            last: bool) -> dict[int, InputStatistics]:
+            last: bool, collect_alone: Callable[..., dict[int, InputStatistics]] = input_statistics) -> dict[int, InputStatistics]:
     """Statistics of groups of a block's inputs; with the dense model's `beside` them where errors are propagated, and nothing before the
-    first block differs. The dense model's activations, where they are kept, leave the block with its `last` groups."""
+    first block differs. The dense model's activations, where they are kept, leave the block with its `last` groups. `collect_alone`:
+    `input_statistics`, or what gives the same."""
     nothing_pruned = block == 0 and 0 in groups
     if dense and beside and not nothing_pruned:
         return input_statistics(stream, block, hidden, groups, beside=dense.batches(block, groups, push=last))
     if dense and last:
         dense.leave(block)
-    return input_statistics(stream, block, hidden, groups)
+    return collect_alone(stream, block, hidden, groups)
 
 
 def correction(gram: Tensor, cross: Tensor, strength: float, *, layer: str) -> Tensor:

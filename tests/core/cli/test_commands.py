@@ -7,10 +7,12 @@ import os
 import pytest
 from typer.testing import CliRunner
 
-from core.cli import commands as main
 from core.cli.commands import app
+from core.data.places import default_home
 from core.records import RunResult
+from core.run import block_pass, pipeline
 from core.spec import METHODS
+from core.spec.errors import BadInput
 from core.spec.flags import run_words
 from tests.core.families import save_family
 
@@ -89,15 +91,56 @@ def test_a_run_that_fails_does_not_end_a_sweep(family, tmp_path):
 
 
 def test_a_sweep_loses_no_run_of_its_file(family, tmp_path, monkeypatch):
-    """Another grid, which is stopped before its second run."""
+    """Another grid, which is stopped when its runs with another text begin."""
     words = ["sweep", *family, "--windows", "8", "--json", str(tmp_path / "s.json")]
     assert call(*words, "--methods", "wanda,magnitude").exit_code == 0
-    real = main.run
-    monkeypatch.setattr(main, "run", lambda spec, **rest: stopped() if spec.method.name == "sparsegpt" else real(spec, **rest))
-    done = call(*words, "--methods", "dsnot,sparsegpt,wanda")
+    real = block_pass.solve_for_run
+    monkeypatch.setattr(block_pass, "solve_for_run",
+                        lambda problem, spec, *rest: stopped() if spec.calibration.seed else real(problem, spec, *rest))
+    done = call(*words, "--methods", "dsnot,wanda", "--seeds", "0,1")
     assert done.exit_code != 0
     assert sorted(names(tmp_path / "s.json")) == ["dsnot", "magnitude", "wanda"]
     assert "DSnoT" in done.stdout
+
+
+def test_a_run_that_fails_among_others_goes_on_where_it_was(family, tmp_path, monkeypatch):
+    """Its finished blocks are kept, those of finished runs are not, and the next sweep needs only what was left."""
+    real, solved = block_pass.solve_for_run, list[str]()
+
+    def failing(problem, spec, *rest):
+        if spec.method.name == "sparsegpt" and ".1." in problem.name:
+            raise BadInput("damping", "0.01", "more", "Raise it.")
+        return real(problem, spec, *rest)
+
+    monkeypatch.setattr(block_pass, "solve_for_run", failing)
+    words = ["sweep", *family, "--windows", "8", "--methods", "magnitude,sparsegpt,wanda", "--json", str(tmp_path / "s.json")]
+    done = call(*words)
+    assert done.exit_code == 2
+    assert "Raise it." in done.output
+    assert names(tmp_path / "s.json") == ["magnitude", "wanda"]
+    assert len([folder for folder in (default_home() / "unfinished").iterdir() if folder.is_dir()]) == 1
+    monkeypatch.setattr(block_pass, "solve_for_run", lambda problem, *rest: solved.append(problem.name) or real(problem, *rest))
+    done = call(*words)
+    assert done.exit_code == 0, done.output
+    assert "1 block of this run" in done.output
+    assert names(tmp_path / "s.json") == ["magnitude", "sparsegpt", "wanda"]
+    assert solved
+    assert all(".1." in name for name in solved)
+
+
+def test_runs_that_do_not_fit_into_memory_together_are_made_one_by_one(family, tmp_path, monkeypatch):
+    real = pipeline.prune_together
+
+    def full(specs, **options):
+        if len(specs) > 1:
+            raise BadInput("memory", "too little", "more", "Ask for less.")
+        return real(specs, **options)
+
+    monkeypatch.setattr(pipeline, "prune_together", full)
+    done = call("sweep", *family, "--windows", "8", "--methods", "magnitude,wanda", "--json", str(tmp_path / "s.json"))
+    assert done.exit_code == 0, done.output
+    assert "one by one" in done.output
+    assert names(tmp_path / "s.json") == ["magnitude", "wanda"]
 
 
 def stopped():

@@ -6,7 +6,7 @@ import pytest
 from core.data.places import texts_root
 from core.export.folder import MemoryJournal
 from core.records import RunResult
-from core.run import pipeline
+from core.run import block_pass
 from core.run.evaluation import evaluate_texts
 from core.run.pipeline import prune
 from core.run.planning import plan
@@ -55,13 +55,13 @@ def test_each_text_has_the_perplexities_of_a_run_on_it_alone(several, together):
 
 def test_what_is_known_of_the_dense_model_is_not_measured_again(several, together, monkeypatch):
     pushed: list[str] = []
-    push = pipeline._Pass._push
+    push = block_pass.BlockPass._push
 
     def watched(self, *args, what):
         pushed.append(what)
         push(self, *args, what=what)
 
-    monkeypatch.setattr(pipeline._Pass, "_push", watched)
+    monkeypatch.setattr(block_pass.BlockPass, "_push", watched)
     known = [text.dense for text in together.on_each_text]
     again = result_of(several, dense=[known[0], None, known[2]])
     assert {what for what in pushed if what.startswith("dense")} == {"dense model, evaluation text (windows of a, b.npy)"}
