@@ -1,4 +1,4 @@
-"""Runs of a sweep that share one reading of their model, with one progress bar. What fails ends none of the others."""
+"""Runs of a sweep that share one reading of their model, with one progress bar."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class BlockPass:
         self.inherited: DenseActivations | None = None  # where errors are propagated, or blocks aim at the dense model
 
     def begin(self) -> Iterator[Event]:
-        """What the journal has, and the look at the dense model before the first block, where there is one."""
+        """Finished blocks of the journal, and the look at the dense model before the first block, where one is asked for."""
         kept: list[tuple[LayerRecord, ...]] = []  # not the weights: each block's are read again at its turn
         while self.journal and len(kept) < self.blocks and (state := self.journal.read(len(kept))) is not None:
             kept.append(state.layers)
@@ -188,6 +188,6 @@ class BlockPass:
         self.meter.advance(work)
 
     def progress(self, stage: Any, block: int, linear: Linear | None = None) -> Progress:
-        """Where the run is."""
+        """A progress event of this moment."""
         return Progress(stage=stage, block=block, blocks=self.blocks, layer=linear.name if linear else None,
                         fraction=self.meter.fraction, seconds=self.meter.seconds, seconds_left=self.meter.seconds_left)

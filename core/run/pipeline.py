@@ -55,7 +55,7 @@ def prune(spec: RunSpec, *, journal: Journal | None = None, dense: Known = None,
 
 
 def sharing(spec: RunSpec) -> tuple[object, ...]:
-    """What runs have in common that can share a reading of their model."""
+    """The part of a run that has to be equal for runs to share a reading of their model."""
     return tuple(getattr(spec, name) for name in _SHARED)
 
 
