@@ -2,11 +2,13 @@
 
 import pytest
 
-from app.gallery.__main__ import FOLDER, FULL, file_name, known, main, wanted
+from app.gallery import __main__ as gallery
+from app.gallery.__main__ import FOLDER, FULL, SCORED, SCORED_METHODS, file_name, keep, known, main, scored, wanted
 from app.gallery.compute import compute
 from app.shared import resources
 from app.shared.shipped import POINTS
 from app.shared.sweeps.points import Point, point_of, read_points
+from core.evaluate.embedded_task import NAME
 from core.run.revisions import revisions
 from core.spec import METHODS, RunSpec
 
@@ -61,3 +63,28 @@ def test_a_method_that_is_not_asked_for_is_left_alone(capsys):
     main(["--only", "none", "--missing"])
     assert {file: file.read_bytes() for file in FOLDER.iterdir() if file.is_file()} == before
     assert not capsys.readouterr().out
+
+
+def test_five_methods_have_the_tasks_accuracy_and_pruning_costs_it(shipped):
+    scores = {result.spec: result.tasks[NAME] for result in scored()}
+    assert set(scores) <= set(SCORED)
+    assert {spec.method.name for spec in scores} == set(SCORED_METHODS)
+    assert len({(found.content, found.dense.content) for found in scores.values()}) == 1
+    dense = next(iter(scores.values())).dense.scores["acc"].value
+    assert dense > 0.8
+    sparsest = [found for spec, found in scores.items() if spec.pattern.sparsity == 0.7]
+    assert len(sparsest) == len(SCORED_METHODS)
+    assert all(found.scores["acc"].value < dense for found in sparsest)
+    assert all(shipped[result.spec].pruned.perplexity == result.pruned.perplexity for result in scored())
+
+
+@pytest.mark.parametrize(("times", "kept"), [(1.0001, True), (1.02, False)])
+def test_times_stay_where_a_run_comes_to_the_same(monkeypatch, tmp_path, times, kept):
+    before = known()[RunSpec()]
+    monkeypatch.setattr(gallery, "FOLDER", tmp_path)
+    (tmp_path / file_name(before.spec)).write_text(before.model_dump_json())
+    pruned = before.pruned.model_copy(update={"perplexity": before.pruned.perplexity * times})
+    keep(before.model_copy(update={"pruned": pruned, "seconds": 999.0}), keep_times=True)
+    after = known()[RunSpec()]
+    assert after.pruned == pruned
+    assert after.seconds == (before.seconds if kept else 999.0)
