@@ -100,6 +100,16 @@ def continued(spec: RunSpec, *, held: bool, expected: Revisions | None = None) -
         lock.release()
 
 
+def forget(spec: RunSpec, found: Revisions) -> None:
+    """Remove the blocks of a run whose result is kept: a command that was ended between the two leaves them."""
+    folder = default_home() / "unfinished" / _key(spec, found)
+    if not folder.exists():
+        return
+    with suppress(OSError, Timeout), FileLock(folder.with_suffix(".lock"), timeout=0):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.with_suffix(".lock").unlink(missing_ok=True)
+
+
 class SweepResults:
     """Finished runs of a sweep that was given no file for them, until all are: the same command takes them over."""
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from core.cli import remote
 from core.cli.company import Asked, run_together
-from core.cli.interrupted import SweepResults, continued
+from core.cli.interrupted import SweepResults, continued, forget
 from core.cli.large_files import read_large_files
 from core.cli.options import complain
 from core.cli.output import merge_runs, own_file, stored_runs, write_csv, write_json
@@ -66,6 +66,8 @@ def _run_all(specs: Sequence[RunSpec], tasks: tuple[OpenTask, ...], run: Run, js
 
     if results:
         keep()
+        for result in results:
+            forget(result.spec, result.revisions)
     try:
         for some in _companies(asked, alone=bool(tasks) or remote.wanted()):
             left = list(some)
