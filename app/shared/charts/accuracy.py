@@ -49,7 +49,7 @@ def accuracy_curve(points: Sequence[ScoredPoint], metric: str, *, theme: Theme =
     if dense is not None:
         ends.append(dense.scores[metric].value)
         figure.add_hline(y=ends[-1], line={"color": dense_mark(theme).color, "width": 1.5}, annotation_text="dense",
-                         annotation_position="top left", annotation_font_color=ink.text)
+                         annotation_position="top right", annotation_font_color=ink.text)
     low, high = min(ends, default=0.0), max(ends, default=1.0)
     chance = next((point.scores.chance for point in points if point.scores.chance is not None), None)
     if chance is not None and low - chance < _NEAR:
