@@ -18,6 +18,7 @@ from app.shared.findings import wording
 from app.shared.sweeps.grid import SHOWN_PATTERNS, Sweep
 from core.spec import METHOD_LABELS, Calibration, Evaluation, RunSpec, parse_pattern
 from core.spec.flags import CALIBRATION_WORDS, EVALUATION_WORDS, RUN_WORDS
+from core.spec.patterns import KINDS as KINDS_OF_PATTERN
 from core.spec.patterns import AlphaBudget
 
 PRE = "curves_"  # its widgets are its own: what is set here changes nothing on Explore
@@ -25,6 +26,8 @@ _OFFERED = {
     "patterns-unstructured": tuple(f"{tenths / 10:g}" for tenths in range(1, 10)),
     "patterns-semi-structured": ("1:4", "2:4", "3:4", "2:8", "4:8", "6:8", "8:16"),
     "patterns-structured": tuple(f"columns:{share:g}" for share in (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)),
+    "patterns-neurons": tuple(f"neurons:{share:g}" for share in (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)),
+    "patterns-blocks": tuple(f"blocks:{count}" for count in (1, 2, 3, 4, 6, 8, 12, 16)),
     "block_sizes": tuple(map(str, (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 688, 1024, 2048, 4096))),
     "alphas": ("0", "0.01", "0.02", "0.05", "0.1", "0.15", "0.2", "0.3"),
 }
@@ -84,7 +87,7 @@ def draw_controls() -> None:
     if tab == "sparsity":
         kind = st.segmented_control("Pattern: what may go", list(KINDS), key=f"{PRE}kind", format_func=KINDS.__getitem__, required=True,
                                     persist_state="session", width="stretch")
-        _many("Sparsities" if kind != "semi-structured" else "Patterns", tab, f"patterns-{kind or 'unstructured'}",
+        _many("Sparsities" if kind in ("unstructured", "structured", "neurons") else "Patterns", tab, f"patterns-{kind or 'unstructured'}",
               "Type another one, such as 55% or 3:8.")
     else:
         options = [*SHOWN_PATTERNS["unstructured"], *SHOWN_PATTERNS["semi-structured"], *SHOWN_PATTERNS["structured"]]
@@ -162,8 +165,9 @@ def _texts(tab: str, word: str) -> list[str]:
 
 
 def _of_kind(kind: str, text: str) -> str:
-    """`40%` typed where columns are chosen means columns."""
-    return f"columns:{text}" if kind == "structured" and ":" not in text else text
+    """`40%` typed where columns are chosen means columns, `2` where blocks are means blocks."""
+    prefix = KINDS_OF_PATTERN[kind].prefix
+    return f"{prefix}:{text}" if prefix and ":" not in text else text
 
 
 def _pattern_label(word: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, ValidationError
 
 from app.shared.sweeps.grid import block_methods
-from core.spec import METHODS, parse_pattern
+from core.spec import EVERY_METHOD, parse_pattern
 from core.spec.errors import BadInput
 from core.spec.patterns import pattern_word
 
@@ -18,8 +18,8 @@ BUDGETS = {"paper": "p of the other rows", "iso": "p of all rows"}
 
 
 def _method(text: str) -> str:
-    if text not in METHODS:
-        raise BadInput("methods", text, ", ".join(METHODS), "Choose among these.")
+    if text not in EVERY_METHOD:
+        raise BadInput("methods", text, ", ".join(EVERY_METHOD), "Choose among these.")
     return text
 
 

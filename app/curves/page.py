@@ -113,9 +113,8 @@ def _pressed(key: str) -> None:
 
 def _about(form: Form) -> str:
     patterns = form.asked.lists["patterns"]
-    kinds = {"unstructured": "any weights", "semi-structured": "n:m", "structured": "whole columns"}
     first = parse_pattern(patterns[0])
-    return f"{form.asked.base.model} · {kinds[first.kind] if form.asked.tab == 'sparsity' else wording.describe_pattern(first)}"
+    return f"{form.asked.base.model} · {first.label if form.asked.tab == 'sparsity' else wording.describe_pattern(first)}"
 
 
 def _protocol(points: Sequence[Point]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from pydantic import field_validator
 from app.curves.lists import Alphas, BlockMethods, BlockSizes, Budgets, Methods, Patterns, Seeds, Texts
 from app.shared.charts.series import Scale
 from app.shared.sweeps.grid import SHOWN_ALPHAS, SHOWN_BLOCKS, SHOWN_METHODS, SHOWN_PATTERNS, block_methods
-from core.spec import METHODS, Calibration, RunSpec, parse_pattern
+from core.spec import EVERY_METHOD, Calibration, RunSpec, parse_pattern
 from core.spec.base import FrozenModel
 from core.spec.codec import ChoiceCodec, ModelCodec
 from core.spec.errors import BadInput
@@ -35,7 +35,7 @@ class View(FrozenModel):
     @classmethod
     def methods_offered(cls) -> tuple[str, ...]:
         """The methods that the view can compare."""
-        return tuple(METHODS)
+        return tuple(EVERY_METHOD)
 
     @property
     def lists(self) -> Mapping[str, Texts]:

@@ -28,7 +28,8 @@ def size_rows(size: Sizes) -> list[tuple[str, str, str]]:
     """Format, bytes, and what it is."""
     fit = f"{size.packed_layers} of {numbers.plural(len(size.layers), 'layer')} fit"
     return [
-        ("Dense, and the pruned folder", numbers.size(size.folder_bytes), f"safetensors, {size.dtype}; a zero is stored like any number"),
+        ("The pruned folder" if size.removed else "Dense, and the pruned folder", numbers.size(size.folder_bytes),
+         f"safetensors, {size.dtype}; a zero is stored like any number"),
         ("Bitmask and values", numbers.size(size.bitmask_bytes), "one bit for each weight of the pruned layers, the rest as it is; "
          "transformers does not load it"),
         ("2:4 packed", numbers.size(size.packed_bytes), f"two values and two 2-bit indices for every four weights; {fit}"),
@@ -37,14 +38,14 @@ def size_rows(size: Sizes) -> list[tuple[str, str, str]]:
     ]
 
 
-def speed_finding(speed: Speed) -> str:
+def speed_finding(speed: Speed, *, smaller: bool = False) -> str:
     """Verdict over all batch sizes and both stages, with its reason."""
     ratios = speed.ratios
     faster, slower = [ratio for ratio in ratios if ratio.low > 1], [ratio for ratio in ratios if ratio.high < 1]
     span = _span([ratio.median for ratio in ratios])
     if not faster:
         told = f", slower in {len(slower)} of {len(ratios)} cases" if slower else ", each time within the spread of the rounds"
-        return f"The pruned model is no faster on this device: {span}{told}. {_noise(ratios)}{WHY_NO_FASTER}"
+        return f"The pruned model is no faster on this device: {span}{told}. {_noise(ratios)}{'' if smaller else WHY_NO_FASTER}"
     where = "everywhere" if len(faster) == len(ratios) else f"in {len(faster)} of {len(ratios)} cases"
     return f"On this device the pruned model ran at {span}: faster {where} by more than the spread of the rounds. {_noise(ratios)}".strip()
 

@@ -46,6 +46,10 @@ def _draw_run(spec: RunSpec | None, seen: View) -> bool:
         return True
     elif spec and seen.record and seen.record.state in ("failed", "cancelled"):
         run_state.draw_ended(seen.record)
+    elif spec and not (seen.answer and seen.answer.fits) and spec.pattern.shrinks:
+        run_plan.draw_plan(spec)
+        layout.aside(f"There is no preview: which {spec.pattern.unit} go, and what that costs, is measured by the run.")
+        return True
     elif spec and not (seen.answer and seen.answer.fits):
         preview = run_preview.look(spec)
         run_preview.draw_preview(spec, preview)

@@ -75,6 +75,8 @@ def draw_layers(spec: RunSpec) -> None:
 
 
 def _layers(plan: Plan) -> None:
+    if plan.shape is not None and not plan.pruned:
+        return
     listed = st.expander(f"The {numbers.plural(len(plan.layers), 'layer')} that will be pruned", key="planned-layers",
                          on_change="rerun")
     if listed.open:
@@ -84,16 +86,30 @@ def _layers(plan: Plan) -> None:
 
 def _figures(plan: Plan) -> tuple[Figure, ...]:
     return (
-        Figure(label="Will be pruned", value=numbers.plural(len(plan.layers), "layer"),
-               note=f"in {numbers.plural(plan.blocks, 'block')}, {plan.family}"),
-        Figure(label="Zeros", value=numbers.count(plan.pruned),
-               note=f"{numbers.percent(plan.sparsity)} of their {numbers.count(plan.prunable)} weights; "
-                    f"the model has {numbers.count(plan.parameters)}"),
+        *(_shape_figures(plan) if plan.shape is not None else _zero_figures(plan)),
         Figure(label="Estimated time", value=f"about {numbers.seconds(plan.seconds)}",
                note=f"on {plan.device}", hover=f"Calibration: {plan.calibration}. Evaluation: {plan.evaluation}."),
         Figure(label="Estimated memory", value=numbers.size(plan.memory_bytes),
                note=f"and {numbers.size(plan.disk_bytes)} of disk", hover=_places(plan)),
     )
+
+
+def _zero_figures(plan: Plan) -> tuple[Figure, ...]:
+    return (
+        Figure(label="Will be pruned", value=numbers.plural(len(plan.layers), "layer"),
+               note=f"in {numbers.plural(plan.blocks, 'block')}, {plan.family}"),
+        Figure(label="Zeros", value=numbers.count(plan.pruned),
+               note=f"{numbers.percent(plan.sparsity)} of their {numbers.count(plan.prunable)} weights; "
+                    f"the model has {numbers.count(plan.parameters)}"))
+
+
+def _shape_figures(plan: Plan) -> tuple[Figure, ...]:
+    assert plan.shape is not None, "asked for where there is one"
+    return (
+        Figure(label="Will be gone", value=numbers.plural(plan.shape.count, plan.shape.unit.removesuffix("s")),
+               note=f"{'of' if plan.shape.unit == 'blocks' else 'of each of'} {numbers.plural(plan.blocks, 'block')}, {plan.family}"),
+        Figure(label="Parameters left", value=numbers.count(plan.left),
+               note=f"of {numbers.count(plan.parameters)}; {numbers.count(plan.removed)} go, and the folder is smaller"))
 
 
 def _places(plan: Plan) -> str:

@@ -11,6 +11,7 @@ from app.explore import exported_model, layer_link, run_on_curves, run_preview, 
 from app.report import file_name, report
 from app.shared import dataframes, layout, numbers, submission, tables
 from app.shared.chart_downloads import take_away
+from app.shared.charts.block_scores import block_scores
 from app.shared.charts.layer_errors import layer_errors
 from app.shared.findings import facts, wording
 from app.shared.findings.published import published_sentence
@@ -21,7 +22,7 @@ from app.shared.markup import texts_table
 from app.shared.plot import plot
 from app.shared.run_lookup import Answer
 from app.shared.style import chart_config
-from core.records import RunResult
+from core.records import RemovedShape, RunResult
 from core.records.runs import ONE_TEXT
 from core.spec import RunSpec
 
@@ -68,10 +69,19 @@ def draw_answer(answer: Answer) -> None:
 
 def _draw_layers(answer: Answer) -> None:
     result, name = answer.result, "layer-errors" if answer.fits else "old-layer-errors"
+    if result.shape is not None and result.shape.scores:
+        _draw_scores(result.shape, result, name)
+        return
     figure = layer_errors(result.layers, theme=layout.theme(), calibration=result.calibration, height=_CHART_HEIGHT)
     plot(figure, key=name, config=chart_config("layer-errors"), on_select=partial(layer_link.pressed, name),
                     selection_mode="points", alt=f"Error of {numbers.plural(len(result.layers), 'layer')}. {wording.finding(result)}")
     take_away(name, partial(tables.layer_rows, result.layers), tables.layers_protocol(result))
+
+
+def _draw_scores(shape: RemovedShape, result: RunResult, name: str) -> None:
+    plot(block_scores(shape, result.spec.method.name, theme=layout.theme(), height=_CHART_HEIGHT), key=name,
+         config=chart_config("block-scores"), alt=f"Scores of {numbers.plural(len(shape.scores), 'block')}. {wording.finding(result)}")
+    take_away(name, partial(tables.score_rows, shape), (result.spec.title, result.calibration, shape.score))
 
 
 def draw_empty() -> None:
@@ -91,23 +101,32 @@ def _origin(answer: Answer) -> str:
 
 
 def _figures(result: RunResult) -> tuple[Figure, ...]:
-    weights = sum(layer.parameters for layer in result.layers)
-    worst = result.worst
     return (
         Figure(label="Perplexity, dense → pruned", hover=f"Measured on {result.pruned.protocol}",
                value=f"{numbers.perplexity(result.dense.perplexity)} → {numbers.perplexity(result.pruned.perplexity)}",
                note=f"{result.pruned.windows} × {result.pruned.length} tokens, {result.pruned.text.partition(':')[0]}, "
                     f"{result.pruned.dtype}"),
-        Figure(label="Counted sparsity", value=numbers.percent(result.counted_sparsity),
-               note=f"of {numbers.count(weights)} weights in {numbers.plural(len(result.layers), 'layer')}",
-               hover="Zeros really there in the pruned layers; embeddings and head are left alone"),
-        Figure(label="Error over optimum, median", value=numbers.over_optimum(result.median_gap),
-               note=f"worst error: {wording.short_name(worst)}",
-               hover=f"Layer error divided by the least possible for the same mask, on {result.calibration}"),
+        *_removed(result),
         Figure(label="Time · memory", value=f"{numbers.seconds(result.seconds)} · {numbers.size(result.peak_memory_bytes)}",
                note=result.environment.device,
                hover="Wall time of the whole run, and its highest memory use"),
     )
+
+
+def _removed(result: RunResult) -> tuple[Figure, ...]:
+    """Figures of the zeros with the error they make, or of the parameters that are gone."""
+    weights, shape = sum(layer.parameters for layer in result.layers), result.shape
+    counted = Figure(label="Counted sparsity", value=numbers.percent(result.counted_sparsity),
+                     note=f"of {numbers.count(weights)} weights in {numbers.plural(len(result.layers), 'layer')}",
+                     hover="Zeros really there in the pruned layers; embeddings and head are left alone" if shape is None else
+                     "Weights of the linear layers that are gone; nothing that is left is zero")
+    if shape is not None:
+        return (counted, Figure(label="Parameters left", value=numbers.count(shape.left),
+                                note=f"of {numbers.count(shape.parameters)}; {numbers.count(shape.removed)} are gone",
+                                hover=shape.words))
+    return (counted, Figure(label="Error over optimum, median", value=numbers.over_optimum(result.median_gap),
+                            note=f"worst error: {wording.short_name(result.worst)}",
+                            hover=f"Layer error divided by the least possible for the same mask, on {result.calibration}"))
 
 
 def _details(result: RunResult, key: str) -> None:

@@ -46,7 +46,7 @@ def _draw_measured(measured: Measured) -> None:
     size, speed = measured.size, measured.speed
     layout.sentence(findings.size_finding(size))
     layout.facts([(name, f"{value}: {about}") for name, value, about in findings.size_rows(size)])
-    layout.sentence(findings.speed_finding(speed))
+    layout.sentence(findings.speed_finding(speed, smaller=bool(size.removed)))
     st.html(f"<div class='ps-wide'>{findings.speed_table(speed)}</div>")
     layout.aside(" ".join(filter(None, (findings.packed_finding(speed), findings.protocol(speed),
                                         f"Measured {numbers.moment(measured.moment)}."))))

@@ -11,7 +11,7 @@ from app.layers.charts.details import ENDS_AT
 from app.layers.charts.method_bars import Bar
 from app.layers.questions import Array, Bins, Parts, Weights
 from app.shared import numbers
-from app.shared.findings.wording import WEIGHED
+from app.shared.findings.wording import WEIGHED, listed
 from core.records import LayerRecord
 
 _AT_OPTIMUM = 0.005  # a gap below half a percent is none to speak of
@@ -36,6 +36,9 @@ def layer_finding(bars: Sequence[Bar], *, weighed: bool = False, shared: bool = 
 
 def map_finding(layers: Sequence[LayerRecord]) -> str:
     """The worst layer beside the typical one, and whose mask is to blame for most."""
+    if gone := blocks_gone(layers):
+        which = f"{'Block' if len(gone) == 1 else 'Blocks'} {listed(list(map(str, gone)))}"
+        return f"{which} went with all of {'its' if len(gone) == 1 else 'their'} layers; every other layer keeps all of its weights."
     worst = max(layers, key=lambda layer: layer.relative_error)
     if worst.relative_error <= 0:
         return "No layer's output changes."
@@ -46,6 +49,15 @@ def map_finding(layers: Sequence[LayerRecord]) -> str:
         text += f", {numbers.times(worst.relative_error / middle)} the median layer's"
     share = sum(layer.optimum_error for layer in layers) / sum(ordered)
     return f"{text}. Over all layers, {numbers.percent(share)} of the error is due to the masks."
+
+
+def blocks_gone(layers: Sequence[LayerRecord]) -> tuple[int, ...]:
+    """The blocks of which no weight is left, where the others have lost none."""
+    shares: dict[int, set[float]] = {}
+    for layer in layers:
+        shares.setdefault(layer.block, set()).add(layer.counted_sparsity)
+    whole = all(found in ({0.0}, {1.0}) for found in shares.values())
+    return tuple(block for block, found in shares.items() if whole and found == {1.0})
 
 
 def _fault(label: str, record: LayerRecord) -> str:

@@ -8,12 +8,14 @@ import streamlit as st
 
 from app.layers import details, panels, view
 from app.layers.bars import bars_of
+from app.layers.charts.layer_map import Measure
 from app.layers.charts.method_bars import Bar
 from app.layers.findings import layer_finding, map_finding
 from app.layers.query import OWN, read_measure
 from app.layers.view import View
-from app.shared import address, answers, layer_choice, layout, run_page
+from app.shared import address, answers, layer_choice, layout, run_page, whole_shapes
 from app.shared.findings import wording
+from app.shared.layer_choice import Map
 from core.spec import RunSpec
 
 _ROOM = 8  # blocks whose numbers a narrow screen has room for
@@ -32,6 +34,9 @@ def draw() -> None:
 def _draw(spec: RunSpec) -> None:
     measure = read_measure()
     known = layer_choice.finished(spec)
+    if spec.pattern.shrinks:
+        _draw_whole(spec, known, measure)
+        return
     shapes = layer_choice.shapes(spec, known)
     seen = view.look(spec, known, layer_choice.wanted(shapes)) if shapes else None
     if seen is None:
@@ -52,6 +57,15 @@ def _draw(spec: RunSpec) -> None:
         with st.container(key="side-bars"):
             panels.draw_methods(view.base_of(seen.solved), bars, seen.layer, seen.others, shapes)
     details.draw(seen.solved, seen.layer, seen.record, seen.map, told=trouble.problem if trouble else None)
+
+
+def _draw_whole(spec: RunSpec, known: Map | None, measure: Measure) -> None:
+    """The map of a finished run whose structures went together; no layer is solved by itself."""
+    whole_shapes.draw_alone(spec)
+    if known is not None:
+        layout.sentence(map_finding(known.layers))
+        with st.container(key="side-map-wide"):
+            panels.draw_map(known, "", measure)
 
 
 def _draw_words(spec: RunSpec, seen: View, bars: Sequence[Bar]) -> None:

@@ -9,7 +9,7 @@ from app.masks.findings import mask_finding, pair_finding
 from app.masks.panels import HEIGHT, draw_loupe, draw_overview
 from app.masks.query import OWN, read_window
 from app.masks.questions import Mask, MaskQuestion, Pair, PairQuestion, WindowQuestion
-from app.shared import address, answers, layer_choice, layout, numbers, run_page
+from app.shared import address, answers, layer_choice, layout, numbers, run_page, whole_shapes
 from app.shared.findings import wording
 from app.shared.findings.wording import WEIGHED
 from app.shared.first_paint import first_paint
@@ -29,6 +29,8 @@ def draw() -> None:
 
 
 def _draw(spec: RunSpec) -> None:
+    if whole_shapes.draw_alone(spec):
+        return
     known = layer_choice.finished(spec)
     shapes = layer_choice.shapes(spec, known)
     if not shapes:

@@ -9,7 +9,7 @@ import streamlit as st
 from app.outliers import details, findings
 from app.outliers.panels import draw_map, draw_rows, name_of
 from app.outliers.questions import EnergySharesQuestion, LayerRowsQuestion
-from app.shared import address, alpha_effect, answers, layer_choice, layout, numbers, run_page, state
+from app.shared import address, alpha_effect, answers, layer_choice, layout, numbers, run_page, state, whole_shapes
 from cache.keys import PRUNING
 from core.records.outlier_rows import EnergyShare
 from core.spec import RunSpec
@@ -35,6 +35,8 @@ def _draw_good(spec: RunSpec | None) -> None:
 
 
 def _draw(spec: RunSpec) -> None:
+    if whole_shapes.draw_alone(spec):
+        return
     alpha = spec.pattern.outlier_rows or _SHOWN
     plain = RunSpec(**{name: value for name, value in spec if name not in PRUNING})
     found = answers.ask(EnergySharesQuestion(spec=plain, alpha=alpha), "energy-shares")

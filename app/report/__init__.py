@@ -22,6 +22,7 @@ from plotly.offline import get_plotlyjs
 from app.report.cells import cells
 from app.report.masks import overlap_charts, overlap_texts
 from app.shared import comparison, numbers, tables
+from app.shared.charts.block_scores import block_scores
 from app.shared.charts.comparison import errors, perplexities
 from app.shared.charts.layer_errors import layer_errors
 from app.shared.comparison import Compared, compare
@@ -84,6 +85,9 @@ def _charts(runs: Sequence[Compared], masks: Sequence[Overlaps | str]) -> dict[s
     themes: tuple[Theme, ...] = ("light", "dark")
     if len(runs) == 1:
         result = runs[0].result
+        if result.shape is not None and result.shape.scores:
+            shape, method = result.shape, result.spec.method.name
+            return {"block-scores": {theme: block_scores(shape, method, theme=theme) for theme in themes}}
         return {"layer-errors": {theme: layer_errors(result.layers, theme=theme, calibration=result.calibration) for theme in themes}}
     return {"perplexities": {theme: perplexities(runs, theme=theme) for theme in themes},
             "layer-errors": {theme: errors(runs, theme=theme, height=420) for theme in themes},

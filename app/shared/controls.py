@@ -9,12 +9,12 @@ import streamlit as st
 
 from app.shared import link, resources, state, text_choice
 from app.shared.fields import Field, draw, fields_of
-from core.spec import METHOD_LABELS, METHODS, Calibration, Evaluation, RunSpec
+from core.spec import EVERY_METHOD, METHOD_LABELS, Calibration, Evaluation, RunSpec
 from core.spec.flags import CALIBRATION_WORDS, EVALUATION_WORDS, RUN_WORDS
-from core.spec.patterns import SemiStructured, Structured, Unstructured
+from core.spec.patterns import KINDS as PATTERNS
+from core.spec.patterns import SemiStructured, Unstructured
 
-KINDS = {"unstructured": "any weights", "semi-structured": "n:m", "structured": "columns"}
-_NOUNS = {"unstructured": Unstructured, "semi-structured": SemiStructured, "structured": Structured}
+KINDS = {kind: pattern.label for kind, pattern in PATTERNS.items()}
 _P_HELP = "p: the share of the weights of each layer that goes."
 _DIGITS = 12  # a slider's 57 % is 0.5700000000000001 in binary
 
@@ -48,6 +48,7 @@ def fill(spec: RunSpec) -> None:
     state.set_widget("sparsity", round(100 * (0.5 if pattern.share is None else pattern.share), _DIGITS - 2))  # 0.57 is not 57 % in binary
     state.set_widget("n", pattern.n if pattern.kind == "semi-structured" else _N.default)
     state.set_widget("m", pattern.group or _M.default)
+    state.set_widget("removed", float(pattern.amount or 1))
     for field in (*_FLAT, *_parameters(spec.method.name)):
         state.set_widget(field.word, field.read(words.get(field.word)))
 
@@ -57,18 +58,23 @@ def draw_controls() -> None:
     names = list(dict.fromkeys(["demo", *(model.name for model in resources.models()), state.widget("model") or "demo"]))
     st.selectbox("Model", names, key="model", accept_new_options=True, persist_state="session",
                  help="The shipped demo, a folder below PRUNESCOPE_MODELS, or type a hub id such as owner/name.")
-    st.selectbox("Method", list(METHODS), key="method", format_func=METHOD_LABELS.__getitem__, persist_state="session",
-                 on_change=_method_changed, filter_mode=None, help=METHODS[_method()].__doc__)
+    st.selectbox("Method", list(EVERY_METHOD), key="method", format_func=METHOD_LABELS.__getitem__, persist_state="session",
+                 on_change=_method_changed, filter_mode=None, help=EVERY_METHOD[_method()].__doc__)
     st.segmented_control("Pattern: what may go", list(KINDS), key="pattern_kind", format_func=KINDS.__getitem__, required=True,
-                         persist_state="session", width="stretch",
-                         help="Any weights of a layer; n zeros in every m consecutive inputs of a row; or whole input columns.")
+                         persist_state="session", width="stretch", on_change=_kind_changed,
+                         help="Any weights of a layer; n zeros in every m consecutive inputs of a row; whole input columns; or, "
+                         "after which the model is smaller, whole decoder blocks or neurons of the MLPs.")
     if _kind() == "semi-structured":
         _pair(_N, _M)
+    elif PATTERNS[_kind()].counts:
+        st.number_input(f"{KINDS[_kind()].capitalize()} that go", 0.0, 100_000.0, key="removed", step=1.0, format="%g",
+                        persist_state="session", help=f"How many {KINDS[_kind()]} go; below 1 it is their share.")
     else:
         top = max(99.0, state.widget("sparsity") or 0.0)
         st.slider("Sparsity p", 0.0, top, key="sparsity", step=1.0, format="%g %%", persist_state="session",
                   help=_P_HELP)
-    _pair(_ALPHA, *([_BUDGET] if _has_budget() else []), *([_RANDOM] if state.widget("alpha") else []))
+    hidden = _hidden()
+    _pair(*(field for field in (_ALPHA, _BUDGET, _RANDOM) if field not in hidden))
     _pair(*_parameters(_method()))
     state.remember("method", _method())
 
@@ -76,7 +82,7 @@ def draw_controls() -> None:
 def draw_more() -> None:
     """The controls below the button: what goes beyond a layer; texts, windows, device."""
     with st.expander("Beyond the layer", key="beyond"):
-        _pair(*beyond(_RUN))
+        _pair(*(field for field in beyond(_RUN) if field not in _hidden()))
     with st.expander("Texts, windows, device", key="more"):
         for texts in (_CALIBRATION, _EVALUATION):
             text_choice.draw(texts[0])
@@ -85,7 +91,7 @@ def draw_more() -> None:
         for field in several:
             text_choice.draw(field)
         text_choice.draw_folder()
-        _pair(*(field for field in _RUN if field not in (*beyond(_RUN), *several, _RANDOM)))
+        _pair(*(field for field in _RUN if field not in (*beyond(_RUN), *several, *_hidden(), _RANDOM)))
 
 
 def beyond(fields: Sequence[Field], prefix: str = "") -> tuple[Field, ...]:
@@ -102,12 +108,15 @@ def read() -> Form:
 
 def _words() -> Mapping[str, str]:
     kind, share = _kind(), f"{round((state.widget('sparsity') or 0.0) / 100, _DIGITS)!r}"
-    patterns = {"unstructured": share, "structured": f"columns:{share}",
-                "semi-structured": f"{state.widget('n')}:{state.widget('m')}"}
-    hidden = [*([] if _has_budget() else [_BUDGET]), *([] if state.widget("alpha") else [_RANDOM])]
+    removed = float(state.widget("removed") or 0.0)
+    amount = f"{round(removed, _DIGITS)!r}" if 0 < removed < 1 else f"{removed:g}"
+    prefix = PATTERNS[kind].prefix
+    word = (f"{state.widget('n')}:{state.widget('m')}" if kind == "semi-structured" else
+            ":".join(filter(None, (prefix, amount if PATTERNS[kind].counts else share))))
+    hidden = _hidden()
     fields = [field for field in (*_FLAT, *_parameters(_method())) if field not in hidden]
     found = {field.word: field.write(state.widget(field.word)) for field in fields}
-    found |= {"model": (state.widget("model") or "").strip() or "demo", "method": _method(), "pattern": patterns[kind]}
+    found |= {"model": (state.widget("model") or "").strip() or "demo", "method": _method(), "pattern": word}
     return {word: text for word, text in found.items() if text is not None}
 
 
@@ -117,10 +126,29 @@ def _method_changed() -> None:
     for field in _parameters(_method()):
         if field.word not in before or state.widget(field.word) == before[field.word]:
             state.set_widget(field.word, field.default)
+    if EVERY_METHOD[_method()].refusal(PATTERNS[_kind()]):
+        state.set_widget("pattern_kind", next(kind for kind, one in PATTERNS.items() if not EVERY_METHOD[_method()].refusal(one)))
+
+
+def _kind_changed() -> None:
+    """A method that has no meaning for the pattern gives way to the first that has one."""
+    pattern = PATTERNS[_kind()]
+    if EVERY_METHOD[_method()].refusal(pattern):
+        usual = RunSpec().method.name
+        state.set_widget("method", next(name for name in (usual, *EVERY_METHOD) if not EVERY_METHOD[name].refusal(pattern)))
+        _method_changed()
+
+
+def _hidden() -> list[Field]:
+    """Fields that have no meaning beside the others: left out of the form and of what it asks for."""
+    pattern = PATTERNS[_kind()]
+    alone = [field for field in _RUN if field.word in pattern.refuses]
+    return [*alone, *([_ALPHA] if pattern.shrinks else []), *([] if _has_budget() else [_BUDGET]),
+            *([] if state.widget("alpha") and not pattern.shrinks else [_RANDOM])]
 
 
 def _parameters(method: str) -> tuple[Field, ...]:
-    return fields_of(METHODS[method], {name: name for name in METHODS[method].parameters()})
+    return fields_of(EVERY_METHOD[method], {name: name for name in EVERY_METHOD[method].parameters()})
 
 
 def _method() -> str:
@@ -133,7 +161,7 @@ def _kind() -> str:
 
 def _has_budget() -> bool:
     """The α budget matters where there are outlier rows, and whole columns have none."""
-    return _kind() != "structured" and bool(state.widget("alpha") or state.widget("alpha_budget") == "iso")
+    return PATTERNS[_kind()].has_budget and bool(state.widget("alpha") or state.widget("alpha_budget") == "iso")
 
 
 def _pair(*fields: Field) -> None:

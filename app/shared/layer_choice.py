@@ -36,7 +36,7 @@ def same_layers(spec: RunSpec) -> RunSpec:
 def with_own_share(spec: RunSpec, known: Map | None, layer: str) -> RunSpec:
     """Spec of one layer alone: with an uneven allocation the layer's share in the map, else the even one."""
     record = next((item for item in known.layers if item.name == layer), None) if known is not None and known.fits else None
-    if spec.allocation == "even" or spec.pattern.kind == "semi-structured" or record is None:
+    if spec.allocation == "even" or not isinstance(spec.pattern, Structured | Unstructured) or record is None:
         return spec
     rows, columns = record.shape
     zeros = round(record.counted_sparsity * record.parameters)

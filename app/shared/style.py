@@ -53,6 +53,10 @@ METHOD_MARKS: dict[str, Mark] = {
     "dsnot": Mark(color="#7F7F7F", symbol="x", dash="dot"),
     "alps": Mark(color="#332288", symbol="pentagon", dash="longdash"),
     "frontier": Mark(color="#D55E00", symbol="hexagon"),
+    "influence": Mark(color="#2F7F86", symbol="square", dash="dot"),
+    "angular": Mark(color="#6A4C93", symbol="diamond", dash="longdash"),
+    "left-out": Mark(color="#1F6FB4", symbol="triangle-up", dash="dashdot"),
+    "taylor": Mark(color="#A0522D", symbol="star", dash="dash"),
 }
 _MODULES = (("#4477AA", "circle"), ("#EE6677", "square"), ("#228833", "diamond"), ("#AA3377", "triangle-up"),
             ("#CC8B1C", "triangle-down"), ("#3FA7C8", "pentagon"), ("#A08B73", "star"), ("#9B6FD0", "hexagon"))

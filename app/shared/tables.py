@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from app.shared.comparison import Compared, common_layers
-from core.records import LayerRecord, PlannedLayer, RunResult
+from core.records import LayerRecord, PlannedLayer, RemovedShape, RunResult
 
 LAYER_COLUMNS = ("layer", "block", "module", "outputs", "inputs", "counted_sparsity", "relative_error", "optimum_error",
                  "over_optimum", "seconds", "damping", "dense_rows", "dense_columns", "tokens")
@@ -28,6 +28,11 @@ def planned_rows(layers: Sequence[PlannedLayer]) -> list[dict[str, object]]:
     return [{"layer": layer.name, "shape": f"{layer.rows} × {layer.columns}", "weights": layer.parameters, "zeros": layer.pruned,
              "share": layer.pruned / max(1, layer.parameters), "dense rows": layer.dense_rows,
              "dense columns": layer.dense_columns} for layer in layers]
+
+
+def score_rows(shape: RemovedShape) -> list[dict[str, object]]:
+    """One row a candidate block: its score, and True if it is gone."""
+    return [{"block": block, "score": value, "gone": block in shape.blocks} for block, value in shape.scores.items()]
 
 
 def layers_csv(result: RunResult) -> str:

@@ -91,7 +91,7 @@ class Batch:
 
     def _lacks_blocks(self, key: str, result: RunResult) -> bool:
         """True where weights are wanted that are not here: they were removed, or another store's worker has computed the run."""
-        return self._weights and len(self._blocks(key)) < len({layer.block for layer in result.layers})
+        return self._weights and bool(result.layers_changed) and len(self._blocks(key)) < len({layer.block for layer in result.layers})
 
     def _look(self, index: int, key: str) -> None:
         record = self._jobs.store.record(key)

@@ -47,7 +47,7 @@ def _measure(store: Store, request: Measuring, watch: Watch[Measuring]) -> None:
     spec = request.spec
     found = require_unchanged(spec, request.key)
     watch.tell("Reading the pruned weights", 0.0)
-    _, weights = pruned_weights(store, spec, request.key, lambda words, share: watch.tell(words, _READING * share))
+    result, weights = pruned_weights(store, spec, request.key, lambda words, share: watch.tell(words, _READING * share))
     size, speed = size_and_speed(spec, weights, report=lambda words, share: watch.tell(words, _READING + (1 - _READING) * share),
-                                 expected=found.model)
+                                 shape=result.shape if result else None, expected=found.model)
     store.measurements.put(request.key, Measured(size=size, speed=speed, moment=time.time()))

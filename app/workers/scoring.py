@@ -17,7 +17,7 @@ from cache.keys import run_key, task_key
 from cache.scores import Scoring, task_label
 from cache.store import Store
 from core.data.places import tasks_root
-from core.records import Revisions, TaskScores
+from core.records import Revisions, RunResult, TaskScores
 from core.run.revisions import revisions
 from core.spec import RunSpec
 from core.spec.errors import BadInput
@@ -75,13 +75,14 @@ def _score(store: Store, record: Scoring, watch: Watch[Scoring]) -> None:
     if not without_dense and not without_pruned:
         return
     weights: Mapping[str, Any] = {}
+    result: RunResult | None = None
     steps = len(without_dense) + len(without_pruned) + 1
     if without_pruned:
-        _, weights = pruned_weights(store, spec, record.key, lambda words, share: watch.tell(words, share / steps))
+        result, weights = pruned_weights(store, spec, record.key, lambda words, share: watch.tell(words, share / steps))
     model = ZeroShot(spec, found.model)
     for done, (task, of) in enumerate([*((task, None) for task in without_dense), *((task, record.key) for task in without_pruned)], 1):
         if of is not None and task is without_pruned[0]:
-            model.write(weights)
+            model.write(weights, result.shape if result else None)
         words = f"{task.name}: the {'pruned' if of else 'dense'} model"
         scores = model.score(task, lambda share, done=done, words=words: watch.tell(words, (done + share) / steps))
         known.put(task, of, scores)

@@ -26,7 +26,7 @@ def pruned_weights(store: Store, spec: RunSpec, key: str, tell: Callable[[str, f
     """
     journal, result = store.journal(key), store.result(key)
     weights = journal.weights
-    if result is not None and len(weights) == len(result.layers):
+    if result is not None and len(weights) == result.layers_changed:
         return result, weights
     from core.run.pipeline import prune
 

@@ -31,7 +31,7 @@ from core.spec.methods.table import methods_table
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
                   help="One-shot pruning of language models. Pattern words: 0.5 or 50% (unstructured), 2:4 (n zeros in every m), "
-                  "columns:0.3 (whole input columns).")
+                  "columns:0.3 (whole input columns); and two after which the model is smaller, neurons:0.3 (of the MLPs) and blocks:2.")
 
 app.command()(plan)
 
@@ -56,9 +56,10 @@ def prune(words: dict[str, str], json_file: JsonOption = None, save: SaveOption 
         expected = journal.revisions if isinstance(journal, CommandJournal) else None
         result = run(spec, journal=journal, expected=expected, streaming=streaming(stream))
         if asked:
-            result = result.model_copy(update={"tasks": score(spec, asked, journal.weights, expected=result.revisions.model)})
+            scores = score(spec, asked, journal.weights, shape=result.shape, expected=result.revisions.model)
+            result = result.model_copy(update={"tasks": scores})
         if work:
-            sizes, measured = measure(spec, work, journal.weights, expected=result.revisions.model)
+            sizes, measured = measure(spec, work, journal.weights, shape=result.shape, expected=result.revisions.model)
             result = result.model_copy(update={"size": sizes, "speed": measured})
         if str(json_file) != "-":
             show_all(result)

@@ -59,7 +59,7 @@ class Destination:
         from core.export.folder_journal import FolderJournal
 
         if self.folder is not None:
-            return FolderJournal(self.folder, spec, shards=True)
+            return FolderJournal(self.folder, spec, shards=not spec.pattern.shrinks)
         assert self.archive is not None
         return self._beside(self.archive, spec)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from core.spec import METHODS
+from core.spec import EVERY_METHOD
 
 
 def show_methods() -> None:
     """The methods and their parameters."""
     listing = Table("method", "what it does", "parameters (default)", box=None)
-    for name, method in METHODS.items():
+    for name, method in EVERY_METHOD.items():
         fields = [f"--{field.replace('_', '-')} ({'automatic' if about.default is None else about.default})"
                   for field, about in method.parameters().items()]
         listing.add_row(name, (method.__doc__ or "").strip(), "\n".join(fields) or "none")

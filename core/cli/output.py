@@ -147,8 +147,11 @@ def show(result: RunResult) -> None:
     further_lines((_perplexities(text), text.pruned) for text in result.on_each_text)
     out.print(f"counted sparsity  {100 * result.counted_sparsity:.1f} % of {sum(layer.parameters for layer in result.layers):,} weights "
               f"in {len(result.layers)} layers")
-    out.print(f"error             median {over_optimum(result)} the least possible for the mask; worst layer {result.worst.name} "
-              f"({result.worst.relative_error:.3g})", soft_wrap=True)
+    if result.shape is not None:
+        out.print(f"shape             {result.shape.words}; {result.shape.left:,} are left", soft_wrap=True)
+    else:
+        out.print(f"error             median {over_optimum(result)} the least possible for the mask; worst layer {result.worst.name} "
+                  f"({result.worst.relative_error:.3g})", soft_wrap=True)
     estimated = [layer for layer in result.layers if layer.optimum_rows is not None]
     if estimated:
         out.print(f"                  the least possible of {len(estimated)} layers is estimated: {result.worst.name} by an "

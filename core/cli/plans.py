@@ -31,8 +31,12 @@ def plan(words: dict[str, str], json_file: JsonOption = None, stream: StreamOpti
 def show_plan(made: Plan) -> None:
     """A plan in some lines."""
     out = Console(highlight=False)
-    out.print(f"layers       {len(made.layers)} in {made.blocks} blocks, {made.family}; {100 * made.sparsity:.1f} % of their "
-              f"{made.prunable:,} weights become zero", soft_wrap=True)
+    if made.shape is not None:
+        out.print(f"shape        {made.shape.words(made.blocks)}, {made.family}; about {made.removed:,} of {made.parameters:,} parameters "
+                  f"go, {made.left:,} are left", soft_wrap=True)
+    else:
+        out.print(f"layers       {len(made.layers)} in {made.blocks} blocks, {made.family}; {100 * made.sparsity:.1f} % of their "
+                  f"{made.prunable:,} weights become zero", soft_wrap=True)
     out.print(f"texts        calibration {made.calibration}; evaluation {made.evaluation}", soft_wrap=True)
     for line in place_lines(made):
         out.print(line, soft_wrap=True)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from core.cli.options import progress_bar
+from core.records.shapes import RemovedShape
 from core.records.size_speed import STAGES, WHY_NO_FASTER, Interval, Sizes, Speed
 from core.spec import RunSpec
 from core.spec.errors import BadInput
@@ -49,7 +50,7 @@ def open_workload(spec: RunSpec, wanted: bool, batches: str, prompt: int | None,
     return asked
 
 
-def measure(spec: RunSpec, workload: Workload, weights: Mapping[str, Tensor] | None = None, *,
+def measure(spec: RunSpec, workload: Workload, weights: Mapping[str, Tensor] | None = None, *, shape: RemovedShape | None = None,
             expected: str | None = None) -> tuple[Sizes, Speed]:
     """Count and measure with a progress bar on a terminal."""
     from core.evaluate.size_and_speed import size_and_speed
@@ -57,7 +58,7 @@ def measure(spec: RunSpec, workload: Workload, weights: Mapping[str, Tensor] | N
     with progress_bar() as bar:
         line = bar.add_task(spec.model, total=1.0)
         return size_and_speed(spec, weights, workload, lambda words, share: bar.update(line, completed=share, description=words),
-                              expected=expected)
+                              shape=shape, expected=expected)
 
 
 def show_size_and_speed(sizes: Sizes, speed: Speed) -> None:
@@ -76,7 +77,7 @@ def show_size_and_speed(sizes: Sizes, speed: Speed) -> None:
     out.print(listing)
     out.print(f"speed             median (low to high) of {len(speed.points[0].prefill['dense'])} rounds; {speed.prompt} tokens of prompt, "
               f"{speed.tokens} new ones; {speed.device}, {speed.dtype}", soft_wrap=True)
-    if speed.ratios and not any(ratio.low > 1 for ratio in speed.ratios):
+    if speed.ratios and not sizes.removed and not any(ratio.low > 1 for ratio in speed.ratios):
         out.print(f"no faster here    {WHY_NO_FASTER}", soft_wrap=True)
     if speed.no_packed:
         out.print(f"2:4 kernels       not measured. {speed.no_packed}", soft_wrap=True)

@@ -107,7 +107,7 @@ def _run_one(spec: RunSpec, now: Revisions, tasks: tuple[OpenTask, ...], run: Ru
         result = run(spec, journal=journal, dense=[text.dense for text in like.on_each_text] if like else None, expected=now, title=title)
         if not tasks:
             return result
-        scores = score(spec, tasks, journal.weights, dense_scores(like) if like else None, expected=now.model)
+        scores = score(spec, tasks, journal.weights, dense_scores(like) if like else None, shape=result.shape, expected=now.model)
         return result.model_copy(update={"tasks": scores})
 
 

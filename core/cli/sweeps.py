@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from core.cli.options import notes, spec_of
 from core.records import Revisions, RunResult
-from core.spec import METHOD_LABELS, METHODS, RunSpec, parse_pattern
+from core.spec import EVERY_METHOD, METHOD_LABELS, RunSpec, parse_pattern
 from core.spec.errors import BadInput, PruneError
 from core.spec.flags import method_words
 
@@ -54,13 +54,13 @@ def _values(name: str, text: str) -> list[str]:
 def _check_flags(words: dict[str, str], methods: list[str], patterns: list[str]) -> None:
     """Say which flags do not apply to some methods or patterns. Raises BadInput for one that applies to none."""
     for kinds, lacked in ((methods, _lacked_by_method), (patterns, _lacked_by_pattern)):
-        known = [kind for kind in kinds if lacked is _lacked_by_pattern or kind in METHODS]
+        known = [kind for kind in kinds if lacked is _lacked_by_pattern or kind in EVERY_METHOD]
         lacking = {word: [kind for kind in known if word in lacked(words, kind)] for word in words}
         for word, without in lacking.items():
             if not without:
                 continue
             if len(without) == len(known):
-                owners = [name for name, method in METHODS.items() if word in method.parameters()]
+                owners = [name for name, method in EVERY_METHOD.items() if word in method.parameters()]
                 raise BadInput(word, words[word], f"with {', '.join(owners)}" if owners else "with patterns that have it",
                                f"{_listed(without)} {'has' if len(without) == 1 else 'have'} none: leave it out.")
             _say(f"--{word.replace('_', '-')} for {_listed(without)}, which {'has' if len(without) == 1 else 'have'} none.")
@@ -68,7 +68,7 @@ def _check_flags(words: dict[str, str], methods: list[str], patterns: list[str])
 
 def _lacked_by_method(words: Collection[str], method: str) -> list[str]:
     """The words that are a parameter of other methods only. An unknown method lacks none: it is refused for itself."""
-    known = METHODS[method].parameters() if method in METHODS else method_words()
+    known = EVERY_METHOD[method].parameters() if method in EVERY_METHOD else method_words()
     return [word for word in method_words() if word in words and word not in known]
 
 

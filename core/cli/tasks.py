@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from core.cli.options import notes, progress_bar
-from core.records import RunResult
+from core.records import RemovedShape, RunResult
 from core.records.tasks import Score, TaskScores, average, average_difference
 from core.spec import RunSpec
 from core.spec.errors import BadInput
@@ -42,14 +42,16 @@ def open_asked(names: str | None, folder: Path | None, limit: int | None) -> tup
 
 
 def score(spec: RunSpec, tasks: tuple[OpenTask, ...], weights: Mapping[str, Tensor] | None = None,
-          dense: Mapping[str, TaskScores] | None = None, *, expected: str | None = None) -> dict[str, TaskScores]:
-    """Score with a progress bar on a terminal. `expected`: content address of the model that was pruned."""
+          dense: Mapping[str, TaskScores] | None = None, *, shape: RemovedShape | None = None,
+          expected: str | None = None) -> dict[str, TaskScores]:
+    """Score with a progress bar on a terminal. `shape`: of the pruned model, where it shrank. `expected`: content address of the model that
+    was pruned."""
     from core.evaluate.zero_shot import score_tasks
 
     names = ", ".join(task.name for task in tasks)
     with progress_bar() as bar:
         line = bar.add_task(f"{spec.model} · {names}", total=1.0)
-        return score_tasks(spec, tasks, weights, dense, lambda share: bar.update(line, completed=share), expected=expected)
+        return score_tasks(spec, tasks, weights, dense, lambda share: bar.update(line, completed=share), shape=shape, expected=expected)
 
 
 def has_tasks(result: RunResult, tasks: tuple[OpenTask, ...]) -> bool:

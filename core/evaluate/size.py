@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from core.records.shapes import RemovedShape
 from core.records.size_speed import LayerCount, Sizes
 
 if TYPE_CHECKING:
@@ -20,6 +21,19 @@ def count_layer(weight: Tensor, *, dense: int | None = None) -> LayerCount:
     fits = groups is not None and columns % 4 == 0 and bool((groups.sum(-1) >= 2).all())
     return LayerCount(weights=weight.numel(), zeros=int(zero.sum()), fits_two_four=fits, zero_rows=int(zero.all(1).sum()),
                       zero_columns=int(zero.all(0).sum()), removed=(dense or weight.numel()) - weight.numel())
+
+
+def smaller_sizes(model: nn.Module, small: nn.Module, shape: RemovedShape, stored: dtype, *, folder_bytes: int) -> Sizes:
+    """Sizes of a model without what `shape` took out: `small` is what is left. `folder_bytes`: of its tensors, as they are stored."""
+    from core.models.blocks import map_blocks
+
+    dense, left = ([linear for block in map_blocks(one).linears for linear in block] for one in (model, small))
+    counts = [count_layer(now.weight, dense=before.rows * before.columns)
+              for before, now in zip([linear for linear in dense if linear.block not in shape.blocks], left, strict=True)]
+    gone = LayerCount(weights=0, zeros=0, fits_two_four=False)
+    counts += [gone.model_copy(update={"removed": linear.rows * linear.columns}) for linear in dense if linear.block in shape.blocks]
+    return Sizes(dtype=str(stored).removeprefix("torch."), element_bytes=stored.itemsize, parameters=shape.parameters, layers=tuple(counts),
+                 folder_bytes=folder_bytes, removed_beside=shape.removed - sum(count.removed for count in counts))
 
 
 def model_sizes(model: nn.Module, weights: Mapping[str, Tensor] | None, stored: dtype, *, dense_bytes: int | None = None) -> Sizes:

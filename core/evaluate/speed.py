@@ -27,7 +27,7 @@ from core.records.size_speed import Kind, Speed, SpeedPoint
 from core.spec.errors import BadInput
 
 Report = Callable[[str, float], None]
-Context = Callable[[], AbstractContextManager[None]]  # the model computes with certain weights for the time of the `with`
+Context = Callable[[], AbstractContextManager[Any]]  # the model computes with other weights inside, or another model is given
 _LEAST, _MOST = 3, 9  # rounds of a batch size
 _MOST_BATCH = 1024
 
@@ -58,15 +58,19 @@ def fitting(workload: Workload, context: int) -> Workload:
 
 @torch.inference_mode()
 def measure_model(model: Any, weights: Mapping[str, Tensor] | None, workload: Workload, device: torch.device,
-                  report: Report = lambda words, share: None) -> Speed:
-    """Throughput of a model in memory, and with `weights` [out, in] by layer name of the pruned one beside it, in the same memory.
+                  report: Report = lambda words, share: None, *, smaller: Any = None) -> Speed:
+    """Throughput of a model in memory, and with `weights` [out, in] by layer name of the pruned one beside it, in the same memory; or with
+    `smaller` of a pruned model of its own, whose shapes have shrunk.
 
     Raises Cancelled where nobody waits any more (core/linalg/cancellation.py).
     """
     dtype = next(model.parameters()).dtype
     contexts: dict[Kind, Context] = {"dense": nullcontext}
     reason = ""
-    if weights is not None:
+    if smaller is not None:
+        contexts["pruned"] = lambda: nullcontext(smaller)
+        reason = "Its tensors are smaller, and have no zeros for such kernels to leave out."
+    elif weights is not None:
         linears = [linear for block in map_blocks(model).linears for linear in block if linear.name in weights]
         placed = [(linear, _placed(linear, weights[linear.name], dtype, device)) for linear in linears]
         contexts["pruned"] = lambda: _all_replaced(placed)
@@ -93,8 +97,8 @@ def _point(model: Any, contexts: Mapping[Kind, Context], batch: int, workload: W
     for number in range(_MOST + 1):
         for kind in _turned(tuple(contexts), number):
             check_cancelled()
-            with contexts[kind]():
-                before, after = _run(model, tokens, workload.tokens if number else 1, device)
+            with contexts[kind]() as other:
+                before, after = _run(model if other is None else other, tokens, workload.tokens if number else 1, device)
             if number:  # the first round warms caches and compiles what is compiled; it is not counted
                 prefill[kind].append(before)
                 decode[kind].append(after)

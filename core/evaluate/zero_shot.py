@@ -24,6 +24,8 @@ from core.evaluate.measured_model import load_measured
 from core.evaluate.tasks import OpenTask
 from core.models.blocks import map_blocks
 from core.models.device import choose_device
+from core.models.shrinking import shrunk
+from core.records.shapes import RemovedShape
 from core.records.tasks import Score, TaskScores, encode_outcomes
 from core.spec import RunSpec
 from core.spec.errors import BadInput, PruneError
@@ -40,12 +42,18 @@ class ZeroShot:
         self.model: Any
         source, self.model = load_measured(spec, choose_device(spec.device), expected)
         tokenizer = AutoTokenizer.from_pretrained(str(source.path), local_files_only=True, trust_remote_code=False)
+        self._watch = lambda: WatchedModel(self.model, tokenizer, source.context)
         with quiet():
-            self._watched = WatchedModel(self.model, tokenizer, source.context)
+            self._watched = self._watch()
         self._manager = TaskManager(include_defaults=False)
 
-    def write(self, weights: Mapping[str, Tensor]) -> None:
-        """Put `weights` [out, in], by layer name, in place of the model's own."""
+    def write(self, weights: Mapping[str, Tensor], shape: RemovedShape | None = None) -> None:
+        """Put `weights` [out, in], by layer name, in place of the model's own; with `shape` what is gone is taken out."""
+        if shape is not None:
+            self.model = shrunk(self.model, shape, weights)
+            with quiet():
+                self._watched = self._watch()
+            return
         for linears in map_blocks(self.model).linears:
             for linear in linears:
                 if linear.name in weights:
@@ -73,8 +81,9 @@ class ZeroShot:
 
 def score_tasks(spec: RunSpec, tasks: Sequence[OpenTask], weights: Mapping[str, Tensor] | None = None,
                 dense: Mapping[str, TaskScores] | None = None, report: Report = lambda share: None, *,
-                expected: str | None = None) -> dict[str, TaskScores]:
-    """Scores by task: of the dense model, or with `weights` of the pruned one with the dense model's in `dense` beside them.
+                shape: RemovedShape | None = None, expected: str | None = None) -> dict[str, TaskScores]:
+    """Scores by task: of the dense model, or with `weights`, and `shape` where it shrank, of the pruned one with the dense model's in
+    `dense` beside them.
 
     The model is loaded once; `dense` scores that are known already are not computed again. `report` hears the share of all tasks.
     `expected`: content address of the model that `weights` belong to. Raises as `ZeroShot`.
@@ -87,7 +96,7 @@ def score_tasks(spec: RunSpec, tasks: Sequence[OpenTask], weights: Mapping[str, 
     known |= {task.name: with_model.score(task, next(shares)) for task in todo}
     if weights is None:
         return {task.name: known[task.name] for task in tasks}
-    with_model.write(weights)
+    with_model.write(weights, shape)
     return {task.name: with_model.score(task, next(shares)).model_copy(update={"dense": known[task.name]}) for task in tasks}
 
 

@@ -35,6 +35,7 @@ def model_card(result: RunResult, source: ModelSource) -> str:
         rounded=result.pruned.dtype != source.dtype, measured_dtype=result.pruned.dtype,
         stored_dtype=source.dtype, median_gap=f"{times:.2f}×" if times < 1000 else "over 1000×", worst=worst.name,
         worst_error=f"{worst.relative_error:.3g}", one_text=ONE_TEXT if result.one_text else "",
+        shape=result.shape.words if result.shape else "", left=f"{result.shape.left:,}" if result.shape else "",
         exported=result.export.words if result.export else "", command=command_line(spec),
         revision=result.revisions.model, device=where.device, python=where.python, torch=where.torch, transformers=where.transformers)
 

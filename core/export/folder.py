@@ -15,6 +15,7 @@ from core.export.check import check_export
 from core.export.companions import carry_over
 from core.export.folder_journal import PART, RUN, all_linears
 from core.export.places import locate
+from core.export.smaller import require_smaller, smaller_weights, write_config, write_smaller
 from core.export.weights import copy_pruned, require_representable
 from core.models.folders import index_of
 from core.models.inputs import take_inputs
@@ -107,14 +108,21 @@ def save_checkpoint(result: RunResult, weights: Mapping[str, Tensor], folder: Pa
     model = load_skeleton(source)
     places = locate(source, [linear for linear in all_linears(model) if linear.name in weights], model)
     require_representable(weights, places)
+    if (shape := result.shape) is not None:
+        require_smaller(source, shape)
     made = [path for path in (folder, *folder.absolute().parents) if not path.exists()]
     part = folder / PART
     try:
         if not written:
             shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True, exist_ok=True)
-        copy_pruned(source, weights, places, model, part, written)
+        if shape is None:
+            copy_pruned(source, weights, places, model, part, written)
         carry_over(source, index_of(source), part)
+        if shape is not None:
+            write_smaller(source, shape, weights, part)
+            write_config(source, shape, part)
+            weights = smaller_weights(model, shape, weights)
         inputs.check()
         result = result.model_copy(update={"export": check_export(result, weights, places, part, streaming, limit)})
         for name, text in {RECORD: result.model_dump_json(indent=1), **beside(result)}.items():

@@ -12,7 +12,7 @@ weight has the same bits as in a model that is loaded whole.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -90,6 +90,13 @@ def keys_by_block(source: ModelSource, skeleton: PreTrainedModel) -> BlockKeys:
             (frame if block is None else blocks[block]).append((key, file))
             stored[key] = tensor
     return BlockKeys(blocks=tuple(map(tuple, blocks)), frame=tuple(frame), stored=stored)
+
+
+def bytes_of_blocks(source: ModelSource, kept: Collection[int]) -> int:
+    """Bytes of the checkpoint's tensors without those of the blocks that are not in `kept`. Raises as `keys_by_block`."""
+    keys = keys_by_block(source, load_skeleton(source))
+    names = [*keys.frame, *(key for block, stored in enumerate(keys.blocks) if block in kept for key in stored)]
+    return sum(keys.stored[name].stop - keys.stored[name].start for name, _ in names)
 
 
 def open_blocks(source: ModelSource, dtype: torch.dtype) -> tuple[PreTrainedModel, BlockMap]:

@@ -10,7 +10,9 @@ import torch
 from core.layer.optimum import PRODUCTS, optimum_rows
 from core.linalg.products import available, product
 from core.spec import RunSpec
-from core.spec.patterns import outlier_count
+from core.spec.methods import StructureScore
+from core.spec.methods.structures import SAMPLE_TOKENS
+from core.spec.patterns import Blocks, outlier_count
 from core.spec.updates import update_work
 
 _SOLVE = 1.5  # time over (multiply-adds / matrix rate), measured on the demo model
@@ -48,6 +50,7 @@ class Shape:
     hidden: int
     vocabulary: int
     shares: tuple[float, ...] = ()  # of the tokens that each group reads: experts read a part; empty: all read all
+    blocks: int = 1
 
     @property
     def tokens(self) -> tuple[float, ...]:
@@ -74,6 +77,8 @@ def count_work(shape: Shape, spec: RunSpec, *, calibration_tokens: int, evaluati
     attention = sum(share == 1 for share in shape.tokens) * window * shape.hidden / 2
     read = list(zip(shape.tokens, shape.groups, strict=True))
     forward = sum(share * (columns + _ELEMENT) * sum(rows) for share, (columns, rows) in read) + attention
+    if not spec.pattern.solves:
+        return _depth_work(shape, spec, forward, calibration_tokens, (1 if dense_known else 2) * evaluation_tokens)
     gram = sum((1 if spec.experts == "all" else share) * columns * columns for share, (columns, _) in read)
     head = (shape.hidden + _ELEMENT) * shape.vocabulary
     streams = 1 if dense_known else 2
@@ -84,6 +89,18 @@ def count_work(shape: Shape, spec: RunSpec, *, calibration_tokens: int, evaluati
                 allocate=0.0 if spec.allocation == "even" else collect + _slower() * _allocation_work(shape, forward, head),
                 reconstruct=calibration_tokens * forward * (1 + _TRAINING * spec.reconstruct) if spec.reconstruct else 0.0,
                 weigh=min(calibration_tokens, FISHER_TOKENS) * (4 * (forward + head) + pairs(shape, spec)) if spec.fisher else 0.0)
+
+
+def _depth_work(shape: Shape, spec: RunSpec, forward: float, calibration_tokens: int, evaluation_tokens: int) -> Work:
+    """Work of a run in which whole blocks go: their scores, and the evaluation, the pruned model's as if none went."""
+    method, pattern = spec.method, spec.pattern
+    assert isinstance(method, StructureScore), "refused by the spec"
+    assert isinstance(pattern, Blocks), "all others have a target for each layer"
+    head = (shape.hidden + _ELEMENT) * shape.vocabulary
+    tokens = min(calibration_tokens, SAMPLE_TOKENS) if method.sampled else calibration_tokens
+    rounds = max(1, pattern.number(shape.blocks)) if method.one_at_a_time else 1
+    scores = rounds * tokens * (method.passes(shape.blocks) * forward + (shape.blocks * head if method.sampled else 0))
+    return Work(collect=0.0, solve=0.0, push=0.0, allocate=scores, evaluate=evaluation_tokens * (forward + head))
 
 
 def calibration_states(spec: RunSpec) -> int:

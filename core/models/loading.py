@@ -136,8 +136,13 @@ def load_skeleton(source: ModelSource) -> PreTrainedModel:
     """The model's structure on the meta device: shapes and names without memory. Raises BadInput as `load_model` does."""
     with explained(source):
         config = AutoConfig.from_pretrained(source.path, local_files_only=True, trust_remote_code=False)
-        with torch.device("meta"):
-            model = _auto_class(config).from_config(config, dtype=torch.float32, trust_remote_code=False)
+        return build(config)
+
+
+def build(config: Any) -> PreTrainedModel:
+    """A configuration's model on the meta device, in eval mode, frozen."""
+    with torch.device("meta"):
+        model = _auto_class(config).from_config(config, dtype=torch.float32, trust_remote_code=False)
     return model.eval().requires_grad_(False)
 
 

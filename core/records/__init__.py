@@ -2,15 +2,17 @@
 
 from core.records.convergence import DESCENTS, Convergence, DescentName, Trace
 from core.records.events import EVENT, BlockFinished, Event, Finished, LayerPruned, Progress, Started
-from core.records.plans import Placement, Plan, PlannedLayer, SeenRate
+from core.records.plans import Placement, Plan, PlannedLayer, PlannedShape, SeenRate
 from core.records.revisions import Revisions
 from core.records.runs import BlockReconstruction, Environment, Evaluated, ExportCheck, LayerRecord, RunResult, TextResult
+from core.records.shapes import RemovedShape
 from core.records.size_speed import Interval, LayerCount, Sizes, Speed, SpeedPoint
 from core.records.tasks import Score, TaskScores
 
 __all__ = [
     "DESCENTS", "EVENT", "BlockFinished", "BlockReconstruction", "Convergence", "DescentName", "Environment", "Evaluated", "Event",
-    "ExportCheck", "Finished", "Interval", "LayerCount", "LayerPruned", "LayerRecord", "Placement", "Plan", "PlannedLayer", "Progress",
-    "Revisions", "RunResult", "Score", "SeenRate", "Sizes", "Speed", "SpeedPoint", "Started", "TaskScores",
+    "ExportCheck", "Finished", "Interval", "LayerCount", "LayerPruned", "LayerRecord", "Placement", "Plan", "PlannedLayer", "PlannedShape",
+    "Progress",
+    "RemovedShape", "Revisions", "RunResult", "Score", "SeenRate", "Sizes", "Speed", "SpeedPoint", "Started", "TaskScores",
     "TextResult", "Trace",
 ]

@@ -51,6 +51,19 @@ class PlannedLayer(FrozenModel):
         return self.rows * self.columns
 
 
+class PlannedShape(FrozenModel):
+    """Structures that a run would take out of the model."""
+
+    unit: Literal["blocks", "neurons"]
+    count: int  # of the model's blocks, or of each block's neurons
+    parameters: int  # that go; estimated where it depends on the choice
+
+    def words(self, of: int) -> str:
+        """`2 of 6 blocks go`."""
+        return f"{self.count} of {of} blocks go" if self.unit == "blocks" else f"{self.count:,} neurons of each of {of} blocks go"
+
+
+
 class Plan(FrozenModel):
     """Plan of a run, before it starts. Seconds and bytes are estimates for the device named."""
 
@@ -69,6 +82,7 @@ class Plan(FrozenModel):
     window_bytes: int = 0  # of the memory: each calibration window
     note: str | None = None  # what cannot be known before the run
     placement: Placement | None = None  # older plans have none
+    shape: PlannedShape | None = None  # where tensors become smaller
     matrix_rate: float | None = None  # multiply-adds a second of that device, by which the seconds were estimated
 
     def at_rate(self, rate: float) -> Plan:
@@ -87,8 +101,20 @@ class Plan(FrozenModel):
 
     @property
     def sparsity(self) -> float:
-        """Expected `counted_sparsity`: pruned entries of the planned layers over all their entries."""
+        """Expected `counted_sparsity`: pruned entries of the planned layers, or those of whole blocks, over all their entries."""
+        if self.shape is not None and self.shape.unit == "blocks":
+            return self.shape.count / self.blocks
         return self.pruned / max(1, self.prunable)
+
+    @property
+    def removed(self) -> int:
+        """Parameters that are not there any more."""
+        return self.shape.parameters if self.shape else 0
+
+    @property
+    def left(self) -> int:
+        """Parameters of the model that is left, zeros among them."""
+        return self.parameters - self.removed
 
 
 class SeenRate(FrozenModel):

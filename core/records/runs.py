@@ -6,6 +6,7 @@ import statistics
 
 from core.records.plans import Placement
 from core.records.revisions import Revisions
+from core.records.shapes import RemovedShape
 from core.records.size_speed import Sizes, Speed
 from core.records.tasks import TaskScores
 from core.spec import RunSpec
@@ -151,6 +152,7 @@ class RunResult(FrozenModel):
     placement: Placement | None = None  # where weights and activations were; older records have none
     export: ExportCheck | None = None  # where the pruned model was written to a folder
     further_evaluations: tuple[TextResult, ...] = ()  # in the order of the spec's
+    shape: RemovedShape | None = None  # where tensors became smaller
 
     @property
     def on_each_text(self) -> tuple[RunResult, ...]:
@@ -159,6 +161,11 @@ class RunResult(FrozenModel):
         return tuple(self.model_copy(update={"spec": spec, "revisions": found, "dense": text.dense, "pruned": text.pruned,
                                              "further_evaluations": ()})
                      for spec, found, text in zip(self.spec.on_each_text, self.revisions.on_each_text, measured, strict=False))
+
+    @property
+    def layers_changed(self) -> int:
+        """Number of layers whose weights the run has computed."""
+        return 0 if self.shape is not None and self.shape.unit == "blocks" else len(self.layers)
 
     @property
     def one_text(self) -> bool:

@@ -46,6 +46,7 @@ class Sizes(FrozenModel):
     parameters: int  # of the dense model; tied weights once
     layers: tuple[LayerCount, ...]
     folder_bytes: int  # of all tensors of a plain safetensors folder, as exported here
+    removed_beside: int = 0  # parameters outside linear layers that are gone, such as the norms of a block
 
     @property
     def weights(self) -> int:
@@ -57,8 +58,8 @@ class Sizes(FrozenModel):
 
     @property
     def removed(self) -> int:
-        """Parameters that are really gone: layers of smaller shape."""
-        return sum(layer.removed for layer in self.layers)
+        """Parameters that are really gone: layers of smaller shape, and what went with them."""
+        return sum(layer.removed for layer in self.layers) + self.removed_beside
 
     @property
     def bitmask_bytes(self) -> int:

@@ -31,7 +31,7 @@ from core.models.open_model import OpenModel, batches, embed
 from core.models.streaming import Stream
 from core.spec import RunSpec
 from core.spec.methods import AdmmGrad
-from core.spec.patterns import Groups, SemiStructured, Structured, Unstructured, nearby, outlier_count
+from core.spec.patterns import Groups, Structured, Unstructured, nearby, outlier_count
 from core.spec.updates import update_work
 
 SAMPLE_TOKENS = 2048  # of the calibration windows, on which divergences are measured
@@ -69,7 +69,7 @@ def allocate(opened: OpenModel, block_map: BlockMap, spec: RunSpec, store: GramS
     Five solves a layer, and half a forward pass of SAMPLE_TOKENS for each; memory: their hidden states, SAMPLE_TOKENS·d a layer.
     """
     pattern = spec.pattern
-    assert not isinstance(pattern, SemiStructured), "refused by the spec"
+    assert isinstance(pattern, Unstructured | Structured), "refused by the spec"
     tokens = opened.calibration.tokens
     sample, curves, alone = tokens[: max(1, SAMPLE_TOKENS // tokens.shape[1])], dict[str, Curve](), dict[str, Tensor]()
     collected = collect(opened, store)

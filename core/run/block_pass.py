@@ -20,10 +20,8 @@ from typing import Any
 
 from torch import Tensor
 
-from core.layer.optimum import estimated_optimum
 from core.layer.problem import LayerProblem
-from core.models.blocks import Linear
-from core.models.cost import optimum_sample
+from core.models.blocks import Linear, parameter_count
 from core.models.grams import input_statistics
 from core.models.open_model import OpenModel, batches, embed
 from core.models.streaming import Stream
@@ -34,12 +32,13 @@ from core.run.evaluation import require_finite
 from core.run.journal import BlockState, Journal
 from core.run.layer_choice import chosen_layers
 from core.run.layer_problems import layer_problems
-from core.run.one_layer import solve_for_run
+from core.run.neurons import going_neurons
+from core.run.one_layer import solved_layer
 from core.run.planning import planned_layers, work_of
 from core.run.progress import Meter
 from core.run.propagation import DenseActivations, collect
 from core.run.reconstruction import Reconstruction
-from core.run.results import layer_record, run_result
+from core.run.results import run_result
 from core.run.sensitivity import SensitivityPass
 from core.spec import RunSpec
 
@@ -56,7 +55,7 @@ class BlockPass:
         self.spec, self.opened, self.meter, self.journal = spec, opened, meter, journal
         self.dense, self.leads, self._first = dense, leads, first
         self.block_map = chosen_layers(opened.block_map, spec)
-        planned_layers(self.block_map, spec)  # refuses a pattern that does not fit before anything is computed
+        planned_layers(self.block_map, spec, opened.model)  # refuses a pattern that does not fit before anything is computed
         self.blocks, self.total = len(self.block_map.blocks), sum(map(len, self.block_map.linears))
         self.places = {linear.name: place for place, linear in enumerate(sum(self.block_map.every, ()))}
         self.records: list[LayerRecord] = []
@@ -65,6 +64,7 @@ class BlockPass:
         self.work = work_of(spec, opened, self.block_map, dense_known=None not in self.dense or not leads)
         meter.expected = self.work.total
         self.ahead = SensitivityPass(spec, meter)
+        self.neurons = going_neurons(opened.model, self.block_map, spec)
         self.inherited: DenseActivations | None = None  # where errors are propagated, or blocks aim at the dense model
 
     def begin(self) -> Iterator[Event]:
@@ -120,7 +120,8 @@ class BlockPass:
             measured = self.texts.results(dense)
         self.opened.inputs.check()
         return Finished(result=run_result(self.spec, self.opened, self.meter, self.records, measured, resumed=self.resumed,
-                                          reconstruction=self.reconstruction.records, notes=self.block_map.notes))
+                                          reconstruction=self.reconstruction.records, notes=self.block_map.notes,
+                                          shape=self.neurons.shape(parameter_count(self.opened.model)) if self.neurons else None))
 
     def _take_over(self, block: int, state: BlockState) -> None:
         """A block that was finished before."""
@@ -129,7 +130,7 @@ class BlockPass:
                 self.inherited.leave(block)
         for linear in self.block_map.linears[block]:
             linear.write(state.weights[linear.name])
-        self.records.extend(state.layers)
+        self.records.extend(self.neurons.finish(block, state.layers) if self.neurons else state.layers)
         self.reconstruction.take_over(state)
         self.meter.advance((self.work.collect + self.work.solve + self.work.reconstruct) / self.blocks, skipped=True)
 
@@ -159,7 +160,7 @@ class BlockPass:
                     yield LayerPruned(layer=record, done=len(self.records) + len(records), layers=self.total)
             for linear in (linear for chunk in stage for index in chunk for linear in groups[index] if len(stage) > 1):
                 weights[linear.name] = written(linear, weights[linear.name])
-        self.records.extend(records)
+        self.records.extend(records := self.neurons.finish(block, records) if self.neurons else records)
         yield from self.reconstruction.train(calibrator, block, self.calibration, self.inherited, self.work.reconstruct / self.blocks,
                                              lambda: self.progress("reconstruct", block))
         if self.journal:
@@ -170,11 +171,10 @@ class BlockPass:
                                                      reconstruction=self.reconstruction.of(block)))
 
     def _solve_layer(self, problem: LayerProblem, linear: Linear) -> tuple[LayerRecord, Tensor]:
-        with self.meter.stage("solve"):
-            solution = solve_for_run(problem, self.spec, self.ahead.pattern(linear, problem.tokens), self.places[linear.name])
-        with self.meter.stage("optimum"):
-            best = estimated_optimum(problem, solution, optimum_sample(self.spec, linear.rows, linear.columns, problem.tokens))
-        return layer_record(linear, solution, best, problem.tokens), solution.weight
+        if self.neurons:
+            self.neurons.note(problem, linear)
+        pattern = (self.neurons or self.ahead).pattern(linear, problem.tokens)
+        return solved_layer(problem, linear, self.spec, pattern, self.places[linear.name], self.meter)
 
     def _evaluate(self, stream: Stream, block: int, hidden: Tensor, what: str, share: float) -> None:
         self._push(stream, block, hidden, "evaluate", self.work.evaluate * share / self.blocks, what=what)

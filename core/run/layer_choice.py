@@ -8,6 +8,7 @@ from core.models.blocks import BlockMap
 from core.spec import RunSpec
 from core.spec.errors import BadInput
 from core.spec.layers import is_skipped, own_pattern, patterns_of, require_matches, shares_of
+from core.spec.methods import StructureScore
 from core.spec.patterns import Pattern
 
 
@@ -40,3 +41,14 @@ def own_patterns(block_map: BlockMap, spec: RunSpec) -> dict[str, Pattern]:
     """The pattern of every layer that `spec` prunes, as it asks for it: without what an allocation shares out."""
     return {linear.name: own_pattern(spec.pattern, spec.layer_sparsity, linear)
             for linears in chosen_layers(block_map, spec).linears for linear in linears}
+
+
+def staying(block_map: BlockMap, spec: RunSpec) -> frozenset[int]:
+    """Blocks that must stay: those with a layer that the run skips, and those that the method keeps. Raises BadInput for a pattern of
+    skipped layers that matches none."""
+    assert isinstance(spec.method, StructureScore), "refused by the spec"
+    blocks = len(block_map.blocks)
+    first, last = spec.method.staying(blocks)
+    kept = chosen_layers(block_map, spec).linears
+    skipped = {block for block, (before, after) in enumerate(zip(block_map.linears, kept, strict=True)) if len(after) < len(before)}
+    return frozenset({*skipped, *range(min(first, blocks)), *range(max(0, blocks - last), blocks)})

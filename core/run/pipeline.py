@@ -3,7 +3,8 @@
     (where asked: the dense model looked at first ─► what errors of outputs cost, each layer's share of the zeros, core/run/sensitivity.py)
     for each decoder block, its weights read or on the device now
         dense evaluation activations ─► through the dense block
-        each run                     ─► prunes the dense block and goes through it (core/run/block_pass.py)
+        each run                     ─► prunes the dense block and goes through it (core/run/block_pass.py), or leaves it out
+                                        (core/run/depth.py)
     final norm and head ─► dense and pruned perplexity
 
 Runs that share a reading share the loading, each block's way to the device, the dense model's evaluation and the Gram matrices of the
@@ -28,6 +29,7 @@ from core.models.streaming import Stream
 from core.records import BlockFinished, Evaluated, Event, Finished, Progress, Revisions
 from core.run.block_pass import BlockPass
 from core.run.collecting import FirstGrams
+from core.run.depth import DepthPass
 from core.run.evaluated_texts import Known, known_dense
 from core.run.journal import Journal
 from core.run.progress import Meter
@@ -101,10 +103,13 @@ class _Reading:
         self._opened = replace(opened, placement=opened.placement.model_copy(update={"runs": len(specs)}))
         self._meters, self._restores = meters, again and opened.block_map.reader is None
         self._first = FirstGrams() if len(specs) > 1 or self._restores else None
-        self._passes, self._failed = dict[int, BlockPass](), dict[int, PruneError]()
+        self._passes, self._failed = dict[int, BlockPass | DepthPass](), dict[int, PruneError]()
         for index, (spec, meter, journal) in enumerate(zip(specs, meters, journals, strict=True)):
             try:
-                self._passes[index] = BlockPass(spec, self._opened, meter, journal, dense=known, leads=not self._passes, first=self._first)
+                leads = not self._passes
+                self._passes[index] = (
+                    BlockPass(spec, self._opened, meter, journal, dense=known, leads=leads, first=self._first) if spec.pattern.solves else
+                    DepthPass(spec, self._opened, meter, dense=known, leads=leads))
             except PruneError as error:
                 self._failed[index] = error
         self.dense: tuple[Evaluated, ...] = ()  # once measured
@@ -151,7 +156,7 @@ class _Reading:
             self._first.clear()
 
     @property
-    def _alive(self) -> list[tuple[int, BlockPass]]:
+    def _alive(self) -> list[tuple[int, BlockPass | DepthPass]]:
         return [(index, one) for index, one in self._passes.items() if index not in self._failed]
 
     def _turn(self, index: int, events: Iterable[Event]) -> Iterator[Told]:
@@ -169,7 +174,7 @@ class _Reading:
         with _waiting([meter for other, meter in enumerate(self._meters) if other != index]):
             yield
 
-    def _ended(self, one: BlockPass) -> Iterator[Finished]:
+    def _ended(self, one: BlockPass | DepthPass) -> Iterator[Finished]:
         yield one.finish(self.dense)
 
 

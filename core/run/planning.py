@@ -19,12 +19,13 @@ from core.models.placement import Streaming, model_sizes, place, streaming
 from core.models.sources import ModelSource, describe_model
 from core.models.text_reader import text_reader
 from core.models.tokenizing import load_tokenizer, reads_text
-from core.records import Plan, PlannedLayer
-from core.run.layer_choice import chosen_layers
+from core.records import Plan, PlannedLayer, PlannedShape
+from core.run.layer_choice import chosen_layers, staying
+from core.run.neurons import planned_neurons
 from core.spec import Evaluation, RunSpec
 from core.spec.errors import BadInput
 from core.spec.layers import own_pattern
-from core.spec.patterns import Columns, Entries, Groups, Pattern, SemiStructured, nearby, outlier_count
+from core.spec.patterns import Blocks, Columns, Entries, Groups, Pattern, Structured, Unstructured, nearby, outlier_count
 
 _BYTES_A_TOKEN = 4  # of English text, roughly: a large one is not tokenized for a plan
 _USUAL_WINDOWS = 150  # of the literature's evaluation texts, for one that is still on a hub
@@ -37,8 +38,10 @@ def plan(spec: RunSpec, *, source: ModelSource | None = None, asked: Streaming |
     if reads_text(spec):
         load_tokenizer(source)
     model = load_skeleton(source)
-    block_map = chosen_layers(map_blocks(model), spec)
-    layers = planned_layers(block_map, spec)
+    whole = map_blocks(model)
+    block_map = chosen_layers(whole, spec)
+    layers = planned_layers(block_map, spec, model)
+    going = planned_shape(model, whole, block_map, spec)
     device = choose_device(spec.device)
     shape = model_shape(model, block_map)
     calibration = window_length(spec.calibration.length, source.context, "calibration")
@@ -61,8 +64,8 @@ def plan(spec: RunSpec, *, source: ModelSource | None = None, asked: Streaming |
         memory_bytes=placement.memory_bytes + 4 * pairs(shape, spec), placement=placement,
         disk_bytes=sum(layer.parameters for layer in layers) * dtype.itemsize
         + (sizes.activations if placement.activations == "disk" else 0),
-        model_bytes=sizes.model, window_bytes=sizes.window,
-        note=" ".join(filter(None, (*source.notes, *block_map.notes, _skipped(block_map), placement.note, _note(spec)))) or None)
+        model_bytes=sizes.model, window_bytes=sizes.window, shape=going,
+        note=" ".join(filter(None, (*source.notes, *block_map.notes, _skipped(block_map, spec), placement.note, _note(spec)))) or None)
 
 
 def _evaluated_windows(asked: Evaluation, source: ModelSource, model: nn.Module) -> tuple[int | None, int]:
@@ -88,15 +91,19 @@ def _windows(count: int | None, length: int) -> str:
     return f"{count or 'all'} window{'' if count == 1 else 's'} of {length} tokens"
 
 
-def _skipped(block_map: BlockMap) -> str | None:
+def _skipped(block_map: BlockMap, spec: RunSpec) -> str | None:
     """A sentence on the layers that the run leaves out."""
     every = sum(map(len, block_map.every))
     left = every - sum(map(len, block_map.linears))
+    if left and not spec.pattern.solves:
+        return "Blocks of which a layer is skipped stay."
     return f"{left} of {every} layers are skipped and stay dense." if left else None
 
 
 def _note(spec: RunSpec) -> str | None:
-    if spec.allocation == "even" or isinstance(spec.pattern, SemiStructured):
+    if not spec.pattern.solves:
+        return f"{spec.method.label} is measured at the start of the run and decides which blocks go."
+    if spec.allocation == "even" or not isinstance(spec.pattern, Unstructured | Structured):
         return None
     low, high = nearby(spec.pattern, -1), nearby(spec.pattern, 1)
     return (f"Layers are listed with the even share. The run first looks at what zeros cost in each layer, then gives each its own share, "
@@ -110,10 +117,29 @@ def session_bytes(spec: RunSpec) -> int:
     return 4 * (parameter_count(model) + grams)
 
 
-def planned_layers(block_map: BlockMap, spec: RunSpec) -> tuple[PlannedLayer, ...]:
-    """Every linear layer of every block, with what its pattern takes. Raises BadInput naming the first layer it does not fit."""
+def planned_layers(block_map: BlockMap, spec: RunSpec, model: nn.Module) -> tuple[PlannedLayer, ...]:
+    """Every linear layer of every block, with what its pattern takes; where whole blocks go, it is not known from which. Raises BadInput
+    naming the first layer it does not fit."""
     layers = (linear for linears in block_map.linears for linear in linears)
+    if not spec.pattern.by_layer:
+        neurons = planned_neurons(model, block_map, spec)
+        pruned = neurons[0] if neurons else {}
+        return tuple(PlannedLayer(name=linear.name, block=linear.block, module=linear.module, rows=linear.rows, columns=linear.columns,
+                                  pruned=pruned.get(linear.name, 0), dense_rows=0) for linear in layers)
     return tuple(_planned(linear, own_pattern(spec.pattern, spec.layer_sparsity, linear)) for linear in layers)
+
+
+def planned_shape(model: nn.Module, block_map: BlockMap, chosen: BlockMap, spec: RunSpec) -> PlannedShape | None:
+    """The whole blocks that go, at the mean of their sizes, or the neurons; None where none do. Raises BadInput where the model has too
+    few."""
+    neurons = planned_neurons(model, chosen, spec)
+    if neurons is not None:
+        return PlannedShape(unit="neurons", count=neurons[1], parameters=neurons[2])
+    if not isinstance(spec.pattern, Blocks):
+        return None
+    blocks = [parameter_count(block) for block in block_map.blocks]
+    count = spec.pattern.number(len(blocks), len(staying(block_map, spec)))
+    return PlannedShape(unit="blocks", count=count, parameters=round(count * sum(blocks) / len(blocks)))
 
 
 def _planned(linear: Linear, pattern: Pattern) -> PlannedLayer:
@@ -158,4 +184,5 @@ def model_shape(model: nn.Module, block_map: BlockMap) -> Shape:
         shares += [1.0] * len(by_columns) + [expert_share(block, linear) for linear in experts]
     embeddings = model.get_input_embeddings()  # type: ignore[operator]
     vocabulary, hidden = embeddings.weight.shape
-    return Shape(groups=tuple(groups), shares=tuple(shares), hidden=int(hidden), vocabulary=int(vocabulary))
+    return Shape(groups=tuple(groups), shares=tuple(shares), hidden=int(hidden), vocabulary=int(vocabulary),
+                 blocks=len(block_map.blocks))

@@ -13,7 +13,7 @@ from core.layer.solution import LayerSolution
 from core.models.blocks import Linear
 from core.models.device import device_name
 from core.models.open_model import OpenModel
-from core.records import BlockReconstruction, Environment, LayerRecord, RunResult, TextResult
+from core.records import BlockReconstruction, Environment, LayerRecord, RemovedShape, RunResult, TextResult
 from core.run.progress import Meter
 from core.run.revisions import revisions
 from core.spec import RunSpec
@@ -43,7 +43,8 @@ def expert_notes(layers: Sequence[LayerRecord], spec: RunSpec) -> tuple[str, ...
 
 
 def run_result(spec: RunSpec, opened: OpenModel, meter: Meter, layers: Sequence[LayerRecord], measured: Sequence[TextResult], *,
-               resumed: int, reconstruction: Sequence[BlockReconstruction] = (), notes: tuple[str, ...] = ()) -> RunResult:
+               resumed: int, reconstruction: Sequence[BlockReconstruction] = (), notes: tuple[str, ...] = (),
+               shape: RemovedShape | None = None) -> RunResult:
     """Record of a finished run; its sparsity is counted over all layers. `measured`: one for each evaluation text. `notes`: sentences on
     the model's blocks."""
     weights = sum(record.parameters for record in layers)
@@ -54,6 +55,6 @@ def run_result(spec: RunSpec, opened: OpenModel, meter: Meter, layers: Sequence[
         layers=tuple(layers), calibration=opened.calibration.description, seconds=meter.seconds, stages=dict(meter.stages),
         peak_memory_bytes=meter.peak_memory_bytes(), resumed_blocks=resumed,
         reconstruction=tuple(reconstruction), notes=(*opened.source.notes, *notes, *expert_notes(layers, spec)),
-        placement=opened.placement,
+        placement=opened.placement, shape=shape,
         environment=Environment(python=platform.python_version(), torch=str(torch.__version__), transformers=transformers.__version__,
                                 device=device_name(opened.device), threads=torch.get_num_threads(), started=meter.started))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from core.spec.codec import ChoiceCodec, ModelCodec
 from core.spec.fields import Field
-from core.spec.methods import METHOD_LABELS, METHODS, MethodParameters, make_method
+from core.spec.methods import EVERY_METHOD, METHOD_LABELS, MethodParameters, make_method
 from core.spec.pattern_codec import PATTERN_WORDS, PatternCodec
 from core.spec.run import OPTIONS, RunSpec
 from core.spec.texts import Calibration, Evaluation
@@ -26,7 +26,7 @@ _FIRST, _LAST = ("model", "revision"), ("device", "dtype")
 CALIBRATIONS = ModelCodec(model=Calibration, fields=CALIBRATION_WORDS)
 EVALUATIONS = ModelCodec(model=Evaluation, fields=EVALUATION_WORDS)
 METHOD_CHOICE: ChoiceCodec[MethodParameters] = ChoiceCodec(
-    word="method", kinds=METHODS, default=RunSpec().method.name, title=METHOD_LABELS.__getitem__,
+    word="method", kinds=EVERY_METHOD, default=RunSpec().method.name, title=METHOD_LABELS.__getitem__,
     remedy="Leave it out, or choose a method that has it.")
 
 

@@ -64,8 +64,7 @@ def check_shares(text: str, pattern: Pattern, allocation: str) -> str:
         raise BadInput("layer_sparsity", text, _OWN, f"At most {_LONGEST} letters.")
     shares = shares_of(text)
     if shares and not pattern.may_differ:
-        raise BadInput("layer_sparsity", text, f"nothing for {pattern.word}, of which every group of m loses n",
-                       "Choose any weights or columns, or skip the layers.")
+        raise BadInput("layer_sparsity", text, f"nothing for {pattern.word}", f"{pattern.alike} Or skip the layers.")
     if shares and allocation != "even":
         raise BadInput("layer_sparsity", text, "nothing where the run shares out the zeros itself (allocation)",
                        "Choose the even allocation, or leave this out.")

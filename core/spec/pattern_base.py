@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from abc import abstractmethod
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -49,7 +50,16 @@ class PatternBase(FrozenModel):
 
     label: ClassVar[str] = ""
     example: ClassVar[str] = ""  # its word, for messages
-    may_differ: ClassVar[bool] = True  # layers may lose different shares
+    alike: ClassVar[str] = ""  # why all layers lose the same share; empty: they may differ
+    by_layer: ClassVar[bool] = True  # every layer has a target of its own
+    solves: ClassVar[bool] = True  # layers are solved, by a method's kernel
+    like: ClassVar[str] = ""  # kind of pattern that it is for a method; empty: its own
+    shrinks: ClassVar[bool] = False  # tensors become smaller: nothing of what goes is stored
+    counts: ClassVar[bool] = False  # it is said by a number of structures, or by their share
+    prefix: ClassVar[str] = ""  # of its word, before the colon
+    unit: ClassVar[str] = "weights"  # of what goes, in the plural
+    scored_by: ClassVar[str] = ""  # why not every method can choose what goes; empty: a method says itself what it refuses
+    refuses: ClassVar[Mapping[str, str]] = {}  # option of a run -> why it has no meaning here
     whole_columns: ClassVar[bool] = False
     has_budget: ClassVar[bool] = False  # α can be compared at p of the other rows, or at p of all
 
@@ -67,6 +77,16 @@ class PatternBase(FrozenModel):
     def share(self) -> float | None:
         """p as asked for. None: the pattern says it otherwise."""
         return None
+
+    @property
+    def amount(self) -> float | None:
+        """A number of structures, or below 1 their share, where the pattern `counts`."""
+        return None
+
+    @property
+    def may_differ(self) -> bool:
+        """True if layers may lose different shares."""
+        return not self.alike
 
     @property
     def group(self) -> int | None:

@@ -13,11 +13,12 @@ from pydantic import Field, model_validator
 
 from core.spec.errors import BadInput
 from core.spec.pattern_base import SHARE, AlphaBudget, OutlierRows, PatternBase, Sparsity, as_written, outlier_count, read_share
+from core.spec.shapes import Blocks, Neurons
 from core.spec.targets import Columns, Entries, Groups, Target, whole_groups
 
 __all__ = [
-    "KINDS", "AlphaBudget", "AnyPattern", "Columns", "Entries", "Groups", "OutlierRows", "Pattern", "SemiStructured", "Sparsity",
-    "Structured", "Target", "Unstructured", "as_written", "check_allocation", "nearby", "outlier_count", "parse_pattern",
+    "KINDS", "AlphaBudget", "AnyPattern", "Blocks", "Columns", "Entries", "Groups", "Neurons", "OutlierRows", "Pattern", "SemiStructured",
+    "Sparsity", "Structured", "Target", "Unstructured", "as_written", "check_allocation", "nearby", "outlier_count", "parse_pattern",
     "pattern_word", "whole_groups",
 ]
 _SPREAD = 0.15  # with an allocation that is not even, no layer's sparsity is further from p
@@ -79,7 +80,8 @@ class Unstructured(PatternBase):
 class SemiStructured(PatternBase):
     """n zeros in every m consecutive inputs of a row."""
 
-    label, example, has_budget, may_differ = "n:m", "2:4 (n zeros in every m)", True, False
+    label, example, has_budget = "n:m", "2:4 (n zeros in every m)", True
+    alike = "Every group of m loses n, so every layer has the same share: choose any weights or columns."
     kind: Literal["semi-structured"] = "semi-structured"
     n: int = Field(default=2, ge=0, le=1024, title="n", description="Zeros in each group.", json_schema_extra={"symbol": "n"})
     m: int = Field(default=4, ge=1, le=1024, title="m", description="Consecutive inputs in a group.", json_schema_extra={"symbol": "m"})
@@ -136,7 +138,7 @@ class SemiStructured(PatternBase):
 class Structured(PatternBase):
     """Whole input columns: ⌈p·b/(1−α)⌉ of them go from the rows that are not kept dense, so that p is kept."""
 
-    label, example, whole_columns = "columns", "columns:0.3", True
+    label, example, prefix, unit, whole_columns = "columns", "columns:0.3", "columns", "columns", True
     kind: Literal["structured"] = "structured"
     sparsity: Sparsity = 0.3
     outlier_rows: OutlierRows = 0.0
@@ -170,21 +172,21 @@ class Structured(PatternBase):
         return self.model_copy(update={"sparsity": max(0, count - 0.5) * (1 - self.outlier_rows) / columns})
 
 
-AnyPattern = Unstructured | SemiStructured | Structured
+AnyPattern = Unstructured | SemiStructured | Structured | Neurons | Blocks
 Pattern = Annotated[AnyPattern, Field(discriminator="kind")]
 KINDS: dict[str, type[AnyPattern]] = {kind.model_fields["kind"].default: kind for kind in get_args(AnyPattern)}
 
 
 def parse_pattern(word: str, *, alpha: float = 0.0, alpha_budget: str = "paper") -> AnyPattern:
-    """`0.5` or `50%`, `2:4`, `columns:0.3`. Raises BadInput for a word of another form, ValidationError for a value out of range."""
+    """`0.5` or `50%`, `2:4`, `columns:0.3`, `blocks:2`. Raises BadInput for another form, ValidationError for a value out of range."""
     text = word.strip().lower()
     for kind in KINDS.values():
         fields = kind.parse(text)
         if fields is not None:
             budget = {"alpha_budget": alpha_budget} if kind.has_budget else {}
             return kind.model_validate({**fields, **budget, "outlier_rows": alpha})
-    raise BadInput("pattern", word, "0.5 or 50% (unstructured), 2:4 (n zeros in every m), columns:0.3 (whole columns)",
-                   "Write it in one of these forms.")
+    raise BadInput("pattern", word, "0.5 or 50% (any weights), 2:4 (n zeros in every m), columns:0.3 (whole columns), "
+                   "neurons:0.3 (of the MLPs), blocks:2 (whole blocks)", "Write it in one of these forms.")
 
 
 def pattern_word(pattern: AnyPattern) -> str:
@@ -195,5 +197,4 @@ def pattern_word(pattern: AnyPattern) -> str:
 def check_allocation(allocation: str, pattern: AnyPattern) -> None:
     """Raises BadInput for a pattern whose share is the same in every layer by its nature."""
     if allocation != "even" and not pattern.may_differ:
-        raise BadInput("allocation", allocation, f"for {pattern.word} only even",
-                       "Every group of m loses n, so every layer has the same share: choose any weights or columns.")
+        raise BadInput("allocation", allocation, f"for {pattern.word} only even", pattern.alike)

@@ -16,6 +16,7 @@ from core.spec.methods import Method, Thanos
 from core.spec.patterns import Pattern, Unstructured, check_allocation
 from core.spec.texts import FURTHER, Calibration, Evaluation, FurtherEvaluation
 from core.spec.updates import Update, check_update
+from core.spec.words import text
 
 # fields of a run that say what is done to the model beside method and pattern; the younger came after results had been stored
 OPTIONS = ("update", "refit", "true_sequential", "allocation", "propagation", "fisher", "random_rows", "reconstruct", "reconstruct_aim",
@@ -85,6 +86,7 @@ class RunSpec(FrozenModel):
     @model_validator(mode="after")
     def _resolve(self) -> RunSpec:
         self.method.check(self.pattern)
+        self._check_options()
         check_update(self.update, self.refit)
         check_allocation(self.allocation, self.pattern)
         if not self.reconstruct:
@@ -94,10 +96,16 @@ class RunSpec(FrozenModel):
                            "Some windows are trained on and others watched: ask for more windows.")
         object.__setattr__(self, "layer_sparsity", check_shares(self.layer_sparsity, self.pattern, self.allocation))
         object.__setattr__(self, "method", self.method.resolved(self.pattern))
-        for place, text in enumerate(self.further_evaluations):
-            if text in (self.evaluation, *self.further_evaluations[:place]):
-                raise BadInput("further_evaluations", text.word, "each text once, and not the evaluation text again", "Leave it out.")
+        for place, further in enumerate(self.further_evaluations):
+            if further in (self.evaluation, *self.further_evaluations[:place]):
+                raise BadInput("further_evaluations", further.word, "each text once, and not the evaluation text again", "Leave it out.")
         return self
+
+    def _check_options(self) -> None:
+        """Raises BadInput for an option that has no meaning for the pattern."""
+        for name, reason in self.pattern.refuses.items():
+            if getattr(self, name) != (usual := RunSpec.model_fields[name].default):
+                raise BadInput(name, text(getattr(self, name)), f"{text(usual)} for {self.pattern.word}", reason)
 
     @property
     def on_each_text(self) -> tuple[RunSpec, ...]:

@@ -27,7 +27,7 @@ from core.models.blocks import Linear
 from core.run.allocation import Curve, Even, divergence, error_curve, layer_pattern, shared_out, units
 from core.spec import RunSpec
 from core.spec.methods import Wanda
-from core.spec.patterns import SemiStructured, Structured, Unstructured, nearby
+from core.spec.patterns import Structured, Unstructured, nearby
 
 SAMPLE_TOKENS = 512  # of the calibration windows, on which divergences are measured
 _LENGTH = 128  # the first tokens of each of those windows
@@ -59,7 +59,7 @@ class AllocationEstimate:
 
     def patterns(self, spec: RunSpec, over_layers: OverLayers, over_parts: OverParts) -> dict[str, Even]:
         """Every layer's own, the total that of `spec.pattern`."""
-        assert not isinstance(spec.pattern, SemiStructured), "refused by the spec"
+        assert isinstance(spec.pattern, Unstructured | Structured), "refused by the spec"
         measured = measured_at(spec.pattern)
         if measured not in self._curves:
             self._curves[measured] = over_layers(lambda name: wanda_curve(self._problems[name], measured))
@@ -103,7 +103,7 @@ def wanda_curve(problem: LayerProblem, measured: Even) -> Curve:
 def shared(curves: Mapping[str, Curve], sensitivities: Mapping[str, float], spec: RunSpec) -> dict[str, Even]:
     """Every layer's own pattern from `wanda_curve`s, the total that of `spec.pattern`."""
     pattern = spec.pattern
-    assert not isinstance(pattern, SemiStructured), "refused by the spec"
+    assert isinstance(pattern, Unstructured | Structured), "refused by the spec"
     whole_rows = isinstance(pattern, Structured) or spec.method.by_row
     costs = {name: _scaled(carried_over(curve, pattern, whole_rows=whole_rows), sensitivities[name]) for name, curve in curves.items()}
     counts = shared_out(list(costs.values()))

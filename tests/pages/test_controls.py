@@ -60,6 +60,21 @@ def test_the_controls_say_what_the_link_says(visit, spec):
     assert link(page) == to_words(spec)
 
 
+def test_whole_blocks_bring_a_method_that_scores_them_and_a_form_without_what_has_no_meaning(visit):
+    page = visit(words={"device": "auto", "alpha": "0.1", "reconstruct": "3"})
+    page.segmented_control(key="pattern_kind").set_value("blocks").run()
+    assert link(page) == {"method": "influence", "pattern": "blocks:1", "device": "auto"} or link(page) == {
+        "method": "influence", "pattern": "blocks:1"}
+    drawn = {item.key for kind in ("number_input", "selectbox", "checkbox") for item in page.get(kind)}
+    assert {"removed", "greedy"} <= drawn
+    assert not {"alpha", "reconstruct", "update", "refit"} & drawn
+    page.number_input(key="removed").set_value(0.25).run()
+    assert link(page)["pattern"] == "blocks:0.25"
+    page.selectbox(key="method").set_value("wanda").run()
+    assert page.segmented_control(key="pattern_kind").value == "unstructured"
+    assert link(page)["method"] == "wanda"
+
+
 @pytest.mark.parametrize("method", list(METHODS))
 def test_every_parameter_of_a_method_has_a_control_with_its_words(visit, method):
     page = visit(words={"method": method})

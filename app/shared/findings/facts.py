@@ -29,6 +29,7 @@ def measured(result: RunResult) -> list[Fact]:
         *([("Caution", ONE_TEXT)] if result.one_text else []),
         *(("Model folder", note) for note in result.notes),
         *([("Exported model", result.export.words)] if result.export else []),
+        *_removed(result),
         ("Layer error", "tr(ΔGΔᵀ) / tr(WGWᵀ) on the calibration tokens; best possible: least squares over the kept weights"),
         ("Computed", f"{numbers.moment(where.started)} on {where.device}"),
         ("Programs", f"Python {where.python}, torch {where.torch}, transformers {where.transformers}"),
@@ -49,6 +50,18 @@ def measured(result: RunResult) -> list[Fact]:
         words = [f"{wording.short_name(layer)} to λ = {numbers.setting(damping)}" for layer, damping in raised[:6]]
         found.append(("Damping raised", ", ".join(words) + (f" and {len(raised) - 6} more" if len(raised) > 6 else "")))
     return found
+
+
+def _removed(result: RunResult) -> list[Fact]:
+    """Structures that are gone, and the scores that decided."""
+    shape = result.shape
+    if shape is None:
+        return []
+    gone = ("Gone", f"{shape.words}; {numbers.count(shape.left)} are left")
+    if not shape.scores:
+        return [gone]
+    scores = ", ".join(f"{block}: {numbers.error(value)}" for block, value in shape.scores.items())
+    return [gone, ("Scores of the blocks", f"{scores} ({shape.score}, on {numbers.count(shape.tokens)} calibration tokens; the least go)")]
 
 
 def weighed(spec: RunSpec) -> list[Fact]:
@@ -80,7 +93,7 @@ def outcomes(runs: Sequence[Compared]) -> list[tuple[str, list[str]]]:
         ("Perplexity, dense → pruned", [_perplexities(item) for item in results]),
         *further_outcomes(results),
         ("Counted sparsity", [numbers.percent(item.counted_sparsity) for item in results]),
-        ("Error over optimum, median", [numbers.over_optimum(item.median_gap) for item in results]),
+        ("Error over optimum, median", ["–" if item.shape else numbers.over_optimum(item.median_gap) for item in results]),
         ("Time · memory", [f"{numbers.seconds(item.seconds)} · {numbers.size(item.peak_memory_bytes)}" for item in results]),
     ]
 

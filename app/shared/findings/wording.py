@@ -12,7 +12,7 @@ from core.evaluate.comparison import compare
 from core.records import Evaluated, LayerRecord, RunResult
 from core.records.previews import Preview
 from core.spec import METHOD_LABELS, OPTIONS, UPDATES, RunSpec
-from core.spec.patterns import Pattern
+from core.spec.patterns import Blocks, Pattern
 
 _TOLD = ("model", "method", "pattern", "alpha", "alpha_budget", "block_size", *(name for name in OPTIONS if name != "true_sequential"))
 _SAMPLES = {  # words of the two texts, as they are told
@@ -74,9 +74,11 @@ def describe_rest(spec: RunSpec) -> str:
 
 def describe_pattern(pattern: Pattern) -> str:
     """`50 % of the weights`, `2:4`, `30 % of the columns`."""
+    if isinstance(pattern, Blocks) and pattern.count is not None:
+        return numbers.plural(pattern.count, "block")
     if pattern.share is None:
         return pattern.word
-    return f"{numbers.setting(100 * pattern.share)} % of the {'columns' if pattern.whole_columns else 'weights'}"
+    return f"{numbers.setting(100 * pattern.share)} % of the {pattern.unit}"
 
 
 def listed(words: Sequence[str]) -> str:
@@ -92,6 +94,9 @@ def short_name(layer: LayerRecord) -> str:
 def finding(result: RunResult) -> str:
     """Finding of a run: distance from the optimum, worst layer, cost in perplexity."""
     worst = result.worst
+    if result.shape is not None:
+        words = result.shape.words
+        return f"{words[0].upper()}{words[1:]}, chosen by {_method(result.spec)}. {_cost(result.dense, result.pruned)}"
     if worst.relative_error <= 0:
         return f"{_method(result.spec)} changes no layer's output here: nothing that matters was removed."
     return f"{_over_optimum(result.spec, result.median_gap)} {_worst(worst)} {_cost(result.dense, result.pruned)}"
@@ -107,7 +112,7 @@ def preview_finding(preview: Preview) -> str:
 
 def caution(result: RunResult) -> str:
     """Caution where the errors of this run say little; empty otherwise."""
-    short = [layer for layer in result.layers if layer.tokens < layer.shape[1]]
+    short = [layer for layer in result.layers if layer.tokens < layer.shape[1] and result.layers_changed]
     if not short:
         return ""
     widest = max(short, key=lambda layer: layer.shape[1])

@@ -22,7 +22,8 @@ from core.spec.patterns import AlphaBudget
 
 SHOWN_METHODS = ("magnitude", "wanda", "sparsegpt", "thanos", "admm-grad", "frontier")
 SHOWN_PATTERNS = {"unstructured": ("0.3", "0.4", "0.5", "0.6", "0.7"), "semi-structured": ("2:4", "4:8"),
-                  "structured": ("columns:0.1", "columns:0.2", "columns:0.3", "columns:0.5")}
+                  "structured": ("columns:0.1", "columns:0.2", "columns:0.3", "columns:0.5"),
+                  "blocks": ("blocks:1", "blocks:2", "blocks:3"), "neurons": ("neurons:0.1", "neurons:0.2", "neurons:0.3", "neurons:0.5")}
 SHOWN_BLOCKS = (1, 8, 32, 128, 256, 688)
 SHOWN_ALPHAS = (0.0, 0.05, 0.1, 0.2, 0.3)
 _PARTS = ("methods", "patterns", "block_sizes", "alphas", "budgets", "seeds")

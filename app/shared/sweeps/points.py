@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from core.records import Environment, Evaluated, Revisions, RunResult
-from core.spec import METHODS, RunSpec
+from core.spec import EVERY_METHOD, RunSpec
 from core.spec.base import FrozenModel
 
 
@@ -35,7 +35,7 @@ class Point(FrozenModel):
     @property
     def usual(self) -> bool:
         """True if the method's parameters are its defaults for this pattern."""
-        return self.spec.method == METHODS[self.spec.method.name]().resolved(self.spec.pattern)
+        return self.spec.method == EVERY_METHOD[self.spec.method.name]().resolved(self.spec.pattern)
 
     @property
     def asked(self) -> RunSpec:
@@ -88,7 +88,7 @@ def matching(points: Iterable[Point], base: RunSpec, today: Revisions | None) ->
             groups.setdefault((*_inputs(point.revisions), point.pruned.dtype), []).append(point)
     ours = {inputs: found for inputs, found in groups.items() if today is not None and inputs[:-1] == _inputs(today)}
     chosen = max((ours or groups).values(), key=len, default=[])
-    current = [point for point in chosen if point.revisions.method == METHODS[point.spec.method.name].version]
+    current = [point for point in chosen if point.revisions.method == EVERY_METHOD[point.spec.method.name].version]
     unique = {(point.asked, point.machine): point for point in reversed(current)}
     return Matching(points=tuple(reversed(unique.values())), outdated=len(chosen) - len(current),
                     elsewhere=sum(map(len, groups.values())) - len(chosen), foreign=bool(chosen) and today is not None and not ours)

@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 from core.records import Evaluated
 from core.spec import METHODS, OPTIONS, Calibration, Evaluation, RunSpec, parse_pattern
 from core.spec.base import FrozenModel
-from core.spec.patterns import Pattern, Structured, outlier_count
+from core.spec.patterns import Pattern, SemiStructured, Structured, Unstructured, outlier_count
 
 FILE = Path(__file__).with_name("published.json")
 _ROWS = 4096  # ⌈αc⌉/c of a layer of this many rows: α within 0.0002
@@ -90,7 +90,8 @@ class Published(FrozenModel):
         kept = outlier_count(_ROWS, self.pattern.outlier_rows) / _ROWS
         if isinstance(self.pattern, Structured):
             return self.pattern.sparsity
-        share = self.pattern.sparsity if self.pattern.kind == "unstructured" else self.pattern.n / self.pattern.m
+        assert isinstance(self.pattern, Unstructured | SemiStructured), "published numbers are of zeros"
+        share = self.pattern.sparsity if isinstance(self.pattern, Unstructured) else self.pattern.n / self.pattern.m
         return share * (1 - kept)
 
     @property

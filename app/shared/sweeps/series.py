@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from app.shared import numbers
 from app.shared.link import to_words
 from app.shared.sweeps.points import Point
-from core.spec import METHOD_LABELS, METHODS, RunSpec
+from core.spec import EVERY_METHOD, METHOD_LABELS, RunSpec
 from core.spec.patterns import SemiStructured, pattern_word
 
 Measure = Callable[[Point], float]
@@ -66,14 +66,14 @@ def counted(point: Point) -> float:
 
 
 def series_of(points: Iterable[Point], x: Measure, budget: str = "") -> tuple[Series, ...]:
-    """One series a method, in the order of `METHODS`."""
+    """One series a method, in the order of lists."""
     spots: dict[str, dict[RunSpec, list[Point]]] = {}
     for point in points:
         seedless = point.asked.model_copy(update={"calibration": point.spec.calibration.model_copy(update={"seed": 0})})
         spots.setdefault(point.spec.method.name, {}).setdefault(seedless, []).append(point)
     return tuple(Series(method=method, budget=budget, spots=tuple(sorted(
         (Spot(x=statistics.median(map(x, same)), points=tuple(same)) for same in spots[method].values()),
-        key=lambda spot: spot.x))) for method in METHODS if method in spots)
+        key=lambda spot: spot.x))) for method in EVERY_METHOD if method in spots)
 
 
 def falls(series: Series) -> bool:

@@ -8,8 +8,10 @@ from core.spec.methods.compensation import Obc, SparseGPT, Thanos
 from core.spec.methods.descent import AdaPrune, Admm1, AdmmGrad, Alps
 from core.spec.methods.frontier import Frontier
 from core.spec.methods.registry import (
+    EVERY_METHOD,
     METHOD_LABELS,
     METHODS,
+    SCORES,
     Method,
     adapted_method,
     make_method,
@@ -17,12 +19,15 @@ from core.spec.methods.registry import (
     unregister_method,
 )
 from core.spec.methods.scores import Dsnot, Magnitude, Wanda
+from core.spec.methods.structures import Angular, Influence, LeftOut, StructureScore, Taylor
 
-for _method in (Magnitude, Wanda, SparseGPT, Thanos, Obc, Admm1, AdmmGrad, AdaPrune, Dsnot, Alps, Frontier):
+for _method in (Magnitude, Wanda, SparseGPT, Thanos, Obc, Admm1, AdmmGrad, AdaPrune, Dsnot, Alps, Frontier, Influence, Angular, LeftOut,
+                Taylor):
     register_method(_method)
 
 __all__ = [
-    "METHODS", "METHOD_LABELS", "AdaPrune", "Admm1", "AdmmGrad", "Alps", "Blocked", "Compensating", "Damped", "Dsnot", "Frontier",
-    "Granular", "Magnitude", "Method", "MethodParameters", "Obc", "SparseGPT", "Summary", "Thanos", "Wanda", "adapted_method",
-    "make_method", "named", "register_method", "unregister_method",
+    "EVERY_METHOD", "METHODS", "METHOD_LABELS", "SCORES", "AdaPrune", "Admm1", "AdmmGrad", "Alps", "Angular", "Blocked", "Compensating",
+    "Damped", "Dsnot", "Frontier", "Granular", "Influence", "LeftOut", "Magnitude", "Method", "MethodParameters", "Obc", "SparseGPT",
+    "StructureScore", "Summary", "Taylor", "Thanos", "Wanda", "adapted_method", "make_method", "named", "register_method",
+    "unregister_method",
 ]

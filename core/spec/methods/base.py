@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from core.spec.base import FrozenModel
 from core.spec.errors import BadInput
-from core.spec.patterns import KINDS, Pattern
+from core.spec.patterns import KINDS, AnyPattern, Pattern
 
 UpdateFamily = Literal["none", "obs", "admm", "gradient", "exact"]
 Lesson = Literal["steps", "masks"]
@@ -46,6 +46,8 @@ class MethodParameters(FrozenModel):
     order: ClassVar[int] = 1000  # place in lists and legends
     couples: ClassVar[bool] = False  # rows compensate for each other where Fisher weighting says what that is worth
     refuses: ClassVar[Mapping[str, str]] = {}  # kind of pattern -> why this method has no meaning for it
+    solves_layers: ClassVar[bool] = True  # it has a kernel for one layer
+    shapes: ClassVar[frozenset[str]] = frozenset()  # kinds of patterns that shrink and whose structures it can score
     update_family: ClassVar[UpdateFamily] = "none"  # how the kept weights are found; 'none': they do not move
     has_blocks: ClassVar[bool] = False
     has_damping: ClassVar[bool] = False
@@ -85,10 +87,16 @@ class MethodParameters(FrozenModel):
 
     def check(self, pattern: Pattern) -> None:
         """Raises BadInput for a pattern that has no meaning for this method."""
-        reason = self.refuses.get(pattern.kind)
-        if reason is not None:
-            allowed = " or ".join(kind.example for name, kind in KINDS.items() if name not in self.refuses)
+        reason = self.refusal(type(pattern))
+        if reason:
+            allowed = " or ".join(kind.example for kind in KINDS.values() if not self.refusal(kind))
             raise BadInput("pattern", pattern.word, f"for {self.label}, {allowed}", reason)
+
+    @classmethod
+    def refusal(cls, pattern: type[AnyPattern]) -> str:
+        """Reason why a kind of pattern has no meaning for this method; empty where it has one."""
+        kind = pattern.like or pattern.model_fields["kind"].default
+        return ("" if kind in cls.shapes else pattern.scored_by) if pattern.scored_by else cls.refuses.get(kind, "")
 
     def shared_work(self, columns: int, pattern: Pattern) -> float:
         """Multiply-adds that layers with the same b inputs share: what is made of G alone."""

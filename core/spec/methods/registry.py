@@ -7,6 +7,7 @@ Methods of other packages: core/spec/external.
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Mapping
 from typing import Annotated, TypeVar, cast
 
@@ -17,7 +18,9 @@ from core.spec.methods.base import Blocked, Compensating, Damped, Granular, Meth
 
 M = TypeVar("M", bound=type[MethodParameters])
 
-METHODS: dict[str, type[MethodParameters]] = {}  # by name, in the order of lists and legends
+METHODS: dict[str, type[MethodParameters]] = {}  # that solve layers: by name, in the order of lists and legends
+SCORES: dict[str, type[MethodParameters]] = {}  # that only choose whole structures
+EVERY_METHOD: Mapping[str, type[MethodParameters]] = ChainMap(SCORES, METHODS)  # in the order METHODS, SCORES
 METHOD_LABELS: dict[str, str] = {}
 _TRAITS = ((Blocked, "block_size"), (Damped, "damping"), (Compensating, "raise_damping"), (Granular, "granularity"))
 
@@ -28,20 +31,22 @@ def register_method(method: M) -> M:
     A class of the same module and name replaces the one that is there, so that a module may be loaded again.
     """
     name = _checked(method)
-    known = METHODS.get(name)
+    known = EVERY_METHOD.get(name)
     if known is not None and (known.__module__, known.__qualname__) != (method.__module__, method.__qualname__):
         raise BadInput("name", name, "a name that no method has yet", f"{known.__qualname__} has this one: choose another.")
-    found = sorted({**METHODS, name: method}.items(), key=lambda item: item[1].order)
-    METHODS.clear()
-    METHODS.update(found)
+    own = METHODS if method.solves_layers else SCORES
+    found = sorted({**own, name: method}.items(), key=lambda item: item[1].order)
+    own.clear()
+    own.update(found)
     METHOD_LABELS.clear()
-    METHOD_LABELS.update({other: kind.label for other, kind in found})
+    METHOD_LABELS.update({other: kind.label for other, kind in EVERY_METHOD.items()})
     return method
 
 
 def unregister_method(name: str) -> None:
     """Remove a method; one that is not there is no error."""
     METHODS.pop(name, None)
+    SCORES.pop(name, None)
     METHOD_LABELS.pop(name, None)
 
 
@@ -66,16 +71,16 @@ def _checked(method: type[MethodParameters]) -> str:
 
 def _method(value: object) -> MethodParameters:
     if isinstance(value, MethodParameters):
-        if METHODS.get(value.name) is not type(value):
-            raise BadInput("method", value.name, ", ".join(METHODS), "Register its class: core.spec.register_method.")
+        if EVERY_METHOD.get(value.name) is not type(value):
+            raise BadInput("method", value.name, ", ".join(EVERY_METHOD), "Register its class: core.spec.register_method.")
         return value
     if not isinstance(value, Mapping):
         raise BadInput("method", value, "a method's parameters: its name and what differs from the defaults", "Change it and try again.")
     given = cast("Mapping[str, object]", value)
     name = given.get("name")
-    if not isinstance(name, str) or name not in METHODS:
-        raise BadInput("method", name, ", ".join(METHODS), "Choose one of these.")
-    return METHODS[name].model_validate(given)
+    if not isinstance(name, str) or name not in EVERY_METHOD:
+        raise BadInput("method", name, ", ".join(EVERY_METHOD), "Choose one of these.")
+    return EVERY_METHOD[name].model_validate(given)
 
 
 Method = Annotated[SerializeAsAny[MethodParameters], BeforeValidator(_method)]
@@ -83,17 +88,17 @@ Method = Annotated[SerializeAsAny[MethodParameters], BeforeValidator(_method)]
 
 def make_method(name: str, **parameters: object) -> MethodParameters:
     """The parameters of a method by its name. Raises BadInput for an unknown name, ValidationError for bad parameters."""
-    if name not in METHODS:
-        raise BadInput("method", name, ", ".join(METHODS), "Choose one of these.")
-    unknown = set(parameters) - set(METHODS[name].parameters())
+    if name not in EVERY_METHOD:
+        raise BadInput("method", name, ", ".join(EVERY_METHOD), "Choose one of these.")
+    unknown = set(parameters) - set(EVERY_METHOD[name].parameters())
     if unknown:
-        known = ", ".join(METHODS[name].parameters())
+        known = ", ".join(EVERY_METHOD[name].parameters())
         raise BadInput(sorted(unknown)[0], parameters[sorted(unknown)[0]], f"for {name}: {known or 'no parameters'}",
                        "Leave it out, or choose a method that has it.")
-    return METHODS[name].model_validate(parameters)
+    return EVERY_METHOD[name].model_validate(parameters)
 
 
 def adapted_method(name: str, **parameters: object) -> MethodParameters:
     """As `make_method`, with those of the parameters that the method has."""
-    known = METHODS[name].parameters() if name in METHODS else {}
+    known = EVERY_METHOD[name].parameters() if name in EVERY_METHOD else {}
     return make_method(name, **{word: value for word, value in parameters.items() if word in known})

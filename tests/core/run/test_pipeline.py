@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM
 from core.export.folder import MemoryJournal, save_checkpoint
 from core.layer.outlier_rows import random_rows
 from core.records import RunResult
-from core.run import block_pass
+from core.run import one_layer
 from core.run.evaluation import evaluate
 from core.run.journal import BlockState
 from core.run.one_layer import solve_for_run
@@ -108,7 +108,7 @@ def test_blocks_see_the_pruned_blocks_before_them(stories, monkeypatch):
         means[problem.name] = problem.mean
         return solve_for_run(problem, *arguments, **options)
 
-    monkeypatch.setattr("core.run.block_pass.solve_for_run", spy)
+    monkeypatch.setattr("core.run.one_layer.solve_for_run", spy)
     source = f"text:{stories}"
     spec = RunSpec(model="stories260K", method=make_method("wanda"), pattern=parse_pattern("0.7"),
                    calibration=Calibration(source=source, windows=3, length=32), evaluation=Evaluation(source=source, windows=2, length=32))
@@ -150,8 +150,8 @@ def test_interrupted_run_continues_with_the_same_bits(monkeypatch):
     rest = MemoryJournal()
     rest.states.update(journal.states)
     solved: list[str] = []
-    usual = block_pass.solve_for_run
-    monkeypatch.setattr(block_pass, "solve_for_run", lambda problem, *given: solved.append(problem.name) or usual(problem, *given))
+    usual = one_layer.solve_for_run
+    monkeypatch.setattr(one_layer, "solve_for_run", lambda problem, *given: solved.append(problem.name) or usual(problem, *given))
     result = result_of(spec, journal=rest)
     assert result.resumed_blocks == 3
     assert set(solved) == {layer.name for layer in result.layers if layer.block >= 3}, "no finished block is solved again"

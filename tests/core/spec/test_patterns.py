@@ -12,9 +12,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from core.spec.errors import BadInput, input_errors
 from core.spec.patterns import (
+    Blocks,
     Columns,
     Entries,
     Groups,
+    Neurons,
     Pattern,
     SemiStructured,
     Structured,
@@ -103,6 +105,8 @@ def test_iso_groups_prune_the_active_rows_harder(n, m, alpha, active):
     (".25", Unstructured(sparsity=0.25)), ("0", Unstructured(sparsity=0.0)), ("1e-3", Unstructured(sparsity=0.001)),
     ("2:4", SemiStructured(n=2, m=4)), ("0:8", SemiStructured(n=0, m=8)), ("8:8", SemiStructured(n=8, m=8)),
     ("columns:0.3", Structured(sparsity=0.3)), ("COLUMNS:30%", Structured(sparsity=0.3)),
+    ("blocks:2", Blocks(count=2)), ("block:1", Blocks(count=1)),
+    ("neurons:30%", Neurons(sparsity=0.3)), ("blocks:25%", Blocks(sparsity=0.25)),
 ])
 def test_words_are_read(word, pattern):
     assert parse_pattern(word) == pattern
@@ -117,6 +121,8 @@ def test_alpha_and_its_budget_travel_with_a_word():
 any_pattern = st.one_of(
     st.builds(lambda p: Unstructured(sparsity=p), st.floats(0, 1, exclude_max=True)),
     st.builds(lambda p: Structured(sparsity=p), st.floats(0, 1, exclude_max=True)),
+    st.builds(lambda p: Neurons(sparsity=p), st.floats(0, 1, exclude_max=True)), st.builds(lambda n: Blocks(count=n), st.integers(0, 100)),
+    st.builds(lambda p: Blocks(sparsity=p), st.floats(1e-6, 0.999)),
     st.integers(1, 1024).flatmap(lambda m: st.builds(lambda n: SemiStructured(n=n, m=m), st.integers(0, m))),
 )
 

@@ -1,0 +1,52 @@
+"""Records of structures that a run took out of a model. No torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from core.spec.base import FrozenModel
+
+
+class RemovedShape(FrozenModel):
+    """Structures that a run took out of the model, so that its tensors are smaller."""
+
+    unit: Literal["blocks", "neurons"]
+    blocks: tuple[int, ...] = ()  # decoder blocks that went, in the order in which they were chosen
+    # of each block before any went, the least went first; of consecutive blocks by the first of them
+    scores: dict[int, float] = Field(default_factory=dict[int, float])
+    score: str = ""  # what the scores are
+    tokens: int = 0  # of the calibration text that were read for them
+    neurons: dict[int, tuple[int, ...]] = Field(default_factory=dict[int, tuple[int, ...]])  # that went, by block, ascending
+    size: int = 0  # neurons of each block before
+    setting: str = ""  # their number's name in a configuration
+    parameters: int  # of the dense model; tied weights once
+    removed: int  # parameters that are gone
+
+    def kept(self, blocks: int) -> tuple[int, ...]:
+        """The blocks of so many that stay, in order."""
+        return tuple(block for block in range(blocks) if block not in self.blocks)
+
+    def kept_neurons(self, block: int) -> tuple[int, ...]:
+        """The neurons of a block that stay, in order."""
+        gone = set(self.neurons.get(block, ()))
+        return tuple(neuron for neuron in range(self.size) if neuron not in gone)
+
+    @property
+    def left(self) -> int:
+        """Parameters of the model that is left."""
+        return self.parameters - self.removed
+
+    @property
+    def words(self) -> str:
+        """`blocks 3 and 4 are gone, 1,574,400 of 5,771,008 parameters (27.3 %)`."""
+        share = f"{self.removed:,} of {self.parameters:,} parameters ({100 * self.removed / max(1, self.parameters):.1f} %)"
+        if self.unit == "neurons":
+            gone = len(next(iter(self.neurons.values()), ()))
+            return f"{gone:,} of {self.size:,} neurons of each block are gone, {share}"
+        if not self.blocks:
+            return "no block is gone"
+        names = [str(block) for block in sorted(self.blocks)]
+        listed = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+        return f"block{'s' if len(names) > 1 else ''} {listed} {'are' if len(names) > 1 else 'is'} gone, {share}"
