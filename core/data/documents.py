@@ -26,6 +26,8 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"), (codec
 LONG = 1 << 22  # characters of a document from which windows are drawn by its characters, in a file that may hold one
 _LARGE = 8 << 20  # bytes of a file that may hold one
 _HEAD = 1 << 16  # bytes by which line endings are told
+_OTHER_KINDS = ((b"\x1f\x8b", "gzip"), (b"PK\x03\x04", "zip"), (b"\x28\xb5\x2f\xfd", "Zstandard"), (b"BZh", "bzip2"), (b"\xfd7zXZ", "xz"),
+                (b"%PDF-", "PDF"))
 _USUAL = "text"  # the field of most data sets
 
 
@@ -74,6 +76,7 @@ def has_long_document(path: Path, form: Form) -> bool:
 
 def read_documents(path: Path, form: Form, field: str | None = None) -> list[str]:
     """The documents. `field` names where their text is, in JSON objects and tables; None: "text". Raises Unreadable, OSError."""
+    _refuse_other_kinds(path, form)
     if form.kind in ("csv", "parquet"):
         return _column(_table(path, form), field)
     content = _decode(path.read_bytes(), form)
@@ -91,11 +94,34 @@ def read_documents(path: Path, form: Form, field: str | None = None) -> list[str
 
 def _decode(content: bytes, form: Form) -> str:
     try:
-        return content[form.mark:].decode(form.encoding)
+        text = content[form.mark:].decode(form.encoding)
     except UnicodeDecodeError as error:
         line = content[:form.mark + error.start].count(b"\n") + 1
         raise Unreadable(f"line {line}: byte {form.mark + error.start + 1} is no {form.encoding.upper()}. Save it as UTF-8, for example "
                          "with `iconv -f WINDOWS-1252 -t UTF-8`") from error
+    if (place := text.find("\0")) >= 0:
+        line = text.count("\n", 0, place) + 1
+        raise Unreadable(f"line {line} holds a zero character: it is no text, or UTF-16 without its mark. Save it as UTF-8, for example "
+                         "with `iconv -f UTF-16LE -t UTF-8`")
+    return text
+
+
+def _refuse_other_kinds(path: Path, form: Form) -> None:
+    """Raise Unreadable for a file that begins as compressed files and PDF do."""
+    with path.open("rb") as stream:
+        head = stream.read(8)
+    kind = next((name for begin, name in _OTHER_KINDS if head.startswith(begin)), None)
+    if kind is not None and form.kind != "parquet":
+        raise Unreadable(f"it is a {kind} file: {'save its text as a file' if kind == 'PDF' else 'unpack it, and name the file inside'}")
+
+
+def _separator(path: Path, form: Form) -> str:
+    """The character between a table's columns: a tab in .tsv; else of comma, semicolon, tab and bar the first that is in its header."""
+    if path.suffix.lower() == ".tsv":
+        return "\t"
+    with path.open("rb") as stream:
+        header = stream.read(_HEAD)[form.mark:].decode(form.encoding, "ignore").lstrip().partition("\n")[0]
+    return next((character for character in ",;\t|" if character in header), ",")
 
 
 def _load(text: str, line: int | None) -> Any:
@@ -142,8 +168,7 @@ def _table(path: Path, form: Form) -> Any:
         try:
             if form.kind == "parquet":
                 return Dataset.from_parquet(str(path), cache_dir=cache, keep_in_memory=True)
-            separator = "\t" if path.suffix.lower() == ".tsv" else ","
-            return Dataset.from_csv(str(path), cache_dir=cache, keep_in_memory=True, sep=separator,
+            return Dataset.from_csv(str(path), cache_dir=cache, keep_in_memory=True, sep=_separator(path, form),
                                     encoding="utf-8-sig" if form.mark and form.encoding == "utf-8" else form.encoding,
                                     keep_default_na=False)
         except Exception as error:  # the library raises many kinds, its own and pandas'

@@ -54,6 +54,13 @@ def test_every_mark_and_line_ending_is_read_as_meant(tmp_path, encoding, name, e
     ("a.json", b'{"data": ["a"]}', "no list of strings"),
     ("a.csv", b"id,content\n1,a\n", "no column 'text'; it has id, content"),
     ("a.parquet", b"PAR1 and then nothing", "no parquet table"),
+    ("a.txt", "first\nsecond".encode("utf-16-le"), "line 1 holds a zero character: it is no text, or UTF-16 without its mark"),
+    ("a.txt", b"first\nsec\0nd", "line 2 holds a zero character"),
+    ("a.jsonl.gz", b"\x1f\x8b\x08\0rest", "it is a gzip file: unpack it"),
+    ("a.txt", b"PK\x03\x04rest", "it is a zip file: unpack it"),
+    ("a.csv", b"\x1f\x8b\x08\0rest", "it is a gzip file: unpack it"),
+    ("a.txt", b"%PDF-1.7\n", "it is a PDF file: save its text as a file"),
+    ("a.csv", b"id;content\n1;a\n", "no column 'text'; it has id, content"),
 ])
 def test_what_is_something_else_is_refused_with_place_and_remedy(tmp_path, name, content, words):
     (tmp_path / name).write_bytes(content)
@@ -103,6 +110,13 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory, content, suffix):
     path.write_bytes(content)
     with suppress(Unreadable):
         assert all(isinstance(one, str) for one in documents(path))
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_a_table_is_read_with_the_separator_of_its_header(tmp_path, separator):
+    """Spreadsheets write semicolons where a comma is the decimal point."""
+    (tmp_path / "a.csv").write_text(f'id{separator}text\n1{separator}"a; b, c | d"\n')
+    assert documents(tmp_path / "a.csv") == ["a; b, c | d"]
 
 
 def test_a_long_document_of_a_table_or_the_hub_is_read_where_windows_are_drawn(tmp_path, monkeypatch):
