@@ -3,8 +3,8 @@
     python -m bench.strong_rows [--recipes base,decay,…] [--steps 250] [--seed 0] [--out FOLDER] [--alphas 0.05,0.1,0.2]
 
 Each recipe trains three of the demo model's blocks on its text for as many steps, and the model is then pruned by Thanos at
-columns 30 % over α. Where training emptied rows, their zeros count too: the counted sparsity of each α is printed. No weight is scaled after training. Nothing here is asserted; docs/strong-rows.md tells
-what came out.
+columns 30 % over α. Where training emptied rows, their zeros count too: the counted sparsity of each α is printed. No weight is scaled
+after training. Nothing here is asserted; docs/strong-rows.md tells what came out.
 """
 
 from __future__ import annotations

@@ -14,9 +14,9 @@ from app.shared.style import chart_config
 from core.records.outlier_rows import LayerRows
 from core.spec import RunSpec
 
-_SOUGHT = ("sought, and not found: of seven recipes for a model of 7 MB (plain, two group lassos on rows, nested dropout in two strengths, a "
-           "high learning rate, strong weight decay) the best gains 4.8 % at equal counted sparsity, α = 0.2 and 30 % of the columns, on a "
-           "model of perplexity 176; trained longer it gains 1.5 %. Three recipes were not tried. The table is in docs/strong-rows.md")
+_SOUGHT = ("sought, and not found: of seven recipes for a model of 7 MB (plain, two group lassos on rows, nested dropout in two strengths, "
+           "a high learning rate, strong weight decay) the best gains 4.8 % at equal counted sparsity, α = 0.2 and 30 % of the columns, on "
+           "a model of perplexity 176; trained longer it gains 1.5 %. Three recipes were not tried. The table is in docs/strong-rows.md")
 
 
 def draw(spec: RunSpec, view: LayerRows | None) -> None:
