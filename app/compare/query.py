@@ -70,9 +70,10 @@ def dismiss() -> None:
 
 
 def write(choice: Choice) -> None:
-    """Make the link name the runs that are shown."""
-    words = {"runs": ",".join(choice.words)} if choice.runs else {}
-    if words != st.query_params.to_dict():
+    """Make the link name the runs that are shown. A bare address means the shipped ones and stays: written anew it would be a second entry
+    in the browser's history, from which Back leads to the first, and that here again."""
+    words, address = {"runs": ",".join(choice.words)} if choice.runs else {}, st.query_params.to_dict()
+    if words != address and (address or choice.words != tuple(_first())):
         st.query_params.from_dict(words)
 
 

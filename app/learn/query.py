@@ -118,9 +118,10 @@ def change(**words: object) -> None:
 
 
 def write(lesson: Lesson) -> None:
-    """Make the link say what is shown."""
-    words = to_words(lesson)
-    if words != st.query_params.to_dict():
+    """Make the link say what is shown. One that says so already, if shorter, stays: written anew it would be a second entry in the
+    browser's history, from which Back leads to the first, and that here again."""
+    words, address = to_words(lesson), st.query_params.to_dict()
+    if words != address and (not address or parse(address) != (lesson, ())):
         st.query_params.from_dict(words)
 
 
