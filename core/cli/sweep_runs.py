@@ -43,9 +43,7 @@ def _run_all(specs: Sequence[RunSpec], tasks: tuple[OpenTask, ...], run: Run, js
     begun = [revisions(spec) for spec in specs]  # once: all runs of a table are of the same model and texts, or fail
     kept = SweepResults(specs, begun) if json_file is None or on_screen else None
     done = kept.read() if kept else stored_runs(json_file)
-    known = [next((result for result in done if result.spec == spec and result.revisions == now and has_tasks(result, tasks)), None)
-             for spec, now in zip(specs, begun, strict=True)]
-    asked = [(spec, now) for spec, now, found in zip(specs, begun, known, strict=True) if found is None]
+    known, asked = _known(done, specs, begun, tasks)
     if remote.wanted():
         run = remote.together([spec for spec, _ in asked], weights=bool(tasks))
     results, failed = [result for result in known if result is not None], 0
@@ -86,6 +84,14 @@ def _run_all(specs: Sequence[RunSpec], tasks: tuple[OpenTask, ...], run: Run, js
         kept.remove()
     if failed:
         raise PruneError(f"{failed} of {len(specs)} runs failed, for the reasons above.")
+
+
+def _known(done: Sequence[RunResult], specs: Sequence[RunSpec], begun: Sequence[Revisions],
+           tasks: tuple[OpenTask, ...]) -> tuple[list[RunResult | None], list[Asked]]:
+    """For each run its finished result or None, and the runs that have none."""
+    known = [next((result for result in done if result.spec == spec and result.revisions == now and has_tasks(result, tasks)), None)
+             for spec, now in zip(specs, begun, strict=True)]
+    return known, [(spec, now) for spec, now, found in zip(specs, begun, known, strict=True) if found is None]
 
 
 def _companies(asked: Sequence[Asked], *, alone: bool) -> list[list[Asked]]:
