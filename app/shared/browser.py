@@ -17,5 +17,7 @@ def is_word(text: str) -> bool:
 
 def browser() -> str:
     """The word of the browser that looks at this page; its address where it takes no cookies; "" where neither is known."""
-    word = st.context.cookies.get(COOKIE, "")
-    return word if is_word(word) else st.context.ip_address or ""
+    word, address = st.context.cookies.get(COOKIE), st.context.ip_address
+    if isinstance(word, str) and is_word(word):
+        return word
+    return address if isinstance(address, str) else ""  # a page without a browser has neither
