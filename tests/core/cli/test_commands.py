@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from core.cli.commands import app
 from core.data.places import default_home
 from core.records import RunResult
-from core.run import block_pass, pipeline
+from core.run import one_layer, pipeline
 from core.spec import METHODS
 from core.spec.errors import BadInput
 from core.spec.flags import run_words
@@ -94,8 +94,8 @@ def test_a_sweep_loses_no_run_of_its_file(family, tmp_path, monkeypatch):
     """Another grid, which is stopped when its runs with another text begin."""
     words = ["sweep", *family, "--windows", "8", "--json", str(tmp_path / "s.json")]
     assert call(*words, "--methods", "wanda,magnitude").exit_code == 0
-    real = block_pass.solve_for_run
-    monkeypatch.setattr(block_pass, "solve_for_run",
+    real = one_layer.solve_for_run
+    monkeypatch.setattr(one_layer, "solve_for_run",
                         lambda problem, spec, *rest: stopped() if spec.calibration.seed else real(problem, spec, *rest))
     done = call(*words, "--methods", "dsnot,wanda", "--seeds", "0,1")
     assert done.exit_code != 0
@@ -105,21 +105,21 @@ def test_a_sweep_loses_no_run_of_its_file(family, tmp_path, monkeypatch):
 
 def test_a_run_that_fails_among_others_goes_on_where_it_was(family, tmp_path, monkeypatch):
     """Its finished blocks are kept, those of finished runs are not, and the next sweep needs only what was left."""
-    real, solved = block_pass.solve_for_run, list[str]()
+    real, solved = one_layer.solve_for_run, list[str]()
 
     def failing(problem, spec, *rest):
         if spec.method.name == "sparsegpt" and ".1." in problem.name:
             raise BadInput("damping", "0.01", "more", "Raise it.")
         return real(problem, spec, *rest)
 
-    monkeypatch.setattr(block_pass, "solve_for_run", failing)
+    monkeypatch.setattr(one_layer, "solve_for_run", failing)
     words = ["sweep", *family, "--windows", "8", "--methods", "magnitude,sparsegpt,wanda", "--json", str(tmp_path / "s.json")]
     done = call(*words)
     assert done.exit_code == 2
     assert "Raise it." in done.output
     assert names(tmp_path / "s.json") == ["magnitude", "wanda"]
     assert len([folder for folder in (default_home() / "unfinished").iterdir() if folder.is_dir()]) == 1
-    monkeypatch.setattr(block_pass, "solve_for_run", lambda problem, *rest: solved.append(problem.name) or real(problem, *rest))
+    monkeypatch.setattr(one_layer, "solve_for_run", lambda problem, *rest: solved.append(problem.name) or real(problem, *rest))
     done = call(*words)
     assert done.exit_code == 0, done.output
     assert "1 block of this run" in done.output

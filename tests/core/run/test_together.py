@@ -12,7 +12,7 @@ from core.export.folder import MemoryJournal
 from core.models import block_files, open_model, placement
 from core.models.placement import Sizes, place, place_together, shared_sizes
 from core.records import RunResult
-from core.run import block_pass, propagation
+from core.run import block_pass, one_layer, propagation
 from core.run.pipeline import prune, prune_together
 from core.spec import Calibration, Evaluation, RunSpec, make_method, parse_pattern
 from core.spec.errors import BadInput, PruneError
@@ -21,7 +21,7 @@ from tests.core.families import save_family
 OPTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("magnitude", "0.5", {}), ("wanda", "2:4", {"fisher": 0.5}), ("sparsegpt", "0.5", {"true_sequential": True}),
     ("thanos", "columns:0.25", {"propagation": 0.5}), ("wanda", "0.5", {"allocation": "marginal", "refit": True}),
-    ("magnitude", "0.6", {"reconstruct": 1}))
+    ("magnitude", "0.6", {"reconstruct": 1}), ("thanos", "neurons:0.3", {}), ("influence", "blocks:1", {}))
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def together(specs, **options) -> tuple[dict[int, RunResult], dict[int, PruneErr
 
 def assert_equal(found: RunResult, weights: dict[str, torch.Tensor], expected: tuple[RunResult, dict[str, torch.Tensor]]) -> None:
     result, kept = expected
-    timeless = [(one.spec, one.dense, one.pruned, *(part.model_copy(update={"seconds": 0.0})
+    timeless = [(one.spec, one.dense, one.pruned, one.shape, *(part.model_copy(update={"seconds": 0.0})
                                                     for part in (*one.layers, *one.reconstruction))) for one in (found, result)]
     assert timeless[0] == timeless[1]
     assert weights.keys() == kept.keys()
@@ -68,7 +68,7 @@ def assert_equal(found: RunResult, weights: dict[str, torch.Tensor], expected: t
 
 
 @pytest.mark.parametrize("where", ["never", "always"])
-@pytest.mark.parametrize("most", [6, 4])
+@pytest.mark.parametrize("most", [8, 5])
 def test_runs_together_are_runs_alone(specs, alone, where, most, monkeypatch):
     """In memory and from the files, in one reading and in two (the second of a model that has been put back as it was)."""
     usual = open_model.place_together
@@ -100,7 +100,7 @@ def test_what_is_shared_is_done_once(specs, monkeypatch):
     monkeypatch.setattr(block_files._Reader, "_read", reading)
     monkeypatch.setattr("core.run.collecting.input_statistics", collecting)
     monkeypatch.setattr(block_pass.BlockPass, "_push", pushing)
-    plain = [spec for spec in specs if spec.allocation == "even" and not spec.fisher]
+    plain = [spec for spec in specs if spec.allocation == "even" and not spec.fisher and spec.pattern.solves]
     blocks = {int(name.split(".")[2]) for name in together(plain[:1], streaming="always")[2][0].weights}
     one = Counter(reads)
     reads.clear()
@@ -117,14 +117,14 @@ def test_what_is_shared_is_done_once(specs, monkeypatch):
 
 def test_what_ends_one_ends_none_of_the_others(specs, alone, monkeypatch):
     """The first, that measures the dense model, and one that does not fit the layers at all."""
-    usual = block_pass.solve_for_run
+    usual = one_layer.solve_for_run
 
     def failing(problem, spec, *given):
         if spec == specs[0] and problem.name.endswith("1.mlp.down_proj"):
             raise BadInput("damping", "0", "more", "Raise it.")
         return usual(problem, spec, *given)
 
-    monkeypatch.setattr(block_pass, "solve_for_run", failing)
+    monkeypatch.setattr(one_layer, "solve_for_run", failing)
     odd = specs[2].model_copy(update={"pattern": parse_pattern("30:37")})
     asked = [odd, specs[0], specs[1], specs[2]]
     results, errors, journals = together(asked)
@@ -143,7 +143,7 @@ def test_runs_that_were_ended_go_on_together_each_from_its_own_block(specs, alon
             break
     events.close()
     begun = [len(journal.states) for journal in journals]
-    assert begun == [2, 2, 2, 1, 1, 1]
+    assert begun == [2, 2, 2, 1, 1, 1, 1, 0]
     results, errors, _ = together(specs, journals=journals)
     assert not errors
     for index, expected in enumerate(alone):
