@@ -17,7 +17,7 @@ Asked = tuple[RunSpec, Revisions]
 
 def run_together(some: Sequence[Asked], results: Sequence[RunResult], take: Callable[[RunResult], None]) -> tuple[list[Asked], int]:
     """Run them; `take` gets each result. Returns those that are still to be run by themselves, as together they did not fit into memory,
-    and the number of those that failed, their reasons told. Raises InputChanged."""
+    and the number of those that failed, their reasons told."""
     from core.run.pipeline import prune_together
 
     specs, ended = [spec for spec, _ in some], dict[int, PruneError | None]()
@@ -38,8 +38,11 @@ def run_together(some: Sequence[Asked], results: Sequence[RunResult], take: Call
                     ended[index] = None
                     take(event.result)
                     kept[index].close()
-    except InputChanged:
-        raise
+    except InputChanged as error:  # by themselves they would fail as well
+        for index, spec in enumerate(specs):
+            if index not in ended:
+                ended[index] = error
+                complain(f"{spec.title}: {error}")
     except PruneError as error:
         notes.print(f"{error} The runs that are left are made one by one.", markup=False, highlight=False, soft_wrap=True)
     left = [one for index, one in enumerate(some) if index not in ended]

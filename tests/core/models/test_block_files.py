@@ -137,7 +137,7 @@ def test_one_block_is_there_at_a_time_and_activations_may_lie_on_disk(models: Pa
     whole, _ = _outcome(spec, "never")
     opened: list[Any] = []
     usual = pipeline.open_model
-    monkeypatch.setattr(pipeline, "open_model", lambda *given: opened.append(usual(*given)) or opened[0])
+    monkeypatch.setattr(pipeline, "open_model", lambda *given, **rest: opened.append(usual(*given, **rest)) or opened[0])
     held = set[tuple[int, ...]]()
     for event in prune(spec, streaming="always", limit=1):
         if opened:

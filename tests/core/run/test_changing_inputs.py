@@ -17,7 +17,7 @@ from core.models.loading import load_model
 from core.models.sources import resolve_model
 from core.records import BlockFinished, Finished, RunResult, Started
 from core.run.evaluation import evaluate
-from core.run.pipeline import prune
+from core.run.pipeline import prune, prune_together
 from core.run.revisions import revisions
 from core.spec import Calibration, Evaluation, RunSpec
 from core.spec.errors import InputChanged
@@ -209,30 +209,32 @@ def test_a_change_while_it_is_saved(folder, spec, tmp_path, monkeypatch):
 
 
 def test_a_continued_sweep_serves_no_number_of_another_model(folder, spec, tmp_path, monkeypatch):
-    """The model is exchanged in the middle of the second of three runs; the sweep is then asked for again."""
+    """Of three runs one is there; the model is exchanged in the middle of the two others. The sweep is then asked for again."""
     from core.cli import output
 
     words = ["sweep", "--model", "llama", "--calibration", spec.calibration.source, "--windows", "8", "--evaluation",
-             spec.evaluation.source, "--methods", "magnitude,wanda,sparsegpt", "--json", str(tmp_path / "sweep.json")]
-    calls = []
+             spec.evaluation.source, "--json", str(tmp_path / "sweep.json")]
+    every = [*words, "--methods", "magnitude,wanda,sparsegpt"]
+    asked = []
 
-    def disturbed(*given, **named):
-        calls.append(given)
-        for event in prune(*given, **named):
-            if len(calls) == 2 and isinstance(event, BlockFinished) and event.block == 0:
+    def disturbed(specs, **named):
+        asked.append(len(specs))
+        for index, event in prune_together(specs, **named):
+            if len(specs) == 2 and index and isinstance(event, BlockFinished) and event.block == 0:
                 write_in_place(folder)
-            yield event
+            yield index, event
 
-    monkeypatch.setattr("core.run.pipeline.prune", disturbed)
-    stopped = CliRunner().invoke(app, words)
+    assert CliRunner().invoke(app, [*words, "--methods", "magnitude"]).exit_code == 0
+    monkeypatch.setattr("core.run.pipeline.prune_together", disturbed)
+    stopped = CliRunner().invoke(app, every)
     assert stopped.exit_code == 2
     assert "2 of 3 runs failed" in stopped.output
     assert stopped.output.count("model: 'llama' has changed") == 2
     assert len(output.stored_runs(tmp_path / "sweep.json")) == 1
-    continued = CliRunner().invoke(app, words)
+    continued = CliRunner().invoke(app, every)
     assert continued.exception is None, continued.output
     found = {result.spec.method.name: result for result in output.stored_runs(tmp_path / "sweep.json")}
-    assert len(calls) == 6, "the first run was of another model: it is computed anew"
+    assert asked == [2, 3], "the first run was of another model: it is computed anew"
     for result in found.values():
         assert result.revisions == revisions(result.spec)
         assert result.pruned == result_of(result.spec).pruned
