@@ -55,6 +55,7 @@ class Batch:
         self._jobs, self._specs, self._weights, self._tell = jobs, specs, weights, tell
         self._waiting: dict[int, str] = {}
         self._told: dict[int, str] = {}
+        self._again: set[str] = set()  # asked for once more, as their blocks were not here
 
     def carry_out(self) -> None:
         """Ask for all runs, and tell what becomes of them until the last has ended."""
@@ -87,6 +88,7 @@ class Batch:
         if result is not None and self._lacks_blocks(key, result):
             store.delete(key)  # computed again
             self._jobs.submit(spec, group=group)
+            self._again.add(key)
         return key
 
     def _lacks_blocks(self, key: str, result: RunResult) -> bool:
@@ -99,10 +101,13 @@ class Batch:
             error = record.error if record else None
             self._end(index, {"error": error or "The run was cancelled."})
         elif record.state == "finished" and (result := self._jobs.store.result(key)) is not None:
-            if self._lacks_blocks(key, result):
-                self._submit(self._specs[index])
-            else:
+            if not self._lacks_blocks(key, result):
                 self._end(index, self._ended(key, result))
+            elif key in self._again:
+                self._end(index, {"error": "Its result came back twice without its pruned weights: another store on this scheduler has them. "
+                                  "Ask for it there, or start a scheduler of its own."})
+            else:
+                self._submit(self._specs[index])
         elif record.state == "running":
             latest = self._jobs.progress(key).latest
             text = latest.model_dump_json() if latest else ""

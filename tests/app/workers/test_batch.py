@@ -73,9 +73,11 @@ def test_all_are_asked_for_at_once_and_each_end_is_told(jobs):
 def test_a_result_whose_blocks_are_gone_is_computed_again_where_weights_are_wanted(jobs):
     key = jobs.submit(SPECS[0], group="-command-1")
     jobs.store.put_result(key, RESULT)
-    batch = Batch(cast("Any", jobs), SPECS[:1], weights=True, tell=lambda line: None)
+    told: list[Any] = []
+    batch = Batch(cast("Any", jobs), SPECS[:1], weights=True, tell=told.append)
     batch.carry_out()
     assert jobs.asked == [key] * 3
+    assert "without its pruned weights" in told[-1]["error"], "once more, and not without end"
     jobs.asked.clear()
     Batch(cast("Any", jobs), SPECS[:1], weights=False, tell=lambda line: None).carry_out()
     assert jobs.asked == [key]

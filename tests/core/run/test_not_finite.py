@@ -53,8 +53,8 @@ def test_a_weight_that_float16_cannot_hold_is_told_as_that(spec, tmp_path):
     ("model.layers.1.input_layernorm", r"Block 2 of 2, dense model, evaluation text .windows of windows.npy.: .* are NaN"),
 ])
 def test_a_nan_that_the_model_computes_is_told_with_its_stage(where, words, spec, monkeypatch):
-    def opened(*arguments):
-        made = open_model(*arguments)
+    def opened(*arguments, **named):
+        made = open_model(*arguments, **named)
         made.model.get_submodule(where).weight.data[0] = torch.nan
         return made
 
