@@ -104,8 +104,8 @@ class Batch:
             if not self._lacks_blocks(key, result):
                 self._end(index, self._ended(key, result))
             elif key in self._again:
-                self._end(index, {"error": "Its result came back twice without its pruned weights: another store on this scheduler has them. "
-                                  "Ask for it there, or start a scheduler of its own."})
+                self._end(index, {"error": "Its result came back twice without its pruned weights: another store on this scheduler has "
+                                  "them. Ask for it there, or start a scheduler of its own."})
             else:
                 self._submit(self._specs[index])
         elif record.state == "running":
