@@ -52,6 +52,9 @@ def keep(result: RunResult, *, keep_times: bool = False) -> None:
     if result.spec in FULL:
         before = known().get(result.spec) if keep_times else None
         result = _with_times(result, before, "seconds", "stages", "peak_memory_bytes", "environment")
+        if before is not None and result.seconds == before.seconds:
+            layers = (layer.model_copy(update={"seconds": old.seconds}) for layer, old in zip(result.layers, before.layers, strict=True))
+            result = result.model_copy(update={"layers": tuple(layers)})
         (FOLDER / file_name(result.spec)).write_text(result.model_dump_json(indent=1) + "\n", encoding="utf-8")
         return
     points, order = {other.spec: other for other in read_points(POINTS)}, {spec: place for place, spec in enumerate(wanted())}
