@@ -25,7 +25,7 @@ from core.models.blocks import Linear, parameter_count
 from core.models.grams import input_statistics
 from core.models.open_model import OpenModel, batches, embed
 from core.models.streaming import Stream
-from core.records import Evaluated, Event, Finished, LayerPruned, LayerRecord, Progress, Started
+from core.records import Evaluated, Event, LayerPruned, LayerRecord, Progress, RunResult, Started, TextResult
 from core.run.collecting import FirstGrams, collecting_stages, written
 from core.run.evaluated_texts import EvaluatedTexts
 from core.run.evaluation import require_finite
@@ -109,19 +109,11 @@ class BlockPass:
         yield self.progress("evaluate", block)
         self.texts.push_pruned(block, self._evaluate)
 
-    def dense_measured(self) -> tuple[Evaluated, ...]:
-        """The dense model's perplexities after the last block. Raises NotFinite where one is no number."""
-        with self.meter.stage("evaluate"):
-            return self.texts.dense()
-
-    def finish(self, dense: Sequence[Evaluated]) -> Finished:
-        """The run's result, with the dense model's perplexities. Raises NotFinite where its own are no numbers, and InputChanged."""
-        with self.meter.stage("evaluate"):
-            measured = self.texts.results(dense)
-        self.opened.inputs.check()
-        return Finished(result=run_result(self.spec, self.opened, self.meter, self.records, measured, resumed=self.resumed,
-                                          reconstruction=self.reconstruction.records, notes=self.block_map.notes,
-                                          shape=self.neurons.shape(parameter_count(self.opened.model)) if self.neurons else None))
+    def result(self, measured: Sequence[TextResult]) -> RunResult:
+        """Record of the run, with its perplexities on each text."""
+        return run_result(self.spec, self.opened, self.meter, self.records, measured, resumed=self.resumed,
+                          reconstruction=self.reconstruction.records, notes=self.block_map.notes,
+                          shape=self.neurons.shape(parameter_count(self.opened.model)) if self.neurons else None)
 
     def _take_over(self, block: int, state: BlockState) -> None:
         """A block that was finished before."""

@@ -20,7 +20,7 @@ from torch import Tensor
 from core.models.blocks import Linear, parameter_count
 from core.models.open_model import OpenModel, batches
 from core.models.streaming import Stream
-from core.records import Evaluated, Event, Finished, LayerPruned, LayerRecord, Progress, RemovedShape, Started
+from core.records import Evaluated, Event, LayerPruned, LayerRecord, Progress, RemovedShape, RunResult, Started, TextResult
 from core.run.evaluated_texts import EvaluatedTexts
 from core.run.evaluation import require_finite
 from core.run.layer_choice import chosen_layers, staying
@@ -75,18 +75,10 @@ class DepthPass:
             self.records.append(_record(linear, gone=block in self._choice.removed, tokens=self._choice.tokens))
             yield LayerPruned(layer=self.records[-1], done=len(self.records), layers=self.total)
 
-    def dense_measured(self) -> tuple[Evaluated, ...]:
-        """The dense model's perplexities after the last block. Raises NotFinite where one is no number."""
-        with self.meter.stage("evaluate"):
-            return self.texts.dense()
-
-    def finish(self, dense: Sequence[Evaluated]) -> Finished:
-        """The run's result, with the dense model's perplexities. Raises NotFinite where its own are no numbers, and InputChanged."""
-        with self.meter.stage("evaluate"):
-            measured = self.texts.results(dense)
-        self.opened.inputs.check()
-        return Finished(result=run_result(self.spec, self.opened, self.meter, self.records, measured, resumed=0,
-                                          notes=self.opened.block_map.notes, shape=self._shape()))
+    def result(self, measured: Sequence[TextResult]) -> RunResult:
+        """Record of the run, with its perplexities on each text."""
+        return run_result(self.spec, self.opened, self.meter, self.records, measured, resumed=0,
+                          notes=self.opened.block_map.notes, shape=self._shape())
 
     def _choose(self) -> Generator[Event, None, Choice]:
         turns = choose_blocks(self.opened, self.opened.block_map, self.method, self.count, self.stay)

@@ -137,8 +137,8 @@ class _Reading:
                 yield from ((index, BlockFinished(block=block, blocks=one.blocks)) for index, one in self._alive)
             yield from ((index, one.progress("evaluate", one.blocks - 1)) for index, one in self._alive)
             if self._alive:
-                with self._counted(leads):
-                    self.dense = leader.dense_measured()
+                with self._counted(leads), leader.meter.stage("evaluate"):
+                    self.dense = leader.texts.dense()
             for index, one in self._alive:
                 yield from self._turn(index, self._ended(one))
 
@@ -175,7 +175,10 @@ class _Reading:
             yield
 
     def _ended(self, one: BlockPass | DepthPass) -> Iterator[Finished]:
-        yield one.finish(self.dense)
+        with one.meter.stage("evaluate"):
+            measured = one.texts.results(self.dense)
+        self._opened.inputs.check()
+        yield Finished(result=one.result(measured))
 
 
 def _put_back(kept: Iterable[tuple[Linear, Tensor]]) -> None:
