@@ -8,6 +8,7 @@ runs as `--runs` says, and the next round begins with another count: what else t
     processor      seconds of a run in the computing processes, and in all others (scheduler, nannies, keeper, couriers)
     gap            seconds between the end of a run and the beginning of the next one on its worker
     quiet          the ratio that these figures allow on a machine with nothing else to do: k·(w₁ + g₁) / (w_k + max(g_k, others))
+    plain          the ratio of k processes that prune the same and share nothing, on this machine: what it allows at most
 
 On a machine that computes for others as well, wall time says little: processor times and gaps say what the cluster itself costs.
 """
@@ -46,8 +47,9 @@ def main() -> None:
     before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder, _cluster(Path(folder), max(counts)) as processes:
         rounds = _measure(Path(folder), processes, counts, chosen.rounds, chosen.runs, chosen.windows)
+    plain = _plain(counts, chosen.rounds, chosen.runs, chosen.windows)
     sys.stdout.write(json.dumps({"cores": os.cpu_count(), "load": [round(before, 1), round(os.getloadavg()[0], 1)],
-                                 "windows": chosen.windows, **_summary(rounds, counts)}, indent=2) + "\n")
+                                 "windows": chosen.windows, **_summary(rounds, counts), "plain": plain}, indent=2) + "\n")
 
 
 def _summary(rounds: Sequence[Mapping[int, Round]], counts: Sequence[int]) -> dict[str, Any]:
@@ -83,7 +85,7 @@ def _measure(folder: Path, processes: Sequence[psutil.Process], counts: Sequence
                  for _ in range(workers * of_each)]
         keys = [jobs.submit(spec, group="bench") for spec in specs]
         while any((record := jobs.store.record(key)) is not None and record.active for key in keys):
-            time.sleep(0.05)
+            time.sleep(0.25)  # each look costs this machine too
         taken = time.perf_counter() - began
         worker, others = (after - before for after, before in zip(_processor(processes), spent, strict=True))
         records = sorted((record for key in keys if (record := jobs.store.record(key))), key=lambda record: record.started or 0)
@@ -99,6 +101,40 @@ def _measure(folder: Path, processes: Sequence[psutil.Process], counts: Sequence
     found = [{workers: sweep(workers, runs) for workers in (counts if number % 2 else counts[::-1])} for number in range(rounds)]
     jobs.close()
     return found
+
+
+PLAIN = """
+import sys
+from core import Calibration, RunSpec, Thanos, prune
+for seed in sys.stdin:
+    list(prune(RunSpec(method=Thanos(), calibration=Calibration(windows=int(sys.argv[1]), seed=int(seed)))))
+    print("done", flush=True)
+"""
+
+
+def _plain(counts: Sequence[int], rounds: int, runs: int, windows: int) -> dict[int, list[float]]:
+    """Runs a second of k processes without a cluster over those of the first count, of each round."""
+    settings = {**os.environ, "PRUNESCOPE_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    started = [subprocess.Popen([sys.executable, "-c", PLAIN, str(windows)], cwd=ROOT, env=settings, stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE, text=True) for _ in range(max(counts))]
+    seeds = count(1000)
+
+    def rate(workers: int, of_each: int) -> float:
+        began = time.perf_counter()
+        for process in started[:workers]:
+            print(*(next(seeds) for _ in range(of_each)), sep="\n", file=process.stdin, flush=True)
+        for process in started[:workers]:
+            if any(not process.stdout.readline() for _ in range(of_each)):  # type: ignore[union-attr]
+                raise SystemExit("A run did not finish.")
+        return workers * of_each / (time.perf_counter() - began)
+
+    try:
+        rate(max(counts), 1)
+        found = [{workers: rate(workers, runs) for workers in (counts if number % 2 else counts[::-1])} for number in range(rounds)]
+    finally:
+        for process in started:
+            process.kill()
+    return {workers: [round(of[workers] / of[counts[0]], 2) for of in found] for workers in counts}
 
 
 def _processor(processes: Sequence[psutil.Process]) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""What every test gets: a private PRUNESCOPE_HOME, the repository on the path, few threads (PRUNESCOPE_THREADS, by default 2).
+"""What every test gets: a private PRUNESCOPE_HOME, the repository on the path, few threads (PRUNESCOPE_THREADS, by default 1).
 
 And their order: the longest files first, those that wait for browsers and workers beside those that compute, so that no process is left
 alone with a long file at the end.
@@ -28,8 +28,9 @@ LONGEST = tuple(f"tests/{name}.py" for name in (
     "core/linalg/test_swaps", "core/run/test_allocation",
 ))
 
-# Before anything imports numpy or torch, so that neither they nor the tests' subprocesses start one thread a core.
-THREADS = os.environ.get("PRUNESCOPE_THREADS", "2")
+# Before anything imports numpy or torch, so that neither they nor the tests' subprocesses start one thread a core: threads of three
+# processes on two cores wait for each other, and the suite takes twice as long. Tests of several threads set their number.
+THREADS = os.environ.setdefault("PRUNESCOPE_THREADS", "1")
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_name] = THREADS
 os.environ["PRUNESCOPE_COLD"] = "1"  # workers that tests start import torch when somebody asks, and open no session before

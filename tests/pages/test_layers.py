@@ -71,7 +71,7 @@ def test_every_method_is_asked_with_the_weighting_of_the_link(page, answers_here
     assert "errors count as their outputs do for the loss" in said(session)
 
 
-@pytest.mark.parametrize(("pattern", "named"), [("0.5", True), ("columns:0.3", False)])
+@pytest.mark.parametrize(("pattern", "named"), [("columns:0.3", False), pytest.param("0.5", True, marks=pytest.mark.long)])
 def test_a_layer_whose_share_is_its_own_is_asked_with_it(page, answers_here, pattern, named):
     """Bar and map say the same of the same layer and method; the other methods take as much."""
     session = page(allocation="marginal", method="thanos", pattern=pattern, **({"layer": DOWN} if named else {}))

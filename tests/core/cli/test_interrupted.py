@@ -100,6 +100,7 @@ def test_a_save_that_is_killed_between_two_moves_does_not_load_and_goes_on(words
     assert json.loads(files["prunescope.json"])["resumed_blocks"] == 2  # of 2: what was finished was not computed again
 
 
+@pytest.mark.long
 def test_a_save_that_is_killed_behind_its_last_move_is_whole_and_is_not_overwritten(words, tmp_path):
     saved = tmp_path / "models" / "saved"
     asked = ["prune", *words, "--method", "wanda", "--save", str(saved)]
@@ -111,6 +112,7 @@ def test_a_save_that_is_killed_behind_its_last_move_is_whole_and_is_not_overwrit
     assert call("evaluate", "--model", "saved", "--evaluation", words[-1]).exit_code == 0
 
 
+@pytest.mark.long
 def test_a_zip_that_is_killed_behind_its_last_move_is_whole_and_leaves_nothing(words, tmp_path):
     asked = ["prune", *words, "--method", "wanda", "--zip", str(tmp_path / "model.zip")]
     killed(KILLED + "import core.export.folder_journal as journal\njournal.FolderJournal.close = lambda self: die()\n", *asked)
@@ -121,6 +123,7 @@ def test_a_zip_that_is_killed_behind_its_last_move_is_whole_and_leaves_nothing(w
     assert not (tmp_path / ".model.zip").exists()
 
 
+@pytest.mark.long
 def test_a_save_of_another_run_begins_anew_in_a_folder_that_was_left_unfinished(words, tmp_path):
     saved = tmp_path / "models" / "saved"
     killed(AFTER_A_MOVE.replace("{name}", "model.safetensors"), "prune", *words, "--method", "wanda", "--save", str(saved))
@@ -140,7 +143,7 @@ def test_a_damaged_list_of_finished_runs_holds_none(prunescope_home):
     assert json.loads(file.read_text()) == {"runs": []}
 
 
-@pytest.mark.parametrize("output", [[], ["--json", "-"]])
+@pytest.mark.parametrize("output", [[], pytest.param(["--json", "-"], marks=pytest.mark.long)])
 def test_a_sweep_without_a_file_goes_on_after_its_finished_runs(words, prunescope_home, output):
     asked = ["sweep", *words, "--methods", "magnitude,wanda,sparsegpt", *output]
     killed(KILLED + "import core.cli.interrupted as kept\nreal = kept.SweepResults.write\n"
