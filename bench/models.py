@@ -98,7 +98,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _on_random_tokens(folder: Path, name: str, *, vocabulary: int, length: int, windows: int) -> RunSpec:
-    """Ready token windows of random tokens, so that no tokeniser is needed: time does not depend on what they say."""
+    """Ready token windows of random tokens, so that no tokenizer is needed: time does not depend on what they say."""
     rng = np.random.default_rng(0)
     files = [folder / f"{name}-{split}.npy" for split in ("calibration", "evaluation")]
     for file in files:

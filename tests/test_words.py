@@ -13,6 +13,10 @@ ROOT = Path(__file__).resolve().parent.parent
 MODULES = list(Tree(ROOT).modules.values())
 QUESTIONS = re.compile(r"^(What|Whether|Which|How|Where|Who|Why|Do|Does|Is|Are)\b|\?$")
 DOCUMENTS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md") if path.name != "glossary.md")
+BRITISH = re.compile(r"\w*(colour|behaviour|neighbour|favour|honour|labour|rigour)\w*|"
+                     r"\w*(minim|maxim|optim|normal|initial|token|quant|factor|organ|recogn|summar|general|emphas)is(e|es|ed|ing|ation|ations)\b|"
+                     r"\b(un)?(labelled|modelled|travelled|learnt|spelt|towards|greys?|centres?|licences?|judgement|artefacts?|catalogue)\b|"
+                     r"\banalys(e|ed|ing)\b|\bper cent\b", re.IGNORECASE)
 BANNED_SECTION = re.compile(r"## Not used\n(.*?)(?=\n## |\Z)", re.DOTALL)
 
 
@@ -64,7 +68,15 @@ def test_no_banned_phrase_is_in_the_documents():
                 for found in phrases_in((ROOT / name).read_text(encoding="utf-8"), BANNED)]
 
 
+def test_spelling_is_american():
+    texts = [(module.name, module.text) for module in MODULES] + [
+        (name, (ROOT / name).read_text(encoding="utf-8")) for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", *DOCUMENTS)]
+    assert not [(name, found[0]) for name, text in texts for found in BRITISH.finditer(text)]
+
+
 def test_the_tests_can_fail():
+    assert [found[0] for found in BRITISH.finditer("Grey neighbouring colours are minimised; the emphasis is on tokens.")] == [
+        "Grey", "neighbouring", "colours", "minimised"]
     assert BANNED
     assert phrases_in(f"It is {BANNED[0]}.", BANNED) == [BANNED[0]]
     assert QUESTIONS.search("What a run writes down after each block.")

@@ -127,7 +127,7 @@ def _unfinished(record: RunRecord) -> str:
     if record.active:
         return f"{which} is {record.state}: it can be compared when it is finished."
     if record.state == "cancelled":
-        return f"{which} was cancelled: open it on the Runs page and run it again, then it can be compared."
+        return f"{which} was canceled: open it on the Runs page and run it again, then it can be compared."
     why = record.error or "No reason was recorded."
     return f"{which} failed. {why} Open it on the Runs page, change that and run it; then it can be compared."
 

@@ -43,7 +43,7 @@ def draw(result: RunResult) -> None:
     refused = state.recall("export-refused", ("", ""))
     if refused[0] == key:
         layout.note(refused[1], tone="bad", title="Not started.")
-    request_progress.draw(jobs.exporting, request, failed="The zip could not be written.", cancelled="Cancelled. Nothing was kept of it.",
+    request_progress.draw(jobs.exporting, request, failed="The zip could not be written.", cancelled="Canceled. Nothing was kept of it.",
                           place="export")
     if request is None or not request.active:
         st.button(f"Prepare the pruned model (about {about})", key="prepare-model", on_click=_ask, args=(spec, key),

@@ -1,4 +1,4 @@
-"""Before a run: what it would come to, estimated while the controls move. And afterwards: how near the estimate was."""
+"""Before a run: what it would come to, estimated while the controls move. And afterward: how near the estimate was."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _FEW = ("Estimate: {method} and {base} both prune {rows} rows of each layer (few
 _SHARED = (" How the run will share out its zeros between layers is estimated too, from Wanda's errors and what they cost the model; the "
            "run measures both for its own settings.")
 _NOT_PROPAGATED = " Only a run compensates for errors of earlier blocks (error propagation); a preview does not."
-_NOT_RECONSTRUCTED = " Only a run trains each block's kept weights afterwards (block reconstruction); a preview does not."
+_NOT_RECONSTRUCTED = " Only a run trains each block's kept weights afterward (block reconstruction); a preview does not."
 _NOT_COUPLED = " Fisher weighting: here each output is on its own; the preview of all rows couples the outputs."
 
 

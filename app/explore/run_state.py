@@ -28,8 +28,8 @@ def draw_ended(record: RunRecord) -> None:
         layout.heading(wording.describe(record.spec), wording.describe_rest(record.spec), "failed")
         layout.note(record.error or "No reason was recorded.", tone="bad", title="The run failed.")
     elif record.state == "cancelled":
-        layout.heading(wording.describe(record.spec), wording.describe_rest(record.spec), "cancelled")
-        layout.note("Cancelled before it was finished. Its finished blocks are kept: Run again continues after them.")
+        layout.heading(wording.describe(record.spec), wording.describe_rest(record.spec), wording.state(record.state))
+        layout.note("Canceled before it was finished. Its finished blocks are kept: Run again continues after them.")
 
 
 def _draw(key: str, drawn: str) -> None:

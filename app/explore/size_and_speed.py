@@ -32,7 +32,7 @@ def draw(result: RunResult) -> None:
     if refused[0] == key:
         layout.note(refused[1], tone="bad", title="Not started.")
     request_progress.draw(jobs.measuring, request, failed="Size and speed could not be measured.",
-                          cancelled="Cancelled. Nothing was kept of it.", place="measuring")
+                          cancelled="Canceled. Nothing was kept of it.", place="measuring")
     if measured is None:
         layout.aside(_PROMISE)
     else:

@@ -112,15 +112,15 @@ def weights_finding(weights: Weights) -> str:
     high, wide = weights.cell
     cell = "A cell is one weight." if high == wide == 1 else (
         f"A cell is {high} × {wide} weights: their mean magnitude, or the one change that is largest.")
-    return f"{cell} Colours end at the {numbers.setting(ENDS_AT)}th percentile; hover for the value."
+    return f"{cell} Colors end at the {numbers.setting(ENDS_AT)}th percentile; hover for the value."
 
 
 def histogram_finding(bins: Bins) -> str:
     """Growth of the kept weights."""
-    centres = (bins.edges[:-1] + bins.edges[1:]) / 2
+    centers = (bins.edges[:-1] + bins.edges[1:]) / 2
 
     def spread(counts: Array) -> float:
-        return float(np.sqrt((counts * centres**2).sum() / max(1, counts.sum())))
+        return float(np.sqrt((counts * centers**2).sum() / max(1, counts.sum())))
 
     before, after, gone = spread(bins.kept_before), spread(bins.kept_after), spread(bins.removed_before)
     if not bins.removed_before.sum() or before == 0:

@@ -26,9 +26,9 @@ _HEIGHT = 372
 
 
 def draw_map(known: Map | None, layer: str, measure: Measure) -> None:
-    """The map, with what it is coloured by; a press on a cell chooses its layer."""
+    """The map, with what it is colored by; a press on a cell chooses its layer."""
     state.set_widget("layers_measure", measure)
-    st.segmented_control("Colour", list(MEASURES), key="layers_measure", format_func=MEASURES.__getitem__, required=True,
+    st.segmented_control("Color", list(MEASURES), key="layers_measure", format_func=MEASURES.__getitem__, required=True,
                          label_visibility="collapsed", on_change=_measure_changed)
     if known is None or first_paint():
         st.container(height=_HEIGHT, border=False)

@@ -10,7 +10,7 @@ OWN = ("layer", "measure")
 
 
 def read_measure() -> Measure:
-    """The measure that the map is coloured by; one that there is none is told."""
+    """The measure that the map is colored by; one that there is none is told."""
     word = address.word("measure", "error")
     for measure in MEASURES:
         if measure == word:

@@ -60,7 +60,7 @@ def describe(lesson: Lesson) -> str:
     """The matrix in words; all of it was checked."""
     size = f"{lesson.rows} × {lesson.columns}"
     if lesson.source == "drawn":
-        return (f"Matrix: {size}, drawn with seed {lesson.seed}, neighbouring inputs correlated at "
+        return (f"Matrix: {size}, drawn with seed {lesson.seed}, neighboring inputs correlated at "
                 f"{numbers.setting(lesson.correlation)}, λ = {numbers.setting(lesson.damping)}")
     last = (lesson.first_row + lesson.rows - 1, lesson.first_column + lesson.columns - 1)
     return (f"Matrix: {size}, rows {lesson.first_row} to {last[0]} and inputs {lesson.first_column} to {last[1]} of the demo model's "

@@ -1,6 +1,6 @@
 """Charts of masks: the whole mask as densities with its margins, a window of it weight by weight; one mask, or two against each other.
 
-Two greys for kept and removed, the accent for outlier rows, two colours for what only one of two masks removes.
+Two grays for kept and removed, the accent for outlier rows, two colors for what only one of two masks removes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from app.shared import numbers
 from app.shared.charts.axes import bare_axis
 from app.shared.style import INKS, KEPT, ONLY_A, ONLY_B, OUTLIER_ROWS, REMOVED, Theme, template
 
-_LEVELS = 8  # of each colour where two are mixed
+_LEVELS = 8  # of each color where two are mixed
 _WORDS = ("kept", "removed", "kept: an outlier row", "removed only by A", "removed only by B")
 _PAIR_WORDS = ("kept", "removed by both", "kept: an outlier row of A", "removed only by A", "removed only by B")
 _FRAME = {"light": "#0B3049", "dark": "#E6F3F7"}
@@ -174,7 +174,7 @@ def _places(cells: Array, shape: tuple[int, int]) -> dict[str, float]:
 
 
 def _mixed(ground: str, a: float, b: float) -> str:
-    """The ground, tinted with so much of A's colour and of B's."""
+    """The ground, tinted with so much of A's color and of B's."""
     whole = max(1.0, a + b)
     parts = ((ground, max(0.0, 1 - a - b)), (ONLY_A, a / whole), (ONLY_B, b / whole))
     mixture = [sum(int(color[at : at + 2], 16) * share for color, share in parts) for at in (1, 3, 5)]

@@ -22,7 +22,7 @@ def draw(spec: RunSpec, found: Collection[str], layer: str) -> RunSpec | None:
     widths = [3.15, 1.6, *([1.05, 0.75] if comparing else [2.2]), *([1.4] if has_blocks else [])]  # each label is one line, 1024 wide too
     places = st.columns(widths, gap="small", vertical_alignment="bottom")
     with places[0]:
-        layer_choice.draw_select("masks_layer", found, layer, labelled=comparing)
+        layer_choice.draw_select("masks_layer", found, layer, labeled=comparing)
     with places[1]:
         state.set_widget("masks_b_method", method)
         st.selectbox("Compare with", [_NOTHING, *METHODS], key="masks_b_method", on_change=_method_changed,

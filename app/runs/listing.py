@@ -22,7 +22,7 @@ PAGE = 25
 QUEUED = "Queued and running"
 FILTERS: dict[str, tuple[str, ...] | None] = {
     "All": None, QUEUED: tuple(sorted(ACTIVE)), "Finished": ("finished",), "Failed": ("failed",),
-    "Cancelled": ("cancelled",),
+    "Canceled": ("cancelled",),
 }
 _ALL = 1_000_000
 

@@ -19,7 +19,7 @@ def row(record: RunRecord, now: float) -> str:
     name = f"<strong>{escape(record.name)}</strong> " if record.name else ""
     title = f"{'Pinned: ' if record.pinned else ''}{name}{escape(which)} <span class='ps-quiet'>{escape(rest)}</span>"
     sparsity = "" if record.counted_sparsity is None else numbers.percent(record.counted_sparsity)
-    state = "paused" if record.paused else record.state
+    state = "paused" if record.paused else wording.state(record.state)
     stamp = record.ended or record.started or record.submitted
     cells = [f"<span>{title}</span>", f"<span data-label='perplexity'>{escape(_outcome(record))}</span>",
              f"<span data-label='sparsity'>{escape(sparsity)}</span>", f"<span class='ps-quiet'>{escape(state)}</span>",

@@ -55,7 +55,8 @@ def _text(record: RunRecord) -> str:
     """Everything that the list says of a run, and its key. No time of the day: 22:47 is no pattern 2:4."""
     which, rest = wording.both(record.spec)  # pyright: ignore[reportArgumentType]  (a frozen noun has a hash)
     date = numbers.day(record.ended or record.started or record.submitted)
-    return " ".join((record.name, record.note, which, rest, record.state, record.error or "", date, record.key)).lower()
+    return " ".join((record.name, record.note, which, rest, record.state, wording.state(record.state), record.error or "", date,
+                     record.key)).lower()
 
 
 def rows(records: Sequence[RunRecord]) -> list[dict[str, object]]:

@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from app.server.access_token import read_token, same
 from app.shared import about, access, numbers
+from app.shared.findings import wording
 from app.workers.health import Health, examine
 from cache.store import Store
 from core.data.places import default_home
@@ -114,7 +115,7 @@ def _table(title: str, rows: dict[str, object] | dict[str, str]) -> str:
 
 def _text(name: str, value: object) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{state} {count}" for state, count in value.items())
+        return ", ".join(f"{wording.state(state)} {count}" for state, count in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "none"
     if isinstance(value, int) and name.endswith("_bytes"):

@@ -113,11 +113,11 @@ def choose(layer: str) -> None:
     address.set_word(_WORD, layer)
 
 
-def draw_select(key: str, found: Collection[str], layer: str, *, labelled: bool = False) -> None:
+def draw_select(key: str, found: Collection[str], layer: str, *, labeled: bool = False) -> None:
     """All layers as a list, for those who do not press on charts."""
     state.set_widget(key, layer)
     st.selectbox("Layer", list(found), key=key, on_change=lambda: choose(state.widget(key)), 
-                 label_visibility="visible" if labelled else "collapsed")
+                 label_visibility="visible" if labeled else "collapsed")
 
 
 def worst_of(known: Map | None) -> str:

@@ -16,7 +16,7 @@ from app.shared.style import Theme
 CSS = Path(__file__).with_name("style.css")
 MOST_NOTES = 10  # about one link
 _MARKUP = re.compile(r"[\\`*_\[\]()!<>$~:|&@]|(?<=www)\.", re.IGNORECASE)  # all that begins markup, a link or an icon inside a line
-# The dark theme's primary colour is light.
+# The dark theme's primary color is light.
 _ON_LIGHT = ("<style>[data-testid='stBaseButton-primary']:enabled, [data-testid='stMultiSelect'] [data-tag] * "
              "{ color: #171B1F !important; }</style>")
 
@@ -74,7 +74,7 @@ def _unbroken(text: str) -> str:
 
 def named(label: str, of: str) -> str:
     """The label of a control of which a page has several: `label` is seen, and who hears the page hears `of` too. Plain text in,
-    Streamlit's markup out; style.css hides what is emphasised in such controls."""
+    Streamlit's markup out; style.css hides what is emphasized in such controls."""
     return f"{label} *{plain(of.strip())}*"
 
 

@@ -15,7 +15,7 @@ from core.spec import Evaluation
 
 
 def glyph(run: Compared) -> str:
-    """A run's mark in text, in its colour."""
+    """A run's mark in text, in its color."""
     return f"<span class='ps-mark' style='color:{run.mark.color}' aria-hidden='true'>{GLYPHS.get(run.mark.symbol, '●')}</span>"
 
 

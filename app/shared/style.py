@@ -1,7 +1,7 @@
 """Style of the charts: the only place for colors, dashes and markers, and the light and dark template.
 
-Colour is never alone: each method has its dash and marker, each module its marker. Method colours are Okabe and Ito's; module
-colours are Paul Tol's 'bright' scheme, so that a module is not mistaken for a method.
+Color is never alone: each method has its dash and marker, each module its marker. Method colors are Okabe and Ito's; module
+colors are Paul Tol's 'bright' scheme, so that a module is not mistaken for a method.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import plotly.graph_objects as go
 Theme = Literal["light", "dark"]
 FONT = '"Source Sans", "Source Sans 3", system-ui, sans-serif'
 OUTLIER_ROWS = "#F0A202"
-KEPT, REMOVED = {"light": "#E3E0D7", "dark": "#333B42"}, {"light": "#4F5A63", "dark": "#B9BBB5"}  # a mask's two greys, by theme
+KEPT, REMOVED = {"light": "#E3E0D7", "dark": "#333B42"}, {"light": "#4F5A63", "dark": "#B9BBB5"}  # a mask's two grays, by theme
 ONLY_A, ONLY_B = "#0072B2", "#D55E00"  # where two masks differ
-MAGNITUDES: dict[Theme, list[str]] = {  # from the page's own colour to what stands out from it, evenly in lightness
+MAGNITUDES: dict[Theme, list[str]] = {  # from the page's own color to what stands out from it, evenly in lightness
     "light": ["#F1EEE3", "#BDD0D3", "#7FAABA", "#447F99", "#1F5673", "#0B3049"],
     "dark": ["#23292E", "#2A4A5B", "#35708A", "#5898B2", "#97C4D5", "#E6F3F7"],
 }
@@ -67,7 +67,7 @@ GLYPHS = {"square": "■", "circle": "●", "diamond": "◆", "triangle-up": "�
 
 @dataclass(frozen=True, kw_only=True)
 class Ink:
-    """The colours of a theme that charts need."""
+    """The colors of a theme that charts need."""
 
     text: str
     faint: str
@@ -93,7 +93,7 @@ def dense_mark(theme: Theme) -> Mark:
 
 
 def method_mark(name: str) -> Mark:
-    """The mark of a method; one that has none yet is drawn in the colour of 'dsnot', as a hollow mark's partner."""
+    """The mark of a method; one that has none yet is drawn in the color of 'dsnot', as a hollow mark's partner."""
     return METHOD_MARKS.get(name, Mark(color="#7F7F7F", symbol="circle-x"))
 
 
@@ -122,7 +122,7 @@ def _shades(color: str) -> list[str]:
 
 
 def module_marks(modules: Iterable[str]) -> dict[str, Mark]:
-    """A mark for each module, by its place in the block. Beyond eight, colours come again with another marker."""
+    """A mark for each module, by its place in the block. Beyond eight, colors come again with another marker."""
     marks: dict[str, Mark] = {}
     for place, module in enumerate(dict.fromkeys(modules)):
         color, _ = _MODULES[place % len(_MODULES)]
@@ -153,7 +153,7 @@ def template(theme: Theme) -> go.layout.Template:
 
 
 def readable(colors: Sequence[str], share: float) -> str:
-    """Black or white, whichever has the greater contrast ratio (WCAG) on the colour at `share`, 0 to 1, of a scale of `#rrggbb`."""
+    """Black or white, whichever has the greater contrast ratio (WCAG) on the color at `share`, 0 to 1, of a scale of `#rrggbb`."""
     place = min(max(share, 0.0), 1.0) * (len(colors) - 1)
     before, after = colors[math.floor(place)], colors[math.ceil(place)]
     mixed = (int(before[at : at + 2], 16) * (1 - place % 1) + int(after[at : at + 2], 16) * (place % 1) for at in (1, 3, 5))

@@ -40,7 +40,7 @@ def badge(scores: TaskScores) -> str:
 
 
 def points(score: Score | None, *, signed: bool = False) -> str:
-    """A share in per cent with its standard error; a difference in points."""
+    """A share in percent with its standard error; a difference in points."""
     if score is None:
         return "–"
     value = f"{'−' if score.value < 0 else '+' if signed and score.value > 0 else ''}{abs(100 * score.value):.1f}"

@@ -43,7 +43,7 @@ def draw(spec: RunSpec, asked: Asked) -> None:
         layout.note(refused, tone="bad")
     jobs, kept = resources.jobs().scoring, resources.store().scores
     request_progress.draw(jobs, _told(seen), failed="These scores could not be computed.", place="scoring",
-                          cancelled="Cancelled. Tasks that were finished are kept.", partial=lambda: len(kept.of_run(seen.key)))
+                          cancelled="Canceled. Tasks that were finished are kept.", partial=lambda: len(kept.of_run(seen.key)))
     layout.heading(wording.describe(spec), wording.describe_rest(spec), _SHIPPED if seen.shipped else "")
     if not seen.tasks:
         layout.sentence(_PROMISE)

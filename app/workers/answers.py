@@ -107,7 +107,7 @@ class Answers:
         if not future.done():
             return Asked(state="computing")
         # Only what is done is fetched, and with patience: a fetch that is given up before it began leaves distributed's client
-        # (2026.8) with a cancelled fetch that all later ones wait for, and each then ends in an UnboundLocalError.
+        # (2026.8) with a canceled fetch that all later ones wait for, and each then ends in an UnboundLocalError.
         try:
             answer = future.result(timeout=_FETCH)
         except (CancelledError, OSError, TimeoutError, UnboundLocalError):

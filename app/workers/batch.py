@@ -99,7 +99,7 @@ class Batch:
         record = self._jobs.store.record(key)
         if record is None or record.state in ("failed", "cancelled"):
             error = record.error if record else None
-            self._end(index, {"error": error or "The run was cancelled."})
+            self._end(index, {"error": error or "The run was canceled."})
         elif record.state == "finished" and (result := self._jobs.store.result(key)) is not None:
             if not self._lacks_blocks(key, result):
                 self._end(index, self._ended(key, result))

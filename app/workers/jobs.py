@@ -58,7 +58,7 @@ class Jobs:
         return run_key(spec, _usable(spec))
 
     def submit(self, spec: RunSpec, *, group: str = "") -> str:
-        """Ask for a run; returns its key. What is finished, queued or running is not computed again; what failed or was cancelled
+        """Ask for a run; returns its key. What is finished, queued or running is not computed again; what failed or was canceled
         is, from its last finished block on. The queue takes turns between groups (a session,
         a sweep). Raises BadInput if something the spec names is missing, the disk or the queue is full, or no worker has the memory."""
         found = _usable(spec)

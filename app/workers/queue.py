@@ -114,7 +114,7 @@ def still_wanted(store: Store, job: Job) -> bool:
 
 
 def fail(store: Store, job: Job, reason: str) -> None:
-    """Say why a job cannot go on, unless it was cancelled or asked for again meanwhile."""
+    """Say why a job cannot go on, unless it was canceled or asked for again meanwhile."""
     if job.kind == RUN:
         store.change_record(job.key, lambda now: now.failed(reason) if now and now.active and now.submitted == job.submitted else None)
     else:

@@ -48,7 +48,7 @@ class RequestJobs(Generic[Asked]):
 
 
 def carry_out(requests: Requests[Asked], key: str, attempt: float, work: Callable[[Asked, Watch[Asked]], None]) -> None:
-    """Carry out a request, unless it was cancelled or made again since. Its outcome, good or bad, goes into its record."""
+    """Carry out a request, unless it was canceled or made again since. Its outcome, good or bad, goes into its record."""
     request = patiently(lambda: requests.change(
         key, lambda request: request.model_copy(update={"state": "running", "heard": time.time()})
         if request and request.is_attempt(attempt) else None))
@@ -87,7 +87,7 @@ class Watch(Generic[Asked]):
     still: bool = True
 
     def wanted(self) -> bool:
-        """False once the request was cancelled, made again or deleted."""
+        """False once the request was canceled, made again or deleted."""
         if self.still and time.monotonic() > self.looked + _TELL_SECONDS:
             self.looked = time.monotonic()
             request = self.requests.read(self.key)

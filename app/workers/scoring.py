@@ -1,4 +1,4 @@
-"""Zero-shot scoring on the device worker: task by task, with progress, cancelled within a batch, nothing computed twice.
+"""Zero-shot scoring on the device worker: task by task, with progress, canceled within a batch, nothing computed twice.
 
 The record in the store is the one truth, as for runs (app/workers/tasks.py): a worker looks at it between batches.
 """

@@ -68,7 +68,7 @@ def _answer(question: Question, asked_of: Revisions | None, wanted: Callable[[],
 
 
 def _waited_for() -> Callable[[], bool]:
-    """True if the task of this thread is still wanted. A released future reaches a worker as a cancelled task."""
+    """True if the task of this thread is still wanted. A released future reaches a worker as a canceled task."""
     from distributed import get_worker
 
     try:

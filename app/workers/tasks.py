@@ -1,7 +1,7 @@
 """Tasks of the workers: compute a run, plan one. The web server imports this for their names: torch only inside functions.
 
 The record in the store is the one truth about a run: a task looks at it between events, and stops as soon as the run was
-cancelled, deleted or asked for again. The journal stays, so that asking again continues.
+canceled, deleted or asked for again. The journal stays, so that asking again continues.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def task_name(record: RunRecord) -> str:
 
 def run(key: str, attempt: float) -> None:
     """Compute a run, from its journal on where there is one. The outcome goes into the store, whatever it is; on a full disk as soon as
-    there is room. `attempt` is when the run was asked for: one that was cancelled since, or asked for again, is not computed."""
+    there is room. `attempt` is when the run was asked for: one that was canceled since, or asked for again, is not computed."""
     with logs.about(key):
         _run(key, attempt)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.data.documents import LONG
+from core.data.forms import LONG
 from core.data.reading import Reader, piece_length, window_at
 from core.data.texts import Split, Text
 from core.spec import Calibration

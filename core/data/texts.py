@@ -17,8 +17,9 @@ from typing import Any, Literal
 
 from core.data.corpus import embedded_text
 from core.data.digests import digest
-from core.data.documents import LONG, Unreadable, form_of, has_long_document, read_documents
+from core.data.documents import read_documents
 from core.data.files import Stamp, stamp
+from core.data.forms import LONG, Unreadable, form_of, has_long_document
 from core.data.places import locate_text
 from core.spec.errors import BadInput
 
@@ -74,14 +75,22 @@ def _located(source: str, split: Split) -> tuple[Path, str | None] | None:
     field: str | None = None
     try:
         path = locate_text(name, split)
-    except BadInput:
-        file, colon, field = name.rpartition(":")
-        if not colon or not field or kind != "text":
-            raise
-        path = locate_text(file, split)
+    except BadInput as error:
+        path, field = _with_field(name if kind == "text" else "", split, error)
     if not 0 < path.stat().st_size <= MAX_BYTES:
         raise BadInput(split, name, f"a file of 1 byte to {MAX_BYTES >> 30} GiB", "Cut the file, or fill it.")
     return path, field
+
+
+def _with_field(name: str, split: Split, missing: BadInput) -> tuple[Path, str]:
+    """The file of `FILE:FIELD`, and the field: a colon may be in either. Raises `missing` for a name without one; BadInput."""
+    parts = [(name[:match.start()], name[match.end():]) for match in re.finditer("(?<=.):(?=.)", name)]
+    for file, field in reversed(parts):
+        try:
+            return locate_text(file, split), field
+        except BadInput as error:
+            missing = error
+    raise missing
 
 
 @lru_cache(maxsize=4)

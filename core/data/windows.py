@@ -10,8 +10,8 @@ import torch
 from numpy.lib.format import open_memmap
 from torch import Tensor
 
-from core.data.documents import LONG
 from core.data.drawing import from_many, from_one, packed, too_short
+from core.data.forms import LONG
 from core.data.reading import Reader, first_tokens
 from core.data.texts import Split, Text, read_text
 from core.spec import Calibration, Evaluation
@@ -69,7 +69,7 @@ def calibration_windows(spec: Calibration, reader: Reader) -> Windows:
 
 
 def evaluation_windows(spec: Evaluation, reader: Reader) -> Windows:
-    """The documents joined with a blank line, tokenised once, cut into windows without overlap; the tail is dropped. Raises BadInput as
+    """The documents joined with a blank line, tokenized once, cut into windows without overlap; the tail is dropped. Raises BadInput as
     `calibration_windows` does."""
     text = read_text(spec.source, "evaluation")
     if text.windows is not None:

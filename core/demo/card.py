@@ -42,9 +42,9 @@ incomplete one is dropped. Each window stands alone and its last {scored} tokens
 mean negative log-likelihood, computed in float32 with the weights as stored (float16).
 `training.json` holds these numbers, the scores of the first {check} windows and the hashes of the texts.
 
-## Licence
-The weights are PruneScope's own, under its licence (MIT). No text is part of this folder: the model learnt from documentation
-under the PSF licence (Python) and permissive licences (BSD, MIT, Apache-2.0: the packages above).
+## License
+The weights are PruneScope's own, under its license (MIT). No text is part of this folder: the model learned from documentation
+under the PSF license (Python) and permissive licenses (BSD, MIT, Apache-2.0: the packages above).
 """
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from core.data.corpus import Document, docstring_documents, join_documents, shingles_of, split_documents, without_overlap, without_repeats
 
-# Folder to import -> distribution that holds it: permissive licences only (no text is shipped).
+# Folder to import -> distribution that holds it: permissive licenses only (no text is shipped).
 PACKAGES = {
     "transformers": "transformers",
     "plotly": "plotly",

@@ -90,7 +90,7 @@ def train(
     enough: Callable[[], bool] = lambda: False,
     report: Callable[[int, torch.Tensor, LlamaForCausalLM], None] = lambda step, loss, model: None,
 ) -> Trained:
-    """Minimise the next-token cross-entropy over windows at random places of `tokens` [T].
+    """Minimize the next-token cross-entropy over windows at random places of `tokens` [T].
 
     Once `enough` returns true the run goes on for a quarter of the steps made so far, while the learning
     rate falls, as if `settings.steps` had been that number from the start.

@@ -31,7 +31,7 @@ _Harness: Any = huggingface.HFLM
 
 
 class WatchedModel(_Harness):
-    """lm-eval's Hugging Face model around one in memory. Reports its progress, counts truncated prompts, can be cancelled."""
+    """lm-eval's Hugging Face model around one in memory. Reports its progress, counts truncated prompts, can be canceled."""
 
     def __init__(self, model: Any, tokenizer: Any, context: int) -> None:
         rows = (_LOGITS_ON_GPU if model.device.type == "cuda" else _LOGITS) // (min(context, _USUAL_PROMPT) * model.config.vocab_size)

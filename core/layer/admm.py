@@ -1,6 +1,6 @@
 """The alternating direction method of multipliers for kept weights (Boža 2024; docs/methods/admm1.md).
 
-With n_j = √G_jj, W̃₀ = W·n and A = G/(n nᵀ) + λ·mean diag, minimise tr((W̃−W̃₀)A(W̃−W̃₀)ᵀ) with W̃ zero on the mask, by
+With n_j = √G_jj, W̃₀ = W·n and A = G/(n nᵀ) + λ·mean diag, minimize tr((W̃−W̃₀)A(W̃−W̃₀)ᵀ) with W̃ zero on the mask, by
     Z = (W̃+U) off the mask;   U ← U + W̃ − Z;   W̃ ← (W̃₀A + ρ(Z−U))·Q,   Q = (A+ρI)⁻¹, ρ = 1.
 """
 
@@ -28,7 +28,7 @@ class Admm:
 
     def __init__(self, problem: LayerProblem, damping: float) -> None:
         self._problem = problem
-        self._norm, self._inverse = problem.shared(("admm", damping), lambda: _normalised(problem, damping))
+        self._norm, self._inverse = problem.shared(("admm", damping), lambda: _normalized(problem, damping))
         self._start = problem.working_weight * self._norm
         self._dead = problem.shared(("dead inputs",), lambda: problem.dead.nonzero()[:, 0])
         self._moved = torch.zeros_like(self._start)  # V − W̃₀
@@ -48,7 +48,7 @@ class Admm:
         return clear(self._problem.working_weight + self._moved / self._norm, pruned)
 
 
-def _normalised(problem: LayerProblem, damping: float) -> tuple[Tensor, Tensor]:
+def _normalized(problem: LayerProblem, damping: float) -> tuple[Tensor, Tensor]:
     """n [b] and Q = (A+ρI)⁻¹ [b, b]."""
     norm = problem.input_norm.masked_fill(problem.dead, 1)
     system = damp(problem.working_gram / norm / norm[:, None], damping)

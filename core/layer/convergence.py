@@ -82,7 +82,7 @@ def _optimum(problem: LayerProblem, pruned: Tensor) -> _Course:
 
 @torch.no_grad()
 def _sweep(problem: LayerProblem, pruned: Tensor, damping: float | None) -> _Course:
-    """SparseGPT's, with its factorisation."""
+    """SparseGPT's, with its factorization."""
     started = now(problem.weight.device)
     weight = update(problem, pruned, "sweep", damping=damping)
     spent = now(problem.weight.device) - started

@@ -1,6 +1,6 @@
 """Kept weights by descent on the layer's error for a given mask, an iteration at a time.
 
-All minimise f(Ŵ) = tr((Ŵ−W)G(Ŵ−W)ᵀ) with Ŵ zero on the mask, from W with the mask removed; an iteration is one c×b×b product.
+All minimize f(Ŵ) = tr((Ŵ−W)G(Ŵ−W)ᵀ) with Ŵ zero on the mask, from W with the mask removed; an iteration is one c×b×b product.
 Nothing is random, and steps are measured in the layer's own units, so that its scale changes nothing.
 """
 
@@ -95,7 +95,7 @@ class Adam:
 
 
 class FixedAdmm:
-    """ADMM on a mask that stays (core/layer/admm.py). Damped: it ends at the optimum of its damped, normalised error."""
+    """ADMM on a mask that stays (core/layer/admm.py). Damped: it ends at the optimum of its damped, normalized error."""
 
     def __init__(self, problem: LayerProblem, pruned: Tensor, *, damping: float = 0.1) -> None:
         self._state, self._pruned = Admm(problem, damping), pruned

@@ -1,6 +1,6 @@
 """Compensation of removed weights by kept ones, for a mask chosen on the way (the methods) or given (core/layer/updates.py).
 
-H⁻¹ = UᵀU with U upper triangular, so [H_{j:,j:}]⁻¹ = U[j:,j:]ᵀU[j:,j:] for every j: one factorisation serves all blocks.
+H⁻¹ = UᵀU with U upper triangular, so [H_{j:,j:}]⁻¹ = U[j:,j:]ᵀU[j:,j:] for every j: one factorization serves all blocks.
 """
 
 from __future__ import annotations

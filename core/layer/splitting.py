@@ -1,6 +1,6 @@
 """ADMM on a layer's mask and weights together, with a penalty ρ that changes (Meng et al. 2024, Eq. 5 and 6).
 
-With d_j = √H_jj, A = H/(d dᵀ) and T = W·d, minimises tr((B−T)A(B−T)ᵀ) subject to B = D, D zero on a mask of the pattern:
+With d_j = √H_jj, A = H/(d dᵀ) and T = W·d, minimizes tr((B−T)A(B−T)ᵀ) subject to B = D, D zero on a mask of the pattern:
 
     B ← T + ρ(D − Z − T)(A + ρI)⁻¹;   X = B + Z;   D ← the entries of X that the pattern keeps, the largest;   Z ← X − D
 

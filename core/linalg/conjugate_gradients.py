@@ -19,7 +19,7 @@ _UNSEEN = 8  # iterations on a GPU between two looks at what they gain
 
 def masked_cg(hessian: Tensor, target: Tensor, start: Tensor, pruned: Tensor, *, iterations: int,
               tolerance: float = 0.0) -> tuple[Tensor, Tensor]:
-    """The kept weights X [c, b] that minimise tr((X−W)H(X−W)ᵀ) with X zero on `pruned`, and that minimum (a scalar).
+    """The kept weights X [c, b] that minimize tr((X−W)H(X−W)ᵀ) with X zero on `pruned`, and that minimum (a scalar).
 
     Jacobi-preconditioned conjugate gradients on all rows at once from X = `start` (zero on the mask), W = `target`.
     One c×b×b product an iteration; stops early when an iteration lowers the total by less than `tolerance` of it.

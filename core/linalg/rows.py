@@ -96,7 +96,7 @@ def exchange(system: Tensor, linear: Tensor, pruned: Tensor, *, barred: Tensor |
              patience: int = 0, margins: int = 0) -> Exchanged:
     """Row by row, exchanges of a kept entry with a pruned one, each the best there is; ends at the best mask seen.
 
-    Minimises xAx − 2gx with x zero on the mask, A = `system` [B, B] positive definite, g = a row of `linear` [c, B]; with m > 0 inside
+    Minimizes xAx − 2gx with x zero on the mask, A = `system` [B, B] positive definite, g = a row of `linear` [c, B]; with m > 0 inside
     groups of m columns; what is `barred` (bool [B]) never comes back. Every exchange is judged with all kept entries at their best.
     With patience 0 it ends where none gains more than `least`; else it goes on through exchanges that lose, until so many have led to
     nothing better (tabu search, Glover 1989). `margins` is the k of `Exchanged`. Rows whose A_KK is singular in this arithmetic are

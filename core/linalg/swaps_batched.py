@@ -145,7 +145,7 @@ def _best(table: Tensor, mask: Tensor, barred: Tensor, m: int, floor: Tensor, he
 
 def _next_ones(table: Tensor, mask: Tensor, barred: Tensor, floor: Tensor, coming: bool, sound: Tensor, values: Tensor,
                entries: Tensor) -> None:
-    """Fills `values` and `entries` [rows, k]; tables and mask are afterwards as they were."""
+    """Fills `values` and `entries` [rows, k]; tables and mask are afterward as they were."""
     size, mask = mask.shape[1], mask.clone()
     for place in range(values.shape[1]):
         diagonal = table.diagonal(dim1=1, dim2=2)[:, :size]

@@ -1,6 +1,6 @@
 """AdaPrune: a mask from scores, the kept weights by gradient descent (Hubara et al. 2021, Eq. 3; docs/methods/adaprune.md).
 
-Minimises f(Ŵ) = tr((Ŵ−W)G(Ŵ−W)ᵀ) with Ŵ zero on the mask, by core/layer/descent.py. The paper draws batches of inputs; G holds all of
+Minimizes f(Ŵ) = tr((Ŵ−W)G(Ŵ−W)ᵀ) with Ŵ zero on the mask, by core/layer/descent.py. The paper draws batches of inputs; G holds all of
 them, so the gradient (Ŵ−W)G on the kept entries is that of the whole calibration text, and nothing is random.
 """
 

@@ -1,6 +1,6 @@
 """ALPS: mask and weights by ADMM with a penalty that follows the mask, then conjugate gradients (Meng et al. 2024, Alg. 1 and 2).
 
-Minimises tr((Ŵ−W)H(Ŵ−W)ᵀ), H = G + λ·mean(diag G)·I, as core/layer/splitting.py says. Every `every` iterations ρ grows by a factor of
+Minimizes tr((Ŵ−W)H(Ŵ−W)ᵀ), H = G + λ·mean(diag G)·I, as core/layer/splitting.py says. Every `every` iterations ρ grows by a factor of
 1.3, 1.2 or 1.1, as more than a tenth, half a percent, or any of the kept entries changed since; it ends when none did. Where the
 mask has never moved, ρ was too high: a fifth of it, from the start. The mask is that of the last B; the weights are B's, refitted.
 

@@ -1,6 +1,6 @@
 """Ours: ADMM on mask and weights with a slowly rising penalty, a search over swaps, and a refit (docs/methods/frontier.md).
 
-Minimises tr((Ŵ−W)H(Ŵ−W)ᵀ) over Ŵ and its mask, H = G + λ·mean(diag G)·I, in three steps.
+Minimizes tr((Ŵ−W)H(Ŵ−W)ᵀ) over Ŵ and its mask, H = G + λ·mean(diag G)·I, in three steps.
 
 1. core/layer/splitting.py with ρ from 0.03 to 1, always the same sequence: its inverses serve all layers with this input, and no value
    is read while it goes on. Ending below 1 leaves the masks of weakly correlated layers unsettled.

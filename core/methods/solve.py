@@ -43,7 +43,7 @@ def solve(problem: LayerProblem, method: str | Method, pattern: AnyPattern, *,
 
     `update` puts another's weights on the method's mask (core/layer/updates.py); `refit` is exact from the method's own weights on.
     `keep_rows` int64 [⌈αc⌉] are the rows that stay dense in place of those with the most energy.
-    Raises BadInput or pydantic's ValidationError for parameters that cannot be; IllConditioned when a factorisation fails;
+    Raises BadInput or pydantic's ValidationError for parameters that cannot be; IllConditioned when a factorization fails;
     Diverged when neither the method nor the exact refit of its mask is better than no update.
     """
     chosen = make_method(method, **parameters) if isinstance(method, str) else method

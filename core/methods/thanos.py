@@ -1,7 +1,7 @@
 """Thanos: block by block, all removals of a row compensated jointly (Ilin & Richtárik 2025), by one Cholesky (docs/methods/thanos.md).
 
 For the block of columns J starting at j, S a row's removals in J, u = w_S:   Δw_{j:} = −u ([H_{j:}]⁻¹_SS)⁻¹ [H_{j:}]⁻¹_S:
-With H⁻¹ = UᵀU, [H_{j:}]⁻¹ = U[j:,j:]ᵀU[j:,j:] for every j: one factorisation serves all blocks. With D = U[J,J] and P = U[J, j:],
+With H⁻¹ = UᵀU, [H_{j:}]⁻¹ = U[j:,j:]ᵀU[j:,j:] for every j: one factorization serves all blocks. With D = U[J,J] and P = U[J, j:],
 solve (DᵀD)_SS Λ_S = u per row, Λ zero elsewhere, then one product for all rows: W[:, j:] −= (ΛDᵀ)P. The cost is tr(ΔHΔᵀ) = Σ Λ·W.
 """
 

@@ -47,7 +47,7 @@ class Call:
 
 @contextmanager
 def grouping(block: nn.Module, linears: Sequence[Linear]) -> Generator[Callable[[], Groups]]:
-    """Watch one run of a block; the value given tells afterwards which layers read the same memory, unchanged in between.
+    """Watch one run of a block; the value given tells afterward which layers read the same memory, unchanged in between.
 
     Each expert's layers are groups of their own, behind the others: the router sends each another part of the tokens.
     """

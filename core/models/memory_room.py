@@ -2,7 +2,7 @@
 
     room = min(free memory and swap, control group, RLIMIT_AS, RLIMIT_DATA), each less what the process has of it
 
-An allocation that fails inside torch can be told afterwards. One that fails inside the tokenizer ends the process, and beyond a control
+An allocation that fails inside torch can be told afterward. One that fails inside the tokenizer ends the process, and beyond a control
 group's or the machine's memory the kernel does: what is large is judged first.
 """
 

@@ -23,10 +23,10 @@ class Trace(FrozenModel):
 
 
 class Convergence(FrozenModel):
-    """Descents towards the least error of one mask; all begin at the weights with the mask removed."""
+    """Descents toward the least error of one mask; all begin at the weights with the mask removed."""
 
     traces: tuple[Trace, ...]
-    sweep: float  # the relative error of SparseGPT's sweep on this mask, and its seconds with its factorisation
+    sweep: float  # the relative error of SparseGPT's sweep on this mask, and its seconds with its factorization
     sweep_seconds: float
     optimum: float
     iterations: int

@@ -42,7 +42,7 @@ class Matrix(FrozenModel):
     rows: int = Field(default=6, ge=1, le=MOST_ROWS, title="Rows c", description=f"1 to {MOST_ROWS} outputs.")
     columns: int = Field(default=12, ge=2, le=MOST_COLUMNS, title="Columns b", description=f"2 to {MOST_COLUMNS} inputs.")
     correlation: float = Field(default=0.7, ge=0, le=1, title="Correlation ρ",
-                               description="Of neighbouring inputs. At 1 all inputs are the same.")
+                               description="Of neighboring inputs. At 1 all inputs are the same.")
     seed: int = Field(default=0, ge=0, le=2**31 - 1, title="Seed", description="Which random numbers.")
     damping: float = Field(default=0.01, ge=0, le=100, title="Damping λ",
                            description="This share of the mean diagonal is added to G. Part of H in all lessons.")

@@ -3,7 +3,7 @@
     for each decoder block, dense when its turn comes
         calibration activations      ─► through the dense block, its distinct inputs summed into Gram matrices
                                         (error propagation: the dense model's beside them, core/run/propagation.py)
-        every layer solved, written  ─► one Gram and one factorisation for all layers that share an input
+        every layer solved, written  ─► one Gram and one factorization for all layers that share an input
         (where asked: the block's kept weights trained, core/run/reconstruction.py)
         calibration and pruned evaluation activations ─► through the pruned block
 

@@ -1,6 +1,6 @@
 """Training of a block's kept weights after its layers are solved, masks fixed: block reconstruction.
 
-With f the block, x̂ the pruned model's hidden states before it and y its aim, minimise over the kept weights
+With f the block, x̂ the pruned model's hidden states before it and y its aim, minimize over the kept weights
 
     L(Ŵ) = ‖f(x̂; Ŵ) − y‖² / ‖y‖²
 

@@ -51,7 +51,7 @@ class RunSpec(FrozenModel):
         default=None, ge=0, le=999_999, title="Random rows", description="The control of outlier rows: as many rows of each layer, "
         "drawn at random, stay dense in place of those with the most energy; the number says which draw. Automatic: those of most energy.")
     reconstruct: int = Field(default=0, ge=0, le=1000, title="Block reconstruction", description="Passes of training over the calibration "
-                             "text: after its layers are solved, a block's kept weights are moved towards its aim. 0: none.")
+                             "text: after its layers are solved, a block's kept weights are moved toward its aim. 0: none.")
     reconstruct_aim: Literal["model", "block"] = Field(
         default="model", title="Aim of reconstruction", description="model: the dense model's own hidden states behind the block. block: "
         "what the dense block makes of the pruned model's.")

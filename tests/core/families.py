@@ -1,4 +1,4 @@
-"""Tiny randomly initialised models of each supported family, saved as ordinary folders."""
+"""Tiny randomly initialized models of each supported family, saved as ordinary folders."""
 
 from pathlib import Path
 

@@ -87,7 +87,7 @@ def test_more_than_six_and_words_of_other_pages_are_told(compare):
 
 def test_a_run_that_is_not_finished_says_so(compare, both, keep):
     waiting = keep(spec=SMALL.model_copy(update={"refit": True}), state="cancelled")
-    assert "was cancelled: open it on the Runs page and run it again" in said(compare(f"{','.join(both)},{waiting}"))
+    assert "was canceled: open it on the Runs page and run it again" in said(compare(f"{','.join(both)},{waiting}"))
 
 
 def test_a_failed_run_says_which_it_is_and_why(compare, keep, small_result):

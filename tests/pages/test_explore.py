@@ -170,7 +170,7 @@ def test_a_run_without_result_says_why_and_the_last_answer_stays(visit, keep, sm
     spec = SMALL.model_copy(update={"refit": True})
     key = keep(spec=spec, state=state, ended=2.0, error="3.mlp: the Hessian is not positive definite. Raise the damping.")
     page = visit(words={"run": key})
-    assert ("Raise the damping" if state == "failed" else "Cancelled before it was finished") in said(page)
+    assert ("Raise the damping" if state == "failed" else "Canceled before it was finished") in said(page)
     assert "an earlier answer" in said(page)
     assert len(charts(page)) == 1
     assert page.button(key="run_button").label == "Run again"

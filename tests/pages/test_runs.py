@@ -37,7 +37,7 @@ def test_every_state_is_told(visit, keep, small_result):
     text = "\n".join(rows(page))
     assert f"{numbers.perplexity(small_result.dense.perplexity)} → {numbers.perplexity(small_result.pruned.perplexity)}" in text
     assert "&lt;b&gt;because" in text
-    for state in ("finished", "failed", "cancelled", "queued"):
+    for state in ("finished", "failed", "canceled", "queued"):
         assert f">{state}<" in text
     assert page.get("progress")[0].proto.text == "Waiting, number 1 in the queue, begins as soon as a worker is free"
 

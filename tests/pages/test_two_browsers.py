@@ -20,7 +20,7 @@ def test_what_one_does_the_other_sees(visit, keep, store):
     choose(one, key, "Cancel")
     assert store.record(key).state == "cancelled"
     other.run()
-    assert "cancelled" in said(other)
+    assert "canceled" in said(other)
     choose(other, key, "Delete")
     other.button(key="delete-yes").click().run()
     assert store.record(key) is None

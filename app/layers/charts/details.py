@@ -13,7 +13,7 @@ from app.layers.questions import Array, Bins, Parts, Weights
 from app.shared import numbers
 from app.shared.style import INKS, MAGNITUDES, OUTLIER_ROWS, Theme, template
 
-ENDS_AT = 99.5  # percentile where the colours of weights end: one outlier would flatten all others
+ENDS_AT = 99.5  # percentile where the colors of weights end: one outlier would flatten all others
 _BLUE, _RED = {"light": "#2166AC", "dark": "#6FB1DE"}, {"light": "#B2182B", "dark": "#F08A6C"}
 
 
@@ -77,14 +77,14 @@ def weight_maps(weights: Weights, *, theme: Theme = "light", height: int = 360) 
 def weight_histogram(bins: Bins, *, color: str = "#CC79A7", theme: Theme = "light", height: int = 330) -> go.Figure:
     """Histogram of the weights: those that stay, before and after, and those that go."""
     figure = go.Figure(layout={"template": template(theme), "height": height, "margin": {"l": 8, "r": 8, "t": 40, "b": 8}})
-    centres = (bins.edges[:-1] + bins.edges[1:]) / 2
+    centers = (bins.edges[:-1] + bins.edges[1:]) / 2
     ink = INKS[theme]
     series: Sequence[tuple[str, Array, dict[str, object], str | None]] = (
         ("removed, before", bins.removed_before, {"color": ink.faint, "width": 1}, "tozeroy"),
         ("kept, before", bins.kept_before, {"color": ink.text, "width": 1.5, "dash": "dot"}, None),
         ("kept, after", bins.kept_after, {"color": color, "width": 2}, None))
     for name, counts, line, fill in series:
-        figure.add_trace(go.Scatter(x=centres, y=counts, mode="lines", name=name, line={"shape": "hvh", **line}, fill=fill,
+        figure.add_trace(go.Scatter(x=centers, y=counts, mode="lines", name=name, line={"shape": "hvh", **line}, fill=fill,
                                     hovertemplate=f"{name}: %{{y}} weights about %{{x:.4g}}<extra></extra>"))
     figure.update_layout(
         title={"text": "How large the weights are that stay and that go", "y": 1, "yref": "container", "yanchor": "top",

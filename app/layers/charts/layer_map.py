@@ -100,7 +100,7 @@ def _bounded(shown: np.ndarray) -> tuple[np.ndarray, float, float]:
 
 
 def _write(figure: go.Figure, cells: np.ndarray, blocks: Sequence[int], measure: Measure, theme: Theme) -> None:
-    """Each cell's number, in black or white: Plotly's own choice of grey is hard to read on the colours in the middle."""
+    """Each cell's number, in black or white: Plotly's own choice of gray is hard to read on the colors in the middle."""
     shown, low, high = _bounded(_scaled(cells, measure)[0])
     annotate(figure, [
         {"x": blocks[column], "y": row, "text": _word(value, measure), "showarrow": False,
@@ -109,13 +109,13 @@ def _write(figure: go.Figure, cells: np.ndarray, blocks: Sequence[int], measure:
 
 
 def _scaled(cells: np.ndarray, measure: Measure) -> tuple[np.ndarray, dict[str, object]]:
-    """Logarithms where the values span more than a factor, with plain numbers beside the colours."""
+    """Logarithms where the values span more than a factor, with plain numbers beside the colors."""
     positive = cells[np.isfinite(cells) & (cells > 0)]
     if not _KINDS[measure].log or not positive.size or positive.max() / positive.min() < _LOG_FROM:
         _, low, high = _bounded(cells)
         axis = share_axis(low, high) if measure == "sparsity" else {}
         return cells, {name: axis[name] for name in ("tickvals", "ticktext") if name in axis}
-    low, high = main_part(positive.tolist())  # one layer far from all others would leave these one colour
+    low, high = main_part(positive.tolist())  # one layer far from all others would leave these one color
     low = max(low, high / 1e8)
     axis = log_axis(low, high)
     shown = np.clip(cells, low, np.where(np.isposinf(cells), np.inf, high))

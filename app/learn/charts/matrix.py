@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from app.shared.style import INKS, Theme, around_zero, template
 
 GONE: dict[Theme, str] = {"light": "#3A444C", "dark": "#C9C6BC"}  # a removed weight
-GONE_WORDS: dict[Theme, str] = {"light": "dark grey", "dark": "light grey"}  # and the words for its color
+GONE_WORDS: dict[Theme, str] = {"light": "dark gray", "dark": "light gray"}  # and the words for its color
 KEPT: dict[Theme, str] = {"light": "#DAD6CA", "dark": "#3A4249"}
 PICKED: dict[Theme, str] = {"light": "#000000", "dark": "#FFFFFF"}
 
@@ -23,14 +23,14 @@ def bare(theme: Theme, height: int, **layout: Any) -> go.Figure:
 
 def cells(values: NDArray[np.float64], theme: Theme, *, limit: float | None = None, hover: NDArray[np.object_] | None = None,
           **more: Any) -> go.Heatmap:
-    """A matrix in colours around zero, equal on both sides; NaN stays empty."""
+    """A matrix in colors around zero, equal on both sides; NaN stays empty."""
     most = float(np.nanmax(np.abs(values), initial=0.0)) if limit is None else limit
     return go.Heatmap(z=values, zmin=-(most or 1.0), zmax=most or 1.0, colorscale=around_zero(theme), showscale=False, xgap=1, ygap=1,
                       customdata=hover, hovertemplate="%{customdata}<extra></extra>" if hover is not None else None, **more)
 
 
 def removed(pruned: NDArray[np.bool_], theme: Theme, **more: Any) -> go.Heatmap:
-    """The removed weights of a mask, in one dark colour over whatever is below."""
+    """The removed weights of a mask, in one dark color over whatever is below."""
     color = GONE[theme]
     return go.Heatmap(z=np.where(pruned, 1.0, np.nan), zmin=0, zmax=1, colorscale=[[0, color], [1, color]], showscale=False, xgap=1, ygap=1,
                       hoverinfo="skip", **more)
@@ -51,7 +51,7 @@ def ring(row: float, column: float, theme: Theme, **more: Any) -> dict[str, Any]
 
 
 def matrix_axes(rows: int, columns: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Axes of a matrix: inputs to the right, rows downwards, every index a tick where there is room."""
+    """Axes of a matrix: inputs to the right, rows downward, every index a tick where there is room."""
     common = {"showgrid": False, "zeroline": False, "showline": False, "ticks": "", "fixedrange": True}
     return ({**common, "range": [-0.5, columns - 0.5], "dtick": 1 if columns <= 16 else 2, "tick0": 0},
             {**common, "range": [rows - 0.5, -0.5], "dtick": 1 if rows <= 8 else 2, "tick0": 0})

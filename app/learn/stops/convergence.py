@@ -16,7 +16,7 @@ from core.records import DESCENTS, Convergence
 
 _OVER = {"iterations": "iterations", "seconds": "time"}
 _TEXT = r"""
-For a mask that is given, the best kept weights minimise
+For a mask that is given, the best kept weights minimize
 
 $$f(\hat W) = \operatorname{tr}\,(\hat W-W)\,G\,(\hat W-W)^\top,\quad \hat W = 0 \text{ on } M$$
 
@@ -28,7 +28,7 @@ $$Z = (\tilde W+U)\ \text{off}\ M,\quad U \leftarrow U+\tilde W-Z$$
 
 $$\tilde W \leftarrow \big(\tilde W_0 A+\rho(Z-U)\big)(A+\rho I)^{-1}$$
 
-It pays for one factorisation first. **Conjugate gradients**, with the diagonal of $G$ as preconditioner, need none. For all four an
+It pays for one factorization first. **Conjugate gradients**, with the diagonal of $G$ as preconditioner, need none. For all four an
 iteration is one product of $c\times b$ with $b\times b$. SparseGPT's sweep does not iterate; it ends where it ends.
 Times are those of one core, where no GPU computes.
 

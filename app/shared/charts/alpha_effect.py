@@ -20,7 +20,7 @@ def alpha_effect(readings: Sequence[Reading], alpha: float, *, title: str, show:
                  change: bool = False, waiting: str = "", theme: Theme = "light", height: int = 290) -> go.Figure:
     """Value against α: the strongest rows kept, as many random ones with their band, and the other budget; a level line at α = 0.
 
-    `labels` name the chosen curve and the other budget's. `change`: in per cent of each seed's own value at α = 0.
+    `labels` name the chosen curve and the other budget's. `change`: in percent of each seed's own value at α = 0.
     `waiting`: stands where the curves will be while there is no point yet.
     """
     ink = INKS[theme]

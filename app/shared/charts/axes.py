@@ -12,7 +12,7 @@ _NARROW = 0.2  # decades: less than this has no 1, 2 and 5 to label
 
 
 def log_axis(low: float, high: float) -> dict[str, Any]:
-    """A logarithmic axis labelled with plain numbers: 1, 2 and 5 of each decade, fewer where there are many decades, more
+    """A logarithmic axis labeled with plain numbers: 1, 2 and 5 of each decade, fewer where there are many decades, more
     within one, round steps where the ends are near each other.
 
     At most eight decades are shown: an optimum of 1e-15 is zero in all but name, and would flatten everything else.
@@ -66,7 +66,7 @@ def edge_marks(values: Sequence[float], low: float, high: float, symbol: str) ->
 
 
 def share_axis(low: float, high: float, *, most: int = 8, change: bool = False) -> dict[str, Any]:
-    """A linear axis from `low` to `high`, labelled in percent as sentences write it: 30 %. A `change` says its sign."""
+    """A linear axis from `low` to `high`, labeled in percent as sentences write it: 30 %. A `change` says its sign."""
     step = _round_step(high - low, most)
     digits = max(0, -2 - math.floor(math.log10(step) + 1e-9))
     counts = range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)

@@ -45,7 +45,7 @@ def describe(spec: RunSpec) -> str:
     if spec.fisher:
         parts.append(f"Fisher weighting {numbers.setting(spec.fisher)}")
     if spec.reconstruct:
-        aim = "" if spec.reconstruct_aim == "model" else " towards the dense block"
+        aim = "" if spec.reconstruct_aim == "model" else " toward the dense block"
         parts.append(f"reconstruction in {spec.reconstruct} pass{'' if spec.reconstruct == 1 else 'es'}{aim}")
     if spec.experts != "routed":
         parts.append("all tokens to all experts" if spec.experts == "all" else "experts without tokens stay dense")
@@ -79,6 +79,11 @@ def describe_pattern(pattern: Pattern) -> str:
     if pattern.share is None:
         return pattern.word
     return f"{numbers.setting(100 * pattern.share)} % of the {pattern.unit}"
+
+
+def state(name: str) -> str:
+    """The state of a run as pages write it; records, links and JSON spell `cancelled`."""
+    return name.replace("cancelled", "canceled")
 
 
 def listed(words: Sequence[str]) -> str:

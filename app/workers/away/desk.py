@@ -115,7 +115,7 @@ class Desk:
         self._notify()
 
     def give_up(self) -> None:
-        """Nobody wants the job any more: its task finds it cancelled, and ends within a layer."""
+        """Nobody wants the job any more: its task finds it canceled, and ends within a layer."""
         self._given_up = True
         with suppress(PruneError):
             if self._ticket.kind == RUN:

@@ -137,7 +137,7 @@ Damping = Annotated[
 ]
 RaiseDamping = Annotated[
     bool,
-    Field(title="May raise damping", description="If the factorisation fails, try 10 times the damping, up to 3 times; "
+    Field(title="May raise damping", description="If the factorization fails, try 10 times the damping, up to 3 times; "
           "the result says so."),
 ]
 Iterations = Annotated[int, Field(ge=1, le=10_000, title="Iterations", description="Products of the weights with a b×b matrix.")]

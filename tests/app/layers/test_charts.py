@@ -56,7 +56,7 @@ def test_the_map_has_a_cell_and_a_point_for_every_layer(theme, measure, blocks):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_numbers_of_a_map_can_be_read_on_their_colours(theme):
+def test_the_numbers_of_a_map_can_be_read_on_their_colors(theme):
     assert {note.text for note in layer_map(layers(5), theme=theme).layout.annotations} >= {"0.00100", "0.00400"}
     for step in range(51):
         above, below = (np.array(ImageColor.getrgb(MAGNITUDES[theme][place])) for place in (math.ceil(step / 10), step // 10))
@@ -165,7 +165,7 @@ def test_a_layer_without_error_has_nothing_to_share_out():
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize(("cell", "shape"), [((1, 1), (2, 3)), ((4, 16), (8, 43))])
-def test_weights_before_and_after_share_a_scale_and_changes_are_centred(theme, cell, shape):
+def test_weights_before_and_after_share_a_scale_and_changes_are_centered(theme, cell, shape):
     cells = np.array([[0.1, 0.2, 0.3], [0.0, 0.5, 0.1]], dtype=np.float32)
     weights = Weights(before=cells, after=cells / 2, change=cells - 0.2, cell=cell, shape=shape)
     figure = details.weight_maps(weights, theme=theme)

@@ -13,7 +13,7 @@ def lightness(color: str) -> int:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_removed_weights_are_called_what_they_look_like(theme):
     darker = lightness(GONE[theme]) < lightness(KEPT[theme])
-    assert GONE_WORDS[theme] == ("dark grey" if darker else "light grey")
+    assert GONE_WORDS[theme] == ("dark gray" if darker else "light gray")
 
 
 @pytest.mark.parametrize(("value", "text"), [

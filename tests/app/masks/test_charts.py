@@ -71,7 +71,7 @@ def test_outlier_rows_cross_the_overview_in_the_accent():
     assert [y for y in lines.y if y is not None] == [2, 2, 5, 5]
 
 
-def test_where_masks_differ_is_mixed_from_two_colours():
+def test_where_masks_differ_is_mixed_from_two_colors():
     shape = (2, 2)
     both = pair(shape)
     only = Pair(**{**vars(both), "only_a": np.array([[0, 100], [0, 0]], np.uint8), "only_b": np.array([[0, 0], [100, 0]], np.uint8)})

@@ -119,6 +119,16 @@ def test_the_explore_page_also_has_its_name(on_loopback: tuple[int, Path]) -> No
     assert get(port, "/layers")[0] == 200
 
 
+def test_a_link_to_a_lesson_becomes_whole(on_loopback: tuple[int, Path]) -> None:
+    """By an answer of the server: a second entry in the browser's history would be where Back leads to."""
+    port, _ = on_loopback
+    window = "layer=model.layers.1.self_attn.o_proj&first_row=218&first_column=62"
+    status, headers, _ = get(port, "/learn?stop=2&row=1")
+    assert (status, headers["location"]) == (307, f"?stop=2&row=1&{window}")
+    for whole in ("/learn", f"/learn?stop=2&{window}", "/learn?stop=2&source=drawn", "/learn?stop=nine"):
+        assert get(port, whole)[0] == 200
+
+
 @pytest.mark.parametrize(("path", "title"), [
     ("/", "Explore"), ("/?pattern=2:4", "Explore"), ("/layers?pattern=2:4", "Layers"), ("/outliers", "Outlier rows")])
 def test_a_page_has_its_title_and_knows_the_root_from_its_first_byte(on_loopback: tuple[int, Path], path: str, title: str) -> None:

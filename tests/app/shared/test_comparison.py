@@ -74,7 +74,7 @@ def test_another_version_behind_the_same_name_is_told():
     assert [item.setting for item in differences(compare([other, later]))] == ["Evaluation text, contents", "Method's version"]
 
 
-def test_colour_is_never_alone_where_a_method_comes_twice():
+def test_color_is_never_alone_where_a_method_comes_twice():
     marks = style.run_marks(["thanos", "thanos", "wanda", "thanos", "admm1", "admm-grad"])
     assert marks[0] == style.method_mark("thanos")
     assert len({mark.symbol for mark in marks}) == len(marks)

@@ -1,4 +1,4 @@
-"""Figures without a browser: what is drawn is what the records say, in both themes, with a second cue beside colour."""
+"""Figures without a browser: what is drawn is what the records say, in both themes, with a second cue beside color."""
 
 import csv
 import io
@@ -78,7 +78,7 @@ def test_a_growing_chart_keeps_its_axis():
     assert list(layer_errors(layers(1), blocks=6).layout.xaxis.range) == [-0.6, 5.6]
 
 
-def test_colour_is_never_alone():
+def test_color_is_never_alone():
     assert set(style.METHOD_MARKS) >= set(METHODS)
     marks = list(style.METHOD_MARKS.values())
     assert len({(mark.symbol, mark.dash) for mark in marks}) == len(marks)
@@ -161,7 +161,7 @@ def test_an_error_that_was_given_up_for_the_loss_says_so(spec, coupled):
     ({"fisher": 0.5}, "demo · Thanos · 50 % of the weights · B = 128 · Fisher weighting 0.5"),
     ({"reconstruct": 4}, "demo · Thanos · 50 % of the weights · B = 128 · reconstruction in 4 passes"),
     ({"reconstruct": 1, "reconstruct_aim": "block"},
-     "demo · Thanos · 50 % of the weights · B = 128 · reconstruction in 1 pass towards the dense block"),
+     "demo · Thanos · 50 % of the weights · B = 128 · reconstruction in 1 pass toward the dense block"),
     ({"allocation": "marginal", "method": make_method("wanda")}, "demo · Wanda · 50 % of the weights · shared out between layers"),
 ])
 def test_a_run_in_a_line(spec, text):
@@ -229,7 +229,7 @@ def test_a_logarithmic_axis_has_labels_wherever_it_ends(low, high):
     (0.27, 0.73, False, "30 %", "70 %", 5), (0.0, 1.0, False, "0 %", "100 %", 6), (0.485, 0.515, False, "48.5 %", "51.5 %", 7),
     (-0.021, 0.034, True, "−2 %", "+3 %", 6), (-0.0004, 0.0006, True, "−0.04 %", "+0.06 %", 6),
 ])
-def test_an_axis_of_shares_is_labelled_as_sentences_write_percent(low, high, change, first, last, count):
+def test_an_axis_of_shares_is_labeled_as_sentences_write_percent(low, high, change, first, last, count):
     axis = share_axis(low, high, change=change)
     assert (axis["ticktext"][0], axis["ticktext"][-1], len(axis["ticktext"])) == (first, last, count)
     for value, text in zip(axis["tickvals"], axis["ticktext"], strict=True):

@@ -19,7 +19,7 @@ def store():
 
 @pytest.mark.parametrize(("state", "submitted"), [("queued", 2.0), ("running", 2.0), ("cancelled", 1.0), ("failed", 1.0)])
 def test_an_attempt_that_is_over_is_not_computed(store, monkeypatch, state, submitted):
-    """It was cancelled, or cancelled and asked for again: the task of the first attempt leaves the record as it is."""
+    """It was canceled, or canceled and asked for again: the task of the first attempt leaves the record as it is."""
     monkeypatch.setattr(tasks, "_follow", lambda *_: pytest.fail("computed"))
     record = RunRecord(key=key_of("run"), spec=RunSpec(), state=state, submitted=submitted)
     store.put_record(record)

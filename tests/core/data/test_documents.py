@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from core.data.documents import Unreadable, form_of, read_documents
+from core.data.documents import read_documents
 from core.data.drawing import from_many
+from core.data.forms import Unreadable, form_of
 from core.data.reading import first_tokens
 from core.data.texts import Text, read_text, text_revision
 from core.spec import Calibration
@@ -60,7 +61,22 @@ def test_every_mark_and_line_ending_is_read_as_meant(tmp_path, encoding, name, e
     ("a.txt", b"PK\x03\x04rest", "it is a zip file: unpack it"),
     ("a.csv", b"\x1f\x8b\x08\0rest", "it is a gzip file: unpack it"),
     ("a.txt", b"%PDF-1.7\n", "it is a PDF file: save its text as a file"),
-    ("a.csv", b"id;content\n1;a\n", "no column 'text'; it has id, content"),
+    ("a.csv", b"id;content\n1;some text\n", "no column 'text'; it has id, content: ask for text:FILE:content"),
+    ("a.txt", b'[{"text": "a"}, {"text": "b"}]', "it is JSON: name the file .json"),
+    ("a.txt", b'{"text": "a"}\n', "it is JSON"),
+    ("a", b'{"data":\n [{"text": "a"}]}', "it is JSON"),
+    ("a.jsonl", b'[{"text": "a"},\n{"text": "b"}]\n', "it holds one JSON list: name it .json"),
+    ("a.jsonl", b'{"text": "a"}\n{"text": "b \\ud83d"}\n', "line 2: its text holds half a character (\\ud83d"),
+    ("a.json", b'["\\udc00"]', "entry 1: its text holds half a character"),
+    ("a.csv", b"id,text\n1,one, two\n", "line 2 has 3 columns and the header 2: put a text"),
+    ("a.csv", b'id,text\n1,"a\nb"\n2\n', "line 4 has 1 columns and the header 2: complete the row"),
+    ("a.csv", b'id,text\n1,a\n2,"b\n3,c\n', "line 3: its double quotes do not fit"),
+    ("a.csv", b"id,text\n1,gr\xf6n\n", "line 2: byte 13 is no UTF-8"),
+    ("a.csv", b"id,text\n1,12\n2,3.5\n", "column 'text' holds numbers alone ('12' in the first row)"),
+    ("a.csv", b"text,text\na,b\n", "2 of its columns are called 'text'"),
+    ("a.csv", b"id,text\n", "no row below its header"),
+    ("a.txt", b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 2\n", "it is a Git LFS pointer in the place of the text"),
+    ("a.docx", b"PK\x03\x04rest", "it is a document of an office program (.docx)"),
 ])
 def test_what_is_something_else_is_refused_with_place_and_remedy(tmp_path, name, content, words):
     (tmp_path / name).write_bytes(content)
@@ -93,6 +109,8 @@ def test_a_name_with_a_colon_is_a_file_where_there_is_one(tmp_path):
     assert read_text(f"text:{tmp_path / 'a.jsonl'}:b", "evaluation").documents == ["field"]
     (tmp_path / "a.jsonl:b").write_text("file")
     assert read_text(f"text:{tmp_path / 'a.jsonl'}:b", "evaluation").documents == ["file"]
+    (tmp_path / "b.jsonl").write_text('{"b:c": "field"}\n')
+    assert read_text(f"text:{tmp_path / 'b.jsonl'}:b:c", "evaluation").documents == ["field"]
 
 
 def test_the_address_is_the_hash_of_the_bytes_unless_they_were_read_in_another_way(tmp_path):
@@ -104,12 +122,28 @@ def test_the_address_is_the_hash_of_the_bytes_unless_they_were_read_in_another_w
         assert text_revision(f"text:{tmp_path / name}", "evaluation") != hashlib.sha256(content).hexdigest()
 
 
-@given(content=some.binary(min_size=1, max_size=80), suffix=some.sampled_from([".txt", ".json", ".jsonl", ".ndjson"]))
+@pytest.mark.parametrize(("name", "content", "meant"), [
+    ("a.jsonl", b'{"text": "a"}\r{"text": "b"}\r', ["a", "b"]),
+    ("a.jsonl", b'{"text": "a"}\n\xef\xbb\xbf{"text": "b"}\n', ["a", "b"]),  # two files, joined by `cat`
+    ("a.jsonl", b'"a"\n"b"\n', ["a", "b"]),
+    ("a.jsonl", b'{"text": "a \\ud83d\\ude00"}\n', ["a \N{GRINNING FACE}"]),
+    ("a.csv", "id,text\n1,\N{SNOWMAN}\n".encode("utf-16"), ["\N{SNOWMAN}"]),
+    ("a.csv", b"sep=;\nid;text\n1;a, b\n", ["a, b"]),
+    ("a.csv", b"id;text;note, short\n1;a;b\n", ["a"]),
+    ("a.csv", b"id, text\n1,007\n2,null\n3,\n4,x\n", ["007", "null", "", "x"]),
+    ("a.csv", b'text\n"' + b"long " * 50_000 + b'"\n', ["long " * 50_000]),
+])
+def test_what_other_tools_write_is_read_as_meant(tmp_path, name, content, meant):
+    (tmp_path / name).write_bytes(content)
+    assert documents(tmp_path / name) == meant
+
+
+@given(content=some.binary(min_size=1, max_size=80), suffix=some.sampled_from([".txt", ".json", ".jsonl", ".ndjson", ".csv", ".tsv"]))
 def test_any_bytes_are_read_or_refused(tmp_path_factory, content, suffix):
     path = tmp_path_factory.getbasetemp() / f"any{suffix}"
     path.write_bytes(content)
     with suppress(Unreadable):
-        assert all(isinstance(one, str) for one in documents(path))
+        assert all(isinstance(one.encode(), bytes) for one in documents(path))
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])

@@ -32,7 +32,7 @@ def layer(count: int, size: int, dtype: torch.dtype = torch.float64) -> tuple[La
 
 
 def adam_by_the_paper(problem: LayerProblem, pruned: torch.Tensor, times: int) -> np.ndarray:
-    """Kingma & Ba 2015, Alg. 1, as it stands there, of what core.descent.Adam minimises."""
+    """Kingma & Ba 2015, Alg. 1, as it stands there, of what core.descent.Adam minimizes."""
     original, gram = problem.weight.double().numpy(), problem.gram.double().numpy()
     size, unit = np.sqrt(np.mean(original**2)), np.mean(np.diag(gram))
     kept = ~pruned.numpy()

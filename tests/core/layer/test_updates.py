@@ -58,7 +58,7 @@ def test_blocks_on_thanos_mask_are_thanos(layer, shape, pattern, block_size):
     own = solve(problem, "thanos", pattern, block_size=block_size, damping=0.05)
     again = solve(problem, "thanos", pattern, block_size=block_size, damping=0.05, update="block")
     close(again.weight, own.weight)
-    if len(own.weight) > 1:  # one row is a layer of whole columns: the same weights by another factorisation
+    if len(own.weight) > 1:  # one row is a layer of whole columns: the same weights by another factorization
         assert torch.equal(again.weight, own.weight)
     assert again.damping == own.damping
 
@@ -115,7 +115,7 @@ def test_exact_reaches_the_optimum_and_no_update_beats_it(layer, shape, sparsity
 
 @every_shape
 def test_the_gentle_updates_are_no_worse_than_none(layer, shape):
-    """Gradient steps are kept short enough, and the others minimise the whole row; the sweep may lose on a mask not its own."""
+    """Gradient steps are kept short enough, and the others minimize the whole row; the sweep may lose on a mask not its own."""
     problem = layer(**shape)
     mask = mask_of(problem, 2)
     bare = float(problem.error(update(problem, mask, "none")))

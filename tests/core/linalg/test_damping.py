@@ -1,4 +1,4 @@
-"""Damping that is raised where a factorisation fails: by ten times, three times at most, and only where that is allowed."""
+"""Damping that is raised where a factorization fails: by ten times, three times at most, and only where that is allowed."""
 
 from __future__ import annotations
 

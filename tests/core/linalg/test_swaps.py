@@ -29,7 +29,7 @@ def exchanged(batched: bool, matrix: torch.Tensor, linear: torch.Tensor, pruned:
 
 
 def best_value(matrix: torch.Tensor, linear: torch.Tensor, pruned: torch.Tensor) -> tuple[torch.Tensor, float]:
-    """The x that minimises xAx − 2gx with x zero on the mask, and −min."""
+    """The x that minimizes xAx − 2gx with x zero on the mask, and −min."""
     kept = (~pruned).nonzero()[:, 0]
     best = torch.zeros_like(linear)
     best[kept] = torch.linalg.inv(matrix[kept][:, kept]) @ linear[kept]

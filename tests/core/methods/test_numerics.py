@@ -98,7 +98,7 @@ def test_the_result_is_finite_and_counted_exactly(name, pattern, case):
     if case == "weights of 0":
         assert solution.relative_error == 0
         assert not solution.weight.any()
-    if minimises(name, pattern):
+    if minimizes(name, pattern):
         damping = solution.damping or 0.0
         bare = damped_error(problem, problem.weight.masked_fill(solution.pruned, 0), damping)
         rounding = torch.finfo(problem.weight.dtype).eps**2 if problem.weight.dtype != torch.float32 else 1e-6
@@ -106,8 +106,8 @@ def test_the_result_is_finite_and_counted_exactly(name, pattern, case):
         assert damped_error(problem, solution.weight, damping) <= 1.0001 * bare + least
 
 
-def minimises(name: str, pattern: object) -> bool:
-    """Where moving weights is no worse than removing them by a theorem: what minimises the damped error for its mask, steps that are
+def minimizes(name: str, pattern: object) -> bool:
+    """Where moving weights is no worse than removing them by a theorem: what minimizes the damped error for its mask, steps that are
     short enough, and what moves none. Not so: SparseGPT's and Thanos's frozen columns, ADMM's iterations, a mask that still moves."""
     whole = pattern.kind == "structured"
     return name in ("obc", "adaprune", "wanda", "magnitude", "dsnot") or (whole and name in ("thanos", "frontier"))

@@ -67,9 +67,9 @@ def test_an_output_that_takes_more_than_the_last_block_is_refused(monkeypatch: p
     model = tiny("llama")
     kept: list[Tensor] = []
     first, norm = model.model.layers[0], model.model.norm
-    original, normalise = type(first).forward.__get__(first), type(norm).forward.__get__(norm)
+    original, normalize = type(first).forward.__get__(first), type(norm).forward.__get__(norm)
     monkeypatch.setattr(first, "forward", lambda hidden, **kwargs: kept.append(hidden) or original(hidden, **kwargs))
-    monkeypatch.setattr(norm, "forward", lambda hidden: normalise(hidden + kept.pop()) if kept else normalise(hidden))
+    monkeypatch.setattr(norm, "forward", lambda hidden: normalize(hidden + kept.pop()) if kept else normalize(hidden))
     with pytest.raises(NotStreamable, match="more than what the last block returns"):
         opened(model)
 

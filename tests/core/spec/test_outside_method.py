@@ -135,10 +135,10 @@ class _Unnamed(MethodParameters):
     label = "Unnamed"
 
 
-class _Unlabelled(MethodParameters):
+class _Unlabeled(MethodParameters):
     """No label."""
 
-    name: str = named("unlabelled")
+    name: str = named("unlabeled")
 
 
 class _Mute(MethodParameters):
@@ -169,7 +169,7 @@ class _Taken(Wanda):
 
 
 @pytest.mark.parametrize(("method", "said"), [
-    (_Unnamed, "name"), (_Unlabelled, "label"), (_Mute, "level"), (_Blockless, "block_size"), (_Untraited, "damping"), (_Taken, "name"),
+    (_Unnamed, "name"), (_Unlabeled, "label"), (_Mute, "level"), (_Blockless, "block_size"), (_Untraited, "damping"), (_Taken, "name"),
 ])
 def test_declarations_that_do_not_fit_are_refused(method, said):
     before = dict(METHODS)

@@ -33,7 +33,7 @@ def slow(seed: int) -> RunSpec:
 
 
 def save_small_model(folder: Path) -> None:
-    """A LLaMA of 12 narrow blocks with the demo's tokeniser."""
+    """A LLaMA of 12 narrow blocks with the demo's tokenizer."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
