@@ -9,7 +9,7 @@ from core.data.places import models_root, texts_root
 _MODELS = """Models for PruneScope: one Hugging Face folder each (config.json, tokenizer, safetensors), up to three folders deep.
 PRUNESCOPE_MODELS names another folder; links that lead out of it are refused, so put the files themselves here.
 """
-_TEXTS = """Texts for PruneScope to calibrate and evaluate on: .txt, .jsonl and .json, or token windows as .npy, up to three folders deep.
+_TEXTS = """Texts to calibrate and evaluate on: .txt, .jsonl, .json, .csv, .parquet, or token windows as .npy, up to three folders deep.
 PRUNESCOPE_TEXTS names another folder; what a browser asks for is read from it alone, and links that lead out of it are refused.
 """
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode
 
-from app.learn import query
+from app.shared import lessons
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -41,6 +41,6 @@ def _place(scope: Scope) -> bytes | None:
 def _whole_lesson(words: bytes) -> bytes | None:
     """The words of a lesson with those that it means and does not say; None where it says all, or something that the page must tell."""
     given = dict(parse_qsl(words.decode("latin-1"), keep_blank_values=True))
-    lesson, notes = query.parse(given)
-    rest = {word: text for word, text in query.to_words(lesson).items() if word not in given}
+    lesson, notes = lessons.parse(given)
+    rest = {word: text for word, text in lessons.to_words(lesson).items() if word not in given}
     return b"?" + urlencode({**given, **rest}).encode("ascii") if rest and not notes else None

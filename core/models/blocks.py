@@ -19,7 +19,8 @@ from core.models.left_alone import matrices_left, sentence
 from core.models.linears import Linear, linears_of
 from core.spec.errors import PruneError
 
-_LOOKED_FOR = "a ModuleList whose members are of one class and hold linear layers (torch Linear or GPT-2's Conv1D) of their own"
+_WORKS = ("Choose a model whose decoder blocks are all alike and made of linear layers, such as LLaMA, Mistral, Qwen, Gemma, OPT, GPT-2, "
+          "GPT-NeoX or Phi.")
 _STRAY_SHARE = 0.1  # matrices outside linear layers above this share of a block mean that a whole part of it was missed
 
 __all__ = ["BlockMap", "BlocksNotFound", "Linear", "NotStreamable", "map_blocks", "module_tree", "parameter_count"]
@@ -29,7 +30,7 @@ class BlocksNotFound(PruneError):
     """No decoder blocks, or blocks whose weights are not in linear layers. The text shows what the model looks like."""
 
     def __init__(self, problem: str, tree: str) -> None:
-        super().__init__(f"{problem} Looked for: {_LOOKED_FOR}. The model is:\n{tree}")
+        super().__init__(f"{problem} {_WORKS} Its modules:\n{tree}")
         self.problem, self.tree = problem, tree
 
     def __reduce__(self) -> tuple[type[BlocksNotFound], tuple[str, str]]:
@@ -39,12 +40,12 @@ class BlocksNotFound(PruneError):
 class NotStreamable(PruneError):
     """The blocks do not form a plain chain, so running them one by one would not be what the model does."""
 
-    def __init__(self, problem: str) -> None:
-        super().__init__(f"This model cannot be run block by block: {problem} Choose a model whose blocks form a plain chain.")
-        self.problem = problem
+    def __init__(self, problem: str, model: str = "This model") -> None:
+        super().__init__(f"{model} cannot be pruned block by block: {problem} {_WORKS}")
+        self.problem, self.model = problem, model
 
-    def __reduce__(self) -> tuple[type[NotStreamable], tuple[str]]:
-        return NotStreamable, (self.problem,)
+    def __reduce__(self) -> tuple[type[NotStreamable], tuple[str, str]]:
+        return NotStreamable, (self.problem, self.model)
 
 
 class BlockReader(Protocol):
@@ -107,7 +108,7 @@ def map_blocks(model: nn.Module) -> BlockMap:
         if all(linears) and len({type(block) for block in blocks}) == 1:
             found.append(BlockMap(path=path, blocks=tuple(blocks), linears=linears))
     if not found:
-        raise BlocksNotFound("No decoder blocks were found in this model.", module_tree(model))
+        raise BlocksNotFound(f"{named(model)} cannot be pruned here: {_no_blocks(model)}", module_tree(model))
     chosen = max(found, key=lambda block_map: (len(block_map.blocks), parameter_count(nn.ModuleList(block_map.blocks))))
     for index, block in enumerate(chosen.blocks):
         _refuse_stray_matrices(f"{chosen.path}.{index}", block, chosen.linears[index], model)
@@ -122,6 +123,21 @@ def _decoder_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     every = list(model.named_modules())
     chosen = [(path, module) for path, module in every if id(module) in inside]
     return iter(chosen if any(isinstance(module, nn.ModuleList) for _, module in chosen) else every)
+
+
+def named(model: nn.Module) -> str:
+    """The model as a person knows it: `MambaForCausalLM (mamba)`."""
+    family = getattr(getattr(model, "config", None), "model_type", "")
+    return f"{type(model).__name__}{f' ({family})' if family else ''}"
+
+
+def _no_blocks(model: nn.Module) -> str:
+    """Reason why no list of modules is one of decoder blocks."""
+    lists = [module for _, module in _decoder_modules(model) if isinstance(module, nn.ModuleList) and len(module)]
+    kinds = list(dict.fromkeys(type(block).__name__ for block in max(lists, key=len))) if lists else []
+    if len(kinds) > 1:
+        return f"its blocks are of different kinds ({', '.join(kinds)})."
+    return "it has no list of decoder blocks with linear layers of their own."
 
 
 def _width(model: nn.Module) -> int:
@@ -159,6 +175,7 @@ def _refuse_stray_matrices(path: str, block: nn.Module, linears: tuple[Linear, .
     if not stacked and share <= _STRAY_SHARE:
         return
     odd = stacked[0] if stacked else max(bare, key=lambda item: item.parameters)
-    what = "its matrices are stacked in one array" if stacked else f"{share:.0%} of the block's weights are stored this way"
-    raise BlocksNotFound(f"{path}.{odd.name} {odd.shape} is not a linear layer: {what}. It cannot be pruned here, and "
-                         "pruning the rest alone would be misleading.", module_tree(model))
+    how = (f"in a stack of matrices {odd.shape}" if stacked else
+           f"as an array {odd.shape}, as it does {share:.0%} of the block's weights")
+    raise BlocksNotFound(f"{named(model)} cannot be pruned here: it keeps {path}.{odd.name} {how}, and not in a linear layer. "
+                         "Pruning the rest alone would be misleading.", module_tree(model))

@@ -100,7 +100,7 @@ def _odd(linear: Linear, ran: int, *, reached: bool) -> str:
         return f"{linear.name} is run {ran} times for one window: its weights are shared between several places."
     if reached:
         return (f"{linear.name} is not run as a linear layer of its own: its weight is used inside another operation, as Mamba's "
-                "state-space layers use theirs. Gram matrices of its inputs cannot be collected.")
+                "state-space layers use theirs. What such a layer reads cannot be collected.")
     return (f"{linear.name} does not run when the model reads text alone: {_holder(linear)} waits for another input, such as an encoder's "
             "output. A decoder of an encoder-decoder pair (BART, Whisper) is no language model by itself.")
 

@@ -23,7 +23,7 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 from transformers import PreTrainedModel
 
 from core.linalg.products import FastLayers
-from core.models.blocks import BlockMap, NotStreamable
+from core.models.blocks import BlockMap, NotStreamable, named
 from core.models.causality import require_causal_embedding
 from core.models.expert_inputs import use_slices, watched_experts
 from core.models.forward_trace import Call, Groups, PerWindow, ending_of
@@ -61,6 +61,9 @@ class Stream:
             if not torch.allclose(ending_of(self.logits(last)), ending, rtol=0, atol=tolerance, equal_nan=True):
                 raise NotStreamable("its output depends on more than what the last block returns.")
             require_causal_embedding(self.embed, self._probe)
+        except NotStreamable as error:
+            self.close()
+            raise NotStreamable(error.problem, named(model)) from error
         except BaseException:
             self.close()
             raise

@@ -67,4 +67,5 @@ def _reason(path: Path, error: Exception) -> str:
     missing = [name for name in ("sentencepiece", "tiktoken", "mistral_common", "protobuf") if name in words.lower()]
     if missing and not (path / "tokenizer.json").is_file():
         return f"Its kind needs {' or '.join(missing)}: `pip install {missing[0]}` beside PruneScope, or give it a tokenizer.json."
-    return f"It does not load: {words.splitlines()[0][:300] if words else type(error).__name__}."
+    reason = f"without {words}, which it should have" if isinstance(error, KeyError) else words.splitlines()[0][:300] if words else ""
+    return f"It does not load: {reason or type(error).__name__}."

@@ -64,6 +64,21 @@ def test_a_decoder_that_waits_for_an_encoder_is_refused_as_one() -> None:
         opened(build(config))
 
 
+def test_an_encoder_of_small_weights_is_refused_as_well() -> None:
+    """Its attention moves little beside what passes it by; of a decoder nothing moves at all."""
+    model = encoder("bert", is_decoder=False)
+    for name, parameter in model.named_parameters():
+        if ".attention.output." in name and parameter.ndim == 2:
+            parameter.data.mul_(1e-3)
+    with pytest.raises(NotCausal, match="sees the future: in block 1"):
+        opened(model)
+
+
+def test_refusals_name_the_model_and_what_would_work() -> None:
+    with pytest.raises(NotStreamable, match=r"^MambaForCausalLM \(mamba\) cannot be pruned block by block: .*such as LLaMA"):
+        opened(build(AutoConfig.for_model("mamba", vocab_size=64, hidden_size=32, num_hidden_layers=2, state_size=8)))
+
+
 def test_a_state_space_layer_is_refused_as_one() -> None:
     config = AutoConfig.for_model("mamba", vocab_size=64, hidden_size=32, num_hidden_layers=2, state_size=8)
     with pytest.raises(NotStreamable, match=r"mixer\.dt_proj is not run as a linear layer of its own.*Mamba's state-space"):
