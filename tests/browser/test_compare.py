@@ -99,6 +99,7 @@ def test_a_link_opens_the_comparison_and_its_report_opens_without_a_network(visi
     assert [float(cell.get_attribute("data-value")) for cell in alone.locator(".layers tbody td:nth-child(2)").all()] == sorted(errors)
 
 
+@pytest.mark.long
 def test_the_table_of_all_runs_adds_one_by_mouse_and_one_by_keys(visit):
     page = visit(f"/compare?{TWO}")
     page.get_by_role("button", name="Choose runs").press("Enter")

@@ -18,7 +18,7 @@ from app.shared import resources
 from app.workers import sessions
 from app.workers.answers import Answers, Asked
 from app.workers.jobs import Jobs
-from app.workers.questions import Question
+from app.workers.questions import Question, SessionQuestion
 from cache.records import RunRecord
 from cache.store import Store
 from core.records import Finished, RunResult
@@ -83,21 +83,38 @@ def keep(store: Store) -> Callable[..., str]:
     return put
 
 
+@pytest.fixture(scope="module")
+def _answers_of_the_demo() -> dict[Question, object]:
+    """What a file's tests were answered about the demo and the embedded text: the same for each of them, and computed once."""
+    return {}
+
+
 @pytest.fixture
-def answers_here(monkeypatch: pytest.MonkeyPatch, without_workers: None) -> list[Question]:
-    """Questions are answered by the real session, in this process instead of a worker's; returns what was asked and computed."""
-    computed: list[Question] = []
+def answers_here(monkeypatch: pytest.MonkeyPatch, without_workers: None, _answers_of_the_demo: dict[Question, object]) -> list[Question]:
+    """Questions are answered by the real session, in this process instead of a worker's; returns what was asked."""
+    asked: list[Question] = []
     known: dict[Question, object] = {}
+
+    def answer_to(question: Question) -> object:
+        spec = question.spec if isinstance(question, SessionQuestion) else None
+        if spec is None or (spec.model, spec.calibration.source, spec.evaluation.source) != ("demo", "embedded", "embedded"):
+            return sessions.answer(question)
+        if question not in _answers_of_the_demo:
+            answer = sessions.answer(question)
+            if isinstance(answer, sessions.Failure):
+                return answer
+            _answers_of_the_demo[question] = answer
+        return _answers_of_the_demo[question]
 
     def ask(_: Answers, question: Question, *, place: str, wait: float = 0.0) -> Asked:
         if question not in known:
-            computed.append(question)
-            known[question] = sessions.answer(question)
+            asked.append(question)
+            known[question] = answer_to(question)
         answer = known[question]
         return (Asked(state="failed", error=answer.words) if isinstance(answer, sessions.Failure) else Asked(state="ready", answer=answer))
 
     monkeypatch.setattr(Answers, "ask", ask)
-    return computed
+    return asked
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ def loupe(session):
     return json.loads(charts(session)[1])
 
 
+@pytest.mark.long
 def test_the_mask_of_a_layer_whose_share_is_its_own_takes_that_share(page, answers_here):
     page(allocation="marginal", b_method="magnitude")
     asked = [question for question in answers_here if isinstance(question, PairQuestion)][-1]

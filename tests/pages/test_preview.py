@@ -37,6 +37,7 @@ def test_it_follows_the_controls(visit, keep, small_result, answers_here):
     assert len(answers_here) == 2
 
 
+@pytest.mark.long
 def test_a_slow_method_is_estimated_from_a_few_rows_until_its_preview_is_there(visit, answers_here, monkeypatch):
     monkeypatch.setattr("core.whatif.session._AT_ONCE", 0.001)
     at_hand, late = Answers.ask, [True]

@@ -83,6 +83,7 @@ def killed(code: str, *words: str) -> None:
     assert process.returncode == -signal.SIGKILL
 
 
+@pytest.mark.long
 def test_a_save_that_is_killed_between_two_moves_does_not_load_and_goes_on(words, tmp_path):
     saved, other = tmp_path / "models" / "saved", tmp_path / "models" / "other"
     asked = ["prune", *words, "--method", "wanda", "--save", str(saved)]
