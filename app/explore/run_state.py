@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 
 import streamlit as st
@@ -15,6 +14,7 @@ from app.shared.run_progress import bar, draw_problem
 from app.shared.style import chart_config
 from cache.records import RunRecord
 from core.records import LayerRecord
+from core.records.runs import median_gap
 
 
 def draw_activity(drawn: RunRecord) -> None:
@@ -62,8 +62,8 @@ def _cancel(key: str) -> None:
 
 
 def _so_far(layers: Sequence[LayerRecord], total: int | None) -> str:
-    gap = statistics.median(layer.gap for layer in layers)
+    gap = median_gap(layers)
     of = f"of {total} layers" if total else "layers"
     last = f"{wording.short_name(layers[-1])} with error {numbers.error(layers[-1].relative_error)}"
-    return (f"{len(layers)} {of} done. Last: {last}; "
-            f"median error so far {numbers.over_optimum(gap)} the best possible for the mask.")
+    beside = "" if gap is None else f"; median error so far {numbers.over_optimum(gap)} the best possible for the mask"
+    return f"{len(layers)} {of} done. Last: {last}{beside}."

@@ -47,7 +47,10 @@ def map_finding(layers: Sequence[LayerRecord]) -> str:
     text = f"The largest error is in {worst.block}.{worst.module}: error {numbers.error(worst.relative_error)}"
     if middle > 0 and len(layers) > 1:
         text += f", {numbers.times(worst.relative_error / middle)} the median layer's"
-    share = sum(layer.optimum_error for layer in layers) / sum(ordered)
+    best = [layer.optimum_error for layer in layers if layer.optimum_error is not None]
+    if len(best) < len(layers):
+        return f"{text}. The best possible errors were not computed."
+    share = sum(best) / sum(ordered)
     return f"{text}. Over all layers, {numbers.percent(share)} of the error is due to the masks."
 
 
@@ -61,6 +64,8 @@ def blocks_gone(layers: Sequence[LayerRecord]) -> tuple[int, ...]:
 
 
 def _fault(label: str, record: LayerRecord) -> str:
+    if record.gap is None or record.optimum_error is None:
+        return f"{label} makes an error of {numbers.error(record.relative_error)}; the best possible was not computed."
     if record.gap < _AT_OPTIMUM:
         return f"{label} reaches the best possible error for its mask: all of the error is due to the mask."
     if not math.isfinite(record.gap):
@@ -71,11 +76,12 @@ def _fault(label: str, record: LayerRecord) -> str:
 
 
 def _most_left(present: Bar, known: Sequence[tuple[Bar, LayerRecord]]) -> str:
-    others = [(bar, record) for bar, record in known if bar is not present and math.isfinite(record.gap)]
+    others = [(bar, record.gap) for bar, record in known
+              if bar is not present and record.gap is not None and math.isfinite(record.gap)]
     if not others:
         return ""
-    bar, record = max(others, key=lambda item: item[1].gap)
-    return f"{bar.label} leaves {numbers.over_optimum(record.gap)} its optimum, the most of the others."
+    bar, gap = max(others, key=lambda item: item[1])
+    return f"{bar.label} leaves {numbers.over_optimum(gap)} its optimum, the most of the others."
 
 
 def _least(present: Bar, known: Sequence[tuple[Bar, LayerRecord]]) -> str:

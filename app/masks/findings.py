@@ -36,7 +36,7 @@ def pair_finding(a: str, b: str, pair: Pair) -> str:
 def _errors(pair: Pair) -> str:
     a, b = pair.a, pair.b
     text = f"A leaves error {numbers.error(a.relative_error)}, B {numbers.error(b.relative_error)}"
-    if a.optimum_error > 0 and b.optimum_error > 0:
+    if a.optimum_error and b.optimum_error and a.optimum_error > 0 and b.optimum_error > 0:
         text += (f"; at best A's mask costs {numbers.error(a.optimum_error)} and B's {numbers.error(b.optimum_error)}, "
                  f"{numbers.times(b.optimum_error / a.optimum_error)} that")
     return f"{text}."

@@ -26,7 +26,7 @@ _RUN = fields_of(RunSpec, {word: word for word in RUN_WORDS if word != "model"})
 _RANDOM = next(field for field in _RUN if field.word == "random_rows")  # beside α, where some rows stay dense
 # fields of a run that reach beyond a method's solve of one layer
 BEYOND = ("allocation", "propagation", "fisher", "reconstruct", "reconstruct_aim", "update", "refit", "experts", "skip",
-          "layer_sparsity")
+          "layer_sparsity", "no_optimum")
 _FLAT = (_ALPHA, _BUDGET, *_CALIBRATION, *_EVALUATION, *_RUN)
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from app.shared.numbers import NOT_COMPUTED
+
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
 
+_OPTIMA = {"optimum_error", "over_optimum", "median_over_optimum"}  # columns in which nothing is a value that was left out
 Forms = Mapping[str, Callable[[float], str]]
 
 
@@ -20,6 +23,8 @@ def table(rows: Sequence[Mapping[str, object]], forms: Forms) -> Styler:
     found = pandas.DataFrame(rows)
     styled = found.style
     styled.format({name: forms.get(name, _plain) for name in found}, na_rep="")
+    for name in _OPTIMA.intersection(found):
+        styled.format(forms.get(name, _plain), na_rep=NOT_COMPUTED, subset=[name])
     return styled
 
 

@@ -9,6 +9,8 @@ import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+NOT_COMPUTED = "not computed"
+
 
 def perplexity(value: float) -> str:
     """Two decimals; thousands apart; a model that is destroyed says so in powers of ten."""
@@ -80,9 +82,9 @@ def times(value: float) -> str:
     return f"{value:.2f}×" if value < 1.995 else f"{value:.1f}×" if value < 99.95 else f"{value:.0f}×"
 
 
-def over_optimum(gap: float) -> str:
+def over_optimum(gap: float | None) -> str:
     """f/f* from f/f* − 1."""
-    return times(1 + gap)
+    return NOT_COMPUTED if gap is None else times(1 + gap)
 
 
 def seconds(value: float) -> str:

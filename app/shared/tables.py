@@ -19,7 +19,7 @@ def layer_rows(layers: Sequence[LayerRecord]) -> list[dict[str, object]]:
     """One row a layer, all that is known of it."""
     return [dict(zip(LAYER_COLUMNS, (
         layer.name, layer.block, layer.module, *layer.shape, layer.counted_sparsity, layer.relative_error, layer.optimum_error,
-        1 + layer.gap, layer.seconds, layer.damping, layer.dense_rows, layer.dense_columns, layer.tokens), strict=True))
+        over_optimum(layer.gap), layer.seconds, layer.damping, layer.dense_rows, layer.dense_columns, layer.tokens), strict=True))
         for layer in layers]
 
 
@@ -50,7 +50,7 @@ def compared_rows(runs: Sequence[Compared]) -> list[dict[str, object]]:
     """One row a run: its settings, then what was found."""
     return [{"run": run.label, **run.settings, "dense perplexity": run.result.dense.perplexity,
              "pruned perplexity": run.result.pruned.perplexity, "counted sparsity": run.result.counted_sparsity,
-             "median error over optimum": 1 + run.result.median_gap, "seconds": run.result.seconds,
+             "median error over optimum": over_optimum(run.result.median_gap), "seconds": run.result.seconds,
              "peak memory bytes": run.result.peak_memory_bytes, "measured on": run.result.pruned.protocol} for run in runs]
 
 
@@ -80,6 +80,11 @@ def rows_json(rows: Sequence[Mapping[str, object]], protocol: Sequence[str]) -> 
     """Rows as JSON that every reader accepts: `{"protocol": [...], "rows": [...]}`; infinity and NaN are strings of that name."""
     return json.dumps({"protocol": list(protocol), "rows": [{name: _strict(value) for name, value in row.items()} for row in rows]},
                       indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def over_optimum(gap: float | None) -> float | None:
+    """f/f* from f/f* − 1; None where f* was not computed."""
+    return None if gap is None else 1 + gap
 
 
 def _strict(value: object) -> object:

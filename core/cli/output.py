@@ -11,6 +11,7 @@ import sys
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -150,8 +151,9 @@ def show(result: RunResult) -> None:
     if result.shape is not None:
         out.print(f"shape             {result.shape.words}; {result.shape.left:,} are left", soft_wrap=True)
     else:
-        out.print(f"error             median {over_optimum(result)} the least possible for the mask; worst layer {result.worst.name} "
-                  f"({result.worst.relative_error:.3g})", soft_wrap=True)
+        error = (f"median {over_optimum(result)} the least possible for the mask" if result.median_gap is not None else
+                 f"median {median(layer.relative_error for layer in result.layers):.3g}; the least possible was not computed")
+        out.print(f"error             {error}; worst layer {result.worst.name} ({result.worst.relative_error:.3g})", soft_wrap=True)
     estimated = [layer for layer in result.layers if layer.optimum_rows is not None]
     if estimated:
         out.print(f"                  the least possible of {len(estimated)} layers is estimated: {result.worst.name} by an "

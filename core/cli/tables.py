@@ -19,6 +19,8 @@ def block(spec: RunSpec) -> object:
 
 def over_optimum(result: RunResult) -> str:
     """Median of error over optimum."""
+    if result.median_gap is None:
+        return "–"
     times = 1 + result.median_gap
     return f"{times:.2f}×" if times < 1000 else "over 1000×"  # with fewer tokens than inputs the least possible error is about zero
 

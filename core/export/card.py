@@ -26,18 +26,21 @@ def model_card(result: RunResult, source: ModelSource) -> str:
     spec, worst, where = result.spec, result.worst, result.environment
     weights = sum(layer.parameters for layer in result.layers)
     zeros = sum(round(layer.counted_sparsity * layer.parameters) for layer in result.layers)
-    times = 1 + result.median_gap
     return _template().render(
         base_model=source.name if source.origin == "hub" else "", model=spec.model, method=spec.method.label, method_tag=spec.method.name,
         pattern=spec.pattern.word, weights=f"{weights:,}", zeros=f"{zeros:,}", layers=len(result.layers),
         counted=f"{100 * result.counted_sparsity:.2f} %", settings=[*settings(spec), ("Calibration", result.calibration)],
         texts=[(text, compare(text.dense, text.pruned)) for text in result.on_each_text], scores=_scores(result),
         rounded=result.pruned.dtype != source.dtype, measured_dtype=result.pruned.dtype,
-        stored_dtype=source.dtype, median_gap=f"{times:.2f}×" if times < 1000 else "over 1000×", worst=worst.name,
+        stored_dtype=source.dtype, median_gap=_times(result.median_gap), worst=worst.name,
         worst_error=f"{worst.relative_error:.3g}", one_text=ONE_TEXT if result.one_text else "",
         shape=result.shape.words if result.shape else "", left=f"{result.shape.left:,}" if result.shape else "",
         exported=result.export.words if result.export else "", command=command_line(spec),
         revision=result.revisions.model, device=where.device, python=where.python, torch=where.torch, transformers=where.transformers)
+
+
+def _times(gap: float | None) -> str:
+    return "not computed" if gap is None else f"{1 + gap:.2f}×" if gap < 999 else "over 1000×"
 
 
 def recipe(result: RunResult) -> str:

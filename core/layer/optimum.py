@@ -17,16 +17,27 @@ from core.spec.errors import BadInput
 EXACT = 1 << 28  # multiply-adds c·b² of a product up to which a run computes the optimum of every row
 FEWEST_ROWS = 16
 PRODUCTS = 18  # c×b×b of the conjugate gradients of an optimum (measured: 14 to 27; up to _ITERATIONS with fewer tokens than inputs)
+NARROW = 32  # rows: a product of fewer takes as long, as it waits for G
+FEWEST_ITERATIONS = 8  # of conjugate gradients, for an estimate
 _GAIN, _ITERATIONS = 1e-4, 100  # of `optimum_error`: least gain of an iteration as a share of f, most iterations
 
 
 @dataclass(frozen=True, kw_only=True)
 class Optimum:
-    """The least relative error for a mask. With `rows` it is an estimate from so many of them, and `spread` its standard error."""
+    """The least relative error for a mask; None: not computed. With `rows` it is an estimate from so many of them, and `spread` its
+    standard error."""
 
-    error: float
+    error: float | None
     rows: int | None = None
     spread: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """Rows of a layer from which its optimum is taken, all that are pruned or fewer, and the most iterations of conjugate gradients."""
+
+    rows: int
+    iterations: int = _ITERATIONS
 
 
 def check_mask(problem: LayerProblem, pruned: Tensor) -> None:
@@ -58,13 +69,14 @@ def optimum_error(problem: LayerProblem, solution: LayerSolution) -> float:
     return min(problem.relative(error.clamp(min=0)), solution.relative_error)
 
 
-def estimated_optimum(problem: LayerProblem, solution: LayerSolution, rows: int) -> Optimum:
-    """`optimum_error` from `rows` of the rows that are pruned; of all where there are no more.
+def estimated_optimum(problem: LayerProblem, solution: LayerSolution, sample: Sample) -> Optimum:
+    """`optimum_error` from a sample of the rows that are pruned; of all where there are no more.
 
     The optimum takes each row on its own. With f_i the error of row i, f*_i its least and π_i the chance of row i, in proportion to its
     energy, the estimate is f·Σ(f*_i/π_i)/Σ(f_i/π_i) over the sample (a ratio estimator: Cochran 1977, Sampling Techniques, ch. 6 and 9A).
     Some 20 products of rows×b×b.
     """
+    rows = sample.rows
     if rows >= len(solution.weight) - len(solution.dense_rows):
         return Optimum(error=optimum_error(problem, solution))
     chosen, chance = likely_rows(problem, solution.dense_rows, rows)
@@ -72,7 +84,7 @@ def estimated_optimum(problem: LayerProblem, solution: LayerSolution, rows: int)
         return Optimum(error=solution.relative_error)
     part = problem.with_weight(problem.weight[chosen])
     start = solution.weight[chosen]
-    best, _ = masked_cg(part.working_gram, part.working_weight, start.to(part.dtype), solution.pruned[chosen], iterations=_ITERATIONS,
+    best, _ = masked_cg(part.working_gram, part.working_weight, start.to(part.dtype), solution.pruned[chosen], iterations=sample.iterations,
                         tolerance=_GAIN)
     own = part.row_errors(start).double().clamp(min=0)
     least = torch.minimum(part.row_errors(best).double().clamp(min=0), own)
@@ -91,3 +103,12 @@ def optimum_rows(rows: int, columns: int, *, pruned: int, other_work: float, sin
     if rows * columns**2 <= EXACT:
         return pruned
     return min(pruned, max(FEWEST_ROWS, int(other_work / 10 / ((_ITERATIONS if singular else PRODUCTS) * columns**2))))
+
+
+def optimum_iterations(rows: int, columns: int, *, chosen: int, other_work: float) -> int:
+    """Most iterations for an optimum from `chosen` rows of a c×b layer, so that it costs at most a tenth of `other_work` also where these
+    are as few as FEWEST_ROWS; 0 where that is too little for an estimate."""
+    if rows * columns**2 <= EXACT or chosen >= NARROW:
+        return _ITERATIONS
+    allowed = int(other_work / 10 / (NARROW * columns**2))
+    return min(_ITERATIONS, allowed) if allowed >= FEWEST_ITERATIONS else 0

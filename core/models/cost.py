@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from core.layer.optimum import PRODUCTS, optimum_rows
+from core.layer.optimum import PRODUCTS, Sample, optimum_iterations, optimum_rows
 from core.linalg.products import available, product
 from core.spec import RunSpec
 from core.spec.methods import StructureScore
@@ -62,13 +62,19 @@ class Shape:
         return sum(columns * sum(rows) for columns, rows in self.groups)
 
 
-def optimum_sample(spec: RunSpec, rows: int, columns: int, tokens: int) -> int:
-    """Rows of a c×b layer from which a run of so many calibration tokens takes the optimum: all that are pruned, or a sample that costs at
-    most a tenth of the layer's other work. A product with G takes `_BESIDE_FAST` times a forward's time or more."""
+def optimum_sample(spec: RunSpec, rows: int, columns: int, tokens: int, evaluated: int = 0) -> Sample | None:
+    """Rows of a c×b layer from which a run of so many calibration and evaluation tokens takes the optimum: all that are pruned, or a sample
+    that costs at most a tenth of the layer's other work; None: it is left out, or the least sample would cost more. A product with G takes
+    `_BESIDE_FAST` times a forward's time or more."""
+    if spec.no_optimum:
+        return None
     other = 2 * tokens * rows * columns / (_SOLVE * _BESIDE_FAST) + spec.method.layer_work(rows, columns, spec.pattern)
     other += _ERROR_PRODUCTS * rows * columns**2 + update_work(spec.update, rows, columns, refit=spec.refit)
-    return optimum_rows(rows, columns, pruned=rows - outlier_count(rows, spec.pattern.outlier_rows), other_work=other,
-                        singular=tokens < columns)
+    chosen = optimum_rows(rows, columns, pruned=rows - outlier_count(rows, spec.pattern.outlier_rows), other_work=other,
+                          singular=tokens < columns)
+    other += evaluated * rows * columns / (_SOLVE * _BESIDE_FAST)
+    iterations = optimum_iterations(rows, columns, chosen=chosen, other_work=other)
+    return Sample(rows=chosen, iterations=iterations) if iterations else None
 
 
 def count_work(shape: Shape, spec: RunSpec, *, calibration_tokens: int, evaluation_tokens: int, window: int,
@@ -84,7 +90,8 @@ def count_work(shape: Shape, spec: RunSpec, *, calibration_tokens: int, evaluati
     streams = 1 if dense_known else 2
     passes = 2 if spec.propagation else 1  # through the dense model as well, and its inputs times these
     collect = calibration_tokens * passes * (forward + gram)
-    return Work(collect=collect, push=calibration_tokens * forward, solve=_slower() * _solve_work(shape, spec, calibration_tokens),
+    return Work(collect=collect, push=calibration_tokens * forward,
+                solve=_slower() * _solve_work(shape, spec, calibration_tokens, evaluation_tokens),
                 evaluate=streams * evaluation_tokens * (forward + head),
                 allocate=0.0 if spec.allocation == "even" else collect + _slower() * _allocation_work(shape, forward, head),
                 reconstruct=calibration_tokens * forward * (1 + _TRAINING * spec.reconstruct) if spec.reconstruct else 0.0,
@@ -130,14 +137,15 @@ def _allocation_work(shape: Shape, forward: float, head: float) -> float:
     return curves + sum(len(rows) for _, rows in shape.groups) * 2048 * (forward / 2 + head)
 
 
-def _solve_work(shape: Shape, spec: RunSpec, tokens: int) -> float:
+def _solve_work(shape: Shape, spec: RunSpec, tokens: int, evaluated: int) -> float:
     total = 0.0
     for columns, rows in shape.groups:
         total += spec.method.shared_work(columns, spec.pattern)
         for count in rows:
             total += spec.method.layer_work(count, columns, spec.pattern)
             total += spec.method.coupling_work(count, columns, spec.pattern) if _coupled(spec, count) else 0.0
-            total += (_ERROR_PRODUCTS * count + PRODUCTS * optimum_sample(spec, count, columns, tokens)) * columns**2
+            sample = optimum_sample(spec, count, columns, tokens, evaluated)
+            total += (_ERROR_PRODUCTS * count + (PRODUCTS * sample.rows if sample else 0)) * columns**2
             total += update_work(spec.update, count, columns, refit=spec.refit)
     return total
 

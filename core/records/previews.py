@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
-
-from core.records.runs import Evaluated, LayerRecord
+from core.records.runs import Evaluated, LayerRecord, median_gap
 from core.spec import RunSpec, SparseGPT
 from core.spec.base import FrozenModel
 
@@ -43,8 +41,8 @@ class Preview(FrozenModel):
         return self.pruned.perplexity / self.dense.perplexity
 
     @property
-    def median_gap(self) -> float:
-        return statistics.median(layer.gap for layer in self.layers)
+    def median_gap(self) -> float | None:
+        return median_gap(self.layers)
 
     @property
     def worst(self) -> LayerRecord:

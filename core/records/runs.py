@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Iterable
 
 from core.records.plans import Placement
 from core.records.revisions import Revisions
@@ -15,7 +16,7 @@ from core.spec.base import FrozenModel
 
 class LayerRecord(FrozenModel):
     """One pruned layer. Errors are relative: tr(ΔGΔᵀ)/tr(WGWᵀ); `optimum_error` is the least possible for this mask, of a large layer
-    estimated from `optimum_rows` of its rows with the standard error `optimum_spread`."""
+    estimated from `optimum_rows` of its rows with the standard error `optimum_spread`; None: not computed."""
 
     name: str
     block: int
@@ -23,7 +24,7 @@ class LayerRecord(FrozenModel):
     shape: tuple[int, int]
     counted_sparsity: float
     relative_error: float
-    optimum_error: float
+    optimum_error: float | None = None
     seconds: float
     damping: float | None = None  # the λ really used; None where the method has none
     dense_rows: int = 0
@@ -39,18 +40,23 @@ class LayerRecord(FrozenModel):
 
     @property
     def optimum_words(self) -> str:
-        """`estimate from 384 of 4,096 rows, ± 1.2 %`: one standard error; empty where it is exact."""
-        if self.optimum_rows is None:
+        """`estimate from 384 of 4,096 rows, ± 1.2 %`: one standard error; empty where it is exact, or not there."""
+        if self.optimum_rows is None or self.optimum_error is None:
             return ""
         share = 100 * (self.optimum_spread or 0.0) / self.optimum_error if self.optimum_error > 0 else 0.0
         return f"estimate from {self.optimum_rows:,} of {self.shape[0]:,} rows, ± {share:.2g} %"
 
     @property
-    def gap(self) -> float:
-        """f/f* − 1: what the method left on the table for its own mask. 0 when both are 0, infinite when only f* is."""
-        if self.optimum_error > 0:
-            return max(0.0, self.relative_error / self.optimum_error - 1)
+    def gap(self) -> float | None:
+        """f/f* − 1: what the method left on the table for its own mask. 0 when both are 0, infinite when only f* is; None without f*."""
+        if self.optimum_error is None or self.optimum_error > 0:
+            return None if self.optimum_error is None else max(0.0, self.relative_error / self.optimum_error - 1)
         return 0.0 if self.relative_error <= 0 else float("inf")
+
+
+def median_gap(layers: Iterable[LayerRecord]) -> float | None:
+    """The median of the layers whose optimum is known; None where none is."""
+    return statistics.median(gaps) if (gaps := [layer.gap for layer in layers if layer.gap is not None]) else None
 
 
 class BlockReconstruction(FrozenModel):
@@ -185,8 +191,8 @@ class RunResult(FrozenModel):
                 f"{len(blocks)} blocks; layer errors are those before it")
 
     @property
-    def median_gap(self) -> float:
-        return statistics.median(layer.gap for layer in self.layers)
+    def median_gap(self) -> float | None:
+        return median_gap(self.layers)
 
     @property
     def worst(self) -> LayerRecord:

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from core.layer.problem import LayerProblem
 from core.models.blocks import Linear, parameter_count
+from core.models.cost import optimum_sample
 from core.models.grams import input_statistics
 from core.models.open_model import OpenModel, batches, embed
 from core.models.streaming import Stream
@@ -58,6 +59,7 @@ class BlockPass:
         planned_layers(self.block_map, spec, opened.model)  # refuses a pattern that does not fit before anything is computed
         self.blocks, self.total = len(self.block_map.blocks), sum(map(len, self.block_map.linears))
         self.places = {linear.name: place for place, linear in enumerate(sum(self.block_map.every, ()))}
+        self.evaluated = sum(text.tokens.numel() for text in opened.evaluations)
         self.records: list[LayerRecord] = []
         self.resumed = 0
         self.reconstruction = Reconstruction(spec, meter, opened.room)
@@ -166,7 +168,8 @@ class BlockPass:
         if self.neurons:
             self.neurons.note(problem, linear)
         pattern = (self.neurons or self.ahead).pattern(linear, problem.tokens)
-        return solved_layer(problem, linear, self.spec, pattern, self.places[linear.name], self.meter)
+        sample = optimum_sample(self.spec, linear.rows, linear.columns, problem.tokens, self.evaluated)
+        return solved_layer(problem, linear, self.spec, pattern, self.places[linear.name], self.meter, sample)
 
     def _evaluate(self, stream: Stream, block: int, hidden: Tensor, what: str, share: float) -> None:
         self._push(stream, block, hidden, "evaluate", self.work.evaluate * share / self.blocks, what=what)

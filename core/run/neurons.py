@@ -60,7 +60,8 @@ class GoingNeurons:
         if energy is None:  # of a block that an earlier run has finished: counted then
             return record
         lost = float(energy[columns.to(energy.device)].sum())
-        return record.model_copy(update={"counted_sparsity": len(columns) / record.shape[0], "relative_error": lost, "optimum_error": lost})
+        return record.model_copy(update={"counted_sparsity": len(columns) / record.shape[0], "relative_error": lost,
+                                         "optimum_error": None if record.optimum_error is None else lost})
 
     def shape(self, parameters: int) -> RemovedShape:
         """Record of what is gone from a model of so many parameters."""

@@ -6,14 +6,13 @@ from collections.abc import Generator
 
 from torch import Tensor
 
-from core.layer.optimum import estimated_optimum
+from core.layer.optimum import Optimum, Sample, estimated_optimum
 from core.layer.outlier_rows import control_rows
 from core.layer.problem import LayerProblem
 from core.layer.solution import LayerSolution
 from core.layer.steps import LazyStep, Step, drain
 from core.methods.solve import steps
 from core.models.blocks import Linear
-from core.models.cost import optimum_sample
 from core.records import LayerRecord
 from core.run.progress import Meter
 from core.run.results import layer_record
@@ -36,10 +35,11 @@ def solve_for_run(problem: LayerProblem, spec: RunSpec, pattern: Pattern, place:
 
 
 def solved_layer(problem: LayerProblem, linear: Linear, spec: RunSpec, pattern: Pattern, place: int,
-                 meter: Meter) -> tuple[LayerRecord, Tensor]:
-    """The record of a layer's solution with its optimum, and the new weight [c, b]; seconds of both go to the meter."""
+                 meter: Meter, sample: Sample | None) -> tuple[LayerRecord, Tensor]:
+    """The record of a layer's solution with its optimum from a sample (None: not computed), and the new weight [c, b]; seconds of both go
+    to the meter."""
     with meter.stage("solve"):
         solution = solve_for_run(problem, spec, pattern, place)
     with meter.stage("optimum"):
-        best = estimated_optimum(problem, solution, optimum_sample(spec, linear.rows, linear.columns, problem.tokens))
+        best = estimated_optimum(problem, solution, sample) if sample else Optimum(error=None)
     return layer_record(linear, solution, best, problem.tokens), solution.weight

@@ -20,9 +20,9 @@ from core.spec.words import text
 
 # fields of a run that say what is done to the model beside method and pattern; the younger came after results had been stored
 OPTIONS = ("update", "refit", "true_sequential", "allocation", "propagation", "fisher", "random_rows", "reconstruct", "reconstruct_aim",
-           "experts", "skip", "layer_sparsity")
+           "experts", "skip", "layer_sparsity", "no_optimum")
 YOUNGER = ("propagation", "fisher", "random_rows", "reconstruct", "reconstruct_aim", "experts", "skip", "layer_sparsity",
-           "further_evaluations")
+           "no_optimum", "further_evaluations")
 
 
 class RunSpec(FrozenModel):
@@ -63,6 +63,8 @@ class RunSpec(FrozenModel):
                       "(the first block), with commas between them.")
     layer_sparsity: str = Field(default="", title="Sparsity by layer", description="Layers with a sparsity of their own, such as "
                                 "*.down_proj=0.3, with commas between them; of several that match the last counts.")
+    no_optimum: bool = Field(default=False, title="Leave out the optimum", description="Do not compute the least possible error for each "
+                             "layer's mask. The pruned model is the same.")
     calibration: Calibration = Calibration()
     evaluation: Evaluation = Evaluation()
     further_evaluations: tuple[FurtherEvaluation, ...] = Field(

@@ -45,7 +45,8 @@ class Blocks(PatternBase):
         "propagation": "The kept blocks stay as they are and make up for nothing: leave it out.",
         "fisher": "No errors of outputs are weighed. The method Taylor goes by the loss: choose it, or leave this out.",
         "random_rows": "No rows are chosen: leave it out.", "reconstruct": "The kept blocks stay as they are: leave it out.",
-        "experts": "No inputs of experts are collected: leave it out."}
+        "experts": "No inputs of experts are collected: leave it out.",
+        "no_optimum": "No layer has an optimum: leave it out."}
 
     kind: Literal["blocks"] = "blocks"
     count: int | None = Field(default=None, ge=0, le=100_000, title="Blocks", description="How many blocks go.")

@@ -121,7 +121,7 @@ class Session:
 
     def _solved_and_recorded(self, name: str, spec: RunSpec) -> tuple[Tensor, LayerRecord]:
         solution = self.solve(name, spec)
-        return solution.weight, self.record(name, solution)
+        return solution.weight, self.record(name, solution, Optimum(error=None) if spec.no_optimum else None)
 
     def _sample(self, specs: Mapping[str, RunSpec]) -> dict[str, tuple[Tensor, LayerRecord]]:
         """Weights as far off as each layer's spec would make them, and the errors to expect.
@@ -135,7 +135,8 @@ class Session:
             all_rows = spec.model_copy(update=base_of)
             base = self.solve(name, all_rows)
             guess = sampled(self.problem(name), base, spec.method, spec.pattern, update=spec.update, refit=spec.refit)
-            return guess.weight, self.record(name, base, guess.optimum_error).model_copy(update={
+            best = Optimum(error=None if spec.no_optimum else guess.optimum_error)
+            return guess.weight, self.record(name, base, best).model_copy(update={
                 "relative_error": guess.relative_error, "counted_sparsity": guess.counted_sparsity, "damping": guess.damping,
                 "seconds": time.perf_counter() - started})
 
@@ -181,9 +182,9 @@ class Session:
         once. On as many cores as torch uses, or on `at_once`."""
         return over_layers(self._problems, work, self.opened.device, self.wanted, some=some, at_once=at_once)
 
-    def record(self, name: str, solution: LayerSolution, optimum: float | None = None) -> LayerRecord:
-        """Record of a solution of this layer; `optimum` of its mask, or None: as a run computes it."""
-        best = Optimum(error=optimum_error(self.problem(name), solution) if optimum is None else optimum)
+    def record(self, name: str, solution: LayerSolution, best: Optimum | None = None) -> LayerRecord:
+        """Record of a solution of this layer; `best`: the optimum of its mask, or None: as a run computes it."""
+        best = best or Optimum(error=optimum_error(self.problem(name), solution))
         return layer_record(self.linears[name], solution, best, self.problem(name).tokens)
 
     @property

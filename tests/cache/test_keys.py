@@ -20,6 +20,7 @@ SPECS = {
     "fisher": {"fisher": 0.5}, "random_rows": {"random_rows": 0},
     "reconstruct": {"reconstruct": 4}, "reconstruct_aim": {"reconstruct": 4, "reconstruct_aim": "block"},
     "experts": {"experts": "all"}, "skip": {"skip": "0.*"}, "layer_sparsity": {"layer_sparsity": "*.v_proj=0.3"},
+    "no_optimum": {"no_optimum": True},
     "calibration": {"calibration": {"windows": 64}}, "seed": {"calibration": {"seed": 1}},
     "text": {"calibration": {"source": "hub:x"}},
     "evaluation": {"evaluation": {"windows": 64}}, "length": {"evaluation": {"length": 64}}, "device": {"device": "cpu"},
@@ -46,7 +47,7 @@ def test_what_is_automatic_has_the_key_of_what_it_means():
 
 def test_a_field_that_came_later_leaves_the_keys_of_stored_results_as_they_are():
     younger = {"propagation", "fisher", "random_rows", "reconstruct", "reconstruct_aim", "experts", "skip", "layer_sparsity",
-               "further_evaluations"}
+               "no_optimum", "further_evaluations"}
     asked = RunSpec().model_dump(mode="json", exclude=younger)
     found = REVISIONS.model_dump(mode="json")
     assert "further_evaluations" not in found
@@ -66,7 +67,8 @@ def test_the_dense_perplexity_is_shared_by_methods_and_not_by_texts():
     assert dense_key(spec, REVISIONS) != dense_key(RunSpec(evaluation={"windows": 3}), REVISIONS)
     assert dense_key(spec, REVISIONS) != dense_key(RunSpec(device="cuda"), REVISIONS)
     free = {"method", "pattern", "update", "refit", "true_sequential", "allocation", "propagation", "fisher",
-            "random_rows", "reconstruct", "reconstruct_aim", "experts", "skip", "layer_sparsity", "calibration", "further_evaluations"}
+            "random_rows", "reconstruct", "reconstruct_aim", "experts", "skip", "layer_sparsity", "no_optimum", "calibration",
+            "further_evaluations"}
     for name in set(RunSpec.model_fields) - free:
         assert dense_key(spec, REVISIONS) != dense_key(RunSpec(**SPECS[name]), REVISIONS), name
 
@@ -93,7 +95,7 @@ def test_kinds_and_names_of_parts_do_not_run_into_each_other():
 
 
 WHAT_IS_DONE = {"method", "pattern", "update", "refit", "true_sequential", "allocation", "propagation", "fisher", "random_rows",
-                "reconstruct", "reconstruct_aim", "skip", "layer_sparsity", "further_evaluations"}
+                "reconstruct", "reconstruct_aim", "skip", "layer_sparsity", "no_optimum", "further_evaluations"}
 
 
 @pytest.mark.parametrize(("key", "text"), [(dense_key, "calibration"), (grams_key, "evaluation")])

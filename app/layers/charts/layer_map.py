@@ -49,7 +49,7 @@ def layer_map(layers: Sequence[LayerRecord], *, measure: Measure = "error", chos
     blocks = sorted({layer.block for layer in layers})
     cells = np.full((len(modules), len(blocks)), np.nan)
     for (kind, block), mine in cells_of.items():
-        cells[modules.index(kind), blocks.index(block)] = statistics.median(_value(layer, measure) for layer in mine)
+        cells[modules.index(kind), blocks.index(block)] = _median(mine, measure)
     few = len(blocks) <= _TEXT_UP_TO
     figure = go.Figure(layout={"template": template(theme), "height": height, "margin": {"l": 8, "r": 8, "t": 36, "b": 8}})
     figure.add_trace(_heatmap(cells, blocks, measure, few=few, theme=theme))
@@ -65,8 +65,9 @@ def layer_map(layers: Sequence[LayerRecord], *, measure: Measure = "error", chos
         if layer.name == chosen:
             figure.add_shape(type="rect", x0=layer.block - 0.5, x1=layer.block + 0.5, y0=modules.index(kind_of(layer.module)) - 0.5,
                              y1=modules.index(kind_of(layer.module)) + 0.5, line={"color": INKS[theme].text, "width": 2.5})
+    none = f": {numbers.NOT_COMPUTED}" if np.isnan(cells).all() else ""
     figure.update_layout(
-        title={"text": _KINDS[measure].title, "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 6, "l": 2}},
+        title={"text": _KINDS[measure].title + none, "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 6, "l": 2}},
         hoverdistance=60, clickmode="event+select", dragmode=False,
         xaxis={"title": {"text": "decoder block"}, **bare_axis(), "dtick": _step(len(blocks)),
                "range": [min(blocks, default=0) - 0.54, max(blocks, default=0) + 0.54]},
@@ -75,8 +76,13 @@ def layer_map(layers: Sequence[LayerRecord], *, measure: Measure = "error", chos
     return figure
 
 
+def _median(layers: Sequence[LayerRecord], measure: Measure) -> float:
+    known = [value for value in (_value(layer, measure) for layer in layers) if not math.isnan(value)]
+    return statistics.median(known) if known else math.nan
+
+
 def _most(layers: Sequence[LayerRecord], measure: Measure) -> LayerRecord:
-    return max(layers, key=lambda layer: _value(layer, measure))
+    return max(layers, key=lambda layer: -math.inf if math.isnan(_value(layer, measure)) else _value(layer, measure))
 
 
 def _hover(layers: Sequence[LayerRecord], measure: Measure, calibration: str) -> str:
@@ -127,7 +133,7 @@ def _value(layer: LayerRecord, measure: Measure) -> float:
         case "error":
             return layer.relative_error
         case "gap":
-            return 1 + layer.gap
+            return math.nan if layer.gap is None else 1 + layer.gap
         case "sparsity":
             return layer.counted_sparsity
 

@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 
 from app.shared import numbers
 from app.shared.charts.axes import log_axis
-from app.shared.charts.layer_errors import hover_of
-from app.shared.style import INKS, OPTIMUM, Theme, method_mark, template
+from app.shared.charts.layer_errors import add_legend, hover_of
+from app.shared.style import INKS, Theme, method_mark, template
 from core.records import LayerRecord
 
 _LOG_FROM = 12.0  # a linear axis hides the small errors beyond this ratio
@@ -40,8 +40,7 @@ def method_bars(bars: Sequence[Bar], *, calibration: str = "", theme: Theme = "l
         end = max(bar.record.relative_error, low) if bar.record else low
         figure.add_annotation(x=math.log10(end) if axis["type"] == "log" else end, y=place, xanchor="left", xshift=8, showarrow=False,
                               text=_text(bar), font={"size": 13})
-    figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", name=f"hollow: {OPTIMUM}", hoverinfo="skip",
-                                marker={"symbol": "circle-open", "size": 9, "color": INKS[theme].text, "line": {"width": 1.5}}))
+    add_legend(figure, [bar.record for bar in bars if bar.record], INKS[theme].text)
     figure.update_layout(
         barmode="overlay", hovermode="closest",
         title={"text": "What every method leaves in it, and what its mask alone costs", "y": 1, "yref": "container", "yanchor": "top",
@@ -55,11 +54,14 @@ def method_bars(bars: Sequence[Bar], *, calibration: str = "", theme: Theme = "l
 
 def _add_bar(figure: go.Figure, place: int, bar: Bar, record: LayerRecord, low: float, hover: str, ink: str) -> None:
     mark, fade = method_mark(bar.method), 0.35 if bar.stale else 1.0
-    error, best = max(record.relative_error, low), min(max(record.optimum_error, low), max(record.relative_error, low))
+    error, known = max(record.relative_error, low), record.optimum_error is not None
+    best = min(max(record.optimum_error or 0.0, low), error)
     common = {"y": [place], "orientation": "h", "showlegend": False, "hovertext": hover, "hovertemplate": "%{hovertext}<extra></extra>",
               "width": 0.66, "marker": {"color": mark.color, "line": {"width": 0}}}
     figure.add_trace(go.Bar(x=[best - low], base=[low], opacity=0.34 * fade, **common))
     figure.add_trace(go.Bar(x=[error - best], base=[best], opacity=fade, **common))
+    if not known:
+        return
     figure.add_trace(go.Scatter(
         x=[best], y=[place], mode="markers", showlegend=False, hoverinfo="skip", cliponaxis=False, opacity=fade,
         marker={"symbol": mark.hollow, "size": 9, "color": ink, "line": {"width": 1.6}}))
@@ -77,7 +79,7 @@ def _text(bar: Bar) -> str:
 def _axis(records: Sequence[LayerRecord]) -> tuple[dict[str, object], float]:
     """The axis with room for the numbers at the bars' ends, and where bars begin: 0, or the left end of a logarithmic axis."""
     errors = [record.relative_error for record in records if 0 < record.relative_error < math.inf]
-    best = [record.optimum_error for record in records if record.optimum_error > 0]
+    best = [record.optimum_error for record in records if record.optimum_error]
     if not errors or max(errors) / min(errors) < _LOG_FROM:
         top = max(errors, default=1.0)
         return {"type": "linear", "range": [0, 1.3 * top], "exponentformat": "none", "nticks": 6}, 0.0

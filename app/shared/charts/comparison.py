@@ -11,13 +11,13 @@ import plotly.graph_objects as go
 
 from app.shared import numbers
 from app.shared.charts.axes import at_edge, edge_marks, log_axis
-from app.shared.charts.layer_errors import Ends, error_ends
+from app.shared.charts.layer_errors import Ends, add_legend, error_ends, optimum_lines, optimum_of
 from app.shared.charts.module_axis import ModuleAxis
 from app.shared.charts.series import BROKEN
 from app.shared.comparison import Compared, common_layers
 from app.shared.findings import wording
 from app.shared.findings.cautions import same_evaluation
-from app.shared.style import INKS, OPTIMUM, Theme, dense_mark, template
+from app.shared.style import INKS, Theme, dense_mark, template
 from core.records import LayerRecord
 
 _LOG_FROM = 12.0  # a linear axis hides the small errors beyond this ratio
@@ -79,7 +79,7 @@ def errors(runs: Sequence[Compared], *, theme: Theme = "light", height: int = 36
     for run in runs:
         text = axis.broken({name: _layer_hover(run, run.layers[name]) for name in names})
         for field, solid in (("optimum_error", False), ("relative_error", True)):
-            values = {name: getattr(run.layers[name], field) for name in names}
+            values = {name: optimum_of(run.layers[name]) if field == "optimum_error" else run.layers[name].relative_error for name in names}
             ys = axis.broken({name: _drawn(at_edge(value, *ends)) for name, value in values.items()})
             symbols = edge_marks([value or math.nan for value in axis.broken(values)], *ends, run.mark.symbol if solid else run.mark.hollow)
             figure.add_trace(go.Scatter(
@@ -89,8 +89,7 @@ def errors(runs: Sequence[Compared], *, theme: Theme = "light", height: int = 36
                 line={"color": run.mark.color, "width": 1.5 if solid else 0.8, "dash": run.mark.dash if solid else "dot"},
                 marker={"symbol": symbols, "size": size if solid else size - 1,
                         "color": run.mark.color, "line": {"width": 0 if solid else 1.3}}))
-    figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", name=f"hollow: {OPTIMUM}", hoverinfo="skip",
-                                marker={"symbol": "circle-open", "size": 9, "color": INKS[theme].faint, "line": {"width": 1.5}}))
+    add_legend(figure, [run.layers[name] for run in runs for name in names], INKS[theme].faint)
     figure.update_layout(
         title={"text": _TITLE, "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 6, "l": 2}},
         yaxis={"title": {"text": "relative error of the output"}, **_error_scale(ends)},
@@ -143,6 +142,5 @@ def _layer_hover(run: Compared, layer: LayerRecord) -> str:
     measured = textwrap.wrap(f"measured on {run.result.calibration}, {_OWN_INPUTS}", 60)
     return "<br>".join([
         f"<b>{escape(run.label)}</b>, {escape(wording.short_name(layer))}", f"error {numbers.error(layer.relative_error)}",
-        f"{OPTIMUM} {numbers.error(layer.optimum_error)} ({numbers.over_optimum(layer.gap)})",
-        *filter(None, [layer.optimum_words]), f"counted sparsity {numbers.percent(layer.counted_sparsity)}",
+        *optimum_lines(layer), f"counted sparsity {numbers.percent(layer.counted_sparsity)}",
         *(escape(line) for line in measured)])

@@ -15,7 +15,9 @@ from core.records import LayerRecord
 from core.records.modules import expert_of, kind_of
 
 Ends = tuple[float, float]
-TITLE = "Where the error is: every layer, and the best possible for its mask"
+_BESIDE = ", and the best possible for its mask"
+TITLE = f"Where the error is: every layer{_BESIDE}"
+NO_OPTIMUM = f"{OPTIMUM}: {numbers.NOT_COMPUTED}"
 _SPREAD = 0.62  # how much of a block's width its modules share
 _SIDE_BY_SIDE = 14  # up to so many blocks there is room for the modules beside each other
 _LOG_FROM = 12.0  # a linear axis hides the small errors beyond this ratio
@@ -43,8 +45,9 @@ def layer_errors(layers: Sequence[LayerRecord], *, theme: Theme = "light", title
         if room and not several:
             _add_stems(figure, xs, mine, mark, ends)
         _add_errors(figure, xs, mine, mark, ends, label=label, lines=not room and not several, calibration=calibration)
-    figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", name=f"hollow: {OPTIMUM}", hoverinfo="skip",
-                                marker={"symbol": "circle-open", "size": 9, "color": INKS[theme].faint, "line": {"width": 1.5}}))
+    add_legend(figure, layers, INKS[theme].faint)
+    if layers and all(layer.optimum_error is None for layer in layers):
+        title = title.removesuffix(_BESIDE)
     figure.update_layout(
         title={"text": title, "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 6, "l": 2}},
         xaxis={"title": {"text": "decoder block"}, "range": [-0.6, last + 0.6], "dtick": _step(last + 1), "tick0": 0},
@@ -54,10 +57,18 @@ def layer_errors(layers: Sequence[LayerRecord], *, theme: Theme = "light", title
     return figure
 
 
+def add_legend(figure: go.Figure, layers: Sequence[LayerRecord], color: str) -> None:
+    """The meaning of hollow marks; or that the optimum was not computed, where no layer has one."""
+    known = not layers or any(layer.optimum_error is not None for layer in layers)
+    figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", name=f"hollow: {OPTIMUM}" if known else NO_OPTIMUM, hoverinfo="skip",
+                                marker={"symbol": "circle-open" if known else "line-ew", "size": 9, "color": color,
+                                        "line": {"width": 1.5}, "opacity": 1 if known else 0}))
+
+
 def _add_stems(figure: go.Figure, xs: Sequence[float], layers: Sequence[LayerRecord], mark: Mark, ends: Ends) -> None:
     figure.add_trace(go.Scatter(
         x=[x for at in xs for x in (at, at, None)],
-        y=[y for layer in layers for y in (at_edge(layer.optimum_error, *ends), at_edge(layer.relative_error, *ends), None)],
+        y=[y for layer in layers for y in (at_edge(optimum_of(layer), *ends), at_edge(layer.relative_error, *ends), None)],
         mode="lines", hoverinfo="skip", opacity=0.55, line={"color": mark.color, "width": 1.5},
         legendgroup=kind_of(layers[0].module), showlegend=False))
 
@@ -68,7 +79,7 @@ def _add_errors(figure: go.Figure, xs: Sequence[float], layers: Sequence[LayerRe
     common = {"mode": "lines+markers" if lines else "markers", "legendgroup": kind_of(layers[0].module),
               "customdata": [layer.name for layer in layers], "text": [hover_of(layer, calibration) for layer in layers],
               "hovertemplate": "%{text}<extra></extra>"}
-    best, errors = [layer.optimum_error for layer in layers], [layer.relative_error for layer in layers]
+    best, errors = [optimum_of(layer) for layer in layers], [layer.relative_error for layer in layers]
     figure.add_trace(go.Scatter(
         x=xs, y=[at_edge(value, *ends) for value in best], name=f"{label}, optimum", showlegend=False,
         line={"color": mark.color, "width": 1, "dash": "dot"}, opacity=0.6 if lines else 1,
@@ -83,8 +94,7 @@ def hover_of(layer: LayerRecord, calibration: str) -> str:
     lines = [
         f"<b>{layer.name}</b>  {rows} × {columns}",
         f"error {numbers.error(layer.relative_error)} of the output's energy",
-        f"{OPTIMUM} {numbers.error(layer.optimum_error)} ({numbers.over_optimum(layer.gap)})",
-        *filter(None, [layer.optimum_words]),
+        *optimum_lines(layer),
         f"counted sparsity {numbers.percent(layer.counted_sparsity)}",
     ]
     if layer.dense_rows or layer.dense_columns:
@@ -95,9 +105,21 @@ def hover_of(layer: LayerRecord, calibration: str) -> str:
     return "<br>".join([*lines, *textwrap.wrap(measured, 60)])
 
 
+def optimum_of(layer: LayerRecord) -> float:
+    """The layer's optimum on an axis: NaN, which is not drawn, where it was not computed."""
+    return math.nan if layer.optimum_error is None else layer.optimum_error
+
+
+def optimum_lines(layer: LayerRecord) -> list[str]:
+    """The layer's optimum in a hover, and what it was estimated from."""
+    if layer.optimum_error is None:
+        return [NO_OPTIMUM]
+    return [f"{OPTIMUM} {numbers.error(layer.optimum_error)} ({numbers.over_optimum(layer.gap)})", *filter(None, [layer.optimum_words])]
+
+
 def error_ends(layers: Iterable[LayerRecord]) -> Ends:
     """Ends of an axis for the errors and optima of layers; what lies far from all others is drawn at the edge."""
-    values = [value for layer in layers for value in (layer.relative_error, layer.optimum_error)]
+    values = [value for layer in layers for value in (layer.relative_error, optimum_of(layer))]
     return main_part(values) if any(0 < value < math.inf for value in values) else (0.0, math.inf)
 
 

@@ -120,5 +120,6 @@ def _percent(log_ratio: float) -> str:
 def _log_ratio(best: Compared, other: Compared, names: Sequence[str], field: str) -> float | None:
     """The median over layers of the logarithm of the ratio; None where too many are zero to speak of one."""
     pairs = [(getattr(best.layers[name], field), getattr(other.layers[name], field)) for name in names]
-    ratios = [math.log(mine / theirs) for mine, theirs in pairs if mine > 0 and theirs > 0 and math.isfinite(mine / theirs)]
+    ratios = [math.log(mine / theirs) for mine, theirs in pairs if mine and theirs and mine > 0 and theirs > 0
+              and math.isfinite(mine / theirs)]
     return statistics.median(ratios) if len(ratios) > len(names) / 2 else None

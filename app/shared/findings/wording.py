@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
@@ -49,11 +50,9 @@ def describe(spec: RunSpec) -> str:
         parts.append(f"reconstruction in {spec.reconstruct} pass{'' if spec.reconstruct == 1 else 'es'}{aim}")
     if spec.experts != "routed":
         parts.append("all tokens to all experts" if spec.experts == "all" else "experts without tokens stay dense")
-    if spec.skip:
-        parts.append(f"without {spec.skip.replace(',', ', ')}")
-    if spec.layer_sparsity:
-        parts.append(spec.layer_sparsity.replace(",", ", ").replace("=", " at "))
-    return " · ".join(parts)
+    some = (f"without {spec.skip.replace(',', ', ')}" if spec.skip else "", spec.layer_sparsity.replace(",", ", ").replace("=", " at "),
+            "optimum left out" if spec.no_optimum else "")
+    return " · ".join([*parts, *filter(None, some)])
 
 
 @lru_cache(maxsize=4096)
@@ -104,7 +103,7 @@ def finding(result: RunResult) -> str:
         return f"{words[0].upper()}{words[1:]}, chosen by {_method(result.spec)}. {_cost(result.dense, result.pruned)}"
     if worst.relative_error <= 0:
         return f"{_method(result.spec)} changes no layer's output here: nothing that matters was removed."
-    return f"{_over_optimum(result.spec, result.median_gap)} {_worst(worst)} {_cost(result.dense, result.pruned)}"
+    return f"{_over_optimum(result)} {_worst(worst)} {_cost(result.dense, result.pruned)}"
 
 
 def preview_finding(preview: Preview) -> str:
@@ -112,7 +111,7 @@ def preview_finding(preview: Preview) -> str:
     worst = preview.worst
     if worst.relative_error <= 0:
         return f"{_method(preview.spec)} would change no layer's output: nothing that matters would be removed."
-    return f"{_over_optimum(preview.spec, preview.median_gap)} {_worst(worst)} {_cost(preview.dense, preview.pruned)}"
+    return f"{_over_optimum(preview)} {_worst(worst)} {_cost(preview.dense, preview.pruned)}"
 
 
 def caution(result: RunResult) -> str:
@@ -131,7 +130,11 @@ def _method(spec: RunSpec) -> str:
     return name if spec.update == "own" else f"{name}'s mask with the update {UPDATES[spec.update]}"
 
 
-def _over_optimum(spec: RunSpec, gap: float) -> str:
+def _over_optimum(found: RunResult | Preview) -> str:
+    spec, gap = found.spec, found.median_gap
+    if gap is None:
+        middle = statistics.median(layer.relative_error for layer in found.layers)
+        return f"The median layer error of {_method(spec)} is {numbers.error(middle)}; the best possible was not computed."
     if gap < _AT_OPTIMUM:
         return f"{_method(spec)} reaches the best possible error for its mask: all of the remaining error is due to the mask."
     if not math.isfinite(gap):
@@ -146,7 +149,7 @@ def coupled(spec: RunSpec) -> bool:
 
 
 def _worst(worst: LayerRecord) -> str:
-    beside = "" if worst.gap < _AT_OPTIMUM else f", {numbers.over_optimum(worst.gap)} its optimum"
+    beside = "" if worst.gap is None or worst.gap < _AT_OPTIMUM else f", {numbers.over_optimum(worst.gap)} its optimum"
     return f"Worst layer: {short_name(worst)} with error {numbers.error(worst.relative_error)}{beside}."
 
 

@@ -24,7 +24,7 @@ class Point(FrozenModel):
     pruned: Evaluated
     counted_sparsity: float
     median_error: float  # relative error of the layers
-    median_gap: float
+    median_gap: float | None  # None: not computed
     seconds: float
     solve_seconds: float
     peak_memory_bytes: int
@@ -53,8 +53,8 @@ _USUAL = RunSpec()
 
 
 def asked_anywhere(spec: RunSpec) -> RunSpec:
-    """A request without its device."""
-    return spec.model_copy(update={"device": "auto"})
+    """A request without its device, and without what changes nothing that a point shows."""
+    return spec.model_copy(update={"device": "auto", "no_optimum": False})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +75,7 @@ def ground(spec: RunSpec) -> RunSpec:
 @lru_cache(maxsize=16_384)  # each page looks at all runs of the store
 def _ground(spec: RunSpec) -> RunSpec:
     return spec.model_copy(update={"method": _USUAL.method, "pattern": _USUAL.pattern, "device": _USUAL.device, "further_evaluations": (),
+                                   "no_optimum": _USUAL.no_optimum,
                                    "calibration": spec.calibration.model_copy(update={"seed": 0})})
 
 

@@ -52,7 +52,7 @@ class Protocol(FrozenModel):
         return calibrated and spec == spec.model_copy(update=_PLAIN)
 
 
-_PLAIN = {name: RunSpec.model_fields[name].default for name in OPTIONS}
+_PLAIN = {name: RunSpec.model_fields[name].default for name in OPTIONS if name != "no_optimum"}
 
 
 class Paper(FrozenModel):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.shared.sweeps.points import Point
+from app.shared.tables import over_optimum
 from core.spec.patterns import pattern_word
 
 
@@ -15,7 +16,7 @@ def point_rows(points: Sequence[Point]) -> list[dict[str, object]]:
         "block_size": point.spec.method.own_block_size, "alpha": point.spec.pattern.outlier_rows,
         "alpha_budget": point.spec.pattern.budget or "paper", "seed": point.spec.calibration.seed,
         "counted_sparsity": point.counted_sparsity, "dense_perplexity": point.dense.perplexity, "perplexity": point.pruned.perplexity,
-        "median_error": point.median_error, "median_over_optimum": 1 + point.median_gap, "solve_seconds": point.solve_seconds,
+        "median_error": point.median_error, "median_over_optimum": over_optimum(point.median_gap), "solve_seconds": point.solve_seconds,
         "seconds": point.seconds, "peak_memory_bytes": point.peak_memory_bytes, "machine": point.machine,
         "method_version": point.revisions.method, "run": point.key or "shipped",
     } for point in points]

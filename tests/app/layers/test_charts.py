@@ -185,3 +185,14 @@ def test_the_histogram_says_whether_kept_weights_grew():
     same = Bins(edges=edges, kept_before=bins.kept_before, kept_after=bins.kept_before, removed_before=bins.removed_before)
     assert "keep their size" in findings.histogram_finding(same)
     assert "No weight" in findings.histogram_finding(Bins(**{**vars(same), "removed_before": 0 * bins.removed_before}))
+
+
+def test_an_optimum_that_was_left_out_is_said_and_not_drawn():
+    left_out = [layer(block, optimum=None) for block in range(2)]
+    assert map_finding(left_out).endswith("The best possible errors were not computed.")
+    assert "not computed" in layer_map(left_out, measure="gap").layout.title.text
+    assert "not computed" not in layer_map([*left_out, layer(2)], measure="gap").layout.title.text
+    found = [Bar(method="thanos", label="Thanos", record=left_out[0], present=True), *bars(wanda=(0.03, 0.01))]
+    assert "the best possible was not computed" in layer_finding(found)
+    figure = method_bars(found)
+    assert len([trace for trace in figure.data if trace.mode == "markers" and trace.x != (None,)]) == 1

@@ -12,7 +12,7 @@ from app.shared.charts import axes
 from app.shared.charts.axes import share_axis
 from app.shared.charts.layer_errors import layer_errors
 from app.shared.findings import facts, wording
-from app.shared.style import readable
+from app.shared.style import OPTIMUM, readable
 from core.records import PlannedLayer
 from core.spec import METHODS, Calibration, Evaluation, RunSpec, make_method, parse_pattern
 from tests.app.examples import layer, layers, result
@@ -57,6 +57,20 @@ def test_hover_names_an_optimum_that_is_an_estimate():
         text = next(trace.text[0] for trace in figure.data if trace.text is not None)
         assert ("estimate" in text) == bool(words)
         assert words is None or words in text
+
+
+def test_an_optimum_that_was_left_out_has_no_mark_and_is_said_to_be():
+    left_out = [layer(block, "mlp.up", 0.12, None) for block in range(2)]
+    figure = layer_errors(left_out)
+    assert not any(trace.name == f"hollow: {OPTIMUM}" for trace in figure.data)
+    assert any(trace.name == f"{OPTIMUM}: not computed" for trace in figure.data)
+    hollow = next(trace for trace in figure.data if (trace.name or "").endswith(", optimum"))
+    assert all(math.isnan(y) for y in hollow.y)
+    assert "not computed" in hollow.text[0]
+    assert "best possible" not in figure.layout.title.text
+    mixed = layer_errors([*left_out, layer(0, "mlp.up", 0.12, 0.04)])
+    assert any(trace.name == f"hollow: {OPTIMUM}" for trace in mixed.data)
+    json.loads(mixed.to_json())
 
 
 def test_the_axis_is_logarithmic_when_small_errors_would_vanish():

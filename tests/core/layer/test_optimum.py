@@ -6,7 +6,20 @@ import pytest
 import torch
 
 from core import LayerProblem, SemiStructured, Unstructured, solve
-from core.layer.optimum import EXACT, FEWEST_ROWS, PRODUCTS, estimated_optimum, optimum_error, optimum_rows
+from core.layer.optimum import (
+    EXACT,
+    FEWEST_ITERATIONS,
+    FEWEST_ROWS,
+    NARROW,
+    PRODUCTS,
+    Sample,
+    estimated_optimum,
+    optimum_error,
+    optimum_iterations,
+    optimum_rows,
+)
+from core.models.cost import optimum_sample
+from core.spec import RunSpec, make_method
 
 
 def wide(seed: int) -> LayerProblem:
@@ -24,7 +37,7 @@ def test_an_estimate_is_within_its_spread(method, pattern):
     for seed in range(3):
         problem = wide(seed)
         solution = solve(problem, method, pattern)
-        exact, found = optimum_error(problem, solution), estimated_optimum(problem, solution, 40)
+        exact, found = optimum_error(problem, solution), estimated_optimum(problem, solution, Sample(rows=40))
         assert found.rows == 40
         assert found.spread is not None
         assert 0 < found.spread < 0.2 * exact
@@ -36,7 +49,7 @@ def test_all_rows_are_exact():
     problem = wide(0)
     solution = solve(problem, "wanda", Unstructured(sparsity=0.5, outlier_rows=0.1))
     for rows in (270, 300):
-        found = estimated_optimum(problem, solution, rows)
+        found = estimated_optimum(problem, solution, Sample(rows=rows))
         assert (found.rows, found.spread) == (None, None)
         assert found.error == optimum_error(problem, solution)
 
@@ -44,7 +57,7 @@ def test_all_rows_are_exact():
 def test_a_layer_without_error_has_an_optimum_of_nothing():
     problem = LayerProblem(weight=torch.ones(100, 8), gram=torch.zeros(8, 8), tokens=5)
     solution = solve(problem, "wanda", Unstructured(sparsity=0.5))
-    assert estimated_optimum(problem, solution, 20).error == 0
+    assert estimated_optimum(problem, solution, Sample(rows=20)).error == 0
 
 
 def test_small_layers_are_exact_and_large_ones_cost_a_tenth_of_the_rest():
@@ -57,3 +70,19 @@ def test_small_layers_are_exact_and_large_ones_cost_a_tenth_of_the_rest():
     assert FEWEST_ROWS < optimum_rows(rows, columns, pruned=rows, other_work=other, singular=True) < chosen / 4
     assert optimum_rows(rows, columns, pruned=rows, other_work=0) == FEWEST_ROWS
     assert optimum_rows(rows, columns, pruned=rows, other_work=1e16) == rows
+
+
+def test_the_least_sample_too_costs_at_most_a_tenth_or_is_left_out():
+    rows, columns = 4096, 11008
+    assert optimum_iterations(256, 1024, chosen=256, other_work=0) == optimum_iterations(rows, columns, chosen=NARROW, other_work=0) > 50
+    for share in (4, 100, 10_000):
+        other = share * NARROW * columns**2
+        found = optimum_iterations(rows, columns, chosen=FEWEST_ROWS, other_work=other)
+        assert 10 * found * NARROW * columns**2 <= other
+        assert bool(found) == (share / 10 >= FEWEST_ITERATIONS)
+    few = {"tokens": 256}
+    bare = optimum_sample(RunSpec(method=make_method("wanda")), 2048, 5632, **few)
+    evaluated = optimum_sample(RunSpec(method=make_method("wanda")), 2048, 5632, evaluated=64 * 2048, **few)
+    assert bare is None or bare.iterations < evaluated.iterations
+    assert evaluated is not None
+    assert optimum_sample(RunSpec(no_optimum=True), 2048, 5632, evaluated=64 * 2048, **few) is None

@@ -14,6 +14,7 @@ from core.run.evaluation import evaluate
 from core.run.journal import BlockState
 from core.run.one_layer import solve_for_run
 from core.run.pipeline import prune
+from core.run.planning import plan
 from core.spec import METHODS, Calibration, Evaluation, RunSpec, make_method, parse_pattern
 from core.spec.errors import BadInput
 from core.spec.patterns import outlier_count
@@ -197,6 +198,23 @@ def test_refit_lowers_every_layer_to_its_optimum():
     spec = RunSpec(method=make_method("wanda"), refit=True, calibration=Calibration(windows=16, length=128),
                    evaluation=Evaluation(windows=2, length=64))
     assert result_of(spec).median_gap < 0.05
+
+
+def test_a_run_leaves_the_optimum_out_and_changes_nothing_else():
+    weights, found = [], []
+    for left_out in (False, True):
+        journal = MemoryJournal()
+        found.append(result_of(RunSpec(no_optimum=left_out, **SMALL), journal=journal))
+        weights.append(journal.weights)
+    with_it, without = found
+    assert without.pruned == with_it.pruned
+    assert all(torch.equal(weight, weights[1][name]) for name, weight in weights[0].items())
+    for one, other in zip(with_it.layers, without.layers, strict=True):
+        assert other.relative_error == one.relative_error >= one.optimum_error > 0
+        assert (other.optimum_error, other.gap, other.optimum_words) == (None, None, "")
+    assert (without.median_gap, "optimum" in without.stages) == (None, False)
+    assert plan(RunSpec(no_optimum=True, **SMALL)).at_rate(1e9).seconds < plan(RunSpec(**SMALL)).at_rate(1e9).seconds
+    assert RunResult.model_validate_json(without.model_dump_json()) == without
 
 
 def test_events_tell_where_the_run_is():

@@ -31,7 +31,7 @@ def test_blocks_are_chosen_by_methods_that_score_them_and_these_solve_no_layer(n
 def test_what_has_no_meaning_for_blocks_is_refused_with_the_reason():
     given = {"method": make_method("influence"), "pattern": parse_pattern("blocks:2")}
     values = {"update": "exact", "refit": True, "true_sequential": True, "allocation": "marginal", "propagation": 0.5, "fisher": 0.5,
-              "random_rows": 1, "reconstruct": 2, "experts": "all", "layer_sparsity": "*.v_proj=0.3"}
+              "random_rows": 1, "reconstruct": 2, "experts": "all", "layer_sparsity": "*.v_proj=0.3", "no_optimum": True}
     assert set(values) == {*OPTIONS} - {"skip", "reconstruct_aim"}
     for name, value in values.items():
         error = refusal(**given, **{name: value})
