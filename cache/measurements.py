@@ -15,6 +15,10 @@ class Measuring(Request):
     """A measurement that was asked for."""
 
 
+class Collecting(Request):
+    """Gram matrices of a dense model that were asked for. `key`: of a run that prunes nothing, whose model and texts they are of."""
+
+
 class Measured(FrozenModel):
     """Size and speed of a run's model. `moment`: seconds since 1970."""
 

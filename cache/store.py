@@ -20,8 +20,9 @@ from pydantic import BaseModel
 from cache.exports import Exports
 from cache.grams import GramFolder
 from cache.keys import is_key
-from cache.measurements import Measurements
+from cache.measurements import Collecting, Measurements
 from cache.records import QueuePause
+from cache.requests import Requests
 from cache.rows import CheckedRows, DamagedStore
 from cache.run_list import RunList
 from cache.scores import Scores
@@ -59,6 +60,7 @@ class Store(RunList):
         self.scores = Scores(self._documents)
         self.exports = Exports(self.home, self._documents)
         self.measurements = Measurements(self._documents)
+        self.collecting = Requests(self._documents, "collecting", Collecting)
 
     def damage(self) -> tuple[str, ...]:
         """Damage that was met, and the remedy, in sentences for every page. Empty for a store that is whole."""
@@ -133,11 +135,11 @@ class Store(RunList):
             raise ValueError(f"not a key: {key!r}")
         return BlockJournal(self.home / "journals" / key)
 
-    def grams(self, key: str) -> GramFolder:
-        """The Gram matrices of a dense model on its calibration text, by `grams_key`."""
+    def grams(self, key: str, *, full_is_error: bool = False) -> GramFolder:
+        """The Gram matrices of a dense model on its calibration text, by `grams_key`. `full_is_error`: writing them raises DiskFull."""
         if not is_key(key):
             raise ValueError(f"not a key: {key!r}")
-        return GramFolder(self.home / "grams" / key)
+        return GramFolder(self.home / "grams" / key, full_is_error=full_is_error)
 
     def delete(self, key: str) -> None:
         """Remove a run: first its blocks and its export, whose room the rows may need on a full disk. Raises DiskFull."""

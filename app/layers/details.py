@@ -95,7 +95,8 @@ def _facts(spec: RunSpec, layer: str, record: LayerRecord | None, known: Map | N
          "it, so its errors differ a little."),
         ("Methods", "each with its default parameters and own update, but for the method of the controls, which is as they say"),
         ("Error", "tr(ΔGΔᵀ) / tr(WGWᵀ) on the calibration tokens"),
-        ("Best possible", "least squares over the kept weights, by conjugate gradients until a step gains less than 0.01 %"),
+        ("Best possible", "least squares over the kept weights, by conjugate gradients until a step gains less than 0.01 %; of a "
+         "large layer estimated from some of its rows, which hovering tells"),
         ("Rows, columns", "row i has Σⱼ Δᵢⱼ(ΔG)ᵢⱼ of the error, column j Σᵢ Δᵢⱼ(ΔG)ᵢⱼ; both sum to the whole"),
         *facts.weighed(spec),
     ]

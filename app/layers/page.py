@@ -13,7 +13,7 @@ from app.layers.charts.method_bars import Bar
 from app.layers.findings import layer_finding, map_finding
 from app.layers.query import OWN, read_measure
 from app.layers.view import View
-from app.shared import address, answers, layer_choice, layout, run_page, whole_shapes
+from app.shared import address, answers, large_model, layer_choice, layout, run_page, whole_shapes
 from app.shared.findings import wording
 from app.shared.layer_choice import Map
 from core.spec import RunSpec
@@ -38,7 +38,11 @@ def _draw(spec: RunSpec) -> None:
         _draw_whole(spec, known, measure)
         return
     shapes = layer_choice.shapes(spec, known)
-    seen = view.look(spec, known, layer_choice.wanted(shapes)) if shapes else None
+    whole = large_model.is_whole(spec) if shapes else None
+    if shapes and whole is None:
+        return
+    layer = layer_choice.wanted(shapes) or ("" if whole or known else next(iter(shapes), ""))
+    seen = view.look(spec, known, layer, whole=bool(whole)) if shapes else None
     if seen is None:
         layout.sentence(_PROMISE)
         return
@@ -52,10 +56,13 @@ def _draw(spec: RunSpec) -> None:
         with st.container(key="side-map-wide" if seen.map and len({item.block for item in seen.map.layers}) > _ROOM else "side-map"):
             if seen.map is None and seen.preview is not None and seen.preview.problem:
                 layout.sentence("The map of all layers stands here when each of them can be solved.")
+            elif seen.map is None and not whole:
+                large_model.note("The map of all layers")
             else:
                 panels.draw_map(seen.map, seen.layer, measure)
         with st.container(key="side-bars"):
             panels.draw_methods(view.base_of(seen.solved), bars, seen.layer, seen.others, shapes)
+            panels.draw_exact(seen)
     details.draw(seen.solved, seen.layer, seen.record, seen.map, told=trouble.problem if trouble else None)
 
 

@@ -79,3 +79,14 @@ def draw_methods(base: RunSpec, bars: Sequence[Bar], layer: str, shown: Sequence
     remarks += [f"{METHOD_LABELS[name]} would take {numbers.seconds(seconds)}." for name, seconds in waiting.items() if name not in offered]
     if remarks:
         layout.aside("Not shown. " + " ".join(remarks))
+
+
+def draw_exact(seen: view.View) -> None:
+    """The way from an estimated optimum of this layer to the exact one."""
+    record = seen.record
+    if record is None or record.optimum_rows is None or not seen.present.fits:
+        return
+    st.button(f"Best possible of this layer from all {numbers.count(record.shape[0])} rows", key="layers_exact", type="tertiary",
+              on_click=state.remember, args=(view.EXACT, (seen.solved, seen.layer)),
+              help=f"Now an {record.optimum_words}. It takes about {numbers.count(round(record.shape[0] / record.optimum_rows))} times as "
+              "long.")

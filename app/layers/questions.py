@@ -30,9 +30,18 @@ class LayerQuestion(SessionQuestion):
 
     about_a_layer: ClassVar[bool] = True
     layer: str
+    exact: bool = False  # the optimum of a large layer too, from all of its rows
+
+    @property
+    def quick(self) -> bool:
+        return super().quick and not self.exact
 
     def answer(self, session: Session) -> LayerRecord:
-        return session.record(self.layer, session.solve(self.layer, self.spec))
+        from core.linalg.cancellation import cancel_unless
+
+        solution = session.solve(self.layer, self.spec)
+        with cancel_unless(session.wanted):
+            return session.record(self.layer, solution, exact=self.exact)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ _WAIT = 1.0  # seconds for the layer's own answer: drawn without it, the page wo
 _TOGETHER = 1.2  # seconds in which the others' answers are gathered before the page is drawn anew
 _SETTLED = 0.6  # seconds that the controls must have been left alone before all layers are solved: one layer answers first
 _QUICK_SECONDS = 5.0
+EXACT = "layers-exact"  # place of the layer whose optimum is wanted from all rows
 AT_MOST = 600.0  # seconds: what takes longer is not offered
 
 
@@ -51,9 +52,10 @@ class View:
         return bool(self.trouble and self.preview and self.preview.problem == self.trouble.problem)
 
 
-def look(spec: RunSpec, known: Map | None, layer: str) -> View | None:
+def look(spec: RunSpec, known: Map | None, layer: str, *, whole: bool = True) -> View | None:
     """Ask for everything the page shows. `known`: the finished run's map; `layer`: the one asked for, empty for the worst.
-    None while no layer can be chosen."""
+    `whole`: the map of a preview may be asked for. None while no layer can be chosen."""
+    mapped = known is not None or not whole
     preview = previews.first(spec)
     asked = st.container(gap=None)  # what looks again takes no room: the page does not move when the answers are there
     with asked:
@@ -62,8 +64,8 @@ def look(spec: RunSpec, known: Map | None, layer: str) -> View | None:
             answers.before(place)  # what these compute leaves its cores to the layer's own answer
         solved = layer_choice.with_own_share(spec, known or _map_before(spec), layer)
         present = _solve(solved, layer) if layer else None
-        others = _ask({**(_others(base_of(solved), layer) if layer else {}), **({} if known else {"preview": preview})}, settled)
-        seen = None if known else previews.best(spec, others.pop("preview"))
+        others = _ask({**(_others(base_of(solved), layer) if layer else {}), **({} if mapped else {"preview": preview})}, settled)
+        seen = None if mapped else previews.best(spec, others.pop("preview"))
     known = _map(spec, seen, settled=settled) if seen else known
     layer = layer or layer_choice.worst_of(known)
     if not layer:
@@ -78,7 +80,8 @@ def look(spec: RunSpec, known: Map | None, layer: str) -> View | None:
 
 
 def _solve(spec: RunSpec, layer: str) -> Shown:
-    return answers.ask(LayerQuestion(spec=spec, layer=layer), "layer", wait=_WAIT)
+    exact = state.recall(EXACT, None) == (spec, layer)
+    return answers.ask(LayerQuestion(spec=spec, layer=layer, exact=exact), "layer", wait=_WAIT)
 
 
 def _ask(questions: Mapping[str, Question], settled: bool) -> dict[str, Shown]:

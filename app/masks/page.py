@@ -9,7 +9,7 @@ from app.masks.findings import mask_finding, pair_finding
 from app.masks.panels import HEIGHT, draw_loupe, draw_overview
 from app.masks.query import OWN, read_window
 from app.masks.questions import Mask, MaskQuestion, Pair, PairQuestion, WindowQuestion
-from app.shared import address, answers, layer_choice, layout, numbers, run_page, whole_shapes
+from app.shared import address, answers, large_model, layer_choice, layout, numbers, run_page, whole_shapes
 from app.shared.findings import wording
 from app.shared.findings.wording import WEIGHED
 from app.shared.first_paint import first_paint
@@ -36,9 +36,12 @@ def _draw(spec: RunSpec) -> None:
     if not shapes:
         layout.sentence(_PROMISE)
         return
+    whole = large_model.is_whole(spec)
+    if whole is None:
+        return
     layer = layer_choice.wanted(shapes)
-    known = known or (None if layer and spec.allocation == "even" else layer_choice.preview(spec))
-    layer = layer or layer_choice.worst_of(known)
+    known = known or (None if not whole or (layer and spec.allocation == "even") else layer_choice.preview(spec))
+    layer = layer or layer_choice.worst_of(known) or ("" if whole else next(iter(shapes)))
     if not layer:
         layout.sentence(_PROMISE)
         return

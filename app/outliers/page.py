@@ -9,7 +9,7 @@ import streamlit as st
 from app.outliers import details, findings
 from app.outliers.panels import draw_map, draw_rows, name_of
 from app.outliers.questions import EnergySharesQuestion, LayerRowsQuestion
-from app.shared import address, alpha_effect, answers, layer_choice, layout, numbers, run_page, state, whole_shapes
+from app.shared import address, alpha_effect, answers, large_model, layer_choice, layout, numbers, run_page, state, whole_shapes
 from cache.keys import PRUNING
 from core.records.outlier_rows import EnergyShare
 from core.spec import RunSpec
@@ -37,6 +37,9 @@ def _draw_good(spec: RunSpec | None) -> None:
 def _draw(spec: RunSpec) -> None:
     if whole_shapes.draw_alone(spec):
         return
+    whole = large_model.is_whole(spec)
+    if whole is None:
+        return
     alpha = spec.pattern.outlier_rows or _SHOWN
     plain = RunSpec(**{name: value for name, value in spec if name not in PRUNING})
     found = answers.ask(EnergySharesQuestion(spec=plain, alpha=alpha), "energy-shares")
@@ -55,10 +58,13 @@ def _draw(spec: RunSpec) -> None:
     layout.sentence(_finding(shares, alpha, rows) + weighed)
     left, right = st.columns([0.42, 0.58], gap="medium")
     with left:
-        draw_map(spec, shares, layer, alpha)
+        draw_map(spec, shares, layer, alpha, whole=whole)
     with right:
         draw_rows(spec, shares, layer, rows)
-    alpha_effect.draw(spec, layer)
+    if whole:
+        alpha_effect.draw(spec, layer)
+    else:
+        large_model.note("The effect of α on errors and on perplexity")
     if not rows.problem:
         details.draw(spec, rows.answer if rows.fits else None)
 

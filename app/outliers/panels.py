@@ -9,7 +9,7 @@ import streamlit as st
 from pydantic import ValidationError
 
 from app.outliers import charts, findings, gain_panel
-from app.shared import address, answers, layout, numbers, state
+from app.shared import address, answers, large_model, layout, numbers, state
 from app.shared.chart_downloads import take_away
 from app.shared.plot import plot
 from app.shared.pressed_marks import pressed_word
@@ -29,12 +29,15 @@ def name_of(shares: Sequence[EnergyShare], name: str) -> str:
     return findings.layer_name(item.block, item.module)
 
 
-def draw_map(spec: RunSpec, shares: Sequence[EnergyShare], layer: str, alpha: float) -> None:
+def draw_map(spec: RunSpec, shares: Sequence[EnergyShare], layer: str, alpha: float, *, whole: bool = True) -> None:
+    """The map of all layers. `whole`: the one of what α does to errors may be computed."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="outlier-map-kind"):
         state.set_widget("outlier-map", _map_kind())
         st.segmented_control("Map of the layers", list(MAPS), key="outlier-map", format_func=MAPS.__getitem__, required=True,
                              label_visibility="collapsed", on_change=_map_chosen)
-    if _map_kind() == "gain":
+    if _map_kind() == "gain" and not whole:
+        large_model.note("The map of where α pays")
+    elif _map_kind() == "gain":
         gain_panel.draw(spec, shares, layer, alpha, on_click=_clicked, height=_CHART)
     else:
         _draw_energy(spec, shares, layer, alpha)

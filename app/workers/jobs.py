@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from app.workers import queue
 from app.workers.answers import Answers
+from app.workers.collecting import CollectingJobs
 from app.workers.connection import Connection
 from app.workers.exporting import ExportJobs
 from app.workers.keeper import Keeper
@@ -48,6 +49,7 @@ class Jobs:
         self.scoring = ScoringJobs(store, self._connection)
         self.exporting = ExportJobs(store, self._connection)
         self.measuring = MeasuringJobs(store, self._connection)
+        self.collecting = CollectingJobs(store, self._connection)
         self.readings = Readings(self._connection)
         self._keeper: Keeper | None = None
         self.queue = RunQueue(store, self._connection)

@@ -52,8 +52,9 @@ def task_name(kind: str, key: str, submitted: float) -> str:
 
 
 def requests_of(store: Store) -> Mapping[str, Requests[Any]]:
-    """The requests about runs that device workers carry out, by kind."""
-    return {"score": store.scores.requests, "export": store.exports.requests, "measure": store.measurements.requests}
+    """The requests about runs and models that device workers carry out, by kind."""
+    return {"score": store.scores.requests, "export": store.exports.requests, "measure": store.measurements.requests,
+            "collect": store.collecting}
 
 
 def jobs(store: Store) -> tuple[Job, ...]:

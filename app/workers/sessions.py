@@ -118,10 +118,25 @@ def _open(spec: RunSpec, found: Revisions, kept: GramFolder) -> Session:
     from core.run.planning import session_bytes
     from core.whatif.session import Session
 
-    needed, free = session_bytes(spec), psutil.virtual_memory().available
-    if needed > _SHARE * free:
-        raise BadInput("model", spec.model, f"models whose Gram matrices fit into memory ({_SHARE * free / 1e9:.1f} GB here)",
-                       f"This one's take {needed / 1e9:.1f} GB. Run it instead: a run holds one block at a time.")
+    needed, room = session_bytes(spec), round(_SHARE * psutil.virtual_memory().available)
+    if needed > room:
+        return _open_layers(spec, found, kept, needed, room)
     opened = open_model(spec, choose_device(spec.device), "never")
     require_same(found.addresses, opened.inputs.addresses, spec)
     return Session(opened, kept)
+
+
+def _open_layers(spec: RunSpec, found: Revisions, kept: GramFolder, needed: int, room: int) -> Session:
+    """The session of a model that does not fit into memory with its Gram matrices: single layers are read when they are asked for."""
+    from core.models.block_keys import NotInBlocks
+    from core.models.device import choose_device
+    from core.models.open_model import open_for_layers
+    from core.whatif.layer_session import LayerSession
+
+    try:
+        opened = open_for_layers(spec, choose_device(spec.device))
+    except NotInBlocks as error:
+        raise BadInput("model", spec.model, f"models that fit into memory with their Gram matrices ({room / 1e9:.1f} GB here), or whose "
+                       "layers can be read one by one", f"This one takes {needed / 1e9:.1f} GB. {error} Run it instead.") from error
+    require_same(found.addresses, opened.inputs.addresses, spec)
+    return LayerSession(opened, kept, room=room)

@@ -25,7 +25,7 @@ from core.cli.running import run
 from core.cli.speed import BATCHES, BatchesOption, NewOption, PromptOption, SpeedOption, measure, open_workload, show_size_and_speed
 from core.cli.sweep_runs import run_all
 from core.cli.sweeps import grid
-from core.cli.tasks import FolderOption, LimitOption, TasksOption, open_asked, score, show_tasks
+from core.cli.tasks import FolderOption, LimitOption, TasksOption, open_asked, require_memory, score, show_tasks
 from core.spec.errors import BadInput
 from core.spec.methods.table import methods_table
 
@@ -50,6 +50,7 @@ def prune(words: dict[str, str], json_file: JsonOption = None, save: SaveOption 
     target.check(spec)
     asked = open_asked(tasks, task_folder, limit)
     work = open_workload(spec, speed, batch_sizes, prompt_tokens, new_tokens)
+    require_memory(spec, asked, work, pruned=True)
     blocks = target.journal(spec) if target.wanted else None
     kept = continued(spec, held=bool(asked or work)) if blocks is None else nullcontext(blocks)
     with kept as journal:
@@ -88,7 +89,10 @@ def sweep(words: dict[str, str], json_file: JsonOption = None,
     specs = grid(words, methods=methods, patterns=patterns, block_sizes=block_sizes, alphas=alphas, seeds=seeds)
     require_writable(json_file, "json")
     require_writable(csv_file, "csv")
-    run_all(specs, open_asked(tasks, task_folder, limit), run, json_file, csv_file)
+    asked = open_asked(tasks, task_folder, limit)
+    for spec in specs[:1]:  # all are of one model
+        require_memory(spec, asked, pruned=True)
+    run_all(specs, asked, run, json_file, csv_file)
 
 
 @app.command()
@@ -103,6 +107,7 @@ def evaluate(words: dict[str, str], json_file: JsonOption = None, stream: Stream
     require_writable(json_file, "json")
     asked = open_asked(tasks, task_folder, limit)
     work = open_workload(spec, speed, batch_sizes, prompt_tokens, new_tokens)
+    require_memory(spec, asked, work, pruned=False)
     read_large_files(spec)
     found, *further = evaluate_texts(spec, streaming=streaming(stream))
     scores = score(spec, asked) if asked else {}

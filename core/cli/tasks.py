@@ -54,6 +54,14 @@ def score(spec: RunSpec, tasks: tuple[OpenTask, ...], weights: Mapping[str, Tens
         return score_tasks(spec, tasks, weights, dense, lambda share: bar.update(line, completed=share), shape=shape, expected=expected)
 
 
+def require_memory(spec: RunSpec, *wanted: object, pruned: bool) -> None:
+    """Raises BadInput where something of what is `wanted` needs the model whole in memory, and it is too large."""
+    if any(wanted):
+        from core.evaluate.measured_model import require_whole
+
+        require_whole(spec, pruned=pruned)
+
+
 def has_tasks(result: RunResult, tasks: tuple[OpenTask, ...]) -> bool:
     """True if a stored run has the scores of these tasks, on the same examples."""
     stored = result.tasks or {}

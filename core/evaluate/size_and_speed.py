@@ -11,7 +11,7 @@ from torch import Tensor
 from core.evaluate.measured_model import load_measured
 from core.evaluate.size import model_sizes, smaller_sizes
 from core.evaluate.speed import Report, Workload, fitting, measure_model
-from core.models.block_files import bytes_of_blocks
+from core.models.block_keys import bytes_of_blocks
 from core.models.device import choose_device
 from core.models.shrinking import shrunk
 from core.models.sources import resolve_model

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from core.export.places import key_of, stored_tensors
 from core.linalg.cancellation import check_cancelled
-from core.models.block_files import NotInBlocks, keys_by_block
+from core.models.block_keys import NotInBlocks, keys_by_block
 from core.models.blocks import Linear, map_blocks
 from core.models.folders import ModelSource, index_of, source_weights
 from core.models.loading import build, load_skeleton

@@ -105,6 +105,11 @@ def optimum_rows(rows: int, columns: int, *, pruned: int, other_work: float, sin
     return min(pruned, max(FEWEST_ROWS, int(other_work / 10 / ((_ITERATIONS if singular else PRODUCTS) * columns**2))))
 
 
+def quick_sample(rows: int, columns: int) -> Sample:
+    """All rows of a layer whose products are small; of a large one as few as do not wait for G."""
+    return Sample(rows=rows if rows * columns**2 <= EXACT else min(rows, NARROW))
+
+
 def optimum_iterations(rows: int, columns: int, *, chosen: int, other_work: float) -> int:
     """Most iterations for an optimum from `chosen` rows of a c×b layer, so that it costs at most a tenth of `other_work` also where these
     are as few as FEWEST_ROWS; 0 where that is too little for an estimate."""

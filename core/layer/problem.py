@@ -120,6 +120,12 @@ class LayerProblem:
             self._own["rows"] = self._energies(self.working_weight)
         return self._own["rows"]
 
+    def with_row_energy(self, energy: Tensor) -> LayerProblem:
+        """The same, h_i [c] known from before."""
+        known = replace(self)
+        known._own["rows"] = energy.to(self.weight.device, self.dtype)
+        return known
+
     def error(self, weight: Tensor) -> Tensor:
         """f(Ŵ) = tr((Ŵ−W) G (Ŵ−W)ᵀ), a float64 scalar."""
         return self._energies(weight.to(self.dtype), self.working_weight).sum(dtype=torch.float64).clamp(min=0)

@@ -12,42 +12,27 @@ weight has the same bits as in a model that is loaded whole.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
+from threading import Lock
 from typing import Any
 
 import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 from transformers import PreTrainedModel
-from transformers.conversion_mapping import get_model_conversion_mapping
-from transformers.core_model_loading import WeightConverter, WeightRenaming, convert_and_load_state_dict_in_model, rename_source_key
+from transformers.core_model_loading import convert_and_load_state_dict_in_model
 from transformers.modeling_utils import LoadStateDictConfig
 
-from core.data.files import stamp
+from core.models.block_keys import BlockKeys, NotInBlocks, conversions, keys_by_block
 from core.models.blocks import BlockMap, map_blocks
-from core.models.folders import source_weights
+from core.models.linears import Linear
 from core.models.loading import explained, fill, load_skeleton, refuse_not_finite, silent
 from core.models.sources import ModelSource
-from core.models.weight_files import FLOATS, Stored, read_header
-from core.spec.errors import PruneError
+from core.models.weight_files import FLOATS, Stored
 
 _ON_DEMAND: Any = {"backend": "pread"}  # the bytes of a tensor and no more: a mapped file could be written or cut off under the run
-
-
-class NotInBlocks(PruneError):
-    """A checkpoint whose blocks cannot be read one at a time, with the reason. It can be loaded whole."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class BlockKeys:
-    """The checkpoint's tensors, as (name, file), by block; all others under `frame`."""
-
-    blocks: tuple[tuple[tuple[str, Path], ...], ...]
-    frame: tuple[tuple[str, Path], ...]
-    stored: Mapping[str, Stored]
 
 
 class _Later:
@@ -61,42 +46,6 @@ class _Later:
 
     def to(self, device: object = None, dtype: torch.dtype | None = None) -> Tensor:
         return self._tensor.to(dtype=dtype or self._tensor.dtype)
-
-
-def keys_by_block(source: ModelSource, skeleton: PreTrainedModel) -> BlockKeys:
-    """The tensors of the checkpoint by the block that they make up, after transformers' own renaming. Reads headers only.
-
-    Raises NotInBlocks where a block's weights are used elsewhere as well, or are no floats.
-    """
-    block_map = map_blocks(skeleton)
-    _refuse_shared(skeleton, block_map)
-    names = {f"{block_map.path}.{index}.{name}": index for index, block in enumerate(block_map.blocks)
-             for name, _ in block.named_parameters()}
-    mapping = _mapping(skeleton)
-    renamings = [entry for entry in mapping if isinstance(entry, WeightRenaming)]
-    converters = [entry for entry in mapping if isinstance(entry, WeightConverter)]
-    known = skeleton.state_dict()
-    blocks: list[list[tuple[str, Path]]] = [[] for _ in block_map.blocks]
-    frame: list[tuple[str, Path]] = []
-    stored: dict[str, Stored] = {}
-    for file in source_weights(source):
-        for key, tensor in read_header(stamp(file)).items():
-            target, _ = rename_source_key(key, renamings, converters, skeleton.base_model_prefix, known)
-            if target not in known and key in known:
-                target = key
-            block = names.get(target)
-            if block is not None and tensor.dtype not in FLOATS:
-                raise NotInBlocks(f"{key} is stored as {tensor.dtype}.")
-            (frame if block is None else blocks[block]).append((key, file))
-            stored[key] = tensor
-    return BlockKeys(blocks=tuple(map(tuple, blocks)), frame=tuple(frame), stored=stored)
-
-
-def bytes_of_blocks(source: ModelSource, kept: Collection[int]) -> int:
-    """Bytes of the checkpoint's tensors without those of the blocks that are not in `kept`. Raises as `keys_by_block`."""
-    keys = keys_by_block(source, load_skeleton(source))
-    names = [*keys.frame, *(key for block, stored in enumerate(keys.blocks) if block in kept for key in stored)]
-    return sum(keys.stored[name].stop - keys.stored[name].start for name, _ in names)
 
 
 def open_blocks(source: ModelSource, dtype: torch.dtype) -> tuple[PreTrainedModel, BlockMap]:
@@ -115,20 +64,28 @@ def open_blocks(source: ModelSource, dtype: torch.dtype) -> tuple[PreTrainedMode
         here = next((name for name, parameter in block.named_parameters() if not parameter.is_meta), None)
         if here is not None:
             raise NotInBlocks(f"{block_map.path}.{index}.{here} is not in a tensor of its own.")
-    return model, replace(block_map, reader=_Reader(source, model, block_map, keys.blocks, dtype))
+    return model, replace(block_map, reader=FileReader(source, model, block_map, keys, dtype))
 
 
-class _Reader:
-    """core.models.blocks.BlockReader of the files of a model. One thread at a time."""
+def open_layers(source: ModelSource, dtype: torch.dtype) -> tuple[PreTrainedModel, BlockMap]:
+    """The same with nothing in memory: embeddings, norms and head are on the meta device too, for questions about single layers. Raises
+    NotInBlocks."""
+    skeleton = load_skeleton(source)
+    keys, block_map = keys_by_block(source, skeleton), map_blocks(skeleton)
+    return skeleton, replace(block_map, reader=FileReader(source, skeleton, block_map, keys, dtype))
 
-    def __init__(self, source: ModelSource, model: PreTrainedModel, block_map: BlockMap, keys: Sequence[Sequence[tuple[str, Path]]],
-                 dtype: torch.dtype) -> None:
+
+class FileReader:
+    """core.models.blocks.BlockReader of the files of a model. Blocks are lent to one thread at a time; any may ask for weights."""
+
+    def __init__(self, source: ModelSource, model: PreTrainedModel, block_map: BlockMap, keys: BlockKeys, dtype: torch.dtype) -> None:
         self._source, self._model, self._block_map, self._keys = source, model, block_map, keys
         self._empty = [list(_parameters(block)) for block in block_map.blocks]
         self._lent = Counter[int]()
+        self._alone = Lock()
         self._checked = set[int]()
         plan = model._get_dtype_plan(dtype)  # pyright: ignore[reportPrivateUsage]  transformers has no public name for it
-        self._loading: dict[str, Any] = {"dtype": dtype, "dtype_plan": plan, "weight_mapping": _mapping(model)}
+        self._loading: dict[str, Any] = {"dtype": dtype, "dtype_plan": plan, "weight_mapping": conversions(model)}
 
     @contextmanager
     def lend(self, block: int, device: torch.device) -> Generator[None]:
@@ -144,22 +101,36 @@ class _Reader:
                 self._release(block)
 
     @torch.no_grad()
-    def _read(self, block: int, device: torch.device) -> None:
+    def weight(self, linear: Linear, device: torch.device) -> Tensor:
+        """A layer's weight [c, b], read by itself, in the run's arithmetic. Raises as `lend`."""
+        with self._alone:
+            if self._lent[linear.block]:
+                return linear.weight.to(device, copy=True)
+            own = {key for key, _ in self._keys.blocks[linear.block] if self._keys.targets[key] == linear.stack}
+            try:
+                self._read(linear.block, device, own)
+                return linear.weight.clone()
+            finally:
+                self._release(linear.block)
+
+    @torch.no_grad()
+    def _read(self, block: int, device: torch.device, some: Collection[str] = ()) -> None:
+        """All tensors of a block, or `some` of them."""
         module, path = self._block_map.blocks[block], f"{self._block_map.path}.{block}"
         # A device map with a "disk" makes transformers convert one tensor after the other, so that one at a time is there twice.
         config = LoadStateDictConfig(device_map={"": device, "nothing": "disk"}, **self._loading)
         try:
             with ExitStack() as opened, silent(), explained(self._source):
-                files = {file: opened.enter_context(safe_open(file, framework="pt", **_ON_DEMAND))
-                         for file in {file for _, file in self._keys[block]}}
-                tensors = {key: files[file].get_slice(key) for key, file in self._keys[block]}
+                places = {key: file for key, file in self._keys.blocks[block] if not some or key in some}
+                files = {file: opened.enter_context(safe_open(file, framework="pt", **_ON_DEMAND)) for file in set(places.values())}
+                tensors = {key: files[file].get_slice(key) for key, file in places.items()}
                 info, _ = convert_and_load_state_dict_in_model(self._model, tensors, config)
-                lost = [*info.conversion_errors, *info.mismatched_keys, *(name for name, _ in module.named_parameters()
-                                                                            if f"{path}.{name}" in info.missing_keys)]
+                wanted = {self._keys.targets[key] for key in some} or {f"{path}.{name}" for name, _ in module.named_parameters()}
+                lost = [*info.conversion_errors, *info.mismatched_keys, *sorted(wanted & set(info.missing_keys))]
                 if lost:
                     raise ValueError(f"{lost[0]} could not be read from its file.")
             module.requires_grad_(False)
-            if block not in self._checked:
+            if not some and block not in self._checked:
                 refuse_not_finite(self._source, module, path)
                 self._checked.add(block)
         except BaseException:
@@ -175,18 +146,3 @@ def _parameters(block: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Parameter
     for module in block.modules():
         for name, parameter in module.named_parameters(recurse=False):
             yield module, name, parameter
-
-
-def _mapping(model: PreTrainedModel) -> list[Any]:
-    """Transformers' renamings and conversions from checkpoints of this family."""
-    return list(get_model_conversion_mapping(model, None, None) or [])
-
-
-def _refuse_shared(model: PreTrainedModel, block_map: BlockMap) -> None:
-    """Raise NotInBlocks for a parameter of a block that is used in another place too."""
-    uses = Counter(id(parameter) for _, parameter in model.named_parameters(remove_duplicate=False))
-    tied = {name for pair in (getattr(model, "all_tied_weights_keys", None) or {}).items() for name in pair}
-    for index, block in enumerate(block_map.blocks):
-        for name, parameter in block.named_parameters():
-            if uses[id(parameter)] > 1 or f"{block_map.path}.{index}.{name}" in tied:
-                raise NotInBlocks(f"{block_map.path}.{index}.{name} is shared with another part of the model.")

@@ -55,6 +55,10 @@ class BlockReader(Protocol):
         """The block's weights on `device` for the time of the outermost `with`; what was written into them goes with it."""
         ...
 
+    def weight(self, linear: Linear, device: torch.device) -> Tensor:
+        """A layer's weight [c, b] on `device`, read by itself."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BlockMap:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from core.layer.optimum import PRODUCTS, Sample, optimum_iterations, optimum_rows
+from core.layer.optimum import PRODUCTS, Sample, optimum_iterations, optimum_rows, quick_sample
 from core.linalg.products import available, product
 from core.spec import RunSpec
 from core.spec.methods import StructureScore
@@ -98,6 +98,18 @@ def count_work(shape: Shape, spec: RunSpec, *, calibration_tokens: int, evaluati
                 weigh=min(calibration_tokens, FISHER_TOKENS) * (4 * (forward + head) + pairs(shape, spec)) if spec.fisher else 0.0)
 
 
+def gram_bytes(shape: Shape) -> int:
+    """Bytes of the Gram matrices of a whole model. Hidden states are the input of attention, of its output and of the MLP: three inputs."""
+    return sum(4 * columns * columns * (3 if columns == shape.hidden else 1) for columns, _ in shape.groups)
+
+
+def collecting_seconds(shape: Shape, spec: RunSpec, tokens: int, rate: float) -> float:
+    """Seconds to collect them from so many tokens, with the row energies of all layers, at a rate in multiply-adds a second."""
+    work = count_work(shape, spec, calibration_tokens=tokens, evaluation_tokens=0, window=1)
+    energies = sum(columns * columns * sum(rows) for columns, rows in shape.groups)
+    return (work.collect + _slower() * energies) / rate
+
+
 def _depth_work(shape: Shape, spec: RunSpec, forward: float, calibration_tokens: int, evaluation_tokens: int) -> Work:
     """Work of a run in which whole blocks go: their scores, and the evaluation, the pruned model's as if none went."""
     method, pattern = spec.method, spec.pattern
@@ -159,7 +171,8 @@ def solve_seconds(spec: RunSpec, rows: int, columns: int, rate: float) -> float:
 
 def layer_seconds(spec: RunSpec, rows: int, columns: int, rate: float) -> float:
     """The same with the layer's error and its optimum."""
-    return solve_seconds(spec, rows, columns, rate) + _slower() * (_ERROR_PRODUCTS + PRODUCTS) * rows * columns**2 / rate
+    products = _ERROR_PRODUCTS * rows + PRODUCTS * quick_sample(rows, columns).rows
+    return solve_seconds(spec, rows, columns, rate) + _slower() * products * columns**2 / rate
 
 
 def matrix_rate(device: torch.device) -> float:

@@ -11,6 +11,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from core.layer.problem import LayerProblem
+from core.linalg.cancellation import check_cancelled
 from core.linalg.products import add_product
 from core.models.blocks import Linear
 from core.models.open_model import OpenModel, batches, embed
@@ -22,7 +24,8 @@ class InputStatistics:
     """One input of a block, over `tokens` calibration tokens: `gram` G = XXᵀ [b, b] and `mean` [b], float32.
 
     `layers` are the names of the linear layers that read it: q, k and v share one, gate and up another. `cross` [b, b] is the dense
-    model's inputs times these, transposed, where both were collected (core/run/propagation.py).
+    model's inputs times these, transposed, where both were collected (core/run/propagation.py). `energies`: the row energies [c] of those
+    layers, float32, where they were computed along.
     """
 
     layers: tuple[str, ...]
@@ -30,6 +33,7 @@ class InputStatistics:
     mean: Tensor
     tokens: int
     cross: Tensor | None = None
+    energies: tuple[Tensor, ...] | None = None
 
 
 class GramStore(Protocol):
@@ -41,6 +45,18 @@ class GramStore(Protocol):
 
     def write(self, block: int, inputs: tuple[InputStatistics, ...]) -> None:
         """Keep the inputs of a block; all of them or nothing."""
+        ...
+
+
+class GramFiles(GramStore, Protocol):
+    """Store whose inputs can be read one by one, for models that are larger than memory."""
+
+    def read_input(self, block: int, layer: str, *, energies: bool = False) -> InputStatistics | None:
+        """The input of a layer, or None if it is not there. `energies`: without the Gram matrix, which is empty then."""
+        ...
+
+    def has(self, block: int) -> bool:
+        """True if the inputs of a block are there, with the row energies of their layers."""
         ...
 
 
@@ -70,6 +86,7 @@ def input_statistics(stream: Stream, block: int, hidden: Tensor, groups: Collect
 
     last = None if push else max(groups, default=None)
     for batch, read in zip(batches(hidden), repeat({}) if beside is None else beside, strict=beside is not None):
+        check_cancelled()
         dense = read
         output = stream.observe(block, batch, observe, last=last)
         if push and output is not None:
@@ -120,6 +137,36 @@ def collect(opened: OpenModel, store: GramStore | None = None) -> Iterator[tuple
                 opened.inputs.check()
                 store.write(block, inputs)
             yield inputs
+
+
+@torch.no_grad()
+def collect_missing(opened: OpenModel, files: GramFiles) -> Iterator[int]:
+    """Collect what `files` lack of the dense model's statistics, with the row energies of every layer; yields each block that is done.
+
+    One block's Gram matrices are in memory at a time. Raises InputChanged as `collect`.
+    """
+    missing = [block for block in range(len(opened.block_map.blocks)) if not files.has(block)]
+    if not missing:
+        return
+    probe = opened.calibration.tokens[:1]
+    with Stream(opened.model, opened.block_map, opened.device, probe, all_tokens=opened.all_tokens) as stream:
+        hidden = embed(stream, opened.calibration.tokens, opened.room)
+        for block in range(missing[-1] + 1):
+            wanted = range(len(stream.groups(block))) if block in missing else ()
+            with stream.on_device(block):
+                found = input_statistics(stream, block, hidden, wanted, push=True)
+                linears = {linear.name: linear for linear in opened.block_map.linears[block]}
+                inputs = [replace(item, energies=_energies(item, linears)) for _, item in sorted(found.items())]
+            del found
+            opened.inputs.check()
+            if inputs:
+                files.write(block, tuple(map(_on_cpu, inputs)))
+            yield block
+
+
+def _energies(inputs: InputStatistics, linears: Mapping[str, Linear]) -> tuple[Tensor, ...]:
+    return tuple(LayerProblem(weight=linears[name].weight, gram=inputs.gram, tokens=inputs.tokens, name=name).row_energy().cpu()
+                 for name in inputs.layers)
 
 
 def _on_cpu(inputs: InputStatistics) -> InputStatistics:

@@ -13,13 +13,14 @@ from torch import Tensor
 
 from core.data.windows import Windows, calibration_windows, evaluation_windows
 from core.models.activations import ActivationRoom
-from core.models.block_files import NotInBlocks, keys_by_block, open_blocks
+from core.models.block_files import open_blocks, open_layers
+from core.models.block_keys import NotInBlocks, keys_by_block
 from core.models.blocks import BlockMap, map_blocks
 from core.models.device import BATCH_TOKENS, choose_dtype
 from core.models.inputs import Inputs, take_inputs
 from core.models.loading import load_model, load_skeleton, smaller
 from core.models.memory_room import memory_room, require_room
-from core.models.placement import Streaming, least_held, model_sizes, place_together, streaming
+from core.models.placement import Streaming, least_held, model_sizes, place, place_together, streaming
 from core.models.sources import ModelSource, resolve_model
 from core.models.streaming import Stream
 from core.models.text_reader import text_reader
@@ -78,16 +79,41 @@ def open_model(spec: RunSpec, device: torch.device, asked: Streaming | None = No
     source = resolve_model(spec.model, spec.revision, download=True)
     skeleton = load_skeleton(source)
     _require_room(source, skeleton, choose_dtype(spec, source, device), streaming(asked))
-    reader = text_reader(source, skeleton)
-    calibration = calibration_windows(spec.calibration, reader)
-    evaluation, *further = (evaluation_windows(text, reader) for text in (spec.evaluation, *spec.further_evaluations))
-    if calibration.sha256 == evaluation.sha256:
-        calibration = replace(calibration, description=f"{calibration.description}, the same text as evaluated on")
+    calibration, evaluation, *further = _texts(spec, source, skeleton)
     model, block_map, placement = load_placed(spec, source, skeleton, device, calibration=calibration.tokens, evaluation=evaluation.tokens,
                                               further=[text.tokens for text in further], asked=asked, limit=limit, others=others)
     inputs.check_read(source)
     return OpenModel(inputs=inputs, source=source, model=model, block_map=block_map, placement=placement, calibration=calibration,
                      evaluation=evaluation, further=tuple(further), device=device, all_tokens=spec.experts == "all")
+
+
+def open_for_layers(spec: RunSpec, device: torch.device) -> OpenModel:
+    """The same for questions about single layers: all weights stay in their files, embeddings and head too; `block_map` has a reader.
+
+    Raises as `open_model`, and NotInBlocks for a checkpoint that has to be loaded whole.
+    """
+    inputs = take_inputs(spec)
+    source = resolve_model(spec.model, spec.revision, download=True)
+    dtype = choose_dtype(spec, source, device)
+    model, block_map = open_layers(source, dtype)
+    calibration, evaluation, *further = _texts(spec, source, model)
+    read = calibration.tokens
+    sizes = model_sizes(model, block_map, spec, calibration_tokens=read.numel(), dtype=dtype, window=read.shape[1],
+                        evaluation_tokens=evaluation.tokens.numel(), read_tokens=logit_tokens(evaluation.tokens))
+    inputs.check_read(source)
+    return OpenModel(inputs=inputs, source=source, model=model, block_map=block_map, placement=place(sizes, device, asked="always"),
+                     calibration=calibration, evaluation=evaluation, further=tuple(further), device=device,
+                     all_tokens=spec.experts == "all")
+
+
+def _texts(spec: RunSpec, source: ModelSource, skeleton: Any) -> tuple[Windows, ...]:
+    """The windows of the calibration text, then of each evaluation text."""
+    reader = text_reader(source, skeleton)
+    calibration = calibration_windows(spec.calibration, reader)
+    evaluation, *further = (evaluation_windows(text, reader) for text in (spec.evaluation, *spec.further_evaluations))
+    if calibration.sha256 == evaluation.sha256:
+        calibration = replace(calibration, description=f"{calibration.description}, the same text as evaluated on")
+    return calibration, evaluation, *further
 
 
 def _require_room(source: ModelSource, skeleton: Any, dtype: torch.dtype, wanted: Streaming) -> None:

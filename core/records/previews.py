@@ -20,6 +20,16 @@ class LayerInfo(FrozenModel):
     columns: int
 
 
+class Held(FrozenModel):
+    """Extent of a session: the `whole` model, or single layers when they are asked about. Then the Gram matrices of all blocks take
+    `gram_bytes` on disk, and about so many seconds to collect."""
+
+    whole: bool
+    blocks: int
+    gram_bytes: int
+    seconds: float
+
+
 class Preview(FrozenModel):
     """An estimate of a run, from the Gram matrices of the dense model. Perplexities are of the first windows only.
 

@@ -1,12 +1,12 @@
 """Tensors on disk, a block a file: safetensors, then a record as JSON, the commit mark. torch only when used."""
 
-# pyright: reportUnknownVariableType=false
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -26,6 +26,7 @@ class TensorFiles(Generic[Record]):
 
     def __init__(self, folder: Path, record: type[Record]) -> None:
         self.folder, self._record = folder, record
+        self._seen: dict[int, tuple[str, int, int, int]] = {}
 
     def read(self, block: int) -> tuple[dict[str, Tensor], Record] | None:
         """The tensors, on the CPU, and the record; or None."""
@@ -39,6 +40,32 @@ class TensorFiles(Generic[Record]):
                 return None
             return load_file(tensor_file), self._record.model_validate_json(text)
         except (OSError, ValueError, ValidationError, SafetensorError):
+            return None
+
+    def read_some(self, block: int, choose: Callable[[Record], Collection[str]]) -> tuple[dict[str, Tensor], Record] | None:
+        """The tensors that `choose` names by the record, on the CPU, and the record; or None. The checksum is looked at when this object
+        first reads a file."""
+        from safetensors import SafetensorError, safe_open
+
+        tensor_file, record_file = self._paths(block)
+        try:
+            digest, _, text = record_file.read_text(encoding="utf-8").partition("\n")
+            state = tensor_file.stat()
+            stamp = digest, state.st_size, state.st_mtime_ns, state.st_ino
+            if self._seen.get(block) != stamp and digest != _both(tensor_file, text):
+                return None
+            self._seen[block] = stamp
+            record = self._record.model_validate_json(text)
+            with safe_open(tensor_file, framework="pt") as tensors:
+                return {name: tensors.get_tensor(name) for name in choose(record)}, record
+        except (OSError, ValueError, ValidationError, SafetensorError):
+            return None
+
+    def record(self, block: int) -> Record | None:
+        """The record of a block; its tensors are not looked at."""
+        try:
+            return self._record.model_validate_json(self._paths(block)[1].read_text(encoding="utf-8").partition("\n")[2])
+        except (OSError, ValueError, ValidationError):
             return None
 
     def write(self, block: int, tensors: Mapping[str, Tensor], record: Record) -> None:

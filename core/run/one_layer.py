@@ -40,6 +40,8 @@ def solved_layer(problem: LayerProblem, linear: Linear, spec: RunSpec, pattern: 
     to the meter."""
     with meter.stage("solve"):
         solution = solve_for_run(problem, spec, pattern, place)
+    if sample is None:
+        return layer_record(linear, solution, Optimum(error=None), problem.tokens), solution.weight
     with meter.stage("optimum"):
-        best = estimated_optimum(problem, solution, sample) if sample else Optimum(error=None)
+        best = estimated_optimum(problem, solution, sample)
     return layer_record(linear, solution, best, problem.tokens), solution.weight

@@ -39,7 +39,7 @@ def energy_shares(session: Session, alpha: float) -> tuple[EnergyShare, ...]:
 
 def _share(session: Session, name: str, count: int) -> EnergyShare:
     linear = session.linears[name]
-    ordered = _shares(session.problem(name)).sort(descending=True).values
+    ordered = _shares(session.row_energy(name)).sort(descending=True).values
     return EnergyShare(name=name, block=linear.block, module=linear.module, rows=linear.rows, count=count,
                        share=float(ordered[:count].sum()))
 
@@ -47,7 +47,7 @@ def _share(session: Session, name: str, count: int) -> EnergyShare:
 def layer_rows(session: Session, name: str, spec: RunSpec) -> LayerRows:
     """One layer's rows by energy, and what the method does with them kept and without. Raises BadInput, IllConditioned."""
     problem = session.weighed(name, spec)
-    shares, order = _shares(problem).sort(descending=True, stable=True)
+    shares, order = _shares(problem.row_energy()).sort(descending=True, stable=True)
     solution = solve_keeping(problem, spec)
     without = solution if not spec.pattern.outlier_rows else solve_keeping(problem, _at(spec, 0.0))
     ranks = _told(len(order))
@@ -91,9 +91,9 @@ def model_point(session: Session, spec: RunSpec, draw: int | None, windows: int 
         calibration=session.opened.calibration.description, seconds=time.perf_counter() - started)
 
 
-def _shares(problem: LayerProblem) -> Tensor:
+def _shares(energy: Tensor) -> Tensor:
     """h_i over their sum, float64 [c]; nothing where the layer puts out nothing."""
-    energy = problem.row_energy().double().clamp(min=0)
+    energy = energy.double().clamp(min=0)
     return energy / energy.sum().clamp(min=torch.finfo(energy.dtype).tiny)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from itertools import chain
 from typing import TypeVar
 
@@ -41,3 +41,14 @@ def over_layers(problems: Mapping[str, LayerProblem], work: Callable[[str], Made
     shares = longest_first if at_once is None else [[*chain(*longest_first[start::at_once])] for start in range(at_once)]
     done = {name: made for part in map_layers(together, shares, device) for name, made in part.items()}
     return {name: done[name] for name in problems}
+
+
+def drained(turns: Generator[object, None, Made], wanted: Callable[[], bool]) -> Made:
+    """Value of a generator at its end. Raises Cancelled between two steps, or in one that checks, where `wanted` says no."""
+    with cancel_unless(wanted):
+        while True:
+            check_cancelled()
+            try:
+                next(turns)
+            except StopIteration as stop:
+                return stop.value

@@ -12,17 +12,16 @@ in sparsity, it estimates how the run will share out the zeros (core/whatif/allo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import copy
 from threading import Lock
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from torch import Tensor
 
-from core.layer.optimum import Optimum, optimum_error
+from core.layer.optimum import Optimum, Sample, estimated_optimum, quick_sample
 from core.layer.problem import LayerProblem
 from core.layer.solution import LayerSolution
-from core.linalg.cancellation import cancel_unless, check_cancelled
 from core.models.blocks import Linear
 from core.models.cost import matrix_rate, solve_seconds
 from core.models.grams import GramStore
@@ -38,7 +37,7 @@ from core.spec.patterns import Pattern
 from core.whatif.allocation_estimate import AllocationEstimate
 from core.whatif.fisher_cache import FisherCache
 from core.whatif.model_windows import ModelWindows
-from core.whatif.over_layers import over_layers
+from core.whatif.over_layers import drained, over_layers
 from core.whatif.problems import layer_problems
 from core.whatif.row_sampling import sampled
 from core.whatif.solution_memory import SolutionMemory
@@ -49,18 +48,21 @@ Made = TypeVar("Made")
 
 
 class Session:
-    """Holds the model, its Gram matrices, and what was computed from these alone (factors).
+    """Holds the model, its Gram matrices, and what was computed from these alone (factors). `whole`: it answers for the whole model.
 
     Any number of threads may ask about layers (problem, solve, record); of those that let the model compute (preview, perplexity,
     sensitivity, Fisher weighting), one at a time.
     """
 
-    def __init__(self, opened: OpenModel, store: GramStore | None = None) -> None:
+    whole: ClassVar[bool] = True
+
+    def __init__(self, opened: OpenModel, store: GramStore | None = None, *, problems: Mapping[str, LayerProblem] | None = None) -> None:
         self.opened = opened
         self.wanted: Callable[[], bool] = lambda: True
         self.linears: dict[str, Linear] = {linear.name: linear for block in opened.block_map.linears for linear in block}
-        opened.model.to(opened.device)  # it stays there: what-ifs are answered by all of it at once
-        self._problems = layer_problems(opened, self.linears, store)
+        if problems is None:
+            opened.model.to(opened.device)  # it stays there: what-ifs are answered by all of it at once
+        self._problems = layer_problems(opened, self.linears, store) if problems is None else problems
         self._windows = ModelWindows(opened, self.linears)
         self._dense: list[Evaluated] = []  # one, once it is measured
         self._outputs = FisherCache(opened)
@@ -109,7 +111,7 @@ class Session:
         """Measure what the outputs of all layers count, where `spec` asks for it and it is not known. The model computes."""
         if spec.fisher:
             with self._weighing:
-                self._drain(self._outputs.measure(coupled=spec.method.couples if coupled is None else coupled))
+                drained(self._outputs.measure(coupled=spec.method.couples if coupled is None else coupled), self.wanted)
 
     def weighed(self, name: str, spec: RunSpec) -> LayerProblem:
         """One layer with the weights of its outputs, as a run of `spec` would prune it."""
@@ -162,19 +164,9 @@ class Session:
         key = (name, spec.method, spec.pattern, spec.update, spec.refit, spec.fisher, spec.random_rows)
         known = self._solved.get(key)
         if known is None:
-            known = self._drain(steps_for_run(self.weighed(name, spec), spec, spec.pattern, list(self.linears).index(name)))
+            known = drained(steps_for_run(self.weighed(name, spec), spec, spec.pattern, list(self.linears).index(name)), self.wanted)
             self._solved.put(key, known)
         return known
-
-    def _drain(self, turns: Generator[object, None, Made]) -> Made:
-        """Value of a generator at its end. Raises Cancelled between two steps, or in one that checks."""
-        with cancel_unless(self.wanted):
-            while True:
-                check_cancelled()
-                try:
-                    next(turns)
-                except StopIteration as stop:
-                    return stop.value
 
     def over_layers(self, work: Callable[[str], Made], some: Collection[str] | None = None, *,
                     at_once: int | None = None) -> dict[str, Made]:
@@ -182,10 +174,16 @@ class Session:
         once. On as many cores as torch uses, or on `at_once`."""
         return over_layers(self._problems, work, self.opened.device, self.wanted, some=some, at_once=at_once)
 
-    def record(self, name: str, solution: LayerSolution, best: Optimum | None = None) -> LayerRecord:
-        """Record of a solution of this layer; `best`: the optimum of its mask, or None: as a run computes it."""
-        best = best or Optimum(error=optimum_error(self.problem(name), solution))
-        return layer_record(self.linears[name], solution, best, self.problem(name).tokens)
+    def record(self, name: str, solution: LayerSolution, best: Optimum | None = None, *, exact: bool = False) -> LayerRecord:
+        """Record of a solution of this layer; `best`: the optimum of its mask, or None: it is computed, of a large layer from some of its
+        rows unless `exact`."""
+        linear, problem = self.linears[name], self.problem(name)
+        sample = Sample(rows=linear.rows) if exact else quick_sample(linear.rows, linear.columns)
+        return layer_record(linear, solution, best or estimated_optimum(problem, solution, sample), problem.tokens)
+
+    def row_energy(self, name: str) -> Tensor:
+        """h_i [c] of a layer, over all calibration tokens."""
+        return self.problem(name).row_energy()
 
     @property
     def dense(self) -> Evaluated:

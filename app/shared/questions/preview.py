@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from app.workers.questions import SessionQuestion
-from core.records.previews import LayerInfo, Preview
+from core.records.previews import Held, LayerInfo, Preview
 
 if TYPE_CHECKING:
     from core.whatif.session import Session
@@ -18,6 +18,23 @@ class PreviewQuestion(SessionQuestion):
 
     def answer(self, session: Session) -> Preview:
         return session.preview(self.spec, at_once=self.at_once)
+
+
+class HeldQuestion(SessionQuestion):
+    """Extent of a session: the whole model, or single layers."""
+
+    about_a_layer: ClassVar[bool] = True
+
+    def answer(self, session: Session) -> Held:
+        from core.models.cost import collecting_seconds, gram_bytes, matrix_rate
+        from core.run.planning import model_shape
+
+        opened = session.opened
+        if session.whole:
+            return Held(whole=True, blocks=len(opened.block_map.blocks), gram_bytes=0, seconds=0.0)
+        shape = model_shape(opened.model, opened.block_map)
+        seconds = collecting_seconds(shape, self.spec, opened.calibration.tokens.numel(), matrix_rate(opened.device))
+        return Held(whole=False, blocks=len(opened.block_map.blocks), gram_bytes=gram_bytes(shape), seconds=seconds)
 
 
 class LayersQuestion(SessionQuestion):

@@ -195,4 +195,4 @@ def test_an_optimum_that_was_left_out_is_said_and_not_drawn():
     found = [Bar(method="thanos", label="Thanos", record=left_out[0], present=True), *bars(wanda=(0.03, 0.01))]
     assert "the best possible was not computed" in layer_finding(found)
     figure = method_bars(found)
-    assert len([trace for trace in figure.data if trace.mode == "markers" and trace.x != (None,)]) == 1
+    assert len([trace for trace in figure.data if trace.type == "scatter" and trace.x != (None,)]) == 1

@@ -56,3 +56,14 @@ def test_what_cannot_be_scored_is_said_before_anything_is_computed(asked, tmp_pa
     assert "perhaps story" in " ".join(done.output.split())
     assert not (tmp_path / "p.json").exists()
     assert "Name the tasks" in " ".join(call("evaluate", "--limit", "3").output.split())
+
+
+@pytest.mark.parametrize("command", ["prune", "evaluate", "sweep"])
+def test_a_model_that_memory_does_not_hold_is_not_pruned_for_hours_first(asked, monkeypatch, command):
+    monkeypatch.setattr("core.evaluate.measured_model.memory_room", lambda: 10**5)
+    monkeypatch.setattr("core.run.pipeline.prune", lambda *_, **__: pytest.fail("a run was begun"))
+    monkeypatch.setattr("core.run.evaluation.evaluate_texts", lambda *_, **__: pytest.fail("an evaluation was begun"))
+    done = call(command, "--model", "stories260K", *TEXT, *asked)
+    assert done.exit_code == 2
+    assert "for zero-shot tasks and speed a model that memory holds whole" in " ".join(done.output.split())
+    assert "Leave out --tasks and --speed" in " ".join(done.output.split())

@@ -83,7 +83,7 @@ def test_runs_together_are_runs_alone(specs, alone, where, most, monkeypatch):
 
 def test_what_is_shared_is_done_once(specs, monkeypatch):
     reads, collected, pushed = Counter[int](), list[tuple[int, ...]](), list[str]()
-    read, collect, push = block_files._Reader._read, propagation.input_statistics, block_pass.BlockPass._push
+    read, collect, push = block_files.FileReader._read, propagation.input_statistics, block_pass.BlockPass._push
 
     def reading(self, block, device):
         reads[block] += 1
@@ -97,7 +97,7 @@ def test_what_is_shared_is_done_once(specs, monkeypatch):
         pushed.append(what)
         push(self, *given, what=what)
 
-    monkeypatch.setattr(block_files._Reader, "_read", reading)
+    monkeypatch.setattr(block_files.FileReader, "_read", reading)
     monkeypatch.setattr("core.run.collecting.input_statistics", collecting)
     monkeypatch.setattr(block_pass.BlockPass, "_push", pushing)
     plain = [spec for spec in specs if spec.allocation == "even" and not spec.fisher and spec.pattern.solves]
