@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 NOT_COMPUTED = "not computed"
+_FAR = 1000.0  # times the optimum, beyond which its value is all but zero
 
 
 def perplexity(value: float) -> str:
@@ -84,7 +85,7 @@ def times(value: float) -> str:
 
 def over_optimum(gap: float | None) -> str:
     """f/f* from f/f* − 1."""
-    return NOT_COMPUTED if gap is None else times(1 + gap)
+    return NOT_COMPUTED if gap is None else times(1 + gap) if gap < _FAR or math.isinf(gap) else f"over {_FAR:.0f}×"
 
 
 def seconds(value: float) -> str:

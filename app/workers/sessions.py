@@ -14,12 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import psutil
-
 from app.workers import process
 from app.workers.questions import Question, SessionQuestion, StoreQuestion
 from cache.keys import content_key, grams_key
 from core.models.inputs import require_same
+from core.models.memory_room import memory_room
 from core.records import Revisions
 from core.run.revisions import revisions
 from core.spec import RunSpec
@@ -118,7 +117,7 @@ def _open(spec: RunSpec, found: Revisions, kept: GramFolder) -> Session:
     from core.run.planning import session_bytes
     from core.whatif.session import Session
 
-    needed, room = session_bytes(spec), round(_SHARE * psutil.virtual_memory().available)
+    needed, room = session_bytes(spec), round(_SHARE * memory_room())
     if needed > room:
         return _open_layers(spec, found, kept, needed, room)
     opened = open_model(spec, choose_device(spec.device), "never")

@@ -17,7 +17,8 @@ from core.spec.errors import BadInput
 EXACT = 1 << 28  # multiply-adds c·b² of a product up to which a run computes the optimum of every row
 FEWEST_ROWS = 16
 PRODUCTS = 18  # c×b×b of the conjugate gradients of an optimum (measured: 14 to 27; up to _ITERATIONS with fewer tokens than inputs)
-NARROW = 32  # rows: a product of fewer takes as long, as it waits for G
+NARROW = 64  # rows: a product of fewer takes about as long, as it waits for G
+_QUICK = 32
 FEWEST_ITERATIONS = 8  # of conjugate gradients, for an estimate
 _GAIN, _ITERATIONS = 1e-4, 100  # of `optimum_error`: least gain of an iteration as a share of f, most iterations
 
@@ -106,8 +107,8 @@ def optimum_rows(rows: int, columns: int, *, pruned: int, other_work: float, sin
 
 
 def quick_sample(rows: int, columns: int) -> Sample:
-    """All rows of a layer whose products are small; of a large one as few as do not wait for G."""
-    return Sample(rows=rows if rows * columns**2 <= EXACT else min(rows, NARROW))
+    """All rows of a layer whose products are small; of a large one so few that it is there in some seconds."""
+    return Sample(rows=rows if rows * columns**2 <= EXACT else min(rows, _QUICK))
 
 
 def optimum_iterations(rows: int, columns: int, *, chosen: int, other_work: float) -> int:

@@ -33,6 +33,8 @@ from core.spec.base import FrozenModel
 _ADDRESSED = ("config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json",
               "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "model.safetensors.index.json")
 _TABLES = ("MODEL_FOR_CAUSAL_LM_MAPPING_NAMES", "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES")
+_WIDTHS = ("hidden_size", "n_embd", "d_model", "emb_dim", "embed_dim")
+_BLOCKS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers", "decoder_layers", "num_decoder_layers", "layers")
 _QUANTIZED = ("quantization_config", "quantization", "compression_config")  # of transformers, of MLX, of older compressed-tensors
 
 
@@ -77,10 +79,11 @@ def inspect_folder(name: str, origin: Origin, path: Path, *, weights_needed: boo
     quantized = next((key for key in _QUANTIZED if config.get(key)), None)
     if quantized:
         raise refused(name, f"It is quantized ({quantized}); pruning needs the weights it was made from.")
-    hidden = _number(config, "hidden_size", "n_embd", "d_model")
-    blocks = _number(config, "num_hidden_layers", "n_layer", "num_layers", "n_layers")
+    hidden, blocks = _number(config, *_WIDTHS), _number(config, *_BLOCKS) or _listed(config)
     if not hidden or not blocks:
-        raise refused(name, "Its config.json does not say how wide it is and how many blocks it has.")
+        missing = [words for found, words in ((hidden, f"how wide it is ({', '.join(_WIDTHS)})"),
+                                              (blocks, f"how many blocks it has ({', '.join(_BLOCKS)})")) if not found]
+        raise refused(name, f"Its config.json does not say {' and '.join(missing)}.")
     check_claims(name, config, blocks)
     weights = weight_files(name, path, config) if weights_needed else []
     try:
@@ -148,6 +151,12 @@ def _content_address(path: Path, weights: list[Path]) -> str:
     files = {file.name: file for file in _addressed_files(path, weights)}
     lines = [f"{name}\0{digest(stamp(files[name]))}\n" for name in sorted(files)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _listed(config: Mapping[str, Any]) -> int:
+    """Number of blocks of a configuration that names the type of each."""
+    types = config.get("layers_block_type")
+    return len(types) if isinstance(types, list) else 0  # pyright: ignore[reportUnknownArgumentType]
 
 
 def _number(config: Mapping[str, Any], *keys: str) -> int:

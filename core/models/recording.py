@@ -7,8 +7,8 @@ depend on the batch, and refuses models in which they depend on the text.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -21,6 +21,7 @@ from core.models.blocks import BlockMap, NotStreamable
 from core.models.causality import require_causal
 from core.models.forward_trace import Call, ending_of, grouping, hidden_slot, marked_for_windows
 from core.models.hooks import Forward, other_forwards
+from core.spec.errors import Cancelled, PruneError, is_out_of_memory
 
 
 class StopForward(BaseException):
@@ -28,6 +29,7 @@ class StopForward(BaseException):
 
 
 _log = logging.getLogger(__name__)
+_LONGEST = 200  # letters of a model's own error
 _Lend = Callable[[int], AbstractContextManager[None]]
 
 
@@ -91,11 +93,25 @@ def record_calls(model: Any, block_map: BlockMap, probe: Tensor, on_device: _Len
 
         return on_its_device
 
-    with other_forwards((block, held(index, block)) for index, block in enumerate(block_map.blocks)):
+    with other_forwards((block, held(index, block)) for index, block in enumerate(block_map.blocks)), _explained():
         ending = ending_of(model(input_ids=probe, use_cache=False).logits)
     if order != list(range(len(block_map.blocks))) or previous is None:
         raise NotStreamable(_out_of_order(order, len(block_map.blocks)))
     return calls, previous, ending
+
+
+@contextmanager
+def _explained() -> Generator[None]:
+    """An error of the model's own code is raised as NotStreamable; want of memory stays what it is."""
+    try:
+        yield
+    except (PruneError, Cancelled):
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        words = " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST]
+        raise NotStreamable(f"its own code ends with an error when it reads text alone ({words}).") from error
 
 
 def _again(forward: Forward, leaves: list[Any], form: TreeSpec, slot: int, on_device: _Lend, index: int,
@@ -126,7 +142,8 @@ def mark_for_windows(model: Any, block_map: BlockMap, probe: Tensor, calls: list
 
         return forward
 
-    with other_forwards((block, pass_on(call)) for block, call in zip(block_map.blocks, calls, strict=True)), suppress(StopForward):
+    with other_forwards((block, pass_on(call)) for block, call in zip(block_map.blocks, calls, strict=True)), suppress(StopForward), \
+            _explained():
         model(input_ids=windows, use_cache=False)
     seen: dict[tuple[int, int], Any] = {}  # blocks share their masks: each pair is compared once and stays one tensor
     marked: list[Call] = []

@@ -100,6 +100,7 @@ EXTRA: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("axk1", "axk2", "deepseek_v2", "deepseek_v3", "deepseek_v32", "glm4_moe_lite", "glm_moe_dsa", "longcat_flash",
                      "minicpm3", "mistral4", "youtu", "dots3_note_text"), _HEADS),
     **dict.fromkeys(("qwen2_vl", "qwen2_5_vl", "paddleocr_vl"), _MROPE),
+    **dict.fromkeys(("glm46v", "glm4v", "glm_ocr", "glmga", "qwen2_5_omni_thinker"), _MROPE),
     "codegen": {"rotary_dim": 4}, "gptj": {"rotary_dim": 4}, "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
     "mamba2": {"num_heads": 8, "head_dim": 8}, "lfm2_moe": {"layer_types": ["conv", "full_attention"], "num_dense_layers": 0},
     "zaya": {"num_experts_per_tok": 1},
