@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("distributed.prunescope")
 _MOST = 2  # sessions kept open
 _SHARE = 0.6  # of the memory that is free, for one session
+_HELD = 0.25  # of it, for the layers of a model that is read by layers: solving one takes as much again
 _sessions: OrderedDict[str, Session] = OrderedDict()
 _opening = threading.Lock()
 # What is not quick computes on this thread and those that it starts: they step back where a quick answer or a page wants their core.
@@ -138,4 +139,4 @@ def _open_layers(spec: RunSpec, found: Revisions, kept: GramFolder, needed: int,
         raise BadInput("model", spec.model, f"models that fit into memory with their Gram matrices ({room / 1e9:.1f} GB here), or whose "
                        "layers can be read one by one", f"This one takes {needed / 1e9:.1f} GB. {error} Run it instead.") from error
     require_same(found.addresses, opened.inputs.addresses, spec)
-    return LayerSession(opened, kept, room=room)
+    return LayerSession(opened, kept, room=round(_HELD * memory_room()))
