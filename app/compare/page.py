@@ -8,7 +8,7 @@ from functools import partial
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
-from app.compare import controls, query
+from app.compare import controls, query, shapes
 from app.compare.overlaps import draw_overlaps, report_of
 from app.compare.query import Choice
 from app.report import file_name, runs_json
@@ -86,8 +86,9 @@ def _draw_too_few(runs: Sequence[Compared]) -> None:
 
 
 def _details(choice: Choice, runs: Sequence[Compared]) -> None:
-    measured, layers, masks, repeat = st.tabs(["How it was measured", "Every layer", "Masks", "Repeat it, take it away"],
-                                              key="compared-details", on_change="rerun")
+    measured, layers, masks, smaller, repeat = st.tabs(
+        ["How it was measured", "Every layer", "Masks", "Size and speed", "Repeat it, take it away"], key="compared-details",
+        on_change="rerun")
     with measured:
         layout.facts(facts.measured_together(runs))
     if layers.open:
@@ -97,6 +98,9 @@ def _details(choice: Choice, runs: Sequence[Compared]) -> None:
     if masks.open:
         with masks:
             draw_overlaps(choice, runs)
+    if smaller.open:
+        with smaller:
+            shapes.draw(choice, runs)
     if repeat.open:
         for run in runs:
             repeat.code(command_line(run.result.spec), language=None, wrap_lines=True)

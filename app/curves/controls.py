@@ -8,30 +8,19 @@ from typing import Any, cast
 
 import streamlit as st
 
-from app.curves.lists import BUDGETS, MOST_SEEDS
+from app.curves import offered
+from app.curves.lists import MOST_SEEDS
+from app.curves.offered import PRE, key
 from app.curves.query import FIRST, TABS, VIEWS, Asked
 from app.shared import link, resources, state, text_choice
 from app.shared.charts.series import SCALES
+from app.shared.charts.shapes import OVERS
 from app.shared.controls import KINDS, beyond
 from app.shared.fields import Field, draw, fields_of
-from app.shared.findings import wording
 from app.shared.sweeps.grid import SHOWN_PATTERNS, Sweep
 from core.spec import METHOD_LABELS, Calibration, Evaluation, RunSpec, parse_pattern
 from core.spec.flags import CALIBRATION_WORDS, EVALUATION_WORDS, RUN_WORDS
-from core.spec.patterns import KINDS as KINDS_OF_PATTERN
 from core.spec.patterns import AlphaBudget
-
-PRE = "curves_"  # its widgets are its own: what is set here changes nothing on Explore
-_OFFERED = {
-    "patterns-unstructured": tuple(f"{tenths / 10:g}" for tenths in range(1, 10)),
-    "patterns-semi-structured": ("1:4", "2:4", "3:4", "2:8", "4:8", "6:8", "8:16"),
-    "patterns-structured": tuple(f"columns:{share:g}" for share in (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)),
-    "patterns-neurons": tuple(f"neurons:{share:g}" for share in (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)),
-    "patterns-blocks": tuple(f"blocks:{count}" for count in (1, 2, 3, 4, 6, 8, 12, 16)),
-    "block_sizes": tuple(map(str, (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 688, 1024, 2048, 4096))),
-    "alphas": ("0", "0.01", "0.02", "0.05", "0.1", "0.15", "0.2", "0.3"),
-}
-_PATTERN = "0.5 or 50% (any weights), 2:4 (n zeros in every m), columns:0.3"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +37,7 @@ class Form:
             base=self.asked.base, methods=lists["methods"], patterns=lists["patterns"], seeds=tuple(range(int(lists["seeds"][0]))),
             block_sizes=tuple(int(text) for text in lists.get("block_sizes", ())) or (None,),
             alphas=tuple(float(text) for text in lists.get("alphas", ("0",))),
-            budgets=cast("tuple[AlphaBudget, ...]", lists.get("budgets", ("paper",))))
+            budgets=cast("tuple[AlphaBudget, ...]", lists.get("budgets", ("paper",))), fitting=self.asked.tab == "shapes")
 
 
 def fill(asked: Asked) -> None:
@@ -56,6 +45,7 @@ def fill(asked: Asked) -> None:
     words = link.to_words(asked.base)
     state.set_widget(f"{PRE}tab", asked.tab)
     state.set_widget(f"{PRE}scale", asked.scale)
+    state.set_widget(f"{PRE}over", asked.over)
     state.set_widget(f"{PRE}model", asked.base.model)
     for field in _BASE:
         state.set_widget(field.word, field.read(words.get(field.word.removeprefix(PRE))))
@@ -82,34 +72,31 @@ def draw_controls() -> None:
     names = list(dict.fromkeys(["demo", *(model.name for model in resources.models()), state.widget(f"{PRE}model") or "demo"]))
     st.selectbox("Model", names, key=f"{PRE}model", accept_new_options=True, persist_state="session",
                  help="The shipped demo, a folder below PRUNESCOPE_MODELS, or type a hub id such as owner/name.")
-    st.multiselect("Methods", TABS[tab].methods_offered(), key=_key(tab, "methods"), format_func=METHOD_LABELS.__getitem__,
+    st.multiselect("Methods", TABS[tab].methods_offered(), key=key(tab, "methods"), format_func=METHOD_LABELS.__getitem__,
                    persist_state="session", help="Each with its own parameters as they are by default.")
     if tab == "sparsity":
         kind = st.segmented_control("Pattern: what may go", list(KINDS), key=f"{PRE}kind", format_func=KINDS.__getitem__, required=True,
                                     persist_state="session", width="stretch")
-        _many("Sparsities" if kind in ("unstructured", "structured", "neurons") else "Patterns", tab, f"patterns-{kind or 'unstructured'}",
-              "Type another one, such as 55% or 3:8.")
+        offered.many("Sparsities" if kind in ("unstructured", "structured", "neurons") else "Patterns", tab,
+                     f"patterns-{kind or 'unstructured'}", "Type another one, such as 55% or 3:8.")
+    elif tab == "shapes":
+        offered.many("Patterns", tab, "patterns", "Each method is asked for those that it can choose. Type others, such as neurons:0.4.")
+        st.segmented_control("Across", list(OVERS), key=f"{PRE}over", format_func=OVERS.__getitem__, required=True, persist_state="session",
+                             width="stretch", help="Parameters left after pruning, counted alike for zeros and for what is gone; or the "
+                             "measured tokens a second, over the dense model's.")
     else:
-        options = [*SHOWN_PATTERNS["unstructured"], *SHOWN_PATTERNS["semi-structured"], *SHOWN_PATTERNS["structured"]]
-        now = state.widget(_key(tab, "patterns"))
-        st.selectbox("Pattern: what may go", list(dict.fromkeys([*options, *([now] if now else [])])), key=_key(tab, "patterns"),
-                     format_func=_pattern_label, accept_new_options=True, persist_state="session", help=_PATTERN)
+        now = state.widget(key(tab, "patterns"))
+        st.selectbox("Pattern: what may go", list(dict.fromkeys([*offered.USUAL_PATTERNS, *([now] if now else [])])),
+                     key=key(tab, "patterns"), format_func=offered.pattern_label, accept_new_options=True, persist_state="session",
+                     help=offered.PATTERN_HELP)
     if tab == "blocks":
-        _many("Block sizes B", tab, "block_sizes", "Columns pruned at a time. Type another number.")
+        offered.many("Block sizes B", tab, "block_sizes", "Columns pruned at a time. Type another number.")
     if tab == "alpha":
-        _many("Outlier rows α", tab, "alphas", "These shares of the rows stay dense. Type another number.")
-        if not str(state.widget(_key(tab, "patterns"))).startswith("col"):
-            _draw_budgets(tab)
-    st.number_input("Seeds", 1, MOST_SEEDS, key=_key(tab, "seeds"), persist_state="session",
+        offered.many("Outlier rows α", tab, "alphas", "These shares of the rows stay dense. Type another number.")
+        if not str(state.widget(key(tab, "patterns"))).startswith("col"):
+            offered.draw_budgets(key(tab, "budgets"))
+    st.number_input("Seeds", 1, MOST_SEEDS, key=key(tab, "seeds"), persist_state="session",
                     help="Each run as many times, with other calibration windows: what differs less than the seeds is a tie.")
-
-
-def _draw_budgets(tab: str) -> None:
-    """Whole columns always keep p: there is nothing to choose."""
-    st.segmented_control("Zeros", list(BUDGETS), key=_key(tab, "budgets"), selection_mode="multi", format_func=BUDGETS.__getitem__,
-                         persist_state="session", width="stretch",
-                         help="Where some rows stay dense, the others are pruned at p, so that the total falls; or harder, so that the "
-                         "total is p.")
 
 
 def draw_more() -> None:
@@ -130,15 +117,9 @@ def read() -> Form:
     found = {field.word.removeprefix(PRE): field.write(state.widget(field.word)) for field in _BASE}
     found["model"] = (state.widget(f"{PRE}model") or "").strip() or "demo"
     base, refused = link.check_words({word: text for word, text in found.items() if text is not None})
-    asked = Asked.model_validate({"view": view, "base": base or RunSpec(), "scale": state.widget(f"{PRE}scale") or "auto"})
+    asked = Asked.model_validate({"view": view, "base": base or RunSpec(), "scale": state.widget(f"{PRE}scale") or "auto",
+                                  "over": state.widget(f"{PRE}over") or "parameters"})
     return Form(asked=asked, complaints=(*refused, *(str(item.reason) for item in wrong)))
-
-
-def _many(label: str, tab: str, word: str, more: str) -> None:
-    """A list to choose from; what a person types is checked when it is read."""
-    offered = dict.fromkeys((*_OFFERED[word], *state.recall(f"offered-{tab}-{word}", ())))
-    show = _pattern_label if word.startswith("patterns") else str
-    st.multiselect(label, list(offered), key=_key(tab, word), format_func=show, accept_new_options=True, persist_state="session", help=more)
 
 
 def _set(tab: str, word: str, texts: Sequence[str]) -> None:
@@ -146,12 +127,12 @@ def _set(tab: str, word: str, texts: Sequence[str]) -> None:
         kind = parse_pattern(texts[0]).kind
         state.set_widget(f"{PRE}kind", kind)
         for other, usual in SHOWN_PATTERNS.items():
-            state.set_widget(_key(tab, f"patterns-{other}"), list(texts if other == kind else usual))
+            state.set_widget(key(tab, f"patterns-{other}"), list(texts if other == kind else usual))
         state.remember(f"offered-{tab}-patterns-{kind}", tuple(texts))
-    elif word in ("patterns", "seeds"):
-        state.set_widget(_key(tab, word), int(texts[0]) if word == "seeds" else texts[0])
+    elif word == "seeds" or (word == "patterns" and tab != "shapes"):
+        state.set_widget(key(tab, word), int(texts[0]) if word == "seeds" else texts[0])
     else:
-        state.set_widget(_key(tab, word), list(texts))
+        state.set_widget(key(tab, word), list(texts))
         state.remember(f"offered-{tab}-{word}", tuple(texts))
 
 
@@ -159,30 +140,13 @@ def _texts(tab: str, word: str) -> list[str]:
     """Texts of the widgets of a word."""
     if word == "patterns" and tab == "sparsity":
         kind = state.widget(f"{PRE}kind") or "unstructured"
-        return [_of_kind(kind, text) for text in state.widget(_key(tab, f"patterns-{kind}")) or ()]
-    value: Any = state.widget(_key(tab, word))
+        return [offered.of_kind(kind, text) for text in state.widget(key(tab, f"patterns-{kind}")) or ()]
+    value: Any = state.widget(key(tab, word))
     return [str(item) for item in (value if isinstance(value, list | tuple) else () if value is None else (value,))]
-
-
-def _of_kind(kind: str, text: str) -> str:
-    """`40%` typed where columns are chosen means columns, `2` where blocks are means blocks."""
-    prefix = KINDS_OF_PATTERN[kind].prefix
-    return f"{prefix}:{text}" if prefix and ":" not in text else text
-
-
-def _pattern_label(word: str) -> str:
-    try:
-        return wording.describe_pattern(parse_pattern(word)).removesuffix(" of the weights")
-    except ValueError:
-        return word
 
 
 def _tab() -> str:
     return state.widget(f"{PRE}tab") or FIRST
-
-
-def _key(tab: str, word: str) -> str:
-    return f"{PRE}{tab}_{word}"
 
 
 def _own(fields: Sequence[Field]) -> tuple[Field, ...]:

@@ -22,13 +22,24 @@ _FORMATS = {
     "alpha": st.column_config.NumberColumn("α"), "alpha_budget": "α budget", "seed": "seed",
     "counted_sparsity": st.column_config.NumberColumn("counted sparsity"),
     "perplexity": st.column_config.NumberColumn("perplexity"),
+    "parameters_gone": st.column_config.NumberColumn("parameters gone", help="really: zeros are still there"),
+    "folder_bytes": st.column_config.NumberColumn("folder"),
+    "prefill_over_dense": st.column_config.NumberColumn("prefill", help="tokens a second over the dense model's"),
+    "decode_over_dense": st.column_config.NumberColumn("decode", help="tokens a second over the dense model's"),
     "median_error": st.column_config.NumberColumn("layer error", help="median relative error of the layers"),
     "median_over_optimum": st.column_config.NumberColumn("error ÷ best"),
     "solve_seconds": st.column_config.NumberColumn("solve", help="the method alone, all layers"),
     "seconds": st.column_config.NumberColumn("run", help="the whole run"),
     "peak_memory_bytes": st.column_config.NumberColumn("peak memory"), "machine": "computed on", "run": "run",
 }
+
+
+def _whole(value: float) -> str:
+    return numbers.count(round(value))
+
+
 _FORMS = {"alpha": numbers.setting, "counted_sparsity": numbers.fine_percent, "perplexity": numbers.perplexity,
+          "parameters_gone": _whole, "folder_bytes": numbers.size, "prefill_over_dense": numbers.times, "decode_over_dense": numbers.times,
           "median_error": numbers.error, "median_over_optimum": numbers.times, "solve_seconds": numbers.seconds,
           "seconds": numbers.seconds, "peak_memory_bytes": numbers.size}
 

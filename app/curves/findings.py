@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 
 from app.shared import numbers
+from app.shared.charts.shapes import Over
+from app.shared.findings.shapes import shape_finding
 from app.shared.findings.wording import describe_pattern
 from app.shared.sweeps.series import Measure, Series, Spot, counted, falls, median_error, pareto, perplexity
 from core.evaluate.comparison import Difference, compare_seeds
@@ -17,9 +19,11 @@ BEARABLE = 1.1  # times the dense perplexity: what "how far" is answered for
 _SAME = 0.0005  # relative difference that no table would print
 
 
-def view_finding(tab: str, series: Sequence[Series], dense: Evaluated) -> str:
+def view_finding(tab: str, series: Sequence[Series], dense: Evaluated, over: Over = "parameters") -> str:
     """Finding of a view of the page."""
     match tab:
+        case "shapes":
+            return shape_finding(series, dense, over)
         case "sparsity":
             return sparsity_finding(series, dense)
         case "blocks":

@@ -1,4 +1,4 @@
-"""The four views of the Curves page: which points, which chart, what it says."""
+"""The five views of the Curves page: which points, which chart, what it says."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from app.curves.selection import chosen, published_in, series_for
 from app.shared import layout, numbers, state
 from app.shared.chart_downloads import take_away
 from app.shared.charts.perplexity_curves import sparsity_curves
+from app.shared.charts.shapes import shape_curves
 from app.shared.findings import wording
 from app.shared.first_paint import first_paint
 from app.shared.page_links import EXPLORE
@@ -27,8 +28,9 @@ from app.shared.style import chart_config
 from app.shared.sweeps.points import Point
 from app.shared.sweeps.tables import point_rows
 from core.spec import parse_pattern
+from core.spec.patterns import KINDS
 
-_HEIGHT = {"alpha": 460}
+_HEIGHT = {"alpha": 460, "shapes": 480}
 
 
 def draw() -> None:
@@ -69,15 +71,15 @@ def _draw_view(form: Form, now: State) -> None:
     series, left = series_for(form, shown)
     points = list({id(point): point for one in series for spot in one.spots for point in spot.points}.values())
     if not points:
-        _draw_empty(form, now)
+        _draw_empty(form, now, left)
         return
     dense = points[0].dense
     papers = published_in(form, points)
     layout.heading(_about(form), f"{dense.windows} × {dense.length} tokens of {dense.text.partition(':')[0]}, {dense.dtype}")
-    finding = view_finding(tab, series, dense) or f"{numbers.plural(len(points), 'point')} so far: nothing to compare yet."
+    finding = view_finding(tab, series, dense, form.asked.over) or f"{numbers.plural(len(points), 'point')} so far: nothing to compare yet."
     layout.sentence(finding)
     figures = {"sparsity": partial(sparsity_curves, published=papers), "blocks": partial(block_curves, published=papers),
-               "alpha": alpha_curves, "time": time_curves}
+               "alpha": alpha_curves, "time": time_curves, "shapes": partial(shape_curves, over=form.asked.over)}
     height = _HEIGHT.get(tab, 430)
     first = first_paint()
     if first:
@@ -91,8 +93,10 @@ def _draw_view(form: Form, now: State) -> None:
     details.draw(form, points, papers, charts=not first)
 
 
-def _draw_empty(form: Form, now: State) -> None:
-    """Neither the store nor what is shipped has a point for this choice."""
+def _draw_empty(form: Form, now: State, left: str) -> None:
+    """Neither the store nor what is shipped has a point for this choice. `left`: what was left out, and why."""
+    if left:
+        layout.note(left)
     layout.heading(f"No points yet for {_about(form)}", "being computed" if now.active else "")
     layout.sentence("Here you will see how perplexity rises with the sparsity that is counted, one curve a method, with the dense model "
                     "as a line; what block size and outlier rows change; and what the methods cost in time and memory. Each point is an "
@@ -113,8 +117,14 @@ def _pressed(key: str) -> None:
 
 def _about(form: Form) -> str:
     patterns = form.asked.lists["patterns"]
+    if form.asked.tab == "shapes":
+        return f"{form.asked.base.model} · {wording.listed([KINDS[kind].label for kind in _kinds(patterns)])}"
     first = parse_pattern(patterns[0])
     return f"{form.asked.base.model} · {first.label if form.asked.tab == 'sparsity' else wording.describe_pattern(first)}"
+
+
+def _kinds(patterns: Sequence[str]) -> dict[str, None]:
+    return dict.fromkeys(parse_pattern(word).kind for word in patterns)
 
 
 def _protocol(points: Sequence[Point]) -> tuple[str, ...]:

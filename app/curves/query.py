@@ -13,7 +13,16 @@ from pydantic import field_validator
 
 from app.curves.lists import Alphas, BlockMethods, BlockSizes, Budgets, Methods, Patterns, Seeds, Texts
 from app.shared.charts.series import Scale
-from app.shared.sweeps.grid import SHOWN_ALPHAS, SHOWN_BLOCKS, SHOWN_METHODS, SHOWN_PATTERNS, block_methods
+from app.shared.charts.shapes import Over
+from app.shared.sweeps.grid import (
+    SHAPE_METHODS,
+    SHAPE_PATTERNS,
+    SHOWN_ALPHAS,
+    SHOWN_BLOCKS,
+    SHOWN_METHODS,
+    SHOWN_PATTERNS,
+    block_methods,
+)
 from core.spec import EVERY_METHOD, Calibration, RunSpec, parse_pattern
 from core.spec.base import FrozenModel
 from core.spec.codec import ChoiceCodec, ModelCodec
@@ -21,7 +30,7 @@ from core.spec.errors import BadInput
 from core.spec.flags import CALIBRATION_WORDS, EVALUATION_WORDS, EVALUATIONS, RUN_WORDS, RUNS
 
 BASE_WORDS = tuple(word for word in RUNS.words if word in (*RUN_WORDS, *CALIBRATION_WORDS, *EVALUATION_WORDS) and word != "seed")
-TabName = Literal["sparsity", "blocks", "alpha", "time"]
+TabName = Literal["sparsity", "blocks", "alpha", "time", "shapes"]
 FIRST: TabName = "sparsity"
 LIST_WORDS = ("methods", "patterns", "block_sizes", "alphas", "budgets", "seeds")  # of all views, in the order of a link
 
@@ -31,6 +40,7 @@ class View(FrozenModel):
 
     label: ClassVar[str]
     several_patterns: ClassVar[bool] = False
+    several_kinds: ClassVar[bool] = False
 
     @classmethod
     def methods_offered(cls) -> tuple[str, ...]:
@@ -47,8 +57,9 @@ class View(FrozenModel):
     def _one_kind(cls, texts: Texts) -> Texts:
         if not cls.several_patterns and len(texts) > 1:
             raise BadInput("patterns", ",".join(texts), "one pattern", "Only the first view compares patterns.")
-        if len({parse_pattern(text).kind for text in texts}) > 1:
-            raise BadInput("patterns", ",".join(texts), "patterns of one kind", "Counted sparsities of different kinds are not one curve.")
+        if not cls.several_kinds and len({parse_pattern(text).kind for text in texts}) > 1:
+            raise BadInput("patterns", ",".join(texts), "patterns of one kind", "Counted sparsities of different kinds are not one "
+                           "curve: the view Parameters left compares kinds.")
         return texts
 
 
@@ -96,15 +107,26 @@ class TimeView(View):
     seeds: Seeds = ("1",)
 
 
-TABS: dict[str, type[View]] = {"sparsity": SparsityView, "blocks": BlocksView, "alpha": AlphaView, "time": TimeView}
+class ShapesView(View):
+    """Perplexity over what is left, of zeros and of shapes that shrink."""
+
+    label = "Parameters left"
+    several_patterns = several_kinds = True
+    methods: Methods = SHAPE_METHODS
+    patterns: Patterns = SHAPE_PATTERNS
+    seeds: Seeds = ("1",)
+
+
+TABS: dict[str, type[View]] = {"sparsity": SparsityView, "blocks": BlocksView, "alpha": AlphaView, "time": TimeView, "shapes": ShapesView}
 
 
 class Asked(FrozenModel):
-    """A view, what all runs share, and the axis of perplexity."""
+    """A view, what all runs share, the axis of perplexity, and what the view of shapes has across."""
 
-    view: SparsityView | BlocksView | AlphaView | TimeView = SparsityView()
+    view: SparsityView | BlocksView | AlphaView | TimeView | ShapesView = SparsityView()
     base: RunSpec = RunSpec()
     scale: Scale = "auto"
+    over: Over = "parameters"
 
     @property
     def tab(self) -> TabName:
@@ -121,14 +143,14 @@ class Asked(FrozenModel):
 class _AskedCodec(ModelCodec[Asked]):
     @property
     def words(self) -> tuple[str, ...]:
-        return ("tab", *BASE_WORDS, "scale", *LIST_WORDS)
+        return ("tab", *BASE_WORDS, "scale", "over", *LIST_WORDS)
 
 
 VIEWS: ChoiceCodec[View] = ChoiceCodec(word="tab", kinds=TABS, default=FIRST, title=lambda tab: f"the view {TABS[tab].label}")
 BASES = ModelCodec(model=RunSpec, fields={word: word for word in RUN_WORDS}, parts={
     "calibration": ModelCodec(model=Calibration, fields={word: name for word, name in CALIBRATION_WORDS.items() if word != "seed"}),
     "evaluation": EVALUATIONS})
-CODEC = _AskedCodec(model=Asked, fields={"scale": "scale"}, parts={"view": VIEWS, "base": BASES})
+CODEC = _AskedCodec(model=Asked, fields={"scale": "scale", "over": "over"}, parts={"view": VIEWS, "base": BASES})
 
 
 def read(words: Mapping[str, str]) -> tuple[Asked, tuple[str, ...]]:

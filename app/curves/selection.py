@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from app.curves.controls import Form
 from app.curves.lists import BUDGETS
 from app.shared import numbers
+from app.shared.charts.shapes import MEASURES
 from app.shared.sweeps.points import Point
 from app.shared.sweeps.published import Published, published_for
-from app.shared.sweeps.series import Series, counted, series_of
+from app.shared.sweeps.series import Series, by_kind, counted, left, series_of
+from app.shared.sweeps.stored import with_measurements
 from core.spec import make_method, parse_pattern
 from core.spec.patterns import pattern_word
 
@@ -17,12 +19,12 @@ from core.spec.patterns import pattern_word
 def chosen(form: Form, points: Sequence[Point]) -> list[Point]:
     """The points of a view: its methods, its pattern, and default parameters but for what it varies. The first of two equal runs."""
     tab, lists = form.asked.tab, form.asked.lists
-    kind = parse_pattern(lists["patterns"][0]).kind
+    kinds = {parse_pattern(word).kind for word in lists["patterns"]}
     found: dict[object, Point] = {}
     for point in points:
         spec, pattern = point.spec, point.spec.pattern
         fits = spec.method.name in lists["methods"] and (
-            pattern.kind == kind if tab == "sparsity" else pattern_word(pattern) == lists["patterns"][0])
+            pattern.kind in kinds if tab in ("sparsity", "shapes") else pattern_word(pattern) == lists["patterns"][0])
         plain = tab == "alpha" or pattern.outlier_rows == 0
         if fits and plain and (point.usual or (tab == "blocks" and _usual_but_block(point))):
             found.setdefault((point.asked, point.machine if tab == "time" else ""), point)
@@ -43,6 +45,8 @@ def series_for(form: Form, points: Sequence[Point]) -> tuple[tuple[Series, ...],
         return series_of(points, lambda point: float(point.spec.method.own_block_size or 0)), ""
     if tab == "alpha":
         return _alpha_series(form, points), ""
+    if tab == "shapes":
+        return _shape_series(form, points)
     machines: dict[str, list[Point]] = {}
     for point in points:
         machines.setdefault(point.machine, []).append(point)
@@ -52,6 +56,23 @@ def series_for(form: Form, points: Sequence[Point]) -> tuple[tuple[Series, ...],
             + (f"{numbers.plural(rest, 'point')} computed elsewhere left out: {', '.join(name for name in machines if name != best)}. "
                if rest else "") + "Times are wall time on a machine that may have done other work too.")
     return series_of(machines.get(best, []), lambda point: point.solve_seconds), left if machines else ""
+
+
+def _shape_series(form: Form, points: Sequence[Point]) -> tuple[tuple[Series, ...], str]:
+    """One series a kind of pattern and method; over speed those whose speed was measured on one device."""
+    over = form.asked.over
+    if over == "parameters":
+        return by_kind(points, left), ""
+    places: dict[tuple[str, int], list[Point]] = {}
+    for point in with_measurements(points):
+        if point.worth is not None:
+            places.setdefault((point.worth.device, point.worth.batch), []).append(point)
+    (device, batch), there = max(places.items(), key=lambda entry: len(entry[1]), default=(("", 0), list[Point]()))
+    rest = len(points) - len(there)
+    words = [f"Measured on {device}, batch {batch}, beside the dense model in turn." if there else "",
+             f"{numbers.plural(rest, 'point')} without a measured speed there left out: Size and speed on Explore measures a run's model."
+             if rest else ""]
+    return by_kind(there, MEASURES[over]), " ".join(filter(None, words))
 
 
 def _alpha_series(form: Form, points: Sequence[Point]) -> tuple[Series, ...]:
@@ -69,6 +90,8 @@ def _alpha_series(form: Form, points: Sequence[Point]) -> tuple[Series, ...]:
 def published_in(form: Form, points: Sequence[Point]) -> tuple[Published, ...]:
     """The paper's numbers for this view, where model and protocol agree."""
     patterns = form.asked.lists["patterns"]
+    if form.asked.tab == "shapes":
+        return ()
     kind = parse_pattern(patterns[0]).kind
     mine = [number for number in published_for(points) if number.method in form.asked.lists["methods"]]
     if form.asked.tab == "sparsity":

@@ -29,6 +29,7 @@ _FEW = ("Estimate: {method} and {base} both prune {rows} rows of each layer (few
         "errors and the changes of the weights that {base} makes are scaled by how the two compare in those rows. ")
 _SHARED = (" How the run will share out its zeros between layers is estimated too, from Wanda's errors and what they cost the model; the "
            "run measures both for its own settings.")
+_ONE_THRESHOLD = " Only a run measures saliencies and sets one threshold for all layers; here every layer loses the same share."
 _NOT_PROPAGATED = " Only a run compensates for errors of earlier blocks (error propagation); a preview does not."
 _NOT_RECONSTRUCTED = " Only a run trains each block's kept weights afterward (block reconstruction); a preview does not."
 _NOT_COUPLED = " Fisher weighting: here each output is on its own; the preview of all rows couples the outputs."
@@ -106,7 +107,8 @@ def _standing(preview: Preview, shown: Shown) -> str:
 def _difference(preview: Preview) -> str:
     names = {"method": METHOD_LABELS[preview.spec.method.name], "base": METHOD_LABELS[BASE.name]}
     parts = [(preview.rows is not None, _FEW.format(**names, rows=preview.rows)), (True, _DIFFERENCE),
-             (preview.spec.allocation != "even", _SHARED), (bool(preview.spec.propagation), _NOT_PROPAGATED),
+             (preview.spec.allocation == "marginal", _SHARED), (preview.spec.allocation == "global", _ONE_THRESHOLD),
+             (bool(preview.spec.propagation), _NOT_PROPAGATED),
              (bool(preview.spec.reconstruct), _NOT_RECONSTRUCTED),
              (preview.rows is not None and bool(preview.spec.fisher) and preview.spec.method.couples, _NOT_COUPLED)]
     return "".join(text for said, text in parts if said)

@@ -5,9 +5,9 @@
     scored.jsonl    RunResults with zero-shot scores, without layers and windows: accuracy over sparsity
 
 `--only frontier,thanos` computes these methods and leaves the rest; `--missing` computes what is not there for today's model, texts
-and versions, or has no losses of its windows or no scores; `--keep-times` leaves seconds, memory and machine of a run that is there and
-comes to the same perplexity as they are: for a busy machine. Each run has a process of its own, so that its peak memory is its own;
-what is finished is written at once.
+and versions, or has no losses of its windows, no scores, or no speed where it should; `--keep-times` leaves seconds, memory and machine of
+a run that is there and comes to the same perplexity as they are: for a busy machine. Each run has a process of its own, so that its peak
+memory is its own; what is finished is written at once.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from typing import TypeVar
 
 from app.gallery.compute import compute
 from app.shared.shipped import POINTS
-from app.shared.sweeps.grid import SHOWN_METHODS, SHOWN_PATTERNS, Sweep, shipped
+from app.shared.sweeps.grid import SHAPE_METHODS, SHAPE_PATTERNS, SHOWN_METHODS, SHOWN_PATTERNS, Sweep, shipped
 from app.shared.sweeps.points import Point, point_of, read_points, write_points
 from core.evaluate.embedded_task import NAME
 from core.records import Evaluated, RunResult, TaskScores
 from core.run.revisions import revisions
-from core.spec import METHODS, RunSpec, make_method, parse_pattern, pattern_word
+from core.spec import EVERY_METHOD, RunSpec, make_method, parse_pattern, pattern_word
 
 FOLDER = Path(__file__).parent
 
@@ -34,6 +34,8 @@ PATTERNS_SHOWN = ("0.5", "2:4", "columns:0.3")
 FULL = tuple(RunSpec(method=make_method(name), pattern=parse_pattern(word)) for name in SHOWN_METHODS for word in PATTERNS_SHOWN)
 SCORED_METHODS = ("magnitude", "wanda", "sparsegpt", "thanos", "admm-grad")
 SCORED = Sweep(methods=SCORED_METHODS, patterns=SHOWN_PATTERNS["unstructured"]).grid().specs
+_SHRINKING = tuple(word for word in SHAPE_PATTERNS if parse_pattern(word).shrinks)
+TIMED = Sweep(methods=SHAPE_METHODS, patterns=("0.3", "0.6", *_SHRINKING), fitting=True).grid().specs  # size and speed as well
 SCORES = FOLDER / "scored.jsonl"
 SAME = 1e-3  # relative difference of two perplexities of a run: sums in another order change a few entries of a mask
 _Run = TypeVar("_Run", RunResult, Point)
@@ -59,7 +61,8 @@ def keep(result: RunResult, *, keep_times: bool = False) -> None:
         return
     points, order = {other.spec: other for other in read_points(POINTS)}, {spec: place for place, spec in enumerate(wanted())}
     before = points.get(result.spec) if keep_times else None
-    points[result.spec] = _with_times(point_of(result), before, "seconds", "solve_seconds", "peak_memory_bytes", "environment")
+    kept = ("seconds", "solve_seconds", "peak_memory_bytes", "environment", *(("worth",) if before is not None and before.worth else ()))
+    points[result.spec] = _with_times(point_of(result), before, *kept)
     write_points(POINTS, sorted((point for point in points.values() if point.spec in order), key=lambda other: order[other.spec]))
 
 
@@ -104,7 +107,7 @@ def known() -> dict[RunSpec, RunResult]:
 
 def main(words: Iterable[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m app.gallery", description="Compute the shipped runs anew.")
-    parser.add_argument("--only", default=",".join(METHODS), help="methods, with commas")
+    parser.add_argument("--only", default=",".join(EVERY_METHOD), help="methods, with commas")
     parser.add_argument("--missing", action="store_true", help="only what is not there, or was made with other inputs or versions")
     parser.add_argument("--keep-times", action="store_true", help="leave times of runs that come to the same as they are")
     chosen = parser.parse_args(None if words is None else list(words))
@@ -122,7 +125,8 @@ def _whole() -> set[RunSpec]:
     scores = {result.spec: result.revisions for result in scored()}
     now = {spec: revisions(spec) for spec in there}
     return set(spec for spec, result in there.items() if result.revisions == now[spec] and result.pruned.losses and result.dense.losses
-               and (spec not in SCORED or scores.get(spec) == now[spec]))
+               and (spec not in SCORED or scores.get(spec) == now[spec])
+               and (spec not in TIMED or (isinstance(result, Point) and result.worth)))
 
 
 def _compute_all(specs: list[RunSpec], *, keep_times: bool) -> None:
@@ -133,7 +137,7 @@ def _compute_all(specs: list[RunSpec], *, keep_times: bool) -> None:
     scores: dict[str, TaskScores] = {}
     with context.Pool(1, maxtasksperchild=1) as pool:
         for number, (spec, expected) in enumerate(zip(specs, begun, strict=True), 1):
-            result = pool.apply(compute, (spec, expected, dense, (NAME,) if spec in SCORED else (), scores))
+            result = pool.apply(compute, (spec, expected, dense, (NAME,) if spec in SCORED else (), scores), {"timed": spec in TIMED})
             dense = result.dense
             scores |= {name: found.dense for name, found in (result.tasks or {}).items() if found.dense}
             keep(result, keep_times=keep_times)

@@ -14,7 +14,7 @@ import streamlit as st
 from app.learn import query
 from app.learn.charts.matrix import enlarged
 from app.learn.findings.common import Exercise
-from app.learn.query import PRE, STOPS, TEACHER, Lesson
+from app.learn.query import PRE, STOPS, TOUR, Lesson
 from app.shared import answers, layout, state
 from app.shared.answers import Shown
 from app.shared.first_paint import first_paint
@@ -40,12 +40,13 @@ def begin(question: str, lesson: Lesson) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="learn-stops"):
         st.segmented_control("Stop", list(STOPS), key=f"{PRE}stop", format_func=STOPS.__getitem__, required=True, persist_state="session",
                              label_visibility="collapsed", on_change=_left, width="content")
-        if 0 < lesson.stop < TEACHER:
+        if lesson.stop in TOUR:
             st.button("Leave" if lesson.present else "Projector", key="learn_projector", type="tertiary", on_click=_present,
                       args=(not lesson.present,), help="The figure alone, in large type; the text folds away.")
-        if 0 < lesson.stop < TEACHER - 1:
+        if lesson.stop in TOUR[:-1]:
+            after = TOUR[TOUR.index(lesson.stop) + 1]
             st.button("Next stop", key="learn_next", icon=":material/arrow_forward:", icon_position="right", on_click=_next,
-                      args=(lesson.stop + 1,), help=STOPS[lesson.stop + 1])
+                      args=(after,), help=STOPS[after])
 
 
 def ask(question: Question, place: str) -> Any:

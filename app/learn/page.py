@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from app.learn import controls, frame, query
 from app.learn.query import Lesson
-from app.learn.stops import convergence, formulas, masks, one_weight, outlier_rows, start, steps, teacher, two_weights
+from app.learn.stops import convergence, formulas, masks, one_weight, outlier_rows, shapes, start, steps, teacher, two_weights
 from app.shared import layout, state
 
 _STOPS: dict[int, tuple[str, Callable[[Lesson], None]]] = {
@@ -19,6 +19,7 @@ _STOPS: dict[int, tuple[str, Callable[[Lesson], None]]] = {
     6: ("How fast is the optimum reached?", convergence.draw),
     7: ("What do a few strong rows do?", outlier_rows.draw),
     8: ("How can this be taught?", teacher.draw),
+    9: ("Zeros, or shapes that really shrink?", shapes.draw),
 }
 
 

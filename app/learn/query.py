@@ -6,10 +6,10 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app.shared import state
-from app.shared.lessons import CODEC, NO_ROW, STOPS, TEACHER, WORDS, Lesson, parse, to_words
+from app.shared.lessons import CODEC, NO_ROW, STOPS, TEACHER, TOUR, WORDS, Lesson, parse, to_words
 from core.spec import RunSpec
 
-__all__ = ["CODEC", "NO_ROW", "PRE", "SPEC", "STOPS", "TEACHER", "WORDS", "Lesson", "parse", "to_words"]
+__all__ = ["CODEC", "NO_ROW", "PRE", "SPEC", "STOPS", "TEACHER", "TOUR", "WORDS", "Lesson", "parse", "to_words"]
 PRE = "learn_"  # its widgets are its own
 SPEC = RunSpec()  # lessons are about the demo model: it is at hand everywhere
 

@@ -63,12 +63,12 @@ def draw_controls() -> None:
     st.segmented_control("Pattern: what may go", list(KINDS), key="pattern_kind", format_func=KINDS.__getitem__, required=True,
                          persist_state="session", width="stretch", on_change=_kind_changed,
                          help="Any weights of a layer; n zeros in every m consecutive inputs of a row; whole input columns; or, "
-                         "after which the model is smaller, whole decoder blocks or neurons of the MLPs.")
+                         "after which the model is smaller, neurons of the MLPs, attention heads, or whole decoder blocks.")
     if _kind() == "semi-structured":
         _pair(_N, _M)
     elif PATTERNS[_kind()].counts:
         st.number_input(f"{KINDS[_kind()].capitalize()} that go", 0.0, 100_000.0, key="removed", step=1.0, format="%g",
-                        persist_state="session", help=f"How many {KINDS[_kind()]} go; below 1 it is their share.")
+                        persist_state="session", help=f"How many {KINDS[_kind()]} go{PATTERNS[_kind()].whence}; below 1 it is their share.")
     else:
         top = max(99.0, state.widget("sparsity") or 0.0)
         st.slider("Sparsity p", 0.0, top, key="sparsity", step=1.0, format="%g %%", persist_state="session",

@@ -11,8 +11,9 @@ from core.records.lessons import MOST_COLUMNS, MOST_ROWS, STRENGTHS, Matrix
 from core.spec.codec import ModelCodec
 
 STOPS = {0: "Start", 1: "1 One weight", 2: "2 Two weights", 3: "3 Step by step", 4: "4 Mask or update?", 5: "5 Which formula?",
-         6: "6 Convergence", 7: "7 Outlier rows", 8: "Teachers"}
+         6: "6 Convergence", 7: "7 Outlier rows", 9: "8 Zeros or shapes?", 8: "Teachers"}  # 8 in a link was the teachers' page first
 TEACHER = 8
+TOUR = tuple(stop for stop in STOPS if stop not in (0, TEACHER))  # one after the other
 NO_ROW = -1  # in place of a second strong row
 
 
@@ -38,6 +39,7 @@ class Lesson(Matrix):
     factor: float = Field(default=4.0, ge=STRENGTHS[0], le=STRENGTHS[-1])
     scale: Literal["matrix", "model"] = "matrix"
     alpha: float = Field(default=0.1, ge=0, le=0.5)
+    across: Literal["parameters", "prefill", "decode"] = "parameters"
 
     @property
     def matrix(self) -> Matrix:
@@ -76,6 +78,6 @@ def _within(lesson: Lesson) -> Lesson:
         other = column - 1 if column == last else column + 1
     row = min(lesson.row, lesson.rows - 1)
     return lesson.model_copy(update={
-        "present": lesson.present and 0 < lesson.stop < TEACHER, "row": row, "column": column, "other": other,
+        "present": lesson.present and lesson.stop in TOUR, "row": row, "column": column, "other": other,
         "second": lesson.second if lesson.second < lesson.rows and lesson.second != row else NO_ROW,
         "block": min(lesson.block, lesson.columns), "alpha": max(0.0, min(lesson.alpha, round(1 - lesson.share - 0.05, 2)))})

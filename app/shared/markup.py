@@ -28,6 +28,13 @@ def comparison_table(runs: Sequence[Compared]) -> str:
     return f"<table class='ps-table'><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
+def table(heads: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """Table with a head over each column of values."""
+    head = "".join(f"<th scope='col'>{escape(name)}</th>" for name in heads)
+    body = "".join(_line(name, values) for name, values in rows)
+    return f"<table class='ps-table'><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
 def texts_table(result: RunResult) -> str:
     """Table of a run's perplexities on each of its evaluation texts."""
     head = "".join(f"<th scope='col'>{name}</th>" for name in ("Dense", "Pruned", "Change ± standard error", "Windows"))

@@ -7,7 +7,7 @@ from pathlib import Path
 PAGES = Path(__file__).resolve().parents[2] / "pages"
 TITLES = {"explore": "Explore", "layers": "Layers", "masks": "Masks", "outliers": "Outlier rows", "curves": "Curves", "compare": "Compare",
           "tryout": "Try it out", "learn": "Learn", "runs": "Runs"}  # by the path of their address; the first has the bare one as well
-EXPLORE, LAYERS, OUTLIERS, COMPARE = (PAGES / f"{name}.py" for name in ("explore", "layers", "outliers", "compare"))
+EXPLORE, LAYERS, OUTLIERS, CURVES, COMPARE = (PAGES / f"{name}.py" for name in ("explore", "layers", "outliers", "curves", "compare"))
 
 
 def tab_title(title: str) -> str:

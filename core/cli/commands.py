@@ -31,7 +31,8 @@ from core.spec.methods.table import methods_table
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
                   help="One-shot pruning of language models. Pattern words: 0.5 or 50% (unstructured), 2:4 (n zeros in every m), "
-                  "columns:0.3 (whole input columns); and two after which the model is smaller, neurons:0.3 (of the MLPs) and blocks:2.")
+                  "columns:0.3 (whole input columns); and three after which the model is smaller: neurons:0.3 (of the MLPs), "
+                  "heads:2 (of every attention), blocks:2.")
 
 app.command()(plan)
 

@@ -39,7 +39,7 @@ def size_and_speed(spec: RunSpec, weights: Mapping[str, Tensor] | None = None, w
     stored = getattr(torch, source.dtype, torch.float32)
     if shape is not None:
         small = shrunk(model, shape, weights)
-        left = source.bytes - shape.removed * stored.itemsize if shape.neurons else bytes_of_blocks(source, shape.kept(source.blocks))
+        left = source.bytes - shape.removed * stored.itemsize if shape.gone else bytes_of_blocks(source, shape.kept(source.blocks))
         sizes = smaller_sizes(model, small, shape, stored, folder_bytes=left)
         return sizes, measure_model(model, None, asked, device, report, smaller=small)
     sizes = model_sizes(model, weights, stored, dense_bytes=source.bytes)

@@ -1,7 +1,7 @@
-"""Checkpoint of a model without some of its blocks or neurons: the tensors that are left, and a configuration that says so.
+"""Checkpoint of a model without some of its blocks, neurons or heads: the tensors that are left, and a configuration that says so.
 
-Where blocks go, the others' tensors keep their bytes, under new names; where neurons go, the layers that make or read them are cut. Every
-tensor keeps its dtype. Shards whose tensors are all gone are not written; the index of the others is made anew.
+Where blocks go, the others' tensors keep their bytes, under new names; where neurons or heads go, the layers that make or read them are
+cut. Every tensor keeps its dtype. Shards whose tensors are all gone are not written; the index of the others is made anew.
 """
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
 
@@ -24,8 +24,7 @@ from core.models.block_keys import NotInBlocks, keys_by_block
 from core.models.blocks import Linear, map_blocks
 from core.models.folders import ModelSource, index_of, source_weights
 from core.models.loading import build, load_skeleton
-from core.models.neurons import mlp_units
-from core.models.shrinking import Cut, cut_config, cut_words, neuron_cuts, require_same_blocks
+from core.models.shrinking import Cut, cut_config, cut_words, entries, require_same_blocks, shared_units, unit_cuts
 from core.records import RemovedShape
 from core.spec.errors import BadInput
 
@@ -35,12 +34,12 @@ _ON_DEMAND: Any = {"backend": "pread"}
 
 
 def require_smaller(source: ModelSource, shape: RemovedShape) -> None:
-    """Raises BadInput for a checkpoint whose blocks or neurons cannot be taken out of its files, or whose family's configuration cannot say
-    so."""
+    """Raises BadInput for a checkpoint whose blocks, neurons or heads cannot be taken out of its files, or whose family's configuration
+    cannot say so."""
     skeleton = load_skeleton(source)
     block_map = map_blocks(skeleton)
-    if shape.unit == "neurons":
-        mlp_units(skeleton, block_map)
+    if shape.unit != "blocks":
+        shared_units(skeleton, block_map, shape.unit)
         return
     kept = shape.kept(len(block_map.blocks))
     require_same_blocks(skeleton, build(cut_config(skeleton.config, kept, len(block_map.blocks))), block_map.path, kept)
@@ -79,20 +78,20 @@ def _as_it_is(tensor: Tensor) -> Tensor:
 
 
 def _names(source: ModelSource, skeleton: Any, shape: RemovedShape) -> dict[str, str | None]:
-    if shape.unit == "neurons":
+    if shape.unit != "blocks":
         return {name: name for name in stored_tensors(source)}
     return _new_names(source, skeleton, shape.kept(source.blocks))
 
 
 def _changes(source: ModelSource, skeleton: Any, shape: RemovedShape, weights: Mapping[str, Tensor]) -> dict[str, Change]:
-    """Changes of the stored tensors of layers with neurons, by their names in the files."""
-    if shape.unit != "neurons":
+    """Changes of the stored tensors of layers with neurons or heads, by their names in the files."""
+    if shape.unit == "blocks":
         return {}
     block_map = map_blocks(skeleton)
     linears = {f"{linear.name}.weight": linear for block in block_map.linears for linear in block}
     tensors = stored_tensors(source)
     found: dict[str, Change] = {}
-    for name, cut in neuron_cuts(mlp_units(skeleton, block_map), shape).items():
+    for name, cut in unit_cuts(shared_units(skeleton, block_map, shape.unit), shape).items():
         key = key_of(name, tensors)
         if key is None:
             if name in dict(skeleton.named_parameters()):
@@ -111,20 +110,22 @@ def _cut(cut: Cut, linear: Linear | None, weights: Mapping[str, Tensor], stored:
 
 
 def smaller_weights(skeleton: Any, shape: RemovedShape, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The pruned weights [out, in] of the layers with neurons as the smaller model has them, by layer name; of the others as they are."""
-    if shape.unit != "neurons":
+    """The pruned weights [out, in] of the layers with neurons or heads as the smaller model has them, by layer name; of the others as they
+    are."""
+    if shape.unit == "blocks":
         return {}
-    found = dict(weights)
-    for block, units in enumerate(mlp_units(skeleton).blocks):
-        kept = shape.kept_neurons(block)
-        for linear in (*units.makers, units.reader):
+    found, units = dict(weights), shared_units(skeleton, None, shape.unit)
+    for block, layers in enumerate(units.blocks):
+        for linear in (*layers.makers, layers.reader):
             if linear.name in found:
-                found[linear.name] = Cut(dimension=1 if linear is units.reader else 0, kept=kept).taken(found[linear.name])
+                reads = linear is layers.reader
+                kept = entries(shape.kept_units(block), units.width if reads else linear.rows // units.size)
+                found[linear.name] = Cut(dimension=int(reads), kept=kept).taken(found[linear.name])
     return found
 
 
 def write_config(source: ModelSource, shape: RemovedShape, folder: Path) -> None:
-    """config.json of the dense model with the words that tell its blocks or neurons: their number by its own name, lists cut."""
+    """config.json of the dense model with the words that tell its blocks, neurons or heads: their number by its own name, lists cut."""
     kept = shape.kept(source.blocks)
     file = source.path / CONFIG
     words: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
@@ -136,8 +137,8 @@ def write_config(source: ModelSource, shape: RemovedShape, folder: Path) -> None
     number = text.attribute_map.get("num_hidden_layers", "num_hidden_layers")
     target |= cut_words(target, kept, blocks)
     target |= {name: value for name, value in cut_words(text.to_dict(), kept, blocks).items() if name in target}
-    if shape.unit == "neurons":
-        target[shape.setting] = len(shape.kept_neurons(0))
+    if shape.unit != "blocks":
+        target |= {name if name in target else text.attribute_map.get(name, name): value for name, value in shape.config_words.items()}
     elif "num_hidden_layers" in target:
         target["num_hidden_layers"] = len(kept)
     if shape.unit == "blocks" and (number != "num_hidden_layers" or "num_hidden_layers" not in target):

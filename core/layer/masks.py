@@ -81,9 +81,16 @@ def smallest_in_groups(scores: Tensor, n: int, m: int) -> Tensor:
     return mask
 
 
-def smallest_columns(losses: Tensor, count: int) -> Tensor:
-    """Mask [b] with exactly `count` True: the columns of least loss."""
-    return smallest(losses[None], count)[0]
+def smallest_columns(losses: Tensor, count: int, span: int = 1) -> Tensor:
+    """Mask [b] with exactly `count` True: the columns of least loss, `span` consecutive ones together by the sum of their losses.
+
+    Of such a unit dead columns count nothing; one of dead columns alone goes first.
+    """
+    if span == 1:
+        return smallest(losses[None], count)[0]
+    units = losses.view(-1, span)
+    sums = units.clamp(min=0).sum(1).masked_fill_((units < 0).all(1), -1)
+    return smallest(sums[None], count // span)[0].repeat_interleave(span)
 
 
 def select(scores: Tensor, target: Target, *, granularity: str = "layer") -> Tensor:
@@ -91,8 +98,12 @@ def select(scores: Tensor, target: Target, *, granularity: str = "layer") -> Ten
     match target:
         case Groups(n=n, m=m):
             return smallest_in_groups(scores, n, m)
-        case Columns(count=count):
-            return smallest_columns(scores.mean(0), count).expand_as(scores).clone()
+        case Columns(chosen=chosen) if chosen is not None:
+            mask = torch.zeros_like(scores, dtype=torch.bool)
+            mask[:, list(chosen)] = True
+            return mask
+        case Columns(count=count, span=span):
+            return smallest_columns(scores.mean(0), count, span).expand_as(scores).clone()
         case Entries(count=count) if granularity == "row":
             return smallest_per_row(scores, count // max(1, len(scores)))
         case Entries(count=count):
@@ -112,8 +123,8 @@ def select_part(scores: Tensor, target: Target, step: int, steps: int, *, granul
             whole = len(scores) * (scores.shape[1] // m) * n
             others = ~most  # not by masked_fill, whose branches cannot be predicted: three times the time
             return smallest((scores * most).add_(others, alpha=torch.finfo(scores.dtype).max), _grown(whole, step, steps))
-        case Columns(count=count):
-            return select(scores, Columns(count=_grown(count, step, steps)))
+        case Columns(count=count, span=span):
+            return select(scores, Columns(count=span * _grown(count // span, step, steps), span=span))
         case Entries(count=count) if granularity == "row":
             return smallest_per_row(scores, _grown(count // max(1, len(scores)), step, steps))
         case Entries(count=count):

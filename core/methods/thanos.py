@@ -23,7 +23,7 @@ _ROWS = 256  # squared at once: they stay in the cache
 def kernel(problem: LayerProblem, target: Target, method: Thanos) -> Steps:
     """Structured targets go all at once (Eq. 13, Alg. 2), others in blocks of B columns (Alg. 1, Alg. 8)."""
     if isinstance(target, Columns):
-        return (yield from _structured(problem, target.count, method))
+        return (yield from _structured(problem, target, method))
     return (yield from _blocks(problem, target, method))
 
 
@@ -58,12 +58,12 @@ def _choose(weight: Tensor, norm: Tensor, dead: Tensor, target: Entries | Groups
     return smallest_in_groups(scores, target.n, target.m)
 
 
-def _structured(problem: LayerProblem, count: int, method: Thanos) -> Steps:
-    """The columns of least v_j = Σ_i W_ij²·G_jj, all at once: one Cholesky of H_KK, nothing else inverted."""
+def _structured(problem: LayerProblem, target: Columns, method: Thanos) -> Steps:
+    """The columns of least v_j = Σ_i W_ij²·G_jj, or heads of least Σ_j v_j, all at once: one Cholesky of H_KK, nothing else inverted."""
     weight = problem.working_weight
     energy = torch.stack([weight[start : start + _ROWS].square().sum(0) for start in range(0, len(weight), _ROWS)]).sum(0)
     losses = (energy * problem.input_norm.square()).masked_fill_(problem.dead, -1)
-    removed = smallest_columns(losses, count)
+    removed = smallest_columns(losses, target.count, target.span)
     weight, cost, damping = remove_columns(problem, removed, method.damping, may_raise=method.raise_damping)
     pruned = removed.expand_as(weight).clone()
     yield LazyStep((0, weight.shape[1]), lambda: (pruned, weight, cost()))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
 import torch
 
 from core.layer.optimum import PRODUCTS, Sample, optimum_iterations, optimum_rows, quick_sample
 from core.linalg.products import available, product
+from core.models.work import Shape, Work
 from core.spec import RunSpec
 from core.spec.methods import StructureScore
 from core.spec.methods.structures import SAMPLE_TOKENS
-from core.spec.patterns import Blocks, outlier_count
+from core.spec.patterns import Blocks, Pattern, Structured, outlier_count
 from core.spec.updates import update_work
 
 _SOLVE = 1.5  # time over (multiply-adds / matrix rate), measured on the demo model
@@ -22,44 +22,8 @@ _TRAINING = 3.0  # forwards in the time of a training pass over as many tokens: 
 FISHER_TOKENS = 8192  # of the calibration text that core/run/fisher.py reads, in whole windows: more move the weights of outputs by little
 COUPLED_OUTPUTS = 2048  # of a layer at most, where all pairs of them are kept for every layer: c² numbers
 _rates: dict[str, float] = {}
+_HALF = 0.5  # of the columns, where a number of heads says it
 _ERROR_PRODUCTS = 2  # c×b×b of the error of a solution
-
-
-@dataclass(frozen=True, kw_only=True)
-class Work:
-    """Multiply-adds of a whole run by stage."""
-
-    collect: float  # calibration forward with Gram matrices
-    solve: float
-    push: float  # calibration forward through the pruned blocks
-    evaluate: float
-    allocate: float = 0.0  # a pass of its own before all others, where layers differ
-    weigh: float = 0.0  # forward and back before all others, where outputs differ
-    reconstruct: float = 0.0  # forward and back through each block, where its kept weights are trained
-
-    @property
-    def total(self) -> float:
-        return self.collect + self.solve + self.push + self.evaluate + self.allocate + self.weigh + self.reconstruct
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shape:
-    """Sizes of a model that its cost depends on: groups of layers that share an input, as (columns, rows of each)."""
-
-    groups: tuple[tuple[int, tuple[int, ...]], ...]
-    hidden: int
-    vocabulary: int
-    shares: tuple[float, ...] = ()  # of the tokens that each group reads: experts read a part; empty: all read all
-    blocks: int = 1
-
-    @property
-    def tokens(self) -> tuple[float, ...]:
-        """The share of the tokens of every group."""
-        return self.shares or (1.0,) * len(self.groups)
-
-    @property
-    def prunable(self) -> int:
-        return sum(columns * sum(rows) for columns, rows in self.groups)
 
 
 def optimum_sample(spec: RunSpec, rows: int, columns: int, tokens: int, evaluated: int = 0) -> Sample | None:
@@ -93,8 +57,9 @@ def count_work(shape: Shape, spec: RunSpec, *, calibration_tokens: int, evaluati
     return Work(collect=collect, push=calibration_tokens * forward,
                 solve=_slower() * _solve_work(shape, spec, calibration_tokens, evaluation_tokens),
                 evaluate=streams * evaluation_tokens * (forward + head),
-                allocate=0.0 if spec.allocation == "even" else collect + _slower() * _allocation_work(shape, forward, head),
+                allocate=_sharing_work(shape, spec, collect, forward, head, calibration_tokens),
                 reconstruct=calibration_tokens * forward * (1 + _TRAINING * spec.reconstruct) if spec.reconstruct else 0.0,
+                score=_score_work(shape, spec, forward + head, calibration_tokens),
                 weigh=min(calibration_tokens, FISHER_TOKENS) * (4 * (forward + head) + pairs(shape, spec)) if spec.fisher else 0.0)
 
 
@@ -108,6 +73,12 @@ def collecting_seconds(shape: Shape, spec: RunSpec, tokens: int, rate: float) ->
     work = count_work(shape, spec, calibration_tokens=tokens, evaluation_tokens=0, window=1)
     energies = sum(columns * columns * sum(rows) for columns, rows in shape.groups)
     return (work.collect + _slower() * energies) / rate
+
+
+def _score_work(shape: Shape, spec: RunSpec, each: float, tokens: int) -> float:
+    """Of a method that scores neurons or heads before they go; `each` token is a forward pass of it."""
+    method = spec.method
+    return min(tokens, SAMPLE_TOKENS) * method.passes(shape.blocks) * each if isinstance(method, StructureScore) else 0.0
 
 
 def _depth_work(shape: Shape, spec: RunSpec, forward: float, calibration_tokens: int, evaluation_tokens: int) -> Work:
@@ -129,8 +100,10 @@ def calibration_states(spec: RunSpec) -> int:
 
 
 def pairs(shape: Shape, spec: RunSpec) -> int:
-    """All pairs of outputs of the layers whose rows are coupled, c² a layer."""
-    return sum(count * count for _, rows in shape.groups for count in rows if _coupled(spec, count))
+    """All pairs of outputs of the layers whose rows are coupled, or whose saliencies are compared, c² a layer."""
+    every = spec.allocation == "global"
+    return sum(count * count for _, rows in shape.groups for count in rows
+               if _coupled(spec, count) or (every and count <= COUPLED_OUTPUTS))
 
 
 def _coupled(spec: RunSpec, rows: int) -> bool:
@@ -143,6 +116,18 @@ def _slower() -> float:
     return _SOLVE * (_BESIDE_FAST if available() else 1.0)
 
 
+def _sharing_work(shape: Shape, spec: RunSpec, collect: float, forward: float, head: float, tokens: int) -> float:
+    """Of the pass that shares the zeros out between layers."""
+    match spec.allocation:
+        case "even":
+            return 0.0
+        case "marginal":
+            return collect + _slower() * _allocation_work(shape, forward, head)
+        case "global":
+            inverses = sum(columns**3 + sum(min(count, COUPLED_OUTPUTS)**3 for count in rows) for columns, rows in shape.groups)
+            return collect + _slower() * inverses + min(tokens, FISHER_TOKENS) * (4 * (forward + head) + pairs(shape, spec))
+
+
 def _allocation_work(shape: Shape, forward: float, head: float) -> float:
     """Five curves of 20 iterations, and each layer alone through half the model: see core/run/allocation.py."""
     curves = sum(5 * (columns**3 + 20 * sum(rows) * columns**2) for columns, rows in shape.groups)
@@ -150,16 +135,23 @@ def _allocation_work(shape: Shape, forward: float, head: float) -> float:
 
 
 def _solve_work(shape: Shape, spec: RunSpec, tokens: int, evaluated: int) -> float:
-    total = 0.0
-    for columns, rows in shape.groups:
-        total += spec.method.shared_work(columns, spec.pattern)
+    total, pattern = 0.0, solved_pattern(spec)
+    for columns, rows in shape.groups if shape.solved is None else shape.solved:
+        total += spec.method.shared_work(columns, pattern)
         for count in rows:
-            total += spec.method.layer_work(count, columns, spec.pattern)
-            total += spec.method.coupling_work(count, columns, spec.pattern) if _coupled(spec, count) else 0.0
+            total += spec.method.layer_work(count, columns, pattern)
+            total += spec.method.coupling_work(count, columns, pattern) if _coupled(spec, count) else 0.0
             sample = optimum_sample(spec, count, columns, tokens, evaluated)
             total += (_ERROR_PRODUCTS * count + (PRODUCTS * sample.rows if sample else 0)) * columns**2
             total += update_work(spec.update, count, columns, refit=spec.refit)
     return total
+
+
+def solved_pattern(spec: RunSpec) -> Pattern:
+    """The pattern of a layer that is solved: whole columns, where units go that it reads."""
+    if spec.pattern.like != "structured":
+        return spec.pattern
+    return Structured(sparsity=_HALF if spec.pattern.share is None else spec.pattern.share)
 
 
 def solve_seconds(spec: RunSpec, rows: int, columns: int, rate: float) -> float:

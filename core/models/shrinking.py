@@ -1,4 +1,4 @@
-"""A model without some of its decoder blocks or neurons, as a model of its own: a configuration that says so, and what is left.
+"""A model without some of its decoder blocks, neurons or heads, as a model of its own: a configuration that says so, and what is left.
 
     config = cut_config(model.config, kept, blocks)  # what config.json of a saved one says
     small  = shrunk(model, shape, weights)           # shares with `model` all tensors that stay as they are
@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from core.models.blocks import BlockMap, Linear, map_blocks
+from core.models.heads import attention_heads
 from core.models.loading import build
-from core.models.neurons import Units, mlp_units, with_neurons
+from core.models.neurons import Units, mlp_units, with_settings
 from core.records import RemovedShape
 from core.spec.errors import BadInput
 
@@ -75,9 +76,8 @@ def shrunk(model: PreTrainedModel, shape: RemovedShape, weights: Mapping[str, Te
     block_map = map_blocks(model)
     if shape.unit == "blocks":
         return without_blocks(model, block_map, shape.kept(len(block_map.blocks)))
-    left = shape.size - len(next(iter(shape.neurons.values()), ()))
-    small = build(with_neurons(model.config, shape.setting, left))
-    cuts = neuron_cuts(mlp_units(model, block_map), shape)
+    small = build(with_settings(model.config, shape.config_words))
+    cuts = unit_cuts(shared_units(model, block_map, shape.unit), shape)
     weights = weights or {}
     pruned = {linear.name: linear for linears in block_map.linears for linear in linears if linear.name in weights}
     shared: dict[int, nn.Parameter] = {}
@@ -114,16 +114,27 @@ class Cut:
         return tensor.index_select(self.dimension, torch.tensor(self.kept, device=tensor.device)).contiguous()
 
 
-def neuron_cuts(units: Units, shape: RemovedShape) -> dict[str, Cut]:
-    """Cuts of the tensors that have an entry for each neuron, by the tensor's name in the model."""
+def shared_units(model: PreTrainedModel, block_map: BlockMap | None, unit: str) -> Units:
+    """The neurons or heads of a model. Raises BadInput where its configuration cannot say how many there are."""
+    return attention_heads(model, block_map) if unit == "heads" else mlp_units(model, block_map)
+
+
+def unit_cuts(units: Units, shape: RemovedShape) -> dict[str, Cut]:
+    """Cuts of the tensors that have entries for each unit, by the tensor's name in the model."""
     found: dict[str, Cut] = {}
     for block, layers in enumerate(units.blocks):
-        kept = shape.kept_neurons(block)
         for maker in layers.makers:
+            kept = entries(shape.kept_units(block), maker.rows // units.size)
             found[f"{maker.name}.weight"] = Cut(dimension=1 if maker.transposed else 0, kept=kept)
             found[f"{maker.name}.bias"] = Cut(dimension=0, kept=kept)
+        kept = entries(shape.kept_units(block), units.width)
         found[f"{layers.reader.name}.weight"] = Cut(dimension=0 if layers.reader.transposed else 1, kept=kept)
     return found
+
+
+def entries(units: Sequence[int], each: int) -> tuple[int, ...]:
+    """The rows or columns of some units, `each` of them a unit."""
+    return tuple(each * unit + place for unit in units for place in range(each))
 
 
 def old_name(name: str, path: str, kept: Sequence[int]) -> str:

@@ -54,13 +54,13 @@ class PlannedLayer(FrozenModel):
 class PlannedShape(FrozenModel):
     """Structures that a run would take out of the model."""
 
-    unit: Literal["blocks", "neurons"]
-    count: int  # of the model's blocks, or of each block's neurons
+    unit: Literal["blocks", "neurons", "heads"]
+    count: int  # of the model's blocks, or of each block's neurons or heads
     parameters: int  # that go; estimated where it depends on the choice
 
     def words(self, of: int) -> str:
         """`2 of 6 blocks go`."""
-        return f"{self.count} of {of} blocks go" if self.unit == "blocks" else f"{self.count:,} neurons of each of {of} blocks go"
+        return f"{self.count} of {of} blocks go" if self.unit == "blocks" else f"{self.count:,} {self.unit} of each of {of} blocks go"
 
 
 

@@ -33,7 +33,6 @@ from core.run.evaluation import require_finite
 from core.run.journal import BlockState, Journal
 from core.run.layer_choice import chosen_layers
 from core.run.layer_problems import layer_problems
-from core.run.neurons import going_neurons
 from core.run.one_layer import solved_layer
 from core.run.planning import planned_layers, work_of
 from core.run.progress import Meter
@@ -41,6 +40,7 @@ from core.run.propagation import DenseActivations, collect
 from core.run.reconstruction import Reconstruction
 from core.run.results import run_result
 from core.run.sensitivity import SensitivityPass
+from core.run.units import going_units
 from core.spec import RunSpec
 
 
@@ -66,7 +66,7 @@ class BlockPass:
         self.work = work_of(spec, opened, self.block_map, dense_known=None not in self.dense or not leads)
         meter.expected = self.work.total
         self.ahead = SensitivityPass(spec, meter)
-        self.neurons = going_neurons(opened.model, self.block_map, spec)
+        self.units = going_units(opened.model, self.block_map, spec)
         self.inherited: DenseActivations | None = None  # where errors are propagated, or blocks aim at the dense model
 
     def begin(self) -> Iterator[Event]:
@@ -78,7 +78,7 @@ class BlockPass:
         yield Started(blocks=self.blocks, layers=self.total, resumed_blocks=self.resumed)
         yield from (LayerPruned(layer=record, done=count, layers=self.total) for count, record in enumerate(chain(*kept), 1))
         if self.resumed < self.blocks:
-            for block in self.ahead.look(self.opened, self.block_map, self.work):
+            for block in self.ahead.look(self.opened, self.block_map, self.work, self.units):
                 yield self.progress("calibrate", block)
 
     def enter(self, calibrator: Stream, evaluators: Sequence[Stream]) -> None:
@@ -115,7 +115,7 @@ class BlockPass:
         """Record of the run, with its perplexities on each text."""
         return run_result(self.spec, self.opened, self.meter, self.records, measured, resumed=self.resumed,
                           reconstruction=self.reconstruction.records, notes=self.block_map.notes,
-                          shape=self.neurons.shape(parameter_count(self.opened.model)) if self.neurons else None)
+                          shape=self.units.shape(parameter_count(self.opened.model)) if self.units else None)
 
     def _take_over(self, block: int, state: BlockState) -> None:
         """A block that was finished before."""
@@ -124,7 +124,7 @@ class BlockPass:
                 self.inherited.leave(block)
         for linear in self.block_map.linears[block]:
             linear.write(state.weights[linear.name])
-        self.records.extend(self.neurons.finish(block, state.layers) if self.neurons else state.layers)
+        self.records.extend(self.units.finish(block, state.layers) if self.units else state.layers)
         self.reconstruction.take_over(state)
         self.meter.advance((self.work.collect + self.work.solve + self.work.reconstruct) / self.blocks, skipped=True)
 
@@ -154,7 +154,7 @@ class BlockPass:
                     yield LayerPruned(layer=record, done=len(self.records) + len(records), layers=self.total)
             for linear in (linear for chunk in stage for index in chunk for linear in groups[index] if len(stage) > 1):
                 weights[linear.name] = written(linear, weights[linear.name])
-        self.records.extend(records := self.neurons.finish(block, records) if self.neurons else records)
+        self.records.extend(records := self.units.finish(block, records) if self.units else records)
         yield from self.reconstruction.train(calibrator, block, self.calibration, self.inherited, self.work.reconstruct / self.blocks,
                                              lambda: self.progress("reconstruct", block))
         if self.journal:
@@ -165,11 +165,12 @@ class BlockPass:
                                                      reconstruction=self.reconstruction.of(block)))
 
     def _solve_layer(self, problem: LayerProblem, linear: Linear) -> tuple[LayerRecord, Tensor]:
-        if self.neurons:
-            self.neurons.note(problem, linear)
-        pattern = (self.neurons or self.ahead).pattern(linear, problem.tokens)
+        if self.units:
+            self.units.note(problem, linear)
+        pattern = (self.units or self.ahead).pattern(linear, problem.tokens)
+        spec = self.units.spec(linear, self.spec) if self.units else self.spec
         sample = optimum_sample(self.spec, linear.rows, linear.columns, problem.tokens, self.evaluated)
-        return solved_layer(problem, linear, self.spec, pattern, self.places[linear.name], self.meter, sample)
+        return solved_layer(problem, linear, spec, pattern, self.places[linear.name], self.meter, sample)
 
     def _evaluate(self, stream: Stream, block: int, hidden: Tensor, what: str, share: float) -> None:
         self._push(stream, block, hidden, "evaluate", self.work.evaluate * share / self.blocks, what=what)

@@ -21,7 +21,7 @@ from core.models.text_reader import text_reader
 from core.models.tokenizing import load_tokenizer, reads_text
 from core.records import Plan, PlannedLayer, PlannedShape
 from core.run.layer_choice import chosen_layers, staying
-from core.run.neurons import planned_neurons
+from core.run.units import going_units, planned_units
 from core.spec import Evaluation, RunSpec
 from core.spec.errors import BadInput
 from core.spec.layers import own_pattern
@@ -43,7 +43,7 @@ def plan(spec: RunSpec, *, source: ModelSource | None = None, asked: Streaming |
     layers = planned_layers(block_map, spec, model)
     going = planned_shape(model, whole, block_map, spec)
     device = choose_device(spec.device)
-    shape = model_shape(model, block_map)
+    shape = model_shape(model, block_map, spec)
     calibration = window_length(spec.calibration.length, source.context, "calibration")
     texts = [_evaluated_windows(text, source, model) for text in (spec.evaluation, *spec.further_evaluations)]
     calibration_tokens = spec.calibration.windows * calibration
@@ -105,6 +105,9 @@ def _note(spec: RunSpec) -> str | None:
         return f"{spec.method.label} is measured at the start of the run and decides which blocks go."
     if spec.allocation == "even" or not isinstance(spec.pattern, Unstructured | Structured):
         return None
+    if spec.allocation == "global":
+        return ("Layers are listed with the even share. The run first measures saliencies in all layers, then each loses what lies below "
+                "one threshold; the total stays.")
     low, high = nearby(spec.pattern, -1), nearby(spec.pattern, 1)
     return (f"Layers are listed with the even share. The run first looks at what zeros cost in each layer, then gives each its own share, "
             f"between {100 * low:.4g} % and {100 * high:.4g} %; the total stays.")
@@ -122,19 +125,19 @@ def planned_layers(block_map: BlockMap, spec: RunSpec, model: nn.Module) -> tupl
     naming the first layer it does not fit."""
     layers = (linear for linears in block_map.linears for linear in linears)
     if not spec.pattern.by_layer:
-        neurons = planned_neurons(model, block_map, spec)
-        pruned = neurons[0] if neurons else {}
+        units = planned_units(model, block_map, spec)
+        pruned = units[0] if units else {}
         return tuple(PlannedLayer(name=linear.name, block=linear.block, module=linear.module, rows=linear.rows, columns=linear.columns,
                                   pruned=pruned.get(linear.name, 0), dense_rows=0) for linear in layers)
     return tuple(_planned(linear, own_pattern(spec.pattern, spec.layer_sparsity, linear)) for linear in layers)
 
 
 def planned_shape(model: nn.Module, block_map: BlockMap, chosen: BlockMap, spec: RunSpec) -> PlannedShape | None:
-    """The whole blocks that go, at the mean of their sizes, or the neurons; None where none do. Raises BadInput where the model has too
-    few."""
-    neurons = planned_neurons(model, chosen, spec)
-    if neurons is not None:
-        return PlannedShape(unit="neurons", count=neurons[1], parameters=neurons[2])
+    """The whole blocks that go, at the mean of their sizes, or the neurons or heads; None where none do. Raises BadInput where the model
+    has too few."""
+    units = planned_units(model, chosen, spec)
+    if units is not None:
+        return units[1]
     if not isinstance(spec.pattern, Blocks):
         return None
     blocks = [parameter_count(block) for block in block_map.blocks]
@@ -165,13 +168,13 @@ def _planned(linear: Linear, pattern: Pattern) -> PlannedLayer:
 def work_of(spec: RunSpec, opened: OpenModel, block_map: BlockMap, *, dense_known: bool) -> Work:
     """Work of a run on an open model; less where the dense model's perplexity is known."""
     read, asked = [text.tokens for text in opened.evaluations], opened.calibration.tokens
-    return count_work(model_shape(opened.model, block_map), spec, dense_known=dense_known, calibration_tokens=asked.numel(),
+    return count_work(model_shape(opened.model, block_map, spec), spec, dense_known=dense_known, calibration_tokens=asked.numel(),
                       evaluation_tokens=sum(text.numel() for text in read), window=max(text.shape[1] for text in read))
 
 
-def model_shape(model: nn.Module, block_map: BlockMap) -> Shape:
+def model_shape(model: nn.Module, block_map: BlockMap, spec: RunSpec) -> Shape:
     """Layers of one block with the same number of inputs are counted as one group, at least as many as really share; each of an expert's
-    layers is a group that reads its share of the tokens."""
+    layers is a group that reads its share of the tokens. Where neurons or heads go, only the layers that read them are solved."""
     groups: list[tuple[int, tuple[int, ...]]] = []
     shares: list[float] = []
     for block, linears in zip(block_map.blocks, block_map.linears, strict=True):
@@ -184,5 +187,7 @@ def model_shape(model: nn.Module, block_map: BlockMap) -> Shape:
         shares += [1.0] * len(by_columns) + [expert_share(block, linear) for linear in experts]
     embeddings = model.get_input_embeddings()  # type: ignore[operator]
     vocabulary, hidden = embeddings.weight.shape
+    units = going_units(model, block_map, spec)
+    readers = None if units is None else tuple((layers.reader.columns, (layers.reader.rows,)) for layers in units.units.blocks)
     return Shape(groups=tuple(groups), shares=tuple(shares), hidden=int(hidden), vocabulary=int(vocabulary),
-                 blocks=len(block_map.blocks))
+                 blocks=len(block_map.blocks), solved=readers)

@@ -1,4 +1,4 @@
-"""Sensitivity pass over the dense model before pruning: output weights, and each layer's own share of the zeros.
+"""Sensitivity pass over the dense model before pruning: output weights, each layer's own share of the zeros, scores of neurons and heads.
 
 Made again, the same, when a run is resumed.
 """
@@ -15,16 +15,19 @@ from core.models.cost import Work
 from core.models.open_model import OpenModel
 from core.run.allocation import allocate
 from core.run.fisher import fisher, weigh
+from core.run.global_threshold import share_by_saliency
 from core.run.progress import Meter
+from core.run.units import GoingUnits
 from core.spec import RunSpec
 from core.spec.layers import Named, own_pattern
+from core.spec.methods import StructureScore
 from core.spec.patterns import Pattern, Unstructured
 
 Made = TypeVar("Made")
 
 
 class SensitivityPass:
-    """Holds what was found; nothing until `look`, and nothing for a spec that asks for neither."""
+    """Holds what was found; nothing until `look`, and nothing for a spec that asks for none of it."""
 
     def __init__(self, spec: RunSpec, meter: Meter) -> None:
         self._spec, self._meter = spec, meter
@@ -32,12 +35,21 @@ class SensitivityPass:
         self._weighed: dict[str, Tensor] = {}
         self._patterns: Mapping[str, Pattern] = {}
 
-    def look(self, opened: OpenModel, block_map: BlockMap, work: Work) -> Generator[int]:
-        """Yields each block that is about to be looked at. Shares of zeros go by weighted errors, so weights come first."""
+    def look(self, opened: OpenModel, block_map: BlockMap, work: Work, units: GoingUnits | None = None) -> Generator[int]:
+        """Yields each block that is about to be looked at. Shares of zeros go by weighted errors, so weights come first. `units` take
+        their scores where the method has scores of units."""
+        if units is not None and isinstance(self._spec.method, StructureScore):
+            units.scores = yield from self._timed(units.scored(opened, block_map, self._spec.method), "score",
+                                                  work.score / len(block_map.blocks))
         if self._spec.fisher:
             turns = fisher(opened, block_map, coupled=self._spec.method.couples)
             self._fisher = yield from self._timed(turns, "weigh outputs", work.weigh / len(block_map.blocks))
-        if self._spec.allocation != "even":
+        if self._spec.allocation == "global":
+            assert isinstance(self._spec.pattern, Unstructured), "refused by the spec"
+            outputs = yield from self._timed(fisher(opened, block_map, coupled=True), "allocate", work.allocate / 2 / len(block_map.blocks))
+            turns = share_by_saliency(opened, block_map, self._spec.pattern, outputs)
+            self._patterns = yield from self._timed(turns, "allocate", work.allocate / 2 / len(block_map.blocks))
+        elif self._spec.allocation != "even":
             turns = allocate(opened, block_map, self._spec, weigh=self._weigh)
             self._patterns = yield from self._timed(turns, "allocate", work.allocate / len(block_map.blocks))
 

@@ -58,6 +58,7 @@ class PatternBase(FrozenModel):
     counts: ClassVar[bool] = False  # it is said by a number of structures, or by their share
     prefix: ClassVar[str] = ""  # of its word, before the colon
     unit: ClassVar[str] = "weights"  # of what goes, in the plural
+    whence: ClassVar[str] = ""  # from where so many go, after "go"
     scored_by: ClassVar[str] = ""  # why not every method can choose what goes; empty: a method says itself what it refuses
     refuses: ClassVar[Mapping[str, str]] = {}  # option of a run -> why it has no meaning here
     whole_columns: ClassVar[bool] = False

@@ -13,16 +13,16 @@ from pydantic import Field, model_validator
 
 from core.spec.errors import BadInput
 from core.spec.pattern_base import SHARE, AlphaBudget, OutlierRows, PatternBase, Sparsity, as_written, outlier_count, read_share
-from core.spec.shapes import Blocks, Neurons
+from core.spec.shapes import Blocks
 from core.spec.targets import Columns, Entries, Groups, Target, whole_groups
+from core.spec.units import Heads, Neurons
 
 __all__ = [
-    "KINDS", "AlphaBudget", "AnyPattern", "Blocks", "Columns", "Entries", "Groups", "Neurons", "OutlierRows", "Pattern", "SemiStructured",
-    "Sparsity", "Structured", "Target", "Unstructured", "as_written", "check_allocation", "nearby", "outlier_count", "parse_pattern",
-    "pattern_word", "whole_groups",
+    "KINDS", "AlphaBudget", "AnyPattern", "Blocks", "Columns", "Entries", "Groups", "Heads", "Neurons", "OutlierRows",
+    "Pattern", "SemiStructured", "Sparsity", "Structured", "Target", "Unstructured", "as_written", "check_allocation", "nearby",
+    "outlier_count", "parse_pattern", "pattern_word", "whole_groups",
 ]
-_SPREAD = 0.15  # with an allocation that is not even, no layer's sparsity is further from p
-_MOST = 0.99  # of the rows that are not kept dense
+_SPREAD, _MOST = 0.15, 0.99  # with an allocation that is not even, a layer's sparsity is no further from p, and no more of its active rows
 
 
 def nearby(pattern: Unstructured | Structured, point: float) -> float:
@@ -119,8 +119,7 @@ class SemiStructured(PatternBase):
         if self.alpha_budget == "paper":
             return self.n
         exact = self.n / (1 - as_written(self.outlier_rows))
-        whole = round(exact)
-        if whole <= self.m and abs(exact - whole) < 1e-6:  # α = 0.3333333 is meant as a third
+        if (whole := round(exact)) <= self.m and abs(exact - whole) < 1e-6:  # α = 0.3333333 is meant as a third
             return whole
         near = sorted({max(0, min(self.m, k)) for k in (math.floor(exact), math.ceil(exact))})
         words = " or ".join(f"{k}:{self.m} ({100 * (1 - self.outlier_rows) * k / self.m:.1f} % counted)" for k in near)
@@ -172,13 +171,13 @@ class Structured(PatternBase):
         return self.model_copy(update={"sparsity": max(0, count - 0.5) * (1 - self.outlier_rows) / columns})
 
 
-AnyPattern = Unstructured | SemiStructured | Structured | Neurons | Blocks
+AnyPattern = Unstructured | SemiStructured | Structured | Neurons | Heads | Blocks
 Pattern = Annotated[AnyPattern, Field(discriminator="kind")]
 KINDS: dict[str, type[AnyPattern]] = {kind.model_fields["kind"].default: kind for kind in get_args(AnyPattern)}
 
 
 def parse_pattern(word: str, *, alpha: float = 0.0, alpha_budget: str = "paper") -> AnyPattern:
-    """`0.5` or `50%`, `2:4`, `columns:0.3`, `blocks:2`. Raises BadInput for another form, ValidationError for a value out of range."""
+    """`0.5` or `50%`, `2:4`, `columns:0.3`, `heads:2`. Raises BadInput for another form, ValidationError for a value out of range."""
     text = word.strip().lower()
     for kind in KINDS.values():
         fields = kind.parse(text)
@@ -186,7 +185,7 @@ def parse_pattern(word: str, *, alpha: float = 0.0, alpha_budget: str = "paper")
             budget = {"alpha_budget": alpha_budget} if kind.has_budget else {}
             return kind.model_validate({**fields, **budget, "outlier_rows": alpha})
     raise BadInput("pattern", word, "0.5 or 50% (any weights), 2:4 (n zeros in every m), columns:0.3 (whole columns), "
-                   "neurons:0.3 (of the MLPs), blocks:2 (whole blocks)", "Write it in one of these forms.")
+                   "neurons:0.3 (of the MLPs), heads:2 (of the attention), blocks:2 (whole blocks)", "Write it in one of these forms.")
 
 
 def pattern_word(pattern: AnyPattern) -> str:
@@ -196,5 +195,6 @@ def pattern_word(pattern: AnyPattern) -> str:
 
 def check_allocation(allocation: str, pattern: AnyPattern) -> None:
     """Raises BadInput for a pattern whose share is the same in every layer by its nature."""
-    if allocation != "even" and not pattern.may_differ:
-        raise BadInput("allocation", allocation, f"for {pattern.word} only even", pattern.alike)
+    reason = pattern.alike or ("Saliencies are of single weights." if allocation == "global" and pattern.whole_columns else "")
+    if allocation != "even" and reason:
+        raise BadInput("allocation", allocation, f"for {pattern.word} {'only even' if pattern.alike else 'even or marginal'}", reason)

@@ -38,9 +38,10 @@ class RunSpec(FrozenModel):
     refit: bool = Field(default=False, title="Exact refit", description="Solve for the best kept weights after the method.")
     true_sequential: bool = Field(default=False, title="True sequential",
                                   description="Collect inputs again inside a block, after each group of layers.")
-    allocation: Literal["even", "marginal"] = Field(
+    allocation: Literal["even", "marginal", "global"] = Field(
         default="even", title="Allocation", description="even: every layer loses the same share. marginal: the same total, but up to 0.15 "
-        "more or less in a layer, by what the next zero costs the model there; measured in one more pass before.")
+        "more or less in a layer, by what the next zero costs the model there; measured in one more pass before. global: any share, by one "
+        "threshold for the model on the saliencies of K-FAC's Fisher information (NAP).")
     propagation: float = Field(default=0.0, ge=0, le=1, title="Error propagation", description="θ: how much of what the pruned blocks "
                                "before it have lost each layer makes up for. 0: nothing, as is usual; 1: all of it.")
     fisher: float = Field(

@@ -1,4 +1,5 @@
-"""Patterns whose tensors really become smaller: blocks, neurons. What is left is a plain model. No torch.
+"""Patterns whose tensors really become smaller: whole blocks; neurons and heads are in core/spec/units.py. What is left is a plain model.
+No torch.
 
 Nothing of α is possible here: an outlier row keeps all of its inputs, and inputs that are gone are gone for every row.
 """
@@ -16,8 +17,6 @@ from core.spec.errors import BadInput
 from core.spec.pattern_base import SHARE, PatternBase, Sparsity, as_written, read_share
 from core.spec.targets import Columns
 
-MULTIPLE = 8  # of the sizes that are left, which is what matrix kernels work in
-
 
 def _no_rows(alpha: float) -> float:
     if alpha:
@@ -27,6 +26,20 @@ def _no_rows(alpha: float) -> float:
 
 
 NoOutlierRows = Annotated[float, Field(ge=0, lt=1, title="Outlier rows", description="0: no row can stay whole."), AfterValidator(_no_rows)]
+
+
+def check_one(count: int | None, sparsity: float | None, what: str) -> None:
+    """Raises BadInput unless one of the two says how much goes."""
+    if (count is None) == (sparsity is None):
+        raise BadInput("pattern", f"{count} and {sparsity}", f"a number of {what}, or a share of them", "Give one of the two.")
+
+
+def parse_counted(prefix: str, word: str) -> dict[str, object] | None:
+    """A number of structures, or their share."""
+    if match := re.fullmatch(rf"{prefix}?:(\d{{1,9}})", word):
+        return {"count": int(match[1])}
+    match = re.fullmatch(rf"{prefix}?:{SHARE}", word)
+    return {"sparsity": read_share(match)} if match else None
 
 
 class Blocks(PatternBase):
@@ -55,8 +68,7 @@ class Blocks(PatternBase):
 
     @model_validator(mode="after")
     def _one(self) -> Blocks:
-        if (self.count is None) == (self.sparsity is None):
-            raise BadInput("pattern", f"{self.count} and {self.sparsity}", "a number of blocks, or a share of them", "Give one of the two.")
+        check_one(self.count, self.sparsity, "blocks")
         return self
 
     @property
@@ -65,10 +77,7 @@ class Blocks(PatternBase):
 
     @classmethod
     def parse(cls, word: str) -> dict[str, object] | None:
-        if match := re.fullmatch(r"blocks?:(\d{1,9})", word):
-            return {"count": int(match[1])}
-        match = re.fullmatch(rf"blocks?:{SHARE}", word)
-        return {"sparsity": read_share(match)} if match else None
+        return parse_counted("blocks", word)
 
     @property
     def share(self) -> float | None:
@@ -92,46 +101,3 @@ class Blocks(PatternBase):
         """Raises BadInput: no layer has a target of its own."""
         raise BadInput("pattern", self.word, "a pattern of the weights of one layer", "Whole blocks are chosen by a run; a layer alone, "
                        "and a preview, cannot tell what they cost.")
-
-
-class Neurons(PatternBase):
-    """Hidden units of the MLPs: a column of the layer that reads them, and a row of each layer that makes them.
-
-    The same number stays in every block, the multiple of 8 that is nearest to (1 − p) of them.
-    """
-
-    label, example, prefix, unit, like = "neurons", "neurons:0.3 (of the MLPs)", "neurons", "neurons", "structured"
-    shrinks, by_layer = True, False
-    alike = "Every block keeps as many neurons, since a configuration has one size for all: choose columns, which are zeros."
-    refuses: ClassVar[Mapping[str, str]] = {"random_rows": "No rows are chosen: leave it out."}
-
-    kind: Literal["neurons"] = "neurons"
-    sparsity: Sparsity = 0.3
-    outlier_rows: NoOutlierRows = 0.0
-
-    @property
-    def word(self) -> str:
-        return f"neurons:{self.sparsity!r}"
-
-    @classmethod
-    def parse(cls, word: str) -> dict[str, object] | None:
-        match = re.fullmatch(rf"neurons?:{SHARE}", word)
-        return {"sparsity": read_share(match)} if match else None
-
-    @property
-    def share(self) -> float | None:
-        return self.sparsity
-
-    def left(self, neurons: int) -> int:
-        """Number of neurons that stay, of so many. Raises BadInput where a multiple of 8 cannot be fewer."""
-        exact = (1 - as_written(self.sparsity)) * neurons / MULTIPLE
-        found = MULTIPLE * max(1, math.floor(exact + as_written(0.5)))
-        if self.sparsity and found >= neurons:
-            raise BadInput("pattern", self.word, f"a share that leaves a multiple of {MULTIPLE} of the {neurons} neurons, and fewer",
-                           "Choose a larger share.")
-        return found if self.sparsity else neurons
-
-    def target(self, rows: int, columns: int) -> Columns:
-        """Raises BadInput: a layer alone has no target."""
-        raise BadInput("pattern", self.word, "a pattern of the weights of one layer", "Neurons go from all layers of an MLP together: run "
-                       "it; for a layer alone choose columns.")

@@ -22,9 +22,12 @@ class Groups:
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:
-    """Remove exactly `count` whole input columns (from the rows that are not kept dense)."""
+    """Remove exactly `count` whole input columns (from the rows that are not kept dense), `span` consecutive ones together: those of a
+    head. `count` and the number of columns are multiples of it. `chosen`: the columns themselves, where scores of a layer do not decide."""
 
     count: int
+    span: int = 1
+    chosen: tuple[int, ...] | None = None
 
 
 Target = Entries | Groups | Columns

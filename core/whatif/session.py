@@ -151,7 +151,7 @@ class Session:
 
     def patterns(self, spec: RunSpec) -> Mapping[str, Pattern]:
         """The own one of every layer that `spec` prunes; one layer asked for alone is solved with the spec's."""
-        asked, even = own_patterns(self.opened.block_map, spec), spec.allocation == "even"
+        asked, even = own_patterns(self.opened.block_map, spec), spec.allocation != "marginal"
         shares = asked if even else self._sharing.patterns(spec, self.over_layers, self._over_parts)
         return {name: shares[name] for name in asked}
 

@@ -2,7 +2,7 @@
 
 from app.shared.sweeps.points import Point
 from core.records import Environment, Evaluated, LayerRecord, Revisions, RunResult
-from core.spec import METHODS, Calibration, RunSpec, make_method, parse_pattern
+from core.spec import EVERY_METHOD, Calibration, RunSpec, make_method, parse_pattern
 
 MODULES = ("self_attn.q_proj", "self_attn.o_proj", "mlp.down_proj")
 
@@ -17,7 +17,7 @@ def point(method="thanos", word="0.5", perplexity=31.0, *, alpha=0.0, budget="pa
     pattern = parse_pattern(word, alpha=alpha, alpha_budget=budget)
     share = counted if counted is not None else getattr(pattern, "sparsity", 0.5) * (1 - alpha if budget == "paper" else 1)
     made = RunSpec(method=make_method(method, **(parameters or {})), pattern=pattern, **{"calibration": Calibration(seed=seed), **spec})
-    found = {"model": "m", "calibration": "c", "evaluation": "e", "method": METHODS[method].version, "core": 1} | (revisions or {})
+    found = {"model": "m", "calibration": "c", "evaluation": "e", "method": EVERY_METHOD[method].version, "core": 1} | (revisions or {})
     return Point(
         spec=made, revisions=Revisions(**found), dense=evaluated(dense, text=text), pruned=evaluated(perplexity, text=text),
         counted_sparsity=share, median_error=error, median_gap=0.5, seconds=10 * seconds, solve_seconds=seconds, key=key,

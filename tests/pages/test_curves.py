@@ -69,7 +69,7 @@ def test_a_first_visit_is_full_of_what_is_shipped(curves):
     assert "no paper has numbers for demo" in said(page)
 
 
-@pytest.mark.parametrize("tab", ["blocks", "alpha", "time"])
+@pytest.mark.parametrize("tab", ["blocks", "alpha", "time", "shapes"])
 def test_every_view_opens_from_its_link(curves, tab):
     page = curves({"tab": tab})
     assert drawn(page)
@@ -130,7 +130,7 @@ def test_failed_points_are_listed_with_their_reason(curves, keep, results):
 
 
 @pytest.mark.parametrize(("words", "told"), [
-    ({"tab": "nix"}, "tab: 'nix' cannot be used. Allowed: sparsity, blocks, alpha, time"),
+    ({"tab": "nix"}, "tab: 'nix' cannot be used. Allowed: sparsity, blocks, alpha, time, shapes"),
     ({"methods": "wanda,<script>"}, "methods: '<script>' cannot be used"),
     ({"patterns": "0.5,2:4"}, "patterns of one kind"),
     ({"patterns": "0.5,9:4"}, "n:m with n up to m"),
@@ -156,6 +156,7 @@ def test_nonsense_in_a_link_is_told_in_words(curves, words, told):
     {"methods": "obc,wanda", "patterns": "0.55,0.95", "seeds": "4"}, {"patterns": "3:8,2:4"}, {"patterns": "columns:0.15"},
     {"tab": "blocks", "methods": "sparsegpt", "patterns": "0.6", "block_sizes": "3,77"},
     {"tab": "alpha", "methods": "wanda,obc", "patterns": "2:4", "alphas": "0,0.5", "budgets": "iso"},
+    {"tab": "shapes", "over": "decode", "methods": "wanda,left-out", "patterns": "0.4,neurons:0.4,blocks:2"},
     {"tab": "time", "scale": "log"}, {"scale": "linear", "methods": "wanda"},
     {"tab": "time", "patterns": "columns:0.1", "refit": "true", "calibration": "embedded"},
 ])

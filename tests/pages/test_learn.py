@@ -73,23 +73,23 @@ def test_the_start_links_to_every_stop(lesson):
 
 def test_next_goes_from_stop_to_stop_and_keeps_the_matrix(lesson):
     page = lesson({**DRAWN, "stop": "1", "row": "4"})
-    for stop in range(2, query.TEACHER):
+    for stop in query.TOUR[1:]:
         page.button(key="learn_next").click().run()
         assert link(page) == {**DRAWN, "stop": str(stop), "row": "4"}
     assert not [button for button in page.button if button.key == "learn_next"]
 
 
-@pytest.mark.parametrize("words", [{"stop": str(stop)} for stop in range(1, query.TEACHER)] + [
+@pytest.mark.parametrize("words", [{"stop": str(stop)} for stop in query.TOUR] + [
     {"stop": "3", "view": "blocks"}, {"stop": "4", "lower": "updates", "mask": "best"}, {"stop": "6", "over": "seconds"},
     {"stop": "7", "scale": "model"}])
 @pytest.mark.parametrize("more", [{}, {"source": "drawn", "present": "true"}], ids=["layer", "projector"])
 def test_every_stop_opens_from_its_link(lesson, words, more):
     asked = {**words, **more}
     page = lesson(asked)
-    assert charts(page)
+    assert charts(page) or ("No run of the demo model is here" in said(page) and words["stop"] == "9")  # nothing is shipped of these texts
     assert link(page) == asked  # as it came: written anew it would be in the way of Back
     assert "Not everything in this link" not in said(page)
-    if int(words["stop"]) < query.TEACHER - 1:
+    if int(words["stop"]) in query.TOUR[:-1]:
         page.button(key="learn_next").click().run()
         window = {} if "source" in asked else {word: str(getattr(Matrix(), word)) for word in ("layer", "first_row", "first_column")}
         assert link(page).items() >= window.items()  # the window is said: another release may begin with another one
@@ -181,7 +181,7 @@ def test_the_teachers_page_has_every_exercise_and_opens_the_projector(lesson, he
         assert answer in said(page)
     assert "drawn with seed 5" in said(page)
     addresses = [dict(parse_qsl(urlsplit(item.proto.url).query)) for item in page.get("link_button")]
-    assert addresses == [{"stop": str(stop), "present": "true", **DRAWN, "seed": "5"} for stop in range(1, query.TEACHER)]
+    assert addresses == [{"stop": str(stop), "present": "true", **DRAWN, "seed": "5"} for stop in query.TOUR]
     page.button(key="learn_open_2").click().run()
     assert link(page) == {**DRAWN, "stop": "2", "seed": "5"}
 

@@ -13,7 +13,8 @@ _TOUR = {1: "What does it cost to remove one weight, when the other weights may 
          4: "All masks of a short row, tried: how much is due to the mask, and how much to the update?",
          5: "Three formulas for removing whole columns. Two of them are slips that are easy to make.",
          6: "Error against iterations and time: ADMM, Adam, SGD and conjugate gradients on a real layer.",
-         7: "One strong row in a small matrix, then a real layer, then perplexity: what keeping the strongest rows does."}
+         7: "One strong row in a small matrix, then a real layer, then perplexity: what keeping the strongest rows does.",
+         9: "Zeros, columns, neurons, heads and blocks of the demo model on one chart: what each costs, and what it is worth."}
 _AIM = """
 A layer of a language model is a matrix $W$; its inputs are the columns of $X$. Removing weights changes the output $WX$. **Which weights
 should go, and what should the others do about it?** The second question is one of least squares; the first is a search, and methods differ

@@ -13,8 +13,10 @@ import streamlit as st
 from app.learn import frame, query, requests
 from app.learn.findings import convergence, formulas, masks, one_weight, outlier_rows, steps, two_weights
 from app.learn.findings.common import Exercise
+from app.learn.findings.shapes import shape_exercises, shown_points
 from app.learn.query import STOPS, Lesson
 from app.shared import answers, layout
+from app.shared.sweeps.stored import points_like
 from app.workers.questions import Question
 
 _POLL = 0.5
@@ -43,6 +45,7 @@ _ENTRIES = (
     _Stop(6, requests.convergence, lambda found, lesson: convergence.convergence_exercises(found)),
     _Stop(7, requests.rows, lambda found, lesson: outlier_rows.rows_exercises(found)),
 )
+_SHAPES = 9  # whose numbers are those of finished runs
 
 
 def draw(lesson: Lesson) -> None:
@@ -69,13 +72,21 @@ def _draw(lesson: Lesson, waited: bool) -> None:
     for place, entry in enumerate(_ENTRIES):
         with left if place < (len(_ENTRIES) + 1) // 2 else right:
             _draw_stop(entry, lesson, answers.get(type(entry.question(lesson))), bool(found.waiting))
+    with right:
+        _draw_head(_SHAPES, lesson)
+        if points := shown_points(points_like(query.SPEC)):
+            frame.questions(shape_exercises(points))
+
+
+def _draw_head(number: int, lesson: Lesson) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"learn-teach-{number}"):
+        st.html(f"<strong>{STOPS[number]}</strong>", width="stretch")
+        st.button("Open", key=f"learn_open_{number}", type="tertiary", on_click=_go, args=(number,))
+        st.link_button("On the projector", address(lesson, number), type="tertiary")
 
 
 def _draw_stop(entry: _Stop, lesson: Lesson, answer: Any, waiting: bool) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"learn-teach-{entry.number}"):
-        st.html(f"<strong>{STOPS[entry.number]}</strong>", width="stretch")
-        st.button("Open", key=f"learn_open_{entry.number}", type="tertiary", on_click=_go, args=(entry.number,))
-        st.link_button("On the projector", address(lesson, entry.number), type="tertiary")
+    _draw_head(entry.number, lesson)
     if answer is None and waiting:
         layout.aside("Its exercises are being computed …")
     elif answer is not None:

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from app.shared import numbers
 from app.shared.charts.axes import log_axis
 from app.shared.findings.wording import describe
-from app.shared.style import INKS, Theme, dense_mark, method_mark
+from app.shared.style import INKS, Mark, Theme, dense_mark, method_mark
 from app.shared.sweeps.points import Point
 from app.shared.sweeps.published import Published
 from app.shared.sweeps.series import Series, Spot, opens, perplexity, spread
@@ -50,9 +50,10 @@ def perplexity_axis(series: Sequence[Series], dense: Evaluated, edge: float, als
 
 
 def add_series(figure: go.Figure, series: Series, edge: float, *, place: Place, lines: bool = True, hollow: bool = False,
-               measure: Callable[[Point], float] = perplexity, where: dict[str, Any] | None = None, legend: bool = True) -> None:
-    """Band, line and marks of one series; broken ones as arrows on the edge with their number."""
-    mark, at = method_mark(series.method), where or {}
+               measure: Callable[[Point], float] = perplexity, where: dict[str, Any] | None = None, legend: bool = True,
+               mark: Mark | None = None) -> None:
+    """Band, line and marks of one series; broken ones as arrows on the edge with their number. `mark`: by default its method's."""
+    mark, at = mark or method_mark(series.method), where or {}
     common = {"legendgroup": series.label, "name": series.label, **at}
     if lines and any(len(spot.points) > 1 for spot in series.spots):
         ranges = [(place(series, spot), *spot.range(measure)) for spot in series.spots if math.isfinite(spot.range(measure)[1])]
@@ -115,13 +116,26 @@ def hover(spot: Spot) -> str:
     lines = [
         f"<b>{describe(point.spec)}</b>",
         f"perplexity {numbers.perplexity(spot.value(perplexity))} (dense {numbers.perplexity(point.dense.perplexity)}), {spread(spot)}",
-        f"counted sparsity {numbers.percent(point.counted_sparsity)}",
+        f"counted sparsity {numbers.percent(point.counted_sparsity)}", *worth_lines(point),
         f"layer error {numbers.error(point.median_error)}, {numbers.over_optimum(point.median_gap)} its optimum (medians)",
         f"solved in {numbers.seconds(point.solve_seconds)}, peak memory {numbers.size(point.peak_memory_bytes)}, {point.machine}",
         *textwrap.wrap(f"measured on {point.pruned.protocol}", 70), *textwrap.wrap(f"calibrated on {point.calibration}", 70),
         "click: open this run" if point.key else "shipped with PruneScope; click: its settings",
     ]
     return "<br>".join(lines)
+
+
+def worth_lines(point: Point) -> list[str]:
+    """Parameters that are really gone, and what was measured of size and speed."""
+    found = [f"{numbers.count(point.removed)} of {numbers.count(point.parameters)} parameters are gone"] if point.removed else []
+    worth = point.worth
+    if worth is None:
+        return found
+    return [*found, f"folder {numbers.size(worth.folder_bytes)}; batch {worth.batch} on {worth.device}:",
+            f"prefill {numbers.times(worth.prefill.median)} the dense model's ({numbers.times(worth.prefill.low)} to "
+            f"{numbers.times(worth.prefill.high)}), {numbers.count(round(worth.prefill_rate))} tokens a second",
+            f"decode {numbers.times(worth.decode.median)} ({numbers.times(worth.decode.low)} to {numbers.times(worth.decode.high)}), "
+            f"{numbers.count(round(worth.decode_rate))} tokens a second"]
 
 
 def _faint(color: str) -> str:

@@ -93,9 +93,15 @@ def outcomes(runs: Sequence[Compared]) -> list[tuple[str, list[str]]]:
         ("Perplexity, dense → pruned", [_perplexities(item) for item in results]),
         *further_outcomes(results),
         ("Counted sparsity", [numbers.percent(item.counted_sparsity) for item in results]),
+        *([("Parameters gone", [_gone(item) for item in results])] if any(item.shape for item in results) else []),
         ("Error over optimum, median", ["–" if item.shape else numbers.over_optimum(item.median_gap) for item in results]),
         ("Time · memory", [f"{numbers.seconds(item.seconds)} · {numbers.size(item.peak_memory_bytes)}" for item in results]),
     ]
+
+
+def _gone(result: RunResult) -> str:
+    shape = result.shape
+    return "none: zeros" if shape is None else f"{numbers.count(shape.removed)} of {numbers.count(shape.parameters)}"
 
 
 def further_outcomes(results: Sequence[RunResult]) -> list[tuple[str, list[str]]]:

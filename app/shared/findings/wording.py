@@ -13,7 +13,7 @@ from core.evaluate.comparison import compare
 from core.records import Evaluated, LayerRecord, RunResult
 from core.records.previews import Preview
 from core.spec import METHOD_LABELS, OPTIONS, UPDATES, RunSpec
-from core.spec.patterns import Blocks, Pattern
+from core.spec.patterns import Pattern
 
 _TOLD = ("model", "method", "pattern", "alpha", "alpha_budget", "block_size", *(name for name in OPTIONS if name != "true_sequential"))
 _SAMPLES = {  # words of the two texts, as they are told
@@ -40,7 +40,7 @@ def describe(spec: RunSpec) -> str:
     if spec.refit:
         parts.append("exact refit")
     if spec.allocation != "even":
-        parts.append("shared out between layers")
+        parts.append("shared out between layers" + (" by one threshold" if spec.allocation == "global" else ""))
     if spec.propagation:
         parts.append(f"error propagation {numbers.setting(spec.propagation)}")
     if spec.fisher:
@@ -73,8 +73,8 @@ def describe_rest(spec: RunSpec) -> str:
 
 def describe_pattern(pattern: Pattern) -> str:
     """`50 % of the weights`, `2:4`, `30 % of the columns`."""
-    if isinstance(pattern, Blocks) and pattern.count is not None:
-        return numbers.plural(pattern.count, "block")
+    if pattern.counts and pattern.share is None:
+        return numbers.plural(int(pattern.amount or 0), pattern.unit.removesuffix("s"))
     if pattern.share is None:
         return pattern.word
     return f"{numbers.setting(100 * pattern.share)} % of the {pattern.unit}"

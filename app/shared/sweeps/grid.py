@@ -14,7 +14,7 @@ from functools import lru_cache
 from pydantic import ValidationError
 
 from app.shared.sweeps.points import ground
-from core.spec import METHOD_LABELS, METHODS, RunSpec, make_method, parse_pattern
+from core.spec import EVERY_METHOD, METHOD_LABELS, METHODS, RunSpec, make_method, parse_pattern
 from core.spec.base import FrozenModel
 from core.spec.errors import BadInput, input_errors
 from core.spec.flags import to_words
@@ -23,7 +23,10 @@ from core.spec.patterns import AlphaBudget
 SHOWN_METHODS = ("magnitude", "wanda", "sparsegpt", "thanos", "admm-grad", "frontier")
 SHOWN_PATTERNS = {"unstructured": ("0.3", "0.4", "0.5", "0.6", "0.7"), "semi-structured": ("2:4", "4:8"),
                   "structured": ("columns:0.1", "columns:0.2", "columns:0.3", "columns:0.5"),
-                  "blocks": ("blocks:1", "blocks:2", "blocks:3"), "neurons": ("neurons:0.1", "neurons:0.2", "neurons:0.3", "neurons:0.5")}
+                  "blocks": ("blocks:1", "blocks:2", "blocks:3"), "neurons": ("neurons:0.1", "neurons:0.2", "neurons:0.3", "neurons:0.5"),
+                  "heads": ("heads:2", "heads:3")}
+SHAPE_METHODS = ("thanos", "influence")  # of zeros, columns and neurons; of blocks
+SHAPE_PATTERNS = tuple(word for kind in ("unstructured", "structured", "neurons", "heads", "blocks") for word in SHOWN_PATTERNS[kind])
 SHOWN_BLOCKS = (1, 8, 32, 128, 256, 688)
 SHOWN_ALPHAS = (0.0, 0.05, 0.1, 0.2, 0.3)
 _PARTS = ("methods", "patterns", "block_sizes", "alphas", "budgets", "seeds")
@@ -52,6 +55,7 @@ class Sweep(FrozenModel):
     alphas: tuple[float, ...] = (0.0,)
     budgets: tuple[AlphaBudget, ...] = ("paper",)
     seeds: tuple[int, ...] = (0,)
+    fitting: bool = False  # combinations of a method and a kind of pattern without meaning are left out in silence
 
     def grid(self) -> Grid:
         """Every combination that can be run. Without outlier rows, and for whole columns, there is one budget."""
@@ -59,7 +63,7 @@ class Sweep(FrozenModel):
 
     def commands(self, file: str = "sweep.json") -> tuple[str, ...]:
         """Command lines that compute exactly the runs of the grid; several where no single one can."""
-        parts = self._whole()
+        parts = self.model_copy(update={"fitting": False})._whole()
         return tuple(_command(part, file if len(parts) == 1 else f"{number}-{file}") for number, part in enumerate(parts, 1))
 
     def _whole(self) -> tuple[Sweep, ...]:
@@ -88,6 +92,8 @@ def shipped() -> tuple[Sweep, ...]:
         *(Sweep(patterns=(word,), block_sizes=(None, *SHOWN_BLOCKS)) for word in ("2:4", "0.5")),
         *(Sweep(methods=SHOWN_METHODS, patterns=shown[kind]) for kind in ("semi-structured", "structured")),
         Sweep(patterns=("0.5",), alphas=SHOWN_ALPHAS, budgets=both),
+        Sweep(methods=("magnitude", "wanda", "thanos", "taylor"), patterns=(*shown["neurons"], *shown["heads"])),
+        Sweep(methods=("influence", "angular", "left-out", "taylor"), patterns=shown["blocks"]),
     )
 
 
@@ -96,11 +102,18 @@ def _grid(sweep: Sweep) -> Grid:
     found: dict[RunSpec, None] = {}
     refused: dict[str, None] = {}
     for values in itertools.product(*(getattr(sweep, part) for part in _PARTS)):
+        if sweep.fitting and _unfit(values[0], values[1]):
+            continue
         try:
             found[spec_at(sweep.base, *values)] = None
         except BadInput as error:
             refused[f"{METHOD_LABELS.get(values[0], values[0])}, {values[1]}: {error}"] = None
     return Grid(specs=tuple(found), refused=tuple(refused))
+
+
+def _unfit(method: str, pattern: str) -> bool:
+    """True for a method that has no meaning for this kind of pattern."""
+    return bool(EVERY_METHOD[method].refusal(type(parse_pattern(pattern))))
 
 
 def spec_at(base: RunSpec, method: str, pattern: str, block: int | None, alpha: float, budget: str, seed: int) -> RunSpec:

@@ -7,12 +7,27 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
-from core.records import Environment, Evaluated, Revisions, RunResult
+from core.records import Environment, Evaluated, Revisions, RunResult, Sizes, Speed
+from core.records.size_speed import Interval
 from core.spec import EVERY_METHOD, RunSpec
 from core.spec.base import FrozenModel
+
+
+class Worth(FrozenModel):
+    """Bytes of a run's folder, and its model's throughput at one batch size: medians and intervals over the dense model's, measured in
+    turn, and tokens a second."""
+
+    folder_bytes: int
+    device: str
+    batch: int
+    prefill: Interval
+    decode: Interval
+    prefill_rate: float
+    decode_rate: float
 
 
 class Point(FrozenModel):
@@ -31,6 +46,9 @@ class Point(FrozenModel):
     calibration: str
     environment: Environment
     key: str = ""  # of its run in the store; none where it was shipped
+    parameters: int = 0  # of the dense model; 0: not recorded
+    removed: int = 0  # of these, that are not there any more: zeros are there
+    worth: Worth | None = None  # once measured
 
     @property
     def usual(self) -> bool:
@@ -111,7 +129,25 @@ def point_of(result: RunResult, key: str = "") -> Point:
         counted_sparsity=result.counted_sparsity, median_gap=result.median_gap,
         median_error=statistics.median(layer.relative_error for layer in result.layers), seconds=result.seconds,
         solve_seconds=result.stages.get("solve", 0.0), peak_memory_bytes=result.peak_memory_bytes, calibration=result.calibration,
-        environment=result.environment, key=key)
+        environment=result.environment, key=key, **_kept(result))
+
+
+def _kept(result: RunResult) -> dict[str, Any]:
+    """Parameters before and after, and what was measured of size and speed, where a result has them."""
+    shape, size = result.shape, result.size
+    parameters = shape.parameters if shape else size.parameters if size else 0
+    worth = worth_of(size, result.speed) if size and result.speed else None
+    return {"parameters": parameters, "removed": shape.removed if shape else 0, "worth": worth}
+
+
+def worth_of(size: Sizes, speed: Speed) -> Worth | None:
+    """A measurement at the least batch size; None of the dense model alone."""
+    at = min(speed.points, key=lambda point: point.batch)
+    prefill, decode = speed.ratio(at, "prefill"), speed.ratio(at, "decode")
+    if prefill is None or decode is None:
+        return None
+    return Worth(folder_bytes=size.folder_bytes, device=speed.device, batch=at.batch, prefill=prefill, decode=decode,
+                 prefill_rate=speed.rate(at, "prefill", "pruned").median, decode_rate=speed.rate(at, "decode", "pruned").median)
 
 
 def read_points(file: Path) -> tuple[Point, ...]:

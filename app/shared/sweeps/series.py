@@ -12,7 +12,7 @@ from app.shared import numbers
 from app.shared.link import to_words
 from app.shared.sweeps.points import Point
 from core.spec import EVERY_METHOD, METHOD_LABELS, RunSpec
-from core.spec.patterns import SemiStructured, pattern_word
+from core.spec.patterns import KINDS, SemiStructured, pattern_word
 
 Measure = Callable[[Point], float]
 _EQUAL = 0.005  # counted sparsities that differ less are equal: entries are whole
@@ -47,10 +47,11 @@ class Series:
     method: str
     spots: tuple[Spot, ...]
     budget: str = ""
+    name: str = ""  # in place of the method's
 
     @property
     def label(self) -> str:
-        return METHOD_LABELS[self.method] + (f", {self.budget}" if self.budget else "")
+        return self.name or METHOD_LABELS[self.method] + (f", {self.budget}" if self.budget else "")
 
 
 def perplexity(point: Point) -> float:
@@ -63,6 +64,27 @@ def median_error(point: Point) -> float:
 
 def counted(point: Point) -> float:
     return point.counted_sparsity
+
+
+def left(point: Point) -> float:
+    """Share of the pruned layers' weights that is neither zero nor gone."""
+    return 1 - point.counted_sparsity
+
+
+def prefill(point: Point) -> float:
+    """Measured throughput of prompts over the dense model's; NaN where there is none."""
+    return point.worth.prefill.median if point.worth else math.nan
+
+
+def decode(point: Point) -> float:
+    """Measured throughput of generated tokens over the dense model's; NaN where there is none."""
+    return point.worth.decode.median if point.worth else math.nan
+
+
+def by_kind(points: Sequence[Point], x: Measure) -> tuple[Series, ...]:
+    """One series a kind of pattern and method, in the order of lists."""
+    return tuple(one for kind, pattern in KINDS.items()
+                 for one in series_of([point for point in points if point.spec.pattern.kind == kind], x, pattern.label))
 
 
 def series_of(points: Iterable[Point], x: Measure, budget: str = "") -> tuple[Series, ...]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
 from app.shared import resources
 from app.shared.shipped import POINTS
-from app.shared.sweeps.points import Point, ground, matching, points_of, read_points
+from app.shared.sweeps.points import Point, ground, matching, points_of, read_points, worth_of
 from core.records import Revisions
 from core.run.revisions import revisions
 from core.spec import Evaluation, RunSpec
@@ -50,6 +51,14 @@ def measured_texts(base: RunSpec) -> tuple[Evaluation, ...]:
     found = [text.evaluation for spec in (*(record.spec for record in runs), *shipped) for text in spec.on_each_text
              if textless(text) == same]
     return tuple(dict.fromkeys(found))
+
+
+def with_measurements(points: Sequence[Point]) -> tuple[Point, ...]:
+    """The same points with the size and speed of their runs, where these were measured since."""
+    kept = resources.store().measurements
+    found = {point.key: kept.of_run(point.key) for point in points if point.key}
+    return tuple(point if (measured := found.get(point.key)) is None else
+                 point.model_copy(update={"worth": worth_of(measured.size, measured.speed) or point.worth}) for point in points)
 
 
 @lru_cache(maxsize=8192)

@@ -95,8 +95,8 @@ class MethodParameters(FrozenModel):
     @classmethod
     def refusal(cls, pattern: type[AnyPattern]) -> str:
         """Reason why a kind of pattern has no meaning for this method; empty where it has one."""
-        kind = pattern.like or pattern.model_fields["kind"].default
-        return ("" if kind in cls.shapes else pattern.scored_by) if pattern.scored_by else cls.refuses.get(kind, "")
+        own = pattern.model_fields["kind"].default
+        return "" if own in cls.shapes else pattern.scored_by or cls.refuses.get(own, cls.refuses.get(pattern.like, ""))
 
     def shared_work(self, columns: int, pattern: Pattern) -> float:
         """Multiply-adds that layers with the same b inputs share: what is made of G alone."""

@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
-from core.spec.methods.base import Blocked, BlockSize, Compensating, Damping, Granular, Granularity, RaiseDamping, Summary, named
+from collections.abc import Mapping
+from typing import ClassVar
+
+from core.spec.methods.base import (
+    Blocked,
+    BlockSize,
+    Compensating,
+    Damping,
+    Granular,
+    Granularity,
+    RaiseDamping,
+    Summary,
+    named,
+)
 from core.spec.patterns import Pattern, Structured
+from core.spec.units import ONE_BY_ONE
 
 
 class SparseGPT(Blocked, Compensating):
@@ -11,6 +25,7 @@ class SparseGPT(Blocked, Compensating):
 
     label, order, quick = "SparseGPT", 30, True
     lessons = frozenset({"steps", "masks"})
+    refuses: ClassVar[Mapping[str, str]] = ONE_BY_ONE
     summary = Summary("W²/[H⁻¹] by blocks", "to the right of each column", "1", "sparsegpt.md")
     name: str = named("sparsegpt")
     block_size: BlockSize = 128
@@ -45,6 +60,7 @@ class Obc(Granular, Compensating):
 
     label, order = "OBC", 50
     lessons = frozenset({"steps", "masks"})
+    refuses: ClassVar[Mapping[str, str]] = ONE_BY_ONE
     summary = Summary("greedy, exact", "exact", "b/6", "obc.md")
     name: str = named("obc")
     granularity: Granularity = "layer"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from pydantic import Field
 
 from core.spec.methods.base import Damped, Damping, Summary, named
 from core.spec.patterns import Pattern, SemiStructured, Structured
+from core.spec.units import ONE_BY_ONE
 
 _WIDE = 1024  # inputs from which Frontier keeps to the time of some 60 products
 
@@ -16,6 +20,7 @@ class Frontier(Damped):
     label, order, version, couples = "Frontier", 100, 4, True
     update_family = "exact"
     lessons = frozenset({"masks"})
+    refuses: ClassVar[Mapping[str, str]] = ONE_BY_ONE
     summary = Summary("ADMM with a rising penalty, then swaps", "conjugate gradients", "60 to 140, and the search", "frontier.md")
     name: str = named("frontier")
     rounds: int | None = Field(default=None, ge=1, le=1000, title="Rounds", description="How many values the penalty takes; for whole "

@@ -1,4 +1,4 @@
-"""Methods that score whole structures and solve no layer: which decoder blocks cost least. No torch."""
+"""Methods that score whole structures and solve no layer: decoder blocks, neurons, heads that cost least. No torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from core.spec.errors import BadInput
 from core.spec.methods.base import MethodParameters, Summary, named
+from core.spec.patterns import Pattern
 
 SAMPLE_TOKENS = 8192  # of the calibration text, in whole windows, for scores that take more than one forward pass
 _CHOOSES = "It chooses whole structures and solves no layer: choose blocks, or another method."
@@ -82,11 +84,15 @@ class LeftOut(StructureScore):
 
 
 class Taylor(StructureScore):
-    """The structures whose weights matter least to the loss by its first derivative go (Ma et al. 2023; Kim et al. 2024)."""
+    """The structures whose weights matter least to the loss by its first derivative go (Ma et al. 2023; Kim et al. 2024).
+
+    Blocks by Σ|w·∂ℓ/∂w|, neurons and heads by |Σ w·∂ℓ/∂w| over their weights in all layers that make or read them.
+    """
 
     label, order, kernel, sampled = "Taylor", 230, "core.structures.taylor", True
     score_label = "Σ|w·∂ℓ/∂w|"
-    summary = Summary(r"blocks, Σ\|w·∂ℓ/∂w\|", _AS_THEY_ARE, "0; one pass forward and back", "shapes.md")
+    shapes = frozenset({"blocks", "neurons", "heads"})
+    summary = Summary(r"blocks, Σ\|w·∂ℓ/∂w\|; neurons and heads, \|Σ w·∂ℓ/∂w\|", _AS_THEY_ARE, "0; one pass forward and back", "shapes.md")
     name: str = named("taylor")
     greedy: Greedy = False
     keep_first: Kept = Field(default=None, title="First blocks that stay", description="Automatic: 4, in a model of fewer than 16 blocks a "
@@ -97,6 +103,13 @@ class Taylor(StructureScore):
     @property
     def one_at_a_time(self) -> bool:
         return self.greedy
+
+    def check(self, pattern: Pattern) -> None:
+        super().check(pattern)
+        for name in ("greedy", "keep_first", "keep_last") if pattern.solves else ():
+            if getattr(self, name) not in (None, False):
+                raise BadInput(name, str(getattr(self, name)).lower(), f"for blocks alone, not for {pattern.word}",
+                               "Every block keeps the same number, scored once: leave it out.")
 
     def staying(self, blocks: int) -> tuple[int, int]:
         return (min(4, blocks // 4) if self.keep_first is None else self.keep_first,

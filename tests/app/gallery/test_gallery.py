@@ -3,14 +3,14 @@
 import pytest
 
 from app.gallery import __main__ as gallery
-from app.gallery.__main__ import FOLDER, FULL, SCORED, SCORED_METHODS, file_name, keep, known, main, scored, wanted
+from app.gallery.__main__ import FOLDER, FULL, SCORED, SCORED_METHODS, TIMED, file_name, keep, known, main, scored, wanted
 from app.gallery.compute import compute
 from app.shared import resources
 from app.shared.shipped import POINTS
 from app.shared.sweeps.points import Point, point_of, read_points
 from core.evaluate.embedded_task import NAME
 from core.run.revisions import revisions
-from core.spec import METHODS, RunSpec
+from core.spec import EVERY_METHOD, RunSpec
 
 # Other processors and other threads sum in another order: masks differ in a few entries, and all that follows a little.
 PERPLEXITY = 0.003
@@ -49,7 +49,7 @@ def test_all_of_it_stays_small():
 
 
 def test_nothing_shipped_is_of_an_earlier_version(shipped):
-    old = {point.spec.title for point in shipped.values() if point.revisions.method != METHODS[point.spec.method.name].version}
+    old = {point.spec.title for point in shipped.values() if point.revisions.method != EVERY_METHOD[point.spec.method.name].version}
     assert not old, "python -m app.gallery --missing computes them anew"
 
 
@@ -87,3 +87,11 @@ def test_times_stay_where_a_run_comes_to_the_same(monkeypatch, tmp_path, times, 
     after = known()[RunSpec()]
     assert after.pruned == pruned
     assert after.seconds == (before.seconds if kept else 999.0)
+
+
+def test_zeros_and_shapes_have_a_measured_speed_and_only_shapes_are_smaller(shipped):
+    assert all(shipped[spec].worth for spec in TIMED)
+    for point in (shipped[spec] for spec in TIMED):
+        assert bool(point.removed) == point.spec.pattern.shrinks
+    folders = {bool(point.removed): point.worth.folder_bytes for point in (shipped[spec] for spec in TIMED)}
+    assert folders[True] < folders[False]

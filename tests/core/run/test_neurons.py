@@ -82,7 +82,7 @@ def test_kept_columns_are_least_squares_and_what_does_not_read_neurons_stays(sav
     gram = inputs.T @ inputs
     hessian = gram + 0.01 * gram.diagonal().mean() * torch.eye(len(gram), dtype=torch.float64)
     weight, found = dense.get_submodule(reader).weight.double(), journal.weights[reader].double()
-    gone, kept = list(result.shape.neurons[0]), list(result.shape.kept_neurons(0))
+    gone, kept = list(result.shape.neurons[0]), list(result.shape.kept_units(0))
     expected = weight[:, kept] + weight[:, gone] @ hessian[gone][:, kept] @ torch.linalg.inv(hessian[kept][:, kept])
     torch.testing.assert_close(found[:, kept], expected, rtol=1e-3, atol=1e-4)
     losses = weight.square().sum(0) * gram.diagonal()
