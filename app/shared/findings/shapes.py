@@ -23,7 +23,7 @@ def shape_finding(series: Sequence[Series], dense: Evaluated, over: Over) -> str
 
 
 def _at_equal_size(series: Sequence[Series], dense: Evaluated) -> str:
-    """Perplexities at the least share that all series reach, between neighbouring points."""
+    """Perplexities at the least share that all series reach, between neighboring points."""
     spans = [(one, spots) for one in series if (spots := _lowest(one))]
     if len(spans) < 2:
         return ""
@@ -45,7 +45,7 @@ def _lowest(one: Series) -> dict[float, float]:
 
 
 def _between(values: Mapping[float, float], level: float) -> float:
-    """Value at `level`, on the straight line in its logarithm between the neighbouring places."""
+    """Value at `level`, on the straight line in its logarithm between the neighboring places."""
     after = min(place for place in values if place >= level - _NEAR)
     before = max((place for place in values if place < after and place <= level), default=after)
     share = 1.0 if after == before else min(1.0, (level - before) / (after - before))
