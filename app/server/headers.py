@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import streamlit
 
-from app.server.index_page import RELOAD_SCRIPT, ROOT_SCRIPT
+from app.server.index_page import SCRIPTS
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -27,7 +27,7 @@ _OURS = Path(__file__).resolve().parents[1] / "shared" / "chart_downloads.js"
 def inline_scripts() -> tuple[str, ...]:
     """The scripts that stand in pages themselves."""
     index = Path(streamlit.__file__).parent / "static" / "index.html"
-    return (*_INLINE.findall(index.read_text(encoding="utf-8")), RELOAD_SCRIPT, ROOT_SCRIPT, _OURS.read_text(encoding="utf-8"))
+    return (*_INLINE.findall(index.read_text(encoding="utf-8")), *SCRIPTS, _OURS.read_text(encoding="utf-8"))
 
 
 def content_policy(scripts: Iterable[str]) -> str:

@@ -1,7 +1,8 @@
 """The one HTML file behind all pages: with the page's own title from the first byte on, and with the address of the server's root.
 
 Streamlit's file knows neither. It is called "Streamlit" until its programs have run, and of `/layers` it asks first whether a server
-answers below that path: two answers 404 for every link that is opened. A page whose programs did not arrive is loaded again (reload.js).
+answers below that path: two answers 404 for every link that is opened. A page whose programs did not arrive is loaded again (reload.js),
+and an address that a page writes by itself is no step for Back to stop at (history.js).
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 # A proxy may serve PruneScope below a path of its own, which only the browser knows: the root is what stands before the page's name.
 ROOT_SCRIPT = ("window.__streamlit = {BACKEND_BASE_URL: location.origin + location.pathname.replace("
                f"/\\/({'|'.join(TITLES)})\\/?$/, '/')}}")
-RELOAD_SCRIPT = (Path(__file__).parent / "reload.js").read_text(encoding="utf-8")
+RELOAD_SCRIPT, HISTORY_SCRIPT = ((Path(__file__).parent / name).read_text(encoding="utf-8") for name in ("reload.js", "history.js"))
+SCRIPTS = (ROOT_SCRIPT, RELOAD_SCRIPT, HISTORY_SCRIPT)
 _UNWANTED = (b"accept-encoding", b"if-none-match", b"if-modified-since", b"range")  # of a file that is not sent as it lies there
 _STALE = (b"content-length", b"etag", b"last-modified", b"accept-ranges")
 _HEAD, _TITLE = b"<head>", b"<title>Streamlit</title>"
@@ -60,4 +62,4 @@ def complete(body: bytes, name: str) -> bytes:
         return body
     title = tab_title(TITLES[name or next(iter(TITLES))])
     return body.replace(_TITLE, f"<title>{escape(title)}</title>".encode(), 1).replace(
-        _HEAD, _HEAD + f"<script>{ROOT_SCRIPT}</script><script>{RELOAD_SCRIPT}</script>".encode(), 1)
+        _HEAD, _HEAD + "".join(f"<script>{script}</script>" for script in SCRIPTS).encode(), 1)

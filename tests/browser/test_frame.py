@@ -1,5 +1,7 @@
 """The frame of all pages, as only a browser shows it: addresses that are asked for, titles, the navigation, a phone's width."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -21,6 +23,20 @@ def test_a_deep_link_asks_for_nothing_that_is_not_there_and_names_its_tab(visit)
     assert not missing
     page.get_by_test_id("stTopNavLink").filter(has_text="Runs").click()
     expect(page).to_have_title("Runs · PruneScope")
+
+
+def test_back_returns_to_what_was_there_in_one_step(visit):
+    """The navigation leads to a page without words, which then writes the settings into its address: no step of its own."""
+    page = visit("/layers?method=wanda&pattern=2:4")
+    expect(page.locator(".ps-question")).to_be_visible()
+    settle(page)
+    for name in ("Masks", "Layers"):
+        page.get_by_test_id("stTopNavLink").filter(has_text=name).click()
+        expect(page).to_have_url(re.compile(f"/{name.lower()}[?]method=wanda&pattern=2(:|%3A)4"))
+        settle(page)
+    page.go_back()
+    expect(page).to_have_url(re.compile("/masks[?]method=wanda&pattern=2(:|%3A)4"))
+    expect(page.locator(".ps-about").first).to_contain_text("Wanda · 2:4")
 
 
 @pytest.mark.faults
