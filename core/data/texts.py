@@ -120,7 +120,8 @@ def _address(known: Stamp, kind: str, field: str | None) -> str:
     long = "\nlong" if has_long_document(Path(known.path), form) else ""
     if form.plain and field is None and not long:
         return found
-    return hashlib.sha256(f"{found}\n{form.kind}\n{field or ''}{long}".encode()).hexdigest()
+    kind = "csv of strict rows" if form.kind == "csv" else form.kind  # of which rows that do not fit the header were once read askew
+    return hashlib.sha256(f"{found}\n{kind}\n{field or ''}{long}".encode()).hexdigest()
 
 
 def text_revision(source: str, split: Split) -> str:

@@ -122,6 +122,14 @@ def test_the_address_is_the_hash_of_the_bytes_unless_they_were_read_in_another_w
         assert text_revision(f"text:{tmp_path / name}", "evaluation") != hashlib.sha256(content).hexdigest()
 
 
+def test_runs_on_a_table_that_was_read_askew_are_not_found_again(tmp_path):
+    """Tables were read with another library, which dropped a column where rows did not fit the header."""
+    content = b"text,more\none,1\n"
+    (tmp_path / "a.csv").write_bytes(content)
+    then = hashlib.sha256(f"{hashlib.sha256(content).hexdigest()}\ncsv\n".encode()).hexdigest()
+    assert text_revision(f"text:{tmp_path / 'a.csv'}", "evaluation") != then
+
+
 @pytest.mark.parametrize(("name", "content", "meant"), [
     ("a.jsonl", b'{"text": "a"}\r{"text": "b"}\r', ["a", "b"]),
     ("a.jsonl", b'{"text": "a"}\n\xef\xbb\xbf{"text": "b"}\n', ["a", "b"]),  # two files, joined by `cat`
