@@ -117,11 +117,10 @@ def _address(known: Stamp, kind: str, field: str | None) -> str:
     found, form = digest(known), form_of(Path(known.path))
     if kind == "windows":
         return found
-    long = "\nlong" if has_long_document(Path(known.path), form) else ""
-    if form.plain and field is None and not long:
+    if not (long := "\nlong" if has_long_document(Path(known.path), form) else "") and form.plain and field is None:
         return found
-    kind = "csv of strict rows" if form.kind == "csv" else form.kind  # of which rows that do not fit the header were once read askew
-    return hashlib.sha256(f"{found}\n{kind}\n{field or ''}{long}".encode()).hexdigest()
+    strict = " of strict rows" if form.kind == "csv" else ""  # those that do not fit the header were once read askew
+    return hashlib.sha256(f"{found}\n{form.kind}{strict}\n{field or ''}{long}".encode()).hexdigest()
 
 
 def text_revision(source: str, split: Split) -> str:

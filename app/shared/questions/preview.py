@@ -32,7 +32,7 @@ class HeldQuestion(SessionQuestion):
         opened = session.opened
         if session.whole:
             return Held(whole=True, blocks=len(opened.block_map.blocks), gram_bytes=0, seconds=0.0)
-        shape = model_shape(opened.model, opened.block_map)
+        shape = model_shape(opened.model, opened.block_map, self.spec)
         seconds = collecting_seconds(shape, self.spec, opened.calibration.tokens.numel(), matrix_rate(opened.device))
         return Held(whole=False, blocks=len(opened.block_map.blocks), gram_bytes=gram_bytes(shape), seconds=seconds)
 

@@ -40,7 +40,7 @@ def test_the_usual_page_has_no_words(page):
 
 
 @pytest.mark.parametrize(("words", "said"), [
-    ({"tab": "nonsense"}, "tab: 'nonsense' cannot be used. Allowed: sparsity, blocks, alpha, time. Used instead: sparsity."),
+    ({"tab": "nonsense"}, "tab: 'nonsense' cannot be used. Allowed: sparsity, blocks, alpha, time, shapes. Used instead: sparsity."),
     ({"methods": "wanda,wandaa"}, "methods: 'wandaa' cannot be used. Allowed: magnitude, wanda, "),
     ({"methods": ","}, "methods: '' cannot be used. Allowed: 1 to 40 values. Used instead: magnitude,"),
     ({"patterns": "0.5,2:4"}, "patterns: '0.5,2:4' cannot be used. Allowed: patterns of one kind."),
