@@ -14,10 +14,10 @@ run: setup
 	$(BIN)/python -m app.server --port $(PORT) --address $(ADDRESS)
 
 setup: $(VENV)/runtime
-# Three processes, each with whole files of tests: some wait for workers and browsers, and a module's set-up is done once.
+# Four processes, each with whole files of tests: some wait for workers and browsers, and a module's set-up is done once.
 # The files keep the order of tests/conftest.py, the longest first; by default those of few tests, the browser's, would come last.
 # `make test` leaves out what is marked long, `make test-all` nothing; `make faults` runs what breaks things on purpose.
-PYTEST = $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+PYTEST = $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 test: $(VENV)/development chromium
 	$(PYTEST) -m "not long" $(ARGS)
 

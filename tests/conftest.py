@@ -28,7 +28,7 @@ LONGEST = tuple(f"tests/{name}.py" for name in (
     "core/linalg/test_swaps", "core/run/test_allocation",
 ))
 
-# Before anything imports numpy or torch, so that neither they nor the tests' subprocesses start one thread a core: threads of three
+# Before anything imports numpy or torch, so that neither they nor the tests' subprocesses start one thread a core: threads of several
 # processes on two cores wait for each other, and the suite takes twice as long. Tests of several threads set their number.
 THREADS = os.environ.setdefault("PRUNESCOPE_THREADS", "1")
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):

@@ -28,6 +28,7 @@ def test_a_pressed_weight_is_removed(visit):
     expect(page).to_have_url(re.compile("row=4&column=7"))
 
 
+@pytest.mark.long
 def test_stepping_playing_and_going_back(visit):
     page = visit(f"/learn?stop=3&{DRAWN}&step=0&focus=obc")
     expect(page.locator(".ps-finding").first).to_contain_text("After 0 of 36 removals")

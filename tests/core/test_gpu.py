@@ -140,7 +140,8 @@ def test_a_run_there_is_a_run_here(changes, small, gpu, monkeypatch):
         assert other.counted_sparsity == pytest.approx(one.counted_sparsity, abs=2e-3)
 
 
-@pytest.mark.parametrize("changes", [pytest.param({}, marks=pytest.mark.long), {"allocation": "even"}])
+@pytest.mark.long
+@pytest.mark.parametrize("changes", [{}, {"allocation": "even"}])
 def test_a_session_there_answers_as_one_here(changes, small, gpu):
     spec = small[0](**changes)
     sessions = [Session(open_model(spec, device)) for device in (torch.device("cpu"), gpu.device)]

@@ -132,6 +132,7 @@ def test_three_seeds_are_three_texts(look, answers_here):
     assert not page.exception
 
 
+@pytest.mark.long
 def test_the_map_of_where_alpha_pays_is_in_the_link(look, answers_here):
     page = look(method="magnitude", pattern="columns:0.3", alpha="0.1", layer=LAYER, map="gain")
     text = said(page)
