@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -28,26 +28,53 @@ def _no_rows(alpha: float) -> float:
 NoOutlierRows = Annotated[float, Field(ge=0, lt=1, title="Outlier rows", description="0: no row can stay whole."), AfterValidator(_no_rows)]
 
 
-def check_one(count: int | None, sparsity: float | None, what: str) -> None:
-    """Raises BadInput unless one of the two says how much goes."""
-    if (count is None) == (sparsity is None):
-        raise BadInput("pattern", f"{count} and {sparsity}", f"a number of {what}, or a share of them", "Give one of the two.")
+class Counted(PatternBase):
+    """Patterns of a number of structures, or of a share of them, rounded to the nearest number."""
+
+    if TYPE_CHECKING:  # as in PatternBase: each class says where they stand in the JSON
+        count: int | None = None
+        sparsity: float | None = None
+    counts = True
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        """Raises BadInput unless one of the two says how much goes."""
+        if (self.count is None) == (self.sparsity is None):
+            raise BadInput("pattern", f"{self.count} and {self.sparsity}", f"a number of {self.unit}, or a share of them",
+                           "Give one of the two.")
+        return self
+
+    @property
+    def word(self) -> str:
+        return f"{self.prefix}:{self.amount!r}"
+
+    @classmethod
+    def parse(cls, word: str) -> dict[str, object] | None:
+        if match := re.fullmatch(rf"{cls.prefix}?:(\d{{1,9}})", word):
+            return {"count": int(match[1])}
+        match = re.fullmatch(rf"{cls.prefix}?:{SHARE}", word)
+        return {"sparsity": read_share(match)} if match else None
+
+    @property
+    def share(self) -> float | None:
+        return self.sparsity
+
+    @property
+    def amount(self) -> float | None:
+        return self.count if self.sparsity is None else self.sparsity
+
+    def nearest(self, structures: int) -> int:
+        """How many go, of so many."""
+        gone = self.count if self.sparsity is None else math.floor(as_written(self.sparsity) * structures + as_written(0.5))
+        assert gone is not None
+        return gone
 
 
-def parse_counted(prefix: str, word: str) -> dict[str, object] | None:
-    """A number of structures, or their share."""
-    if match := re.fullmatch(rf"{prefix}?:(\d{{1,9}})", word):
-        return {"count": int(match[1])}
-    match = re.fullmatch(rf"{prefix}?:{SHARE}", word)
-    return {"sparsity": read_share(match)} if match else None
-
-
-class Blocks(PatternBase):
+class Blocks(Counted):
     """Whole decoder blocks: so many of them, or this share of them, rounded to the nearest number."""
 
     label, example, prefix, unit = "blocks", "blocks:2 or blocks:0.25 (whole blocks)", "blocks", "blocks"
     shrinks, by_layer, solves = True, False, False
-    counts = True
     alike = "A block goes with all of its layers, and the others keep all of theirs."
     scored_by = ("A block goes as a whole, and no layer is solved: choose a method that scores blocks, such as influence, angular, "
                  "left-out or taylor.")
@@ -66,31 +93,9 @@ class Blocks(PatternBase):
     sparsity: Sparsity | None = None
     outlier_rows: NoOutlierRows = 0.0
 
-    @model_validator(mode="after")
-    def _one(self) -> Blocks:
-        check_one(self.count, self.sparsity, "blocks")
-        return self
-
-    @property
-    def word(self) -> str:
-        return f"blocks:{self.count if self.sparsity is None else repr(self.sparsity)}"
-
-    @classmethod
-    def parse(cls, word: str) -> dict[str, object] | None:
-        return parse_counted("blocks", word)
-
-    @property
-    def share(self) -> float | None:
-        return self.sparsity
-
-    @property
-    def amount(self) -> float | None:
-        return self.count if self.sparsity is None else self.sparsity
-
     def number(self, blocks: int, staying: int = 0) -> int:
         """Number of blocks that go, of so many of which `staying` must stay. Raises BadInput where none would be left."""
-        count = self.count if self.sparsity is None else math.floor(as_written(self.sparsity) * blocks + as_written(0.5))
-        assert count is not None
+        count = self.nearest(blocks)
         if count > blocks - max(1, staying):
             kept = f", of which {staying} must stay" if staying else ""
             raise BadInput("pattern", self.word, f"at most {blocks - max(1, staying)} blocks of this model's {blocks}{kept}",

@@ -7,11 +7,11 @@ import re
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from core.spec.errors import BadInput
 from core.spec.pattern_base import SHARE, PatternBase, Sparsity, as_written, read_share
-from core.spec.shapes import NoOutlierRows, check_one, parse_counted
+from core.spec.shapes import Counted, NoOutlierRows
 from core.spec.targets import Columns
 
 MULTIPLE = 8  # of the sizes that are left, which is what matrix kernels work in
@@ -62,14 +62,14 @@ class Neurons(PatternBase):
                        "it; for a layer alone choose columns.")
 
 
-class Heads(PatternBase):
+class Heads(Counted):
     """Attention heads: their columns of the output projection, and their rows of the query, key and value projections.
 
     The same number goes from every block. With grouped queries whole groups go: a key and value head with all queries that read it.
     """
 
     label, example, prefix, unit, like = "heads", "heads:2 or heads:0.25 (attention heads)", "heads", "heads", "structured"
-    shrinks, by_layer, counts, whence = True, False, True, " from each block"
+    shrinks, by_layer, whence = True, False, " from each block"
     alike = "Every block keeps as many heads, since a configuration has one number for all: choose columns, which are zeros."
     refuses: ClassVar[Mapping[str, str]] = {"random_rows": "No rows are chosen: leave it out."}
 
@@ -78,32 +78,10 @@ class Heads(PatternBase):
     sparsity: Sparsity | None = None
     outlier_rows: NoOutlierRows = 0.0
 
-    @model_validator(mode="after")
-    def _one(self) -> Heads:
-        check_one(self.count, self.sparsity, "heads")
-        return self
-
-    @property
-    def word(self) -> str:
-        return f"heads:{self.count if self.sparsity is None else repr(self.sparsity)}"
-
-    @classmethod
-    def parse(cls, word: str) -> dict[str, object] | None:
-        return parse_counted("heads", word)
-
-    @property
-    def share(self) -> float | None:
-        return self.sparsity
-
-    @property
-    def amount(self) -> float | None:
-        return self.count if self.sparsity is None else self.sparsity
-
     def left(self, groups: int, span: int = 1) -> int:
         """Number of groups that stay, of so many with `span` heads each. Raises BadInput for heads that are no whole groups, and where
         none would be left."""
-        heads = self.count if self.sparsity is None else span * math.floor(as_written(self.sparsity) * groups + as_written(0.5))
-        assert heads is not None
+        heads = self.nearest(groups) if self.sparsity is None else span * self.nearest(groups)
         few = self.sparsity and not heads
         if heads % span or heads > span * (groups - 1) or few:
             numbers = ", ".join(str(span * gone) for gone in range(1, groups)) or "none: there is one group"

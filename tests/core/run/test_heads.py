@@ -8,15 +8,16 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from core.export.folder import MemoryJournal, save_checkpoint
+from core.export.folder import save_checkpoint
 from core.models.heads import attention_heads, require_heads
 from core.models.loading import build
 from core.models.shrinking import entries, shared_units, shrunk
 from core.run.pipeline import prune
 from core.run.planning import plan
-from core.spec import Calibration, Evaluation, RunSpec, make_method, parse_pattern
+from core.spec import RunSpec, make_method, parse_pattern
 from core.spec.errors import BadInput
 from tests.core.families import FAMILIES, save_family
+from tests.core.run.smaller import run, small_spec
 
 SAYS = ("llama", "qwen3", "mistral", "gemma", "phi")
 WIDTH, GONE = 8, 2  # of each family's four heads
@@ -29,15 +30,7 @@ def saved(tmp_path, monkeypatch):
 
 
 def spec_of(folder, method="thanos", pattern="heads:2", **changes) -> RunSpec:
-    source = f"windows:{folder / 'windows.npy'}"
-    return RunSpec(model=folder.name, calibration=Calibration(source=source, windows=8), evaluation=Evaluation(source=source, windows=5),
-                   method=make_method(method), pattern=parse_pattern(pattern), **changes)
-
-
-def run(spec: RunSpec):
-    journal = MemoryJournal()
-    *_, last = prune(spec, journal=journal)
-    return last.result, journal
+    return small_spec(folder, method, pattern, **changes)
 
 
 @pytest.mark.parametrize("family", SAYS)

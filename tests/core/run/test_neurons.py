@@ -8,15 +8,16 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.pytorch_utils import Conv1D
 
-from core.export.folder import MemoryJournal, save_checkpoint
+from core.export.folder import save_checkpoint
 from core.models.loading import build
 from core.models.neurons import mlp_units
 from core.models.shrinking import shrunk
 from core.run.pipeline import prune
 from core.run.planning import plan
-from core.spec import Calibration, Evaluation, RunSpec, make_method, parse_pattern
+from core.spec import RunSpec
 from core.spec.errors import BadInput
 from tests.core.families import FAMILIES, save_family
+from tests.core.run.smaller import run, small_spec
 
 NEURONS, LEFT = 72, 48  # 0.7 · 72 = 50.4: the nearest multiple of 8
 SETTING = {"opt": "ffn_dim", "gpt2": "n_inner"}
@@ -29,15 +30,7 @@ def saved(tmp_path, monkeypatch):
 
 
 def spec_of(folder, method="thanos", pattern="neurons:0.3", **changes) -> RunSpec:
-    source = f"windows:{folder / 'windows.npy'}"
-    return RunSpec(model=folder.name, calibration=Calibration(source=source, windows=8), evaluation=Evaluation(source=source, windows=5),
-                   method=make_method(method), pattern=parse_pattern(pattern), **changes)
-
-
-def run(spec: RunSpec):
-    journal = MemoryJournal()
-    *_, last = prune(spec, journal=journal)
-    return last.result, journal
+    return small_spec(folder, method, pattern, **changes)
 
 
 def matrix(module: torch.nn.Module) -> torch.Tensor:
