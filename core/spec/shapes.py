@@ -38,7 +38,7 @@ class Counted(PatternBase):
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        """Raises BadInput unless one of the two says how much goes."""
+        """Raise BadInput unless one of the two says how much goes."""
         if (self.count is None) == (self.sparsity is None):
             raise BadInput("pattern", f"{self.count} and {self.sparsity}", f"a number of {self.unit}, or a share of them",
                            "Give one of the two.")
@@ -64,7 +64,7 @@ class Counted(PatternBase):
         return self.count if self.sparsity is None else self.sparsity
 
     def nearest(self, structures: int) -> int:
-        """How many go, of so many."""
+        """Number of structures that go, of so many."""
         gone = self.count if self.sparsity is None else math.floor(as_written(self.sparsity) * structures + as_written(0.5))
         assert gone is not None
         return gone
