@@ -114,11 +114,11 @@ def run_marks(methods: Sequence[str]) -> list[Mark]:
 
 
 def _shades(color: str) -> list[str]:
-    """The color darker and lighter, by turns and ever more: all can be seen on a light and on a dark page."""
+    """The color darker and lighter, by turns: first far off, then nearer, and last those that are faint on a dark or a light page."""
     def mixed(other: int, share: float) -> str:
         return "#" + "".join(f"{round((1 - share) * int(color[at:at + 2], 16) + share * other):02X}" for at in (1, 3, 5))
 
-    return [mixed(other, share) for share in (0.32, 0.5, 0.16) for other in (0, 255)]
+    return [mixed(other, share) for share in (0.32, 0.16, 0.5) for other in (0, 255)]
 
 
 def module_marks(modules: Iterable[str]) -> dict[str, Mark]:

@@ -83,6 +83,8 @@ def test_color_is_never_alone_where_a_method_comes_twice():
     for theme, share in itertools.product(("light", "dark"), ("thanos", "magnitude", "sparsegpt")):
         for mark in style.run_marks([share] * 3):
             assert contrast(mark.color, style.INKS[theme].paper) > 1.5, (theme, mark)
+    five = style.run_marks(["thanos"] * 5)  # as many as one method has patterns
+    assert min(contrast(mark.color, ink.paper) for mark in five for ink in style.INKS.values()) > 2
     assert {mark.symbol for mark in style.run_marks(["magnitude"] * 6)} <= set(style.GLYPHS)
 
 
