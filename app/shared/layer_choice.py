@@ -84,9 +84,10 @@ def shapes(spec: RunSpec, known: Map | None) -> dict[str, tuple[int, int]]:
 
 
 def wanted(found: Collection[str]) -> str:
-    """The layer that the link or this tab asks for; empty if none, or one that this model does not have, which is told."""
+    """The layer that the link or this tab asks for; empty if none, or one that this model does not have, which is told. As long as the
+    layers are not known the link's is kept."""
     word = address.word(_WORD)
-    if word and word not in found:
+    if word and found and word not in found:
         refuse(word, found, "the worst layer")
         word = ""
     layer = word or state.recall("layer", "")

@@ -9,6 +9,7 @@ from app.layers import view
 from app.layers.questions import HistogramQuestion, LayerQuestion, MethodsQuestion, PartsQuestion, WeightsQuestion
 from app.shared import resources
 from app.shared.questions.preview import PreviewQuestion
+from app.workers.answers import Answers, Asked
 from core.spec import METHOD_LABELS
 from tests.pages.conftest import charts, link, said
 
@@ -100,6 +101,18 @@ def test_a_link_opens_a_layer_and_the_list_another(page, answers_here):
     assert link(session)["layer"] == other
     assert link(session)["measure"] == "gap"
     assert {question.layer for question in answers_here if isinstance(question, LayerQuestion)} >= {DOWN, other}
+
+
+@pytest.mark.parametrize("name", ["layers", "masks", "outliers"])
+def test_the_layer_of_a_link_stays_until_the_model_is_open(visit, answers_here, monkeypatch, name):
+    in_time = Answers.ask
+    monkeypatch.setattr(Answers, "ask", lambda *_, **__: Asked(state="computing"))
+    session = visit(name, words={**WORDS, "layer": DOWN})
+    assert link(session)["layer"] == DOWN
+    assert "cannot be used" not in said(session)
+    monkeypatch.setattr(Answers, "ask", in_time)
+    session.run()
+    assert link(session)["layer"] == DOWN
 
 
 def test_the_layer_stays_while_the_controls_change(page, answers_here):
