@@ -123,7 +123,7 @@ def _removed(result: RunResult) -> tuple[Figure, ...]:
     if shape is not None:
         return (counted, Figure(label="Parameters left", value=numbers.count(shape.left),
                                 note=f"of {numbers.count(shape.parameters)}; {numbers.count(shape.removed)} are gone",
-                                hover=shape.words))
+                                hover=numbers.grouped(shape.words)))
     return (counted, Figure(label="Error over optimum, median", value=numbers.over_optimum(result.median_gap),
                             note=f"worst error: {wording.short_name(result.worst)}",
                             hover=f"Layer error divided by the least possible for the same mask, on {result.calibration}"))

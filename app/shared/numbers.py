@@ -6,6 +6,7 @@ Perplexity 2 decimals, errors 3 digits, shares 1 decimal, sizes and durations 2 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -117,6 +118,11 @@ def count(value: int) -> str:
         return f"{value:,}".replace(",", " ")
     factor, unit = (1e9, "G") if value >= 9.995e8 else (1e6, "M")
     return f"{value / factor:.2f} {unit}" if value < 100 * factor else f"{value / factor:.0f} {unit}"
+
+
+def grouped(sentence: str) -> str:
+    """A sentence of the core with its thousands apart as here: 1,574,400 becomes 1 574 400."""
+    return re.sub(r"(?<=\d),(?=\d{3}(?!\d))", count(1000)[1], sentence)
 
 
 def moment(stamp: float) -> str:

@@ -57,7 +57,7 @@ def _removed(result: RunResult) -> list[Fact]:
     shape = result.shape
     if shape is None:
         return []
-    gone = ("Gone", f"{shape.words}; {numbers.count(shape.left)} are left")
+    gone = ("Gone", f"{numbers.grouped(shape.words)}; {numbers.count(shape.left)} are left")
     if not shape.scores:
         return [gone]
     scores = ", ".join(f"{block}: {numbers.error(value)}" for block, value in shape.scores.items())

@@ -99,7 +99,7 @@ def finding(result: RunResult) -> str:
     """Finding of a run: distance from the optimum, worst layer, cost in perplexity."""
     worst = result.worst
     if result.shape is not None:
-        words = result.shape.words
+        words = numbers.grouped(result.shape.words)
         return f"{words[0].upper()}{words[1:]}, chosen by {_method(result.spec)}. {_cost(result.dense, result.pruned)}"
     if worst.relative_error <= 0:
         return f"{_method(result.spec)} changes no layer's output here: nothing that matters was removed."

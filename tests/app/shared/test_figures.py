@@ -275,3 +275,9 @@ def test_one_far_layer_stands_at_the_edge_and_does_not_flatten_the_others(far, s
 ])
 def test_far_values_are_few_and_far_from_all_others(values, ends):
     assert axes.main_part(values) == ends
+
+
+def test_thousands_are_apart_alike_in_sentences_of_the_core():
+    apart = numbers.count(1000).strip("10")
+    told = numbers.grouped("blocks 3, 4 are gone, 1,574,400 of 30,720 parameters (27.3 %), 1,5747")
+    assert told == f"blocks 3, 4 are gone, 1{apart}574{apart}400 of {numbers.count(30_720)} parameters (27.3 %), 1,5747"
