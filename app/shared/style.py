@@ -51,7 +51,7 @@ METHOD_MARKS: dict[str, Mark] = {
     "obc": Mark(color="#0072B2", symbol="star", dash="dot"),
     "adaprune": Mark(color="#8C6D31", symbol="triangle-down"),
     "dsnot": Mark(color="#7F7F7F", symbol="x", dash="dot"),
-    "alps": Mark(color="#332288", symbol="pentagon", dash="longdash"),
+    "alps": Mark(color="#6F63C9", symbol="pentagon", dash="longdash"),
     "frontier": Mark(color="#D55E00", symbol="hexagon"),
     "influence": Mark(color="#2F7F86", symbol="square", dash="dot"),
     "angular": Mark(color="#6A4C93", symbol="diamond", dash="longdash"),

@@ -234,3 +234,9 @@ def test_rows_to_take_away_hold_settings_and_numbers():
     assert [(row["run"], row["pruned perplexity"], row["Method"]) for row in tables.compared_rows(runs)] == [
         ("SparseGPT", 15.59, "SparseGPT"), ("Thanos", 15.59, "Thanos")]
     assert any("SparseGPT: calibration: 20 windows" in line for line in tables.compared_protocol(runs))
+
+
+def test_every_method_stands_out_from_both_pages():
+    for name, mark in style.METHOD_MARKS.items():
+        for theme, ink in style.INKS.items():
+            assert contrast(mark.color, ink.paper) > 2, (name, theme)
