@@ -1,4 +1,4 @@
-"""The command line: `python -m core prune | plan | sweep | evaluate | export | methods | models | doctor`.
+"""The command line: `python -m core prune | plan | sweep | evaluate | input-guided | export | methods | models | doctor`.
 
 Flags are the words of core/spec/flags.py."""
 
@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from core.cli.exports import Destination, NumberOption, RunArgument, SaveOption, ZipOption, read_run, tell_difference
+from core.cli.guided import input_guided
 from core.cli.interrupted import CommandJournal, continued
 from core.cli.large_files import read_large_files
 from core.cli.listings import show_methods, show_models
@@ -35,6 +36,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
                   "heads:2 (of every attention), blocks:2.")
 
 app.command()(plan)
+app.command()(input_guided)
 
 
 @app.command()

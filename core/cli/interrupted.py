@@ -88,13 +88,13 @@ def continued(spec: RunSpec, *, held: bool, expected: Revisions | None = None) -
         return
     kept = BlockJournal(folder)
     if kept.blocks:
-        _say(f"Continuing: an earlier command has finished {_blocks(kept)} of this run.")
+        _say(f"Continuing: an earlier command has finished {_finished(kept, spec)} of this run.")
     try:
         yield CommandJournal(found, kept, held=held)
         shutil.rmtree(folder, ignore_errors=True)
         folder.with_suffix(".lock").unlink(missing_ok=True)
     except KeyboardInterrupt:
-        _say(f"Stopped. {_blocks(kept)} finished; the same command goes on after that." if kept.blocks else "Stopped.")
+        _say(f"Stopped. {_finished(kept, spec)} finished; the same command goes on after that." if kept.blocks else "Stopped.")
         raise
     finally:
         lock.release()
@@ -153,8 +153,9 @@ def _key(spec: RunSpec, found: Revisions) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _blocks(kept: BlockJournal) -> str:
-    return f"{kept.blocks} block{'' if kept.blocks == 1 else 's'}"
+def _finished(kept: BlockJournal, spec: RunSpec) -> str:
+    ending = "" if kept.blocks == 1 else "s"
+    return f"{kept.blocks} block{ending}" if spec.pattern.solves else f"{kept.blocks} round{ending} of scores"
 
 
 def _say(words: str) -> None:

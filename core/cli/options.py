@@ -26,22 +26,22 @@ StreamOption = Annotated[bool | None, typer.Option("--stream/--no-stream", show_
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the result as one JSON object to FILE; - is standard output.")]
 
 
-def spec_flags(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command one flag for each word of a run, gathered in its parameter `words`.
+def spec_flags(*without: str, usual: Mapping[str, str] | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command one flag for each word of a run, gathered in its parameter `words`. `usual`: defaults of this command's own.
 
     Typer reads a command's signature (PEP 362); it has no public way to add an option that is known only when the methods are.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "words"]
-        flags = [_flag(word) for word in run_words() if word not in without]
+        flags = [_flag(word, (usual or {}).get(word)) for word in run_words() if word not in without]
 
         def wrapper(**given: Any) -> None:
             words = {flag.name: given.pop(flag.name) for flag in flags}
             words |= _several_texts(words)
             texts = {word: text(value) for word, value in words.items() if value not in (None, False)}
             with complaining():
-                command(words=texts, **given)
+                command(words={**(usual or {}), **texts}, **given)
 
         wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
         wrapper.__signature__ = inspect.Signature([*own, *flags])  # type: ignore[attr-defined]
@@ -65,10 +65,11 @@ def _several_texts(words: Mapping[str, Any]) -> dict[str, Any]:
             "further_evaluations": ",".join([*texts[1:], *([further] if further else [])]) or None}
 
 
-def _flag(word: str) -> inspect.Parameter:
+def _flag(word: str, own: str | None) -> inspect.Parameter:
     about = describe_word(word)
     switch = about.kind == "switch"
-    usual = "" if about.default in (None, False, "", []) or word in method_words() else f" [default: {about.default}]"
+    default = own or about.default
+    usual = "" if default in (None, False, "", []) or word in method_words() else f" [default: {default}]"
     usual += " May be given several times." if word == "evaluation" else ""
     option = typer.Option(f"--{word.replace('_', '-')}", help=f"{about.help}{usual}", metavar=None if switch else word.upper(),
                           show_default=False)

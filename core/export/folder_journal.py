@@ -28,7 +28,7 @@ from core.models.blocks import Linear, map_blocks
 from core.models.folders import ModelSource, source_weights
 from core.models.loading import load_skeleton
 from core.models.sources import resolve_model
-from core.records import LayerRecord, Revisions
+from core.records import LayerRecord, Revisions, ScoredRound
 from core.run.journal import BlockState
 from core.run.revisions import revisions
 from core.spec import RunSpec
@@ -48,6 +48,7 @@ class _Asked(FrozenModel):
 
 class _Layers(FrozenModel):
     layers: tuple[LayerRecord, ...]
+    scored: ScoredRound | None = None
 
 
 class FolderJournal:
@@ -62,8 +63,9 @@ class FolderJournal:
         file = self._file(block)
         try:
             with safe_open(file, framework="pt", backend="pread") as tensors:
-                layers = _Layers.model_validate_json(tensors.metadata()[_LAYERS]).layers
-                return BlockState(layers=layers, weights={name: tensors.get_tensor(name) for name in tensors.keys()})  # noqa: SIM118
+                kept = _Layers.model_validate_json(tensors.metadata()[_LAYERS])
+                return BlockState(layers=kept.layers, scored=kept.scored,
+                                  weights={name: tensors.get_tensor(name) for name in tensors.keys()})  # noqa: SIM118
         except (OSError, SafetensorError, KeyError, TypeError, ValidationError):
             return None
 
@@ -75,7 +77,7 @@ class FolderJournal:
             file = self._file(block)
             temporary = file.with_suffix(".tmp")
             save_file({name: weight.detach().contiguous().cpu() for name, weight in state.weights.items()}, temporary,
-                      metadata={_LAYERS: _Layers(layers=state.layers).model_dump_json()})
+                      metadata={_LAYERS: _Layers(layers=state.layers, scored=state.scored).model_dump_json()})
             temporary.replace(file)
         except (OSError, SafetensorError) as error:
             raise BadInput("save", str(self._folder), "a folder on a disk that can be written",

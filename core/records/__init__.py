@@ -5,7 +5,7 @@ from core.records.events import EVENT, BlockFinished, Event, Finished, LayerPrun
 from core.records.plans import Placement, Plan, PlannedLayer, PlannedShape, SeenRate
 from core.records.revisions import Revisions
 from core.records.runs import BlockReconstruction, Environment, Evaluated, ExportCheck, LayerRecord, RunResult, TextResult
-from core.records.shapes import RemovedShape
+from core.records.shapes import RemovedShape, ScoredRound
 from core.records.size_speed import Interval, LayerCount, Sizes, Speed, SpeedPoint
 from core.records.tasks import Score, TaskScores
 
@@ -13,6 +13,6 @@ __all__ = [
     "DESCENTS", "EVENT", "BlockFinished", "BlockReconstruction", "Convergence", "DescentName", "Environment", "Evaluated", "Event",
     "ExportCheck", "Finished", "Interval", "LayerCount", "LayerPruned", "LayerRecord", "Placement", "Plan", "PlannedLayer", "PlannedShape",
     "Progress",
-    "RemovedShape", "Revisions", "RunResult", "Score", "SeenRate", "Sizes", "Speed", "SpeedPoint", "Started", "TaskScores",
+    "RemovedShape", "Revisions", "RunResult", "Score", "ScoredRound", "SeenRate", "Sizes", "Speed", "SpeedPoint", "Started", "TaskScores",
     "TextResult", "Trace",
 ]

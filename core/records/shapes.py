@@ -11,6 +11,13 @@ from core.spec.base import FrozenModel
 UnitName = Literal["neurons", "heads"]
 
 
+class ScoredRound(FrozenModel):
+    """One round of scoring of a run whose blocks go: scores of the candidates that were left, and the blocks that go by them."""
+
+    scores: dict[int, float]
+    removed: tuple[int, ...]
+
+
 class RemovedShape(FrozenModel):
     """Structures that a run took out of the model, so that its tensors are smaller."""
 

@@ -5,8 +5,8 @@ core/run/pipeline.py, as the passes in which layers are solved.
     evaluation activations  ─► dense through all blocks, pruned through those that stay
     final norm and head     ─► dense and pruned perplexity
 
-No layer is solved and nothing is written: the record says which blocks went, and that is the whole outcome. A block that stays computes
-with its own mask and positions, as in a model that never had the others.
+No layer is solved and no weight is written: the record says which blocks went, and that is the whole outcome. A block that stays computes
+with its own mask and positions, as in a model that never had the others. A journal keeps each finished round of scores.
 """
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
 
@@ -20,9 +20,10 @@ from torch import Tensor
 from core.models.blocks import Linear, parameter_count
 from core.models.open_model import OpenModel, batches
 from core.models.streaming import Stream
-from core.records import Evaluated, Event, LayerPruned, LayerRecord, Progress, RemovedShape, RunResult, Started, TextResult
+from core.records import Evaluated, Event, LayerPruned, LayerRecord, Progress, RemovedShape, RunResult, ScoredRound, Started, TextResult
 from core.run.evaluated_texts import EvaluatedTexts
 from core.run.evaluation import require_finite
+from core.run.journal import BlockState, Journal
 from core.run.layer_choice import chosen_layers, staying
 from core.run.planning import work_of
 from core.run.progress import Meter
@@ -30,17 +31,18 @@ from core.run.results import run_result
 from core.spec import RunSpec
 from core.spec.methods import StructureScore
 from core.spec.patterns import Blocks
-from core.structures.choice import Choice, choose_blocks
+from core.structures.choice import Choice, choose_blocks, rounds_of
 
 
 class DepthPass:
     """One run's pass. Raises BadInput for a number of blocks that the model does not have, or that must stay."""
 
-    def __init__(self, spec: RunSpec, opened: OpenModel, meter: Meter, *, dense: Sequence[Evaluated | None], leads: bool = True) -> None:
+    def __init__(self, spec: RunSpec, opened: OpenModel, meter: Meter, journal: Journal | None, *, dense: Sequence[Evaluated | None],
+                 leads: bool = True) -> None:
         assert isinstance(spec.pattern, Blocks), "other patterns have a pass of their own"
         assert isinstance(spec.method, StructureScore), "refused by the spec"
         self.spec, self.opened, self.meter, self.method = spec, opened, meter, spec.method
-        self.dense, self.leads = dense, leads
+        self.dense, self.leads, self.journal = dense, leads, journal
         self.block_map = chosen_layers(opened.block_map, spec)  # of those who share the reading: blocks go with the layers that are skipped
         self.blocks, self.total = len(opened.block_map.blocks), sum(map(len, opened.block_map.linears))
         self.stay = staying(opened.block_map, spec)
@@ -81,8 +83,9 @@ class DepthPass:
                           notes=self.opened.block_map.notes, shape=self._shape())
 
     def _choose(self) -> Generator[Event, None, Choice]:
-        turns = choose_blocks(self.opened, self.opened.block_map, self.method, self.count, self.stay)
-        rounds = max(1, self.count) if self.method.one_at_a_time else 1
+        known, rounds = self._known(), rounds_of(self.method, self.count)
+        self.meter.advance(self.work.allocate * len(known) / rounds, skipped=True)
+        turns = choose_blocks(self.opened, self.opened.block_map, self.method, self.count, self.stay, known=known, keep=self._keep)
         while True:
             try:
                 with self.meter.stage("score"):
@@ -91,6 +94,21 @@ class DepthPass:
                 return end.value
             self.meter.advance(self.work.allocate / rounds / self.blocks)
             yield self.progress("calibrate", block)
+
+    def _known(self) -> list[ScoredRound]:
+        """Finished rounds of the journal."""
+        found = list[ScoredRound]()
+        while self.journal and len(found) < rounds_of(self.method, self.count):
+            state = self.journal.read(len(found))
+            if state is None or state.scored is None:
+                break
+            found.append(state.scored)
+        return found
+
+    def _keep(self, number: int, done: ScoredRound) -> None:
+        if self.journal:
+            self.opened.inputs.check()
+            self.journal.write(number, BlockState(layers=(), weights={}, scored=done))
 
     def _shape(self) -> RemovedShape:
         choice = self._choice

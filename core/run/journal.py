@@ -1,4 +1,4 @@
-"""Journal of a run: finished blocks, so that a rerun continues at the next one. No torch at run time."""
+"""Journal of a run: finished blocks, or rounds of scoring, so that a rerun continues at the next one. No torch at run time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from core.records import BlockReconstruction, LayerRecord
+from core.records import BlockReconstruction, LayerRecord, ScoredRound
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,11 +14,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class BlockState:
-    """A finished block: its records, and the pruned weights [out, in] in the model's dtype by layer name."""
+    """A finished block: its records, and the pruned weights [out, in] in the model's dtype by layer name.
+
+    Where whole blocks go no layer is solved: `scored` is a finished round of scoring instead, and there are no records and no weights.
+    """
 
     layers: tuple[LayerRecord, ...]
     weights: Mapping[str, Tensor]
     reconstruction: BlockReconstruction | None = None
+    scored: ScoredRound | None = None
 
 
 class Journal(Protocol):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.records import BlockReconstruction, LayerRecord
+from core.records import BlockReconstruction, LayerRecord, ScoredRound
 from core.run.block_files import TensorFiles
 from core.run.journal import BlockState
 from core.spec.base import FrozenModel
@@ -22,6 +22,7 @@ FORGOTTEN = 7 * 24 * 3600.0  # seconds after which nobody is expected to run an 
 class _Layers(FrozenModel):
     layers: tuple[LayerRecord, ...]
     reconstruction: BlockReconstruction | None = None
+    scored: ScoredRound | None = None
 
 
 class BlockJournal:
@@ -43,11 +44,15 @@ class BlockJournal:
     def read(self, block: int) -> BlockState | None:
         """The finished block, its weights on the CPU, or None."""
         found = self._files.read(block)
-        return BlockState(layers=found[1].layers, weights=found[0], reconstruction=found[1].reconstruction) if found else None
+        if found is None:
+            return None
+        weights, kept = found
+        return BlockState(layers=kept.layers, weights=weights, reconstruction=kept.reconstruction, scored=kept.scored)
 
     def write(self, block: int, state: BlockState) -> None:
         """Keep a finished block: all of it or nothing."""
-        self._files.write(block, state.weights, _Layers(layers=state.layers, reconstruction=state.reconstruction))
+        self._files.write(block, state.weights, _Layers(layers=state.layers, reconstruction=state.reconstruction,
+                                                        scored=state.scored))
 
     @property
     def weights(self) -> Mapping[str, Tensor]:

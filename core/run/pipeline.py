@@ -109,7 +109,7 @@ class _Reading:
                 leads = not self._passes
                 self._passes[index] = (
                     BlockPass(spec, self._opened, meter, journal, dense=known, leads=leads, first=self._first) if spec.pattern.solves else
-                    DepthPass(spec, self._opened, meter, dense=known, leads=leads))
+                    DepthPass(spec, self._opened, meter, journal, dense=known, leads=leads))
             except PruneError as error:
                 self._failed[index] = error
         self.dense: tuple[Evaluated, ...] = ()  # once measured

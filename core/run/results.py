@@ -55,6 +55,10 @@ def run_result(spec: RunSpec, opened: OpenModel, meter: Meter, layers: Sequence[
         layers=tuple(layers), calibration=opened.calibration.description, seconds=meter.seconds, stages=dict(meter.stages),
         peak_memory_bytes=meter.peak_memory_bytes(), resumed_blocks=resumed,
         reconstruction=tuple(reconstruction), notes=(*opened.source.notes, *notes, *expert_notes(layers, spec)),
-        placement=opened.placement, shape=shape,
-        environment=Environment(python=platform.python_version(), torch=str(torch.__version__), transformers=transformers.__version__,
-                                device=device_name(opened.device), threads=torch.get_num_threads(), started=meter.started))
+        placement=opened.placement, shape=shape, environment=environment_of(opened, meter))
+
+
+def environment_of(opened: OpenModel, meter: Meter) -> Environment:
+    """Environment of what is computed on an open model."""
+    return Environment(python=platform.python_version(), torch=str(torch.__version__), transformers=transformers.__version__,
+                       device=device_name(opened.device), threads=torch.get_num_threads(), started=meter.started)

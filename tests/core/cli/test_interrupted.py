@@ -69,6 +69,20 @@ def test_a_killed_command_goes_on_after_its_finished_blocks(words, tmp_path, pru
     assert call("prune", *words, "--method", "magnitude").output.count("Continuing") == 0
 
 
+def test_a_killed_run_of_blocks_is_not_scored_anew(words, tmp_path, prunescope_home):
+    asked = ["prune", *words, "--method", "left-out", "--pattern", "blocks:1"]
+    assert call(*asked, "--json", str(tmp_path / "whole.json")).exit_code == 0
+    killed(AFTER_A_BLOCK, *asked)
+    never = SLOW + "import core.structures.left_out as left_out\nleft_out.score = None\n"
+    process = start(*asked, "--json", str(tmp_path / "killed.json"), code=never)
+    _, said = end(process)
+    assert process.returncode == 0, said
+    assert "Continuing: an earlier command has finished 1 round of scores" in said
+    whole, later = (json.loads((tmp_path / name).read_text()) for name in ("whole.json", "killed.json"))
+    assert (later["pruned"], later["shape"]) == (whole["pruned"], whole["shape"])
+    assert list((prunescope_home / "unfinished").iterdir()) == []
+
+
 # Dies behind the move of the file that bears a name, into the folder of a save
 AFTER_A_MOVE = KILLED + (
     "import pathlib\nreal = pathlib.Path.replace\n"

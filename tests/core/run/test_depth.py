@@ -11,13 +11,16 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from core.export.folder import save_checkpoint
+from core.export.folder_journal import FolderJournal
 from core.models.blocks import map_blocks
 from core.models.loading import build
 from core.models.shrinking import cut_config, require_same_blocks, without_blocks
+from core.run.kept_blocks import BlockJournal
 from core.run.pipeline import prune
 from core.run.planning import plan
 from core.spec import Calibration, Evaluation, RunSpec, make_method, parse_pattern
 from core.spec.errors import BadInput
+from core.structures import left_out
 from tests.core import families
 
 BLOCKS = 4
@@ -183,3 +186,30 @@ def test_lists_with_an_entry_a_block_are_cut_with_them():
     assert cut.layer_types == ["sliding_attention", "full_attention"]
     assert cut.num_hidden_layers == 2
     assert len(config.layer_types) == BLOCKS
+
+
+@pytest.mark.parametrize("kind", [BlockJournal, lambda folder: FolderJournal(folder, RunSpec(), shards=False)])
+def test_finished_rounds_of_scores_come_from_the_journal_with_the_same_outcome(saved, tmp_path, monkeypatch, kind):
+    spec = spec_of(saved("llama"), "left-out", parameters={"greedy": True})
+    journal = kind(tmp_path / "journal")
+    *_, last = prune(spec, journal=journal)
+    whole, rounds = last.result, [journal.read(number).scored for number in range(2)]
+    assert [scored.removed[0] for scored in rounds] == list(whole.shape.blocks)
+    assert rounds[0].scores == whole.shape.scores
+    assert len(rounds[1].scores) == BLOCKS - 1
+    assert journal.read(2) is None
+    assert dict(journal.weights) == {}
+    asked, real = [], left_out.score
+
+    def score(stream, tokens, left, count, room):
+        asked.append(tuple(left))
+        return real(stream, tokens, left, count, room)
+
+    monkeypatch.setattr(left_out, "score", score)
+    begun = kind(tmp_path / "begun")
+    begun.write(0, journal.read(0))
+    for resumed, expected in ((journal, []), (begun, [tuple(block for block in range(BLOCKS) if block != whole.shape.blocks[0])])):
+        asked.clear()
+        *_, last = prune(spec, journal=resumed)
+        assert asked == expected
+        assert (last.result.shape, last.result.pruned) == (whole.shape, whole.pruned)
