@@ -20,6 +20,7 @@ from app.server.folders import prepare_folders
 from app.server.gate import Gate
 from app.server.headers import Headers
 from app.server.index_page import IndexPage
+from app.server.local_names import LocalNames
 from app.server.redirects import Redirects
 from app.shared import access
 from app.shared.text_choice import allowed_mib
@@ -44,6 +45,8 @@ def main(words: list[str]) -> int:
             token = access_token.read_token(default_home())
             middleware.append(Middleware(Gate, token=token))
             _tell(chosen.address, chosen.port, token)
+        else:
+            middleware.append(Middleware(LocalNames, address=chosen.address))
     except BadInput as error:
         sys.stderr.write(f"{error}\n")
         return 2

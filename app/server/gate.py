@@ -41,7 +41,7 @@ class Gate:
         elif kind == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
-            await _respond(send, 401, _page(_without_token(scope), wrong=False))
+            await respond(send, 401, _page(_without_token(scope), wrong=False))
 
     def _knows(self, scope: Scope) -> bool:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"] if name in (b"cookie", b"authorization")}
@@ -69,11 +69,11 @@ class Gate:
         """To `place` on this server with a cookie, if the token is right; else the form."""
         place = place if _is_here(place) else "/"
         if not same(given, self._token):
-            await _respond(send, 401, _page(place, wrong=True))
+            await respond(send, 401, _page(place, wrong=True))
             return
         secure = "; Secure" if scope.get("scheme") == "https" else ""
         cookie = f"{_cookie_name(scope)}={self._session}; Path=/; Max-Age={_DAYS * 86400}; HttpOnly; SameSite=Lax{secure}"
-        await _respond(send, 303, "", ((b"location", place.encode()), (b"set-cookie", cookie.encode())))
+        await respond(send, 303, "", ((b"location", place.encode()), (b"set-cookie", cookie.encode())))
 
 
 def _cookie_name(scope: Scope) -> str:
@@ -100,7 +100,8 @@ def _is_here(place: str) -> bool:
     return place.startswith("/") and not place.startswith("//") and "\\" not in place and place.isascii() and place.isprintable()
 
 
-async def _respond(send: Send, status: int, body: str, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+async def respond(send: Send, status: int, body: str, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+    """Answer with a page of HTML."""
     content = body.encode()
     await send({"type": "http.response.start", "status": status, "headers": [
         (b"content-type", b"text/html; charset=utf-8"), (b"content-length", str(len(content)).encode()), (b"cache-control", b"no-store"),

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from core.cli.exports import Destination, NumberOption, RunArgument, SaveOption, ZipOption, read_run, tell_difference
 from core.cli.guided import input_guided
@@ -23,6 +22,7 @@ from core.cli.options import JsonOption, StreamOption, complaining, not_evaluate
 from core.cli.output import further_lines, require_writable, show, show_all, show_export, write_json
 from core.cli.plans import plan
 from core.cli.running import run
+from core.cli.screen import Screen
 from core.cli.speed import BATCHES, BatchesOption, NewOption, PromptOption, SpeedOption, measure, open_workload, show_size_and_speed
 from core.cli.sweep_runs import run_all
 from core.cli.sweeps import grid
@@ -116,7 +116,7 @@ def evaluate(words: dict[str, str], json_file: JsonOption = None, stream: Stream
     scores = score(spec, asked) if asked else {}
     measured = measure(spec, work) if work else None
     if str(json_file) != "-":
-        Console().print(f"perplexity {found.perplexity:.2f}  ({found.protocol})", highlight=False)
+        Screen().print(f"perplexity {found.perplexity:.2f}  ({found.protocol})", highlight=False)
         further_lines((f"{text.perplexity:.2f}", text) for text in further)
         if scores:
             show_tasks(scores)

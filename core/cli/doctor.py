@@ -14,9 +14,9 @@ from typing import Literal
 from urllib.request import Request, urlopen
 
 import psutil
-from rich.console import Console
 from rich.markup import escape
 
+from core.cli.screen import Screen
 from core.data.places import default_home, models_root, texts_root
 from core.spec.base import FrozenModel
 
@@ -49,7 +49,7 @@ def examine() -> Iterator[Check]:
 
 def show_checks(checks: Iterator[Check]) -> list[Check]:
     """Print them as they come; returns all."""
-    console, seen = Console(), list[Check]()
+    console, seen = Screen(), list[Check]()
     for check in checks:
         console.print(f"{_MARKS[check.state]} [bold]{check.name}[/bold]  {escape(check.found)}", highlight=False, soft_wrap=True)
         if check.remedy:

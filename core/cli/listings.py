@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.table import Table
 
+from core.cli.screen import Screen
 from core.spec import EVERY_METHOD
 
 
@@ -15,7 +15,7 @@ def show_methods() -> None:
         fields = [f"--{field.replace('_', '-')} ({'automatic' if about.default is None else about.default})"
                   for field, about in method.parameters().items()]
         listing.add_row(name, (method.__doc__ or "").strip(), "\n".join(fields) or "none")
-    Console().print(listing)
+    Screen().print(listing)
 
 
 def show_models() -> None:
@@ -25,9 +25,9 @@ def show_models() -> None:
     listing = Table("model", "family", "blocks", "parameters", "context", "revision", box=None)
     for model in list_models():
         listing.add_row(model.name, model.family, str(model.blocks), f"{model.parameters:,}", str(model.context), model.revision[:12])
-    Console().print(listing)
+    Screen().print(listing)
     for model in list_models():
         for note in model.notes:
-            Console().print(f"{model.name}: {note}", markup=False)
+            Screen().print(f"{model.name}: {note}", markup=False)
     for model in unusable_models():
-        Console().print(f"{model.name}: cannot be used. {model.reason}", markup=False)
+        Screen().print(f"{model.name}: cannot be used. {model.reason}", markup=False)

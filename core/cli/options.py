@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from core.cli.screen import Screen
 from core.spec import RunSpec
 from core.spec.errors import PruneError
 from core.spec.flags import EVALUATION_WORDS, check_words, describe_word, method_words, run_words
@@ -20,7 +20,7 @@ from core.spec.words import text
 if TYPE_CHECKING:
     from core.models.placement import Streaming
 
-notes = Console(stderr=True)
+notes = Screen(stderr=True)
 StreamOption = Annotated[bool | None, typer.Option("--stream/--no-stream", show_default=False, help="Read the model's blocks from their "
                          "files one at a time, or load it whole. By default what fits into memory decides; the numbers are the same.")]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the result as one JSON object to FILE; - is standard output.")]

@@ -15,8 +15,8 @@ from statistics import median
 from typing import Any
 
 from filelock import FileLock, Timeout
-from rich.console import Console
 
+from core.cli.screen import Screen
 from core.cli.speed import show_size_and_speed
 from core.cli.tables import block, over_optimum
 from core.cli.tables import change as _change
@@ -134,7 +134,7 @@ def _is_device(file: Path) -> bool:
 def further_lines(texts: Iterable[tuple[str, Evaluated]]) -> None:
     """A line for each further evaluation text: its perplexity, or both and their difference, and the protocol."""
     for told, measured in texts:
-        Console(highlight=False).print(f"perplexity        {told}   ({measured.protocol})", soft_wrap=True, markup=False)
+        Screen(highlight=False).print(f"perplexity        {told}   ({measured.protocol})", soft_wrap=True, markup=False)
 
 
 def _perplexities(result: RunResult) -> str:
@@ -144,7 +144,7 @@ def _perplexities(result: RunResult) -> str:
 
 def show(result: RunResult) -> None:
     """A finished run in five lines, and one more for each further evaluation text."""
-    out = Console(highlight=False)
+    out = Screen(highlight=False)
     further_lines((_perplexities(text), text.pruned) for text in result.on_each_text)
     out.print(f"counted sparsity  {100 * result.counted_sparsity:.1f} % of {sum(layer.parameters for layer in result.layers):,} weights "
               f"in {len(result.layers)} layers")
@@ -174,7 +174,7 @@ def show(result: RunResult) -> None:
 def show_export(result: RunResult) -> None:
     """The comparison of the exported model with its run, in a line."""
     if result.export is not None:
-        Console(highlight=False).print(f"export            {result.export.words}", soft_wrap=True, markup=False)
+        Screen(highlight=False).print(f"export            {result.export.words}", soft_wrap=True, markup=False)
 
 
 def show_all(result: RunResult) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from core.cli.options import JsonOption, StreamOption, spec_flags, spec_of, streaming
 from core.cli.output import require_writable, write_json
+from core.cli.screen import Screen
 from core.records import Plan
 
 MemoryOption = Annotated[float | None, typer.Option(min=0.1, help="Gigabytes that a run may use; by default what is free here.",
@@ -30,7 +30,7 @@ def plan(words: dict[str, str], json_file: JsonOption = None, stream: StreamOpti
 
 def show_plan(made: Plan) -> None:
     """A plan in some lines."""
-    out = Console(highlight=False)
+    out = Screen(highlight=False)
     if made.shape is not None:
         out.print(f"shape        {made.shape.words(made.blocks)}, {made.family}; about {made.removed:,} of {made.parameters:,} parameters "
                   f"go, {made.left:,} are left", soft_wrap=True)

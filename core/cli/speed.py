@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from core.cli.options import progress_bar
+from core.cli.screen import Screen
 from core.records.shapes import RemovedShape
 from core.records.size_speed import STAGES, WHY_NO_FASTER, Interval, Sizes, Speed
 from core.spec import RunSpec
@@ -63,7 +63,7 @@ def measure(spec: RunSpec, workload: Workload, weights: Mapping[str, Tensor] | N
 
 def show_size_and_speed(sizes: Sizes, speed: Speed) -> None:
     """Bytes by format, then tokens a second by batch size."""
-    out = Console(highlight=False)
+    out = Screen(highlight=False)
     out.print(f"size              {_bytes(sizes.folder_bytes)} as a plain folder ({sizes.dtype}); {sizes.zeros:,} of {sizes.weights:,} "
               f"weights are zero, {sizes.removed:,} parameters are removed", soft_wrap=True)
     out.print(f"                  {_bytes(sizes.bitmask_bytes)} as bitmask and values, {_bytes(sizes.packed_bytes)} packed 2:4 "

@@ -6,14 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from core.cli import remote
 from core.cli.company import Asked, run_together
 from core.cli.interrupted import SweepResults, continued, forget
 from core.cli.large_files import read_large_files
 from core.cli.options import complain
 from core.cli.output import merge_runs, own_file, stored_runs, write_csv, write_json
+from core.cli.screen import Screen
 from core.cli.sweeps import same_dense
 from core.cli.tables import table, texts_table
 from core.cli.tasks import dense_scores, has_tasks, score, show_tasks
@@ -122,10 +121,10 @@ def _show(results: Sequence[RunResult], stream: Path | None) -> None:
     if stream is not None:
         write_json({"runs": [result.model_dump(mode="json") for result in results]}, stream)
     elif results:
-        Console().print(table(results))
+        Screen().print(table(results))
         if (more := texts_table(results)) is not None:
-            Console().print(more)
+            Screen().print(more)
         for result in results:
             if result.tasks:
-                Console().print(result.spec.title, highlight=False)
+                Screen().print(result.spec.title, highlight=False)
                 show_tasks(result.tasks)

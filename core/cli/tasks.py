@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from core.cli.options import notes, progress_bar
+from core.cli.screen import Screen
 from core.records import RemovedShape, RunResult
 from core.records.tasks import Score, TaskScores, average, average_difference
 from core.spec import RunSpec
@@ -89,7 +89,7 @@ def show_tasks(tasks: Mapping[str, TaskScores]) -> None:
         dense = average(dense) if (dense := {name: scores.dense for name, scores in tasks.items() if scores.dense}) else None
         columns = (_number(dense), _number(mean), _number(change)) if paired else (_number(mean),)
         listing.add_row(f"mean of {len(tasks)}", "acc", *columns, "", ", ".join(tasks))
-    Console(highlight=False).print(listing)
+    Screen(highlight=False).print(listing)
     cut = {name: scores.truncated for name, scores in tasks.items() if scores.truncated}
     for name, count in cut.items():
         notes.print(f"{name}: {count} prompts were longer than the model's context and were cut from the left.", highlight=False)

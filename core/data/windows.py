@@ -11,7 +11,7 @@ from numpy.lib.format import open_memmap
 from torch import Tensor
 
 from core.data.drawing import from_many, from_one, packed, too_short
-from core.data.forms import LONG
+from core.data.forms import LONG, form_of, refuse_other_kinds
 from core.data.reading import Reader, first_tokens
 from core.data.texts import Split, Text, read_text
 from core.spec import Calibration, Evaluation
@@ -125,6 +125,7 @@ def _ready(text: Text, split: Split, count: int | None, reader: Reader) -> Windo
     """Windows from a .npy file: int [n, length]; at most `count` from the start."""
     assert text.windows is not None
     try:
+        refuse_other_kinds(text.windows, form_of(text.windows))
         array = open_memmap(text.windows, mode="r")  # reads no more than is asked for, and no archive or pickle
     except Exception as error:  # its header is read as Python's literals are, and fails in as many ways
         raise BadInput(split, str(text.windows), "a .npy file of integers [n, length]",

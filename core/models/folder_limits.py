@@ -79,10 +79,10 @@ def check_claims(name: str, config: dict[str, Any], blocks: int) -> None:
     """Raise BadInput for a configuration whose model could not even be laid out: building a structure takes time for each part."""
     numbers = dict(_numbers(config))
     largest = max(numbers, key=lambda key: numbers[key], default="")
-    parts = blocks * max((value for key, value in numbers.items() if "expert" in key), default=1)
-    if blocks > MAX_BLOCKS or parts > MAX_PARTS:
-        raise refused(name, f"Its config.json claims {blocks:,} blocks and {parts // blocks:,} experts; at most {MAX_BLOCKS:,} blocks and "
-                       f"{MAX_PARTS:,} experts in all are read.")
+    experts = max((value for key, value in numbers.items() if "expert" in key), default=0)
+    if blocks > MAX_BLOCKS or blocks * experts > MAX_PARTS:
+        claimed = f"{blocks:,} blocks" + (f" of {experts:,} experts" if experts else "")
+        raise refused(name, f"Its config.json claims {claimed}; at most {MAX_BLOCKS:,} blocks and {MAX_PARTS:,} experts in all are read.")
     if largest and numbers[largest] > MAX_NUMBER:
         raise refused(name, f"Its config.json says {largest[:40]} = {numbers[largest]:.3g}, which no model has.")
 

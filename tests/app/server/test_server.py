@@ -93,6 +93,21 @@ def test_on_loopback_nothing_is_asked_for(on_loopback: tuple[int, Path]) -> None
     assert "token" not in (home / "log").read_text()
 
 
+@pytest.mark.faults
+def test_a_name_of_somebody_elses_that_leads_here_opens_nothing(on_loopback: tuple[int, Path]) -> None:
+    """DNS rebinding: page and server are one site to the browser. Behind the token any name is answered."""
+    port, _ = on_loopback
+    for name in ("evil.example", f"evil.example:{port}", "127.0.0.1.evil.example", "localhost.evil.example", "10.0.0.1"):
+        status, _, body = get(port, "/health.json", Host=name)
+        assert (status, b"finished" in body) == (403, False)
+        assert get(port, "/_stcore/health", Host=name)[0] == 200
+    for name in ("localhost", f"LOCALHOST:{port}", f"127.0.0.1:{port}", f"[::1]:{port}", f"app.localhost:{port}"):
+        assert b"finished" in get(port, "/health.json", Host=name)[2]
+    with pytest.raises(InvalidStatus), connect(f"ws://127.0.0.1:{port}/_stcore/stream", additional_headers={"Host": "evil.example"},
+                                               origin="http://evil.example"):
+        pass
+
+
 def test_headers_are_on_every_answer(on_loopback: tuple[int, Path], open_to_all: tuple[int, Path]) -> None:
     for port, path in ((on_loopback[0], "/"), (on_loopback[0], "/_stcore/health"), (open_to_all[0], "/"), (on_loopback[0], "/media/none")):
         headers = get(port, path)[1]

@@ -74,6 +74,18 @@ def family(tmp_path, monkeypatch):
     return ["--model", "llama", "--calibration", text, "--evaluation", text]
 
 
+def test_a_result_is_written_though_nobody_reads_the_screen(family, tmp_path, monkeypatch):
+    """`prune … | head`: the reader of the pipe has gone when the result is shown."""
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as unread:
+        monkeypatch.setattr("sys.stdout", unread)
+        app(["prune", *family, "--method", "magnitude", "--windows", "8", "--json", str(tmp_path / "run.json"), "--save",
+             str(tmp_path / "saved")], standalone_mode=False)
+    assert RunResult.model_validate_json((tmp_path / "run.json").read_text()).spec.method.name == "magnitude"
+    assert (tmp_path / "saved" / "config.json").is_file()
+
+
 def names(file) -> list[str]:
     return [run["spec"]["method"]["name"] for run in json.loads(file.read_text())["runs"]]
 

@@ -239,3 +239,10 @@ def test_a_window_at_a_place_reads_on_where_tokens_are_long(start):
     assert found.tolist() == list(range(found[0], found[0] + 20))
     assert abs(int(found[0]) - first) <= 40
     assert window_at(text, 0, 1001, Long(), special=True) is None
+
+
+def test_an_archive_named_npy_is_told_apart(tmp_path):
+    np.savez(tmp_path / "w.npz", windows=np.zeros((2, 8), int))
+    (tmp_path / "w.npz").rename(tmp_path / "w.npy")
+    with pytest.raises(BadInput, match="it is a zip file: unpack it"):
+        evaluation_windows(Evaluation(source=f"windows:{tmp_path / 'w.npy'}"), LETTERS)
