@@ -24,6 +24,20 @@ from diskcache.core import MODE_PICKLE, UNKNOWN
 Value = str | bytes | int | float
 
 
+def decode(stored: bytes) -> str:
+    """Text of a row. Bytes that are no UTF-8 are kept apart, so that one damaged row is not the end of reading all others."""
+    return stored.decode("utf-8", "surrogateescape")
+
+
+def is_text(found: str) -> bool:
+    """False for a text with bytes that `decode` kept apart."""
+    try:
+        found.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 class _Cache(Cache):
     """diskcache's transactions, but for those that SQLite itself has rolled back (a full disk): diskcache then replaces the reason by
     "no transaction is active", and a later BEGIN that fails for any reason it repeats without end."""
@@ -58,6 +72,12 @@ class _Cache(Cache):
         for name in gone:
             if name is not None:
                 self._disk.remove(name)
+
+    @property
+    def _con(self) -> sqlite3.Connection:
+        connection = cast(sqlite3.Connection, cast(Any, Cache._con).fget(self))
+        connection.text_factory = decode
+        return connection
 
     def query(self, statement: str, values: Sequence[object]) -> list[tuple[object, ...]]:
         """All rows of one statement."""

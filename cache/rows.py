@@ -15,19 +15,15 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from cache.disk import open_rows, unfollowed
+from cache.damaged import DamagedStore, missing, partly_read, unreadable
+from cache.disk import decode, is_text, open_rows, unfollowed
 from cache.space import DiskFull, Reserve, is_full
-from core.spec.errors import PruneError
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _Value = TypeVar("_Value")
 _PREFIX = "sha256 "
 _SCANNED = 64 * 2**20  # bytes of a database that is read whole when it is opened: pages of a list read only what they show
 _MARK = "made"  # a file beside the database from its first opening on: without it an empty database is a new one
-
-
-class DamagedStore(PruneError):
-    """A database that cannot be written, or one that is gone though it was there."""
 
 
 class CheckedRows:
@@ -41,11 +37,15 @@ class CheckedRows:
         """Raises DamagedStore for a database that was there and is empty or gone, OSError or sqlite3.Error for one that does not open."""
         file, mark = folder / "cache.db", folder / _MARK
         if mark.exists() and not (file.exists() and file.stat().st_size):
-            raise DamagedStore(f"The database {file} is {'empty' if file.exists() else 'gone'}, and runs were kept in it. Put the folder "
-                               f"{folder} back from a backup; or remove that folder, and PruneScope starts with an empty list.")
+            raise DamagedStore(missing(file))
         self.folder, self.broken, self._reserve, self._inside = folder, "", reserve, threading.local()
         self.damaged, self.changed = set[str](), unfollowed  # `changed` is called with each row that is written
-        self._rows = self._write(lambda: open_rows(folder))
+        try:
+            self._rows = self._write(lambda: open_rows(folder))
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise
+            raise DamagedStore(unreadable(file, error)) from error
         mark.touch()
         self._check_file(file)
 
@@ -60,13 +60,14 @@ class CheckedRows:
 
     def text(self, key: str, value: str) -> str | None:
         """The text of a row as it is stored, without its checksum; None for a damaged one, which is remembered."""
-        if not value.startswith(_PREFIX):
-            return value
-        digest, _, text = value.removeprefix(_PREFIX).partition("\n")
-        if digest != _digest(text):
+        if value.startswith(_PREFIX):
+            digest, _, text = value.removeprefix(_PREFIX).partition("\n")
+            whole = digest == _digest(text)
+        else:
+            text, whole = value, is_text(value)
+        if not whole:
             self.damaged.add(key)
-            return None
-        return text
+        return text if whole else None
 
     def read(self, key: str, model: type[_Model]) -> _Model | None:
         """The row as a model; None if there is none that this version can read."""
@@ -175,6 +176,7 @@ class CheckedRows:
 
     def _check_file(self, file: Path) -> None:
         connection = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=60)
+        connection.text_factory = decode
         try:
             found = connection.execute("PRAGMA quick_check(1)").fetchone()
             if found != ("ok",):
@@ -191,9 +193,7 @@ class CheckedRows:
         """Tell a damaged file from one that is only busy or full, which is raised again."""
         if isinstance(error, sqlite3.OperationalError) and "no such table" not in str(error):
             raise error
-        self.broken = (
-            f"The database {self.folder / 'cache.db'} is damaged ({error}). What can be read is shown, the rest is missing. Stop "
-            f"PruneScope and keep a copy of {self.folder}; then put that folder back from a backup, or remove it to start anew.")
+        self.broken = partly_read(self.folder / "cache.db", error)
 
 
 def _digest(text: str) -> str:

@@ -63,8 +63,8 @@ def _examine() -> Health:
     home = default_home()
     try:
         store = Store(home)
-    except (PruneError, OSError):
-        return examine(home, None, version=about.version())
+    except (PruneError, OSError) as error:
+        return examine(home, None, version=about.version(), reason=str(error))
     try:
         return examine(home, store, version=about.version())
     finally:

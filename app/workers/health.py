@@ -49,14 +49,14 @@ class Health(FrozenModel):
     versions: dict[str, str]
 
 
-def examine(home: Path, store: Store | None, *, version: str = "") -> Health:
-    """Look at everything; what cannot be looked at is a problem, and the rest is told. `store`: None where it cannot be opened;
-    `version`: of this program."""
+def examine(home: Path, store: Store | None, *, version: str = "", reason: str = "") -> Health:
+    """Look at everything; what cannot be looked at is a problem, and the rest is told. `store`: None where it cannot be opened, for
+    `reason`; `version`: of this program."""
     address, workers, problems = _scheduler(home)
     down = bool(problems)
     kept, waiting = dict[str, object](), dict[str, object]()
     if store is None:
-        problems.append(f"The store below {home} cannot be opened: load a page, which says why.")
+        problems.append(f"The store below {home} cannot be opened. {reason}".rstrip())
         down = True
     else:
         try:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from core.cli.large_files import read_large_files
 from core.cli.options import JsonOption, StreamOption, progress_bar, spec_flags, spec_of, streaming
 from core.cli.output import require_writable, write_json
+from core.cli.screen import Screen
 from core.evaluate.comparison import compare
 from core.records.guided import InputGuided
 from core.spec import EVERY_METHOD
@@ -48,7 +48,7 @@ def input_guided(words: dict[str, str], clusters: ClustersOption = 4, decide_on:
 
 def show_guided(found: InputGuided) -> None:
     """A line for each number of skipped blocks: fixed and guided perplexity, and the paired difference between them."""
-    out = Console(highlight=False)
+    out = Screen(highlight=False)
     out.print(f"dense             {found.dense.perplexity:.2f}   ({found.dense.protocol})", soft_wrap=True, markup=False)
     windows = zip(found.calibration_windows, found.evaluation_windows, strict=True)
     out.print(f"clusters          {', '.join(f'{ours} + {theirs}' for ours, theirs in windows)} windows (calibration + evaluation)",

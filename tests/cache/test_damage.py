@@ -54,6 +54,35 @@ def test_a_flipped_digit_is_a_missing_row_and_told(home):
     assert store.damage() == ()
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["with a checksum", "of an earlier release"])
+@pytest.mark.parametrize("table", ["records", "documents"])
+def test_bytes_that_are_no_text_damage_their_row_and_no_other(home, table, known):
+    """One flipped bit can make them: SQLite's own reading then fails as a whole, on every page."""
+    connection = sqlite3.connect(database(home, table))
+    if not known:
+        connection.execute("UPDATE Cache SET value = substr(value, instr(value, char(10)) + 1)")
+    key = key_of(0) if table == "records" else f"result-{key_of(0)}"
+    changed = connection.execute("UPDATE Cache SET value = replace(value, 'spec', CAST(x'FF7065FE' AS TEXT)) WHERE key = ?", (key,))
+    assert changed.rowcount == 1
+    connection.commit()
+    connection.close()
+    store = Store(home)
+    assert (store.record(key_of(0)) if table == "records" else store.result(key_of(0))) is None
+    assert store.record(key_of(8)) == record_of(8, submitted=8.0, error="why " * 200)
+    assert len(store.runs(limit=1000)) == 400 - (table == "records")
+    assert len(list(store.documents("result-"))) == 1
+    (told,) = store.damage()
+    assert told.startswith("1 stored entry does not hold what was written")
+
+
+def test_a_database_without_its_head_is_told_with_what_to_do(home):
+    checkpoint(home)
+    file = database(home, "documents")
+    file.write_bytes(bytes(4096) + file.read_bytes()[4096:])
+    with pytest.raises(BadInput, match=r"nothing of it can be read .*keep a copy of .*documents; then put that folder back from a backup"):
+        Store(home)
+
+
 @pytest.mark.parametrize("place", [0.3, 0.6, 0.9])
 def test_a_bad_page_keeps_what_can_be_read_and_says_what_to_do(home, place):
     checkpoint(home)

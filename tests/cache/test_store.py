@@ -189,6 +189,7 @@ def test_a_folder_that_cannot_be_opened_is_said_with_what_to_do(tmp_path):
     (tmp_path / "file").write_text("no folder")
     (tmp_path / "damaged" / "store" / "records").mkdir(parents=True)
     (tmp_path / "damaged" / "store" / "records" / "cache.db").write_bytes(b"no database" * 1000)
-    for home, why in ((tmp_path / "file" / "home", "file is a file, not a folder"), (tmp_path / "damaged", "not a database")):
-        with pytest.raises(BadInput, match=f"PRUNESCOPE_HOME: .*{why}.*another folder"):
+    for home, why in ((tmp_path / "file" / "home", "file is a file, not a folder.*another folder"),
+                      (tmp_path / "damaged", "not a database.*put that folder back from a backup")):
+        with pytest.raises(BadInput, match=f"PRUNESCOPE_HOME: .*{why}"):
             Store(home)

@@ -3,10 +3,12 @@
 import csv
 import json
 import os
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+import core.cli
 from core.cli.commands import app
 from core.data.places import default_home
 from core.records import RunResult
@@ -84,6 +86,12 @@ def test_a_result_is_written_though_nobody_reads_the_screen(family, tmp_path, mo
              str(tmp_path / "saved")], standalone_mode=False)
     assert RunResult.model_validate_json((tmp_path / "run.json").read_text()).spec.method.name == "magnitude"
     assert (tmp_path / "saved" / "config.json").is_file()
+
+
+def test_all_commands_show_what_they_say_on_a_screen():
+    folder = Path(core.cli.__file__).parent
+    own = [file.name for file in folder.glob("*.py") if "rich.console" in file.read_text(encoding="utf-8")]
+    assert own == ["screen.py"]
 
 
 def names(file) -> list[str]:
