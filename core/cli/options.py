@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from core.cli.model_paths import word_of_path
 from core.cli.screen import Screen
 from core.spec import RunSpec
 from core.spec.errors import PruneError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from core.models.placement import Streaming
 
 notes = Screen(stderr=True)
+_ALSO = {"evaluation": " May be given several times.", "model": " Or the path of a folder, such as ./llama."}
 StreamOption = Annotated[bool | None, typer.Option("--stream/--no-stream", show_default=False, help="Read the model's blocks from their "
                          "files one at a time, or load it whole. By default what fits into memory decides; the numbers are the same.")]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the result as one JSON object to FILE; - is standard output.")]
@@ -70,7 +72,7 @@ def _flag(word: str, own: str | None) -> inspect.Parameter:
     switch = about.kind == "switch"
     default = own or about.default
     usual = "" if default in (None, False, "", []) or word in method_words() else f" [default: {default}]"
-    usual += " May be given several times." if word == "evaluation" else ""
+    usual += _ALSO.get(word, "")
     option = typer.Option(f"--{word.replace('_', '-')}", help=f"{about.help}{usual}", metavar=None if switch else word.upper(),
                           show_default=False)
     kind = bool if switch else list[str] | None if word == "evaluation" else str | None
@@ -104,7 +106,9 @@ def complain(message: str) -> None:
 
 
 def spec_of(words: dict[str, str]) -> RunSpec:
-    """The run that the words ask for. Every word that cannot be used is said, then the command ends."""
+    """The run that the words ask for; its model may be a path. Every word that cannot be used is said, then the command ends."""
+    if model := words.get("model"):
+        words = {**words, "model": word_of_path(model)}
     spec, refused = check_words(words)
     if spec is None:
         raise PruneError("\n       ".join(refused))

@@ -129,5 +129,6 @@ def check_model_name(name: str) -> str:
     safe = all(part and part not in (".", "..") and not part.startswith("~") for part in parts)
     if not safe or "\\" in name or any(not letter.isprintable() for letter in name):
         raise BadInput("model", name, "demo, a folder below PRUNESCOPE_MODELS, or a hub id such as owner/name",
-                       "Absolute paths, '..' and control characters are refused; put the folder below PRUNESCOPE_MODELS.")
+                       "Absolute paths, '..' and control characters are refused; put the folder below PRUNESCOPE_MODELS. The "
+                       "command line takes a path, such as --model ./llama.")
     return name
