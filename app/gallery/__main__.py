@@ -20,13 +20,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from app.gallery.compute import compute
+from app.shared.alpha_sweep import MODEL_DRAWS, SEEDS
 from app.shared.shipped import POINTS
 from app.shared.sweeps.grid import SHAPE_METHODS, SHAPE_PATTERNS, SHOWN_METHODS, SHOWN_PATTERNS, Sweep, shipped
 from app.shared.sweeps.points import Point, point_of, read_points, write_points
 from core.evaluate.embedded_task import NAME
 from core.records import Evaluated, RunResult, TaskScores
 from core.run.revisions import revisions
-from core.spec import EVERY_METHOD, RunSpec, make_method, parse_pattern, pattern_word
+from core.spec import EVERY_METHOD, Calibration, RunSpec, make_method, parse_pattern, pattern_word
 
 FOLDER = Path(__file__).parent
 
@@ -36,6 +37,9 @@ SCORED_METHODS = ("magnitude", "wanda", "sparsegpt", "thanos", "admm-grad")
 SCORED = Sweep(methods=SCORED_METHODS, patterns=SHOWN_PATTERNS["unstructured"]).grid().specs
 _SHRINKING = tuple(word for word in SHAPE_PATTERNS if parse_pattern(word).shrinks)
 TIMED = Sweep(methods=SHAPE_METHODS, patterns=("0.3", "0.6", *_SHRINKING), fitting=True).grid().specs  # size and speed as well
+# As many random rows as α = 0.1 keeps: beside the runs over α they tell whether it is the energy that pays.
+RANDOM_ROWS = tuple(RunSpec(pattern=parse_pattern("columns:0.3", alpha=0.1), calibration=Calibration(seed=seed), random_rows=draw)
+                    for seed in range(SEEDS) for draw in range(MODEL_DRAWS))
 SCORES = FOLDER / "scored.jsonl"
 SAME = 1e-3  # relative difference of two perplexities of a run: sums in another order change a few entries of a mask
 _Run = TypeVar("_Run", RunResult, Point)
@@ -43,7 +47,7 @@ _Run = TypeVar("_Run", RunResult, Point)
 
 def wanted() -> tuple[RunSpec, ...]:
     """Every shipped run once: those in full first, then what the curves ask for at a first visit."""
-    return tuple(dict.fromkeys((*FULL, *(spec for sweep in shipped() for spec in sweep.grid().specs))))
+    return tuple(dict.fromkeys((*FULL, *(spec for sweep in shipped() for spec in sweep.grid().specs), *RANDOM_ROWS)))
 
 
 def keep(result: RunResult, *, keep_times: bool = False) -> None:

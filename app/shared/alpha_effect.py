@@ -8,7 +8,7 @@ from statistics import fmean
 
 import streamlit as st
 
-from app.shared import alpha_points, alpha_sweep, answers, estimates, layout, numbers, resources, state
+from app.shared import alpha_points, alpha_run_button, alpha_runs, alpha_sweep, answers, estimates, layout, numbers, resources, state
 from app.shared.alpha_sweep import SEEDS, Kept, Reading
 from app.shared.answers import Gathered
 from app.shared.chart_downloads import take_away
@@ -62,13 +62,14 @@ def _draw(spec: RunSpec, layer: str, waited: bool, height: int) -> None:
     errors = alpha_sweep.layer_readings(spec, of_layer.answers)
     scale = _scale(spec, of_model)
     perplexities = alpha_sweep.model_readings(spec, of_model.answers, scale or 1.0)
+    runs = alpha_runs.look(spec, _compared(perplexities, alpha), alpha_points.seeds(spec))
     left, right = st.columns(2, gap="medium")
     with left:
         _draw_chart("layer", errors, alpha, "this layer's error", spec, "this layer's relative error", height,
                     whole=not of_layer.waiting, coming="" if of_layer.problems and not of_layer.waiting else _LAYER_FIRST)
         take_away("layer-error-over-alpha", partial(reading_rows, errors, _names(spec), "relative_error"), (spec.title, layer))
     with right:
-        _draw_chart("model", perplexities, alpha, "perplexity", spec, _protocol(of_model, scaled=scale is not None), height,
+        _draw_chart("model", perplexities, alpha, "perplexity", spec, _protocol(of_model, scaled=scale is not None), height, runs.readings,
                     whole=len(of_model.answers) == len(alpha_sweep.model_questions(spec, alpha_points.seeds(spec))),
                     coming="" if of_model.problems and not of_model.waiting else _MODEL_FIRST)
         take_away("perplexity-over-alpha", partial(reading_rows, perplexities, _names(spec), "perplexity"),
@@ -77,20 +78,31 @@ def _draw(spec: RunSpec, layer: str, waited: bool, height: int) -> None:
     if warning:
         layout.aside(warning)
     _draw_progress(spec, of_layer, of_model)
+    alpha_run_button.draw(runs)
+
+
+def _compared(readings: Sequence[Reading], alpha: float) -> float:
+    """The α that is compared with none: the one asked for, else the best of the preview; 0 while that is not known."""
+    found = None if alpha else alpha_sweep.claim(readings, 0.0)
+    return found[1] if found else alpha
 
 
 def _draw_chart(name: str, readings: tuple[Reading, ...], alpha: float, what: str, spec: RunSpec, protocol: str, height: int,
-                *, whole: bool, coming: str) -> None:
-    """One of the charts. `coming`: what its place says while there is no point yet; empty if none will come."""
+                runs: Sequence[Reading] = (), *, whole: bool, coming: str) -> None:
+    """One of the charts. `coming`: what its place says while there is no point yet; empty if none will come. `runs`: finished ones, which
+    have the word where they were made at this α."""
     change = len({reading.seed for reading in readings}) > 1
     show = estimates.shown if name == "model" else numbers.error
     finding = effect_finding(readings, alpha, what, show, whole=whole)
+    at = _compared(readings, alpha)
+    if at and alpha_sweep.claim(runs, at) in (("chosen", at), ("other", at)):
+        finding = effect_finding(runs, at, what, numbers.perplexity, runs=True)
     title = "perplexity" if name == "model" else "layer error"
     axis = "≈ perplexity" if name == "model" else "relative error"
     layout.sentence(finding or f"What α does to {what}: {'being computed …' if coming else 'no point could be computed.'}")
     plot(
         alpha_effect(readings, alpha, title=axis, show=_percent if change else show, labels=_labels(spec), change=change,
-                     protocol=protocol, waiting=coming, theme=layout.theme(), height=height),
+                     protocol=protocol, waiting=coming, runs=runs, theme=layout.theme(), height=height),
         key=f"alpha-{name}", config=chart_config(f"{title.replace(' ', '-')}-over-alpha"), alt=finding or f"{title} over α")
 
 

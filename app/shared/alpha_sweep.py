@@ -96,7 +96,7 @@ def layer_readings(spec: RunSpec, answers: Iterable[tuple[LayerPointQuestion, La
     found: list[Reading] = []
     for question, point in answers:
         common = {"alpha": point.alpha, "counted_sparsity": point.counted_sparsity, "seed": question.spec.calibration.seed}
-        found.append(Reading(kept=_kept(spec, question.spec), value=point.error, **common))
+        found.append(Reading(kept=curve_of(spec, question.spec), value=point.error, **common))
         found += [Reading(kept="random", value=value, draw=draw, **common) for draw, value in enumerate(point.random)]
     return tuple(found)
 
@@ -104,7 +104,7 @@ def layer_readings(spec: RunSpec, answers: Iterable[tuple[LayerPointQuestion, La
 def model_readings(spec: RunSpec, answers: Iterable[tuple[ModelPointQuestion, ModelPoint]],
                    scale: float = 1.0) -> tuple[Reading, ...]:
     """Readings of the model's points so far; `scale`: from perplexity on their windows to all (app/shared/estimates.py)."""
-    return tuple(Reading(kept=_kept(spec, question.spec) if question.draw is None else "random", alpha=point.alpha, draw=question.draw,
+    return tuple(Reading(kept=curve_of(spec, question.spec) if question.draw is None else "random", alpha=point.alpha, draw=question.draw,
                          value=point.pruned.perplexity * scale, counted_sparsity=point.counted_sparsity,
                          seed=question.spec.calibration.seed, evaluated=point.pruned)
                  for question, point in answers)
@@ -169,6 +169,7 @@ def without(readings: Sequence[Reading]) -> dict[int, float]:
     return {reading.seed: reading.value for reading in readings if not reading.alpha}
 
 
-def _kept(spec: RunSpec, asked: RunSpec) -> Kept:
+def curve_of(spec: RunSpec, asked: RunSpec) -> Kept:
+    """The curve that a spec of the sweep is a point of."""
     budget = asked.pattern.budget
     return "other" if asked.pattern.outlier_rows and budget != budgets(spec)[0] else "chosen"

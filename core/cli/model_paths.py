@@ -27,7 +27,7 @@ def word_of_path(model: str) -> str:
         return model
     if not path.is_dir():
         raise BadInput("model", model, "a folder that exists, with config.json, a tokenizer and *.safetensors",
-                       f"A relative path starts at {Path.cwd()}. A word without / at its start is looked for below {models_root()}, then on the hub.")
+                       f"A relative path starts at {Path.cwd()}. Other words are looked for below {models_root()}, then on the hub.")
     folder = path.absolute().resolve()
     if not folder.is_relative_to(models_root()) or folder == models_root():
         os.environ["PRUNESCOPE_MODELS"] = str(_root(folder))

@@ -17,11 +17,12 @@ Show = Callable[[float], str]
 
 
 def alpha_effect(readings: Sequence[Reading], alpha: float, *, title: str, show: Show, labels: tuple[str, str], protocol: str = "",
-                 change: bool = False, waiting: str = "", theme: Theme = "light", height: int = 290) -> go.Figure:
+                 change: bool = False, waiting: str = "", runs: Sequence[Reading] = (), theme: Theme = "light",
+                 height: int = 290) -> go.Figure:
     """Value against α: the strongest rows kept, as many random ones with their band, and the other budget; a level line at α = 0.
 
     `labels` name the chosen curve and the other budget's. `change`: in percent of each seed's own value at α = 0.
-    `waiting`: stands where the curves will be while there is no point yet.
+    `waiting`: stands where the curves will be while there is no point yet. `runs`: of finished runs, drawn as diamonds.
     """
     ink = INKS[theme]
     figure = go.Figure(layout={"template": template(theme), "height": height, "margin": {"l": 8, "r": 12, "t": 40, "b": 8}})
@@ -35,8 +36,10 @@ def alpha_effect(readings: Sequence[Reading], alpha: float, *, title: str, show:
     lines: tuple[tuple[Kept, str, str, str, str], ...] = (
         ("random", "as many random rows", ink.faint, "dash", "x"), ("other", labels[1], ink.text, "dot", "circle-open"),
         ("chosen", labels[0], OUTLIER_ROWS, "solid", "circle"))
-    values = [value for kept, *_ in lines for spot in curve(readings, kept, change=change) for value in (spot.low, spot.high)]
+    values = [value for kept, *_ in lines for shown in (readings, runs) for spot in curve(shown, kept, change=change)
+              for value in (spot.low, spot.high)]
     ends = (-math.inf, math.inf) if change or not any(0 < value < math.inf for value in values) else main_part(values)
+    first = next((kept for kept, *_ in reversed(lines) if curve(runs, kept, change=change)), None)
     for kept, label, color, dash, symbol in lines:
         spots = curve(readings, kept, change=change)
         if spots:
@@ -46,6 +49,7 @@ def alpha_effect(readings: Sequence[Reading], alpha: float, *, title: str, show:
                 marker={"color": color, "symbol": edge_marks([spot.mean for spot in spots], *ends, symbol), "size": 8,
                         "line": {"width": 2 if "open" in symbol else 0}},
                 text=[_hover(label, spot, written, protocol) for spot in spots], hovertemplate="%{text}<extra></extra>"))
+        _runs(figure, curve(runs, kept, change=change), label, color, written, ink.text, named=kept == first)
     if chosen:
         figure.add_hline(y=chosen[0].mean, line={"color": ink.text, "width": 1, "dash": "dot"}, opacity=0.5)
     if waiting and not chosen:
@@ -67,6 +71,18 @@ def reading_rows(readings: Sequence[Reading], names: dict[Kept, str], what: str)
     """Every reading, for a file to take away."""
     return [{"rows_kept": names[reading.kept], "alpha": reading.alpha, what: reading.value, "counted_sparsity": reading.counted_sparsity,
              "seed": reading.seed, "draw": reading.draw} for reading in sorted(readings, key=lambda one: (one.kept, one.seed, one.alpha))]
+
+
+def _runs(figure: go.Figure, spots: Sequence[Spot], label: str, color: str, show: Show, ink: str, *,
+          named: bool) -> None:
+    """Finished runs of a curve as diamonds; `named`: with an entry in the legend, which one curve has for all."""
+    if not spots:
+        return
+    figure.add_trace(go.Scatter(
+        x=[spot.alpha for spot in spots], y=[spot.mean for spot in spots], mode="markers", name="finished runs", legendgroup="runs",
+        showlegend=named, hovertemplate="%{text}<extra></extra>",
+        marker={"symbol": "diamond", "size": 10, "color": color, "line": {"color": ink, "width": 1}},
+        text=[_hover(f"finished {'run' if spot.readings == 1 else 'runs'}, {label}", spot, show, "") for spot in spots]))
 
 
 def _band(figure: go.Figure, spots: Sequence[Spot], color: str, name: str) -> None:

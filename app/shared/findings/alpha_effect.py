@@ -11,11 +11,13 @@ from core.evaluate.comparison import Difference
 _NOTHING = 5e-4  # a change by less than 0.05 % is none to speak of
 
 
-def effect_finding(readings: Sequence[Reading], alpha: float, what: str, show: Callable[[float], str], *, whole: bool = True) -> str:
+def effect_finding(readings: Sequence[Reading], alpha: float, what: str, show: Callable[[float], str], *, whole: bool = True,
+                   runs: bool = False) -> str:
     """Effect of keeping rows on `what` ("this layer's error"), beside random rows, at α; of α = 0, at the best other α of the sweep.
 
-    `whole`: no point of the sweep is to come. Says whether it helps only where counted sparsity is equal, and of perplexities only where
-    the sign is known to two standard errors over the windows; "" while there is nothing to compare.
+    `whole`: no point of the sweep is to come. `runs`: the readings are those of finished runs, not a preview's. Says whether it helps only
+    where counted sparsity is equal, and of perplexities only where the sign is known to two standard errors over the windows; "" while
+    there is nothing to compare.
     """
     found = claim(readings, alpha)
     if found is None:
@@ -25,12 +27,12 @@ def effect_finding(readings: Sequence[Reading], alpha: float, what: str, show: C
     change = next(spot for spot in curve(readings, kept, change=True) if spot.alpha == at)
     start, spot, effect = spots[0.0], spots[at], difference(readings, kept, at)
     best = f", the best α above 0{'' if whole else ' so far'}," if kept == "chosen" or not alpha else ","
-    where = f"At α = {numbers.setting(at, 3)}" + ("" if at == alpha else best)
+    where = f"{'Finished runs: at' if runs else 'At'} α = {numbers.setting(at, 3)}" + ("" if at == alpha else best)
     equal = "" if kept == "chosen" else f" and equal counted sparsity ({numbers.percent(spot.counted_sparsity)})"
     values = f"{show(start.mean)} → {show(spot.mean)}"
     if effect is not None and effect.tied:
-        text = (f"{where}{equal} the change of {what} cannot be told from a preview: {effect.text} on {effect.windows} windows "
-                f"({values}). A run reads all windows.")
+        text = (f"{where}{equal} the change of {what} cannot be told from {'these windows' if runs else 'a preview'}: {effect.text} on "
+                f"{numbers.plural(effect.windows, 'window')} ({values}).{'' if runs else ' A run reads all windows.'}")
     else:
         text = f"{where}{equal} {what} {_move(change.mean, effect)}: {values}{_windows(effect)}."
     if not equal_sparsity(readings, kept):
@@ -38,7 +40,7 @@ def effect_finding(readings: Sequence[Reading], alpha: float, what: str, show: C
         text += f" But fewer weights go: counted sparsity {fallen}."
     if effect is None or not effect.tied:
         text += _seeds(readings, kept, at) + _least(readings, kept, at, spots, show)
-    return text + (_random(readings, at) if kept == "chosen" else "")
+    return text + (_random(readings, at) if kept == "chosen" or runs else "")
 
 
 def sparsity_warning(readings: Sequence[Reading]) -> str:

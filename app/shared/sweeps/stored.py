@@ -32,10 +32,10 @@ def revisions_today(base: RunSpec) -> tuple[Revisions | None, str | None]:
         return None, str(error)
 
 
-def candidates(base: RunSpec) -> list[Point]:
-    """Points of this ground, the store's first. Results are read once; a list of hundreds of runs costs their records only."""
-    store, same = resources.store(), ground(base)
-    stored = [point for record in store.runs(limit=_ALL, states=("finished",)) if same in map(ground, record.spec.on_each_text)
+def candidates(*bases: RunSpec) -> list[Point]:
+    """Points of these grounds, the store's first. Results are read once; a list of hundreds of runs costs their records only."""
+    store, same = resources.store(), set(map(ground, bases))
+    stored = [point for record in store.runs(limit=_ALL, states=("finished",)) if same.intersection(map(ground, record.spec.on_each_text))
               for point in _stored(str(store.home), record.key, record.ended)]
     return [*stored, *_shipped(str(resources.GALLERY), str(POINTS))]
 
