@@ -74,7 +74,7 @@ def _draw(spec: RunSpec, layer: str, waited: bool, height: int) -> None:
                     coming="" if of_model.problems and not of_model.waiting else _MODEL_FIRST)
         take_away("perplexity-over-alpha", partial(reading_rows, perplexities, _names(spec), "perplexity"),
                   (spec.title, _protocol(of_model, scaled=scale is not None), "every layer solved from the dense model's Gram matrices"))
-    warning = sparsity_warning(errors)
+    warning = sparsity_warning(errors, spec.pattern.budget)
     if warning:
         layout.aside(warning)
     _draw_progress(spec, of_layer, of_model)

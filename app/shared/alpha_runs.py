@@ -61,7 +61,7 @@ def _points(spec: RunSpec, today: Revisions | None) -> list[Point]:
 
 
 def _along(spec: RunSpec) -> tuple[object, ...]:
-    """What stays along a sweep over α."""
+    """Method and pattern, which stay along a sweep over α."""
     return spec.method.resolved(spec.pattern), with_alpha(spec.pattern, 0.0, "paper")
 
 

@@ -128,11 +128,11 @@ def curve(readings: Sequence[Reading], kept: Kept, *, change: bool = False) -> t
 
 
 def claim(readings: Sequence[Reading], alpha: float) -> tuple[Kept, float] | None:
-    """The curve and the α that are compared with α = 0: a curve of equal counted sparsity where there is one; α, or for α = 0 the best
-    above it. None while there is nothing to compare."""
+    """The curve and the α that are compared with α = 0: the curve along which counted sparsity is most alike, which is equal unless
+    rows and zeros come in too few whole numbers; α, or for α = 0 the best above it. None while there is nothing to compare."""
     kept: Kept = "chosen"
-    if not equal_sparsity(readings, "chosen") and len(curve(readings, "other")) > 1:
-        kept = "other"
+    if len(curve(readings, "other")) > 1 and not equal_sparsity(readings, "chosen"):
+        kept = min(kept, "other", key=lambda one: _spread(readings, one))
     changes = {spot.alpha: spot.mean for spot in curve(readings, kept, change=True) if spot.alpha}
     start = curve(readings, kept)[:1]
     if not changes or not start or start[0].alpha:
@@ -142,8 +142,12 @@ def claim(readings: Sequence[Reading], alpha: float) -> tuple[Kept, float] | Non
 
 def equal_sparsity(readings: Sequence[Reading], kept: Kept) -> bool:
     """True if counted sparsity is the same all along a curve, to half a percent."""
+    return _spread(readings, kept) < 0.005
+
+
+def _spread(readings: Sequence[Reading], kept: Kept) -> float:
     shares = [spot.counted_sparsity for spot in curve(readings, kept)]
-    return not shares or max(shares) - min(shares) < 0.005
+    return max(shares) - min(shares) if shares else 0.0
 
 
 def difference(readings: Sequence[Reading], kept: Kept, alpha: float, reference: float = 0.0) -> Difference | None:

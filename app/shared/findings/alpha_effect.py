@@ -28,14 +28,15 @@ def effect_finding(readings: Sequence[Reading], alpha: float, what: str, show: C
     start, spot, effect = spots[0.0], spots[at], difference(readings, kept, at)
     best = f", the best α above 0{'' if whole else ' so far'}," if kept == "chosen" or not alpha else ","
     where = f"{'Finished runs: at' if runs else 'At'} α = {numbers.setting(at, 3)}" + ("" if at == alpha else best)
-    equal = "" if kept == "chosen" else f" and equal counted sparsity ({numbers.percent(spot.counted_sparsity)})"
+    alike = equal_sparsity(readings, kept)
+    equal = "" if kept == "chosen" or not alike else f" and equal counted sparsity ({numbers.percent(spot.counted_sparsity)})"
     values = f"{show(start.mean)} → {show(spot.mean)}"
     if effect is not None and effect.tied:
         text = (f"{where}{equal} the change of {what} cannot be told from {'these windows' if runs else 'a preview'}: {effect.text} on "
                 f"{numbers.plural(effect.windows, 'window')} ({values}).{'' if runs else ' A run reads all windows.'}")
     else:
         text = f"{where}{equal} {what} {_move(change.mean, effect)}: {values}{_windows(effect)}."
-    if not equal_sparsity(readings, kept):
+    if not alike:
         fallen = f"{numbers.percent(start.counted_sparsity)} → {numbers.percent(spot.counted_sparsity)}"
         text += f" But fewer weights go: counted sparsity {fallen}."
     if effect is None or not effect.tied:
@@ -43,14 +44,16 @@ def effect_finding(readings: Sequence[Reading], alpha: float, what: str, show: C
     return text + (_random(readings, at) if kept == "chosen" or runs else "")
 
 
-def sparsity_warning(readings: Sequence[Reading]) -> str:
-    """That counted sparsity moves along the curve, with the numbers; "" where it does not."""
+def sparsity_warning(readings: Sequence[Reading], budget: str | None = "paper") -> str:
+    """That counted sparsity moves along the curve of this α budget, with the numbers; "" where it does not."""
     spots = curve(readings, "chosen")
     if not spots or equal_sparsity(readings, "chosen"):
         return ""
     shares = [spot.counted_sparsity for spot in spots]
+    why = ("The dotted line prunes the other rows harder and keeps the total." if budget == "paper" else
+           "Dense rows, and zeros a row, come in whole numbers, of which this layer has few.")
     return (f"On the full line counted sparsity falls from {numbers.percent(max(shares))} to {numbers.percent(min(shares))}, so part of "
-            "what it gains is only that less is pruned. The dotted line prunes the other rows harder and keeps the total.")
+            f"what it gains is only that less is pruned. {why}")
 
 
 def _seeds(readings: Sequence[Reading], kept: Kept, alpha: float) -> str:

@@ -175,6 +175,14 @@ def test_less_pruning_is_not_sold_as_an_effect():
     assert sparsity_warning([reading(0, 10), reading(0.1, 9)]) == ""
 
 
+def test_a_layer_of_few_rows_keeps_the_budget_that_comes_nearer_to_equal_sparsity():
+    kept = [reading(0, 10, counted=0.5), reading(0.1, 9, counted=0.49), reading(0.1, 8, "other", counted=0.44)]
+    text = effect_finding(kept, 0.1, "perplexity", numbers.perplexity)
+    assert "equal" not in text
+    assert "falls by 10.0 %: 10.00 → 9.00. But fewer weights go: counted sparsity 50.0 % → 49.0 %" in text
+    assert "whole numbers" in sparsity_warning(kept, "iso")
+
+
 def test_words_about_rows_and_columns():
     assert "strongest 10 % of the rows hold from 20.0 % of a layer's energy (block 0, up_proj) to 50.0 % (block 0, q_proj)" in map_finding(
         SHARES, 0.1)

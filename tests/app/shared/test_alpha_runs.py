@@ -36,8 +36,8 @@ def test_the_shipped_runs_settle_what_four_windows_cannot():
 
 
 def test_what_is_missing_is_the_pair_and_its_control_at_equal_sparsity():
-    missing = alpha_runs.look(asked("wanda"), 0.1, (0,)).missing
-    assert [(one.pattern.outlier_rows, one.random_rows) for one in missing] == [(0.1, None), (0.1, 0), (0.1, 1), (0.1, 2)]  # α = 0 is shipped
+    missing = alpha_runs.look(asked("wanda"), 0.1, (0,)).missing  # α = 0 is shipped
+    assert [(one.pattern.outlier_rows, one.random_rows) for one in missing] == [(0.1, None), (0.1, 0), (0.1, 1), (0.1, 2)]
     weights = asked("wanda", "0.6", alpha_budget="paper")
     assert {one.pattern.budget for one in alpha_runs.look(weights, 0.1, (0,)).missing if one.pattern.outlier_rows} == {"iso"}
 
