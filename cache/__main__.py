@@ -29,8 +29,8 @@ def clean(days: _Days = None, gigabytes: _Gigabytes = None, yes: _Yes = False) -
         for kind, name in _KINDS.items():
             _tell(name, [entry for entry in entries if entry.kind == kind])
         if not yes:
-            freed = sum(entry.bytes for entry in entries)
-            sys.stdout.write(f"Would free {_size(freed)}. " + ("Do it with --yes.\n" if entries else "Nothing to remove.\n"))
+            freed = sum(entry.bytes + entry.rows for entry in entries)
+            sys.stdout.write(f"Would free about {_size(freed)}. " + ("Do it with --yes.\n" if entries else "Nothing to remove.\n"))
             return
         remove(store, entries)
         sys.stdout.write(f"Freed {_size(before - used_bytes(store))}.\n")
@@ -42,7 +42,7 @@ def clean(days: _Days = None, gigabytes: _Gigabytes = None, yes: _Yes = False) -
 def _tell(name: str, entries: list[Entry]) -> None:
     for why in sorted({entry.why for entry in entries}):
         chosen = [entry for entry in entries if entry.why == why]
-        sys.stdout.write(f"  {len(chosen)} {name}, {_size(sum(entry.bytes for entry in chosen))}: {why}\n")
+        sys.stdout.write(f"  {len(chosen)} {name}, {_size(sum(entry.bytes + entry.rows for entry in chosen))}: {why}\n")
 
 
 def _size(count: int) -> str:

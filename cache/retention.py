@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 from cache.keys import is_key
 from cache.store import Store
@@ -36,13 +40,15 @@ class Policy:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """Something that is kept. `when`: seconds since 1970 when it was made or ended; `why` it goes."""
+    """Something that is kept: `bytes` of its files, `rows` bytes of the databases. `when`: seconds since 1970 when it was made or ended;
+    `why` it goes."""
 
     kind: str  # run, gram matrices, left over
     key: str
     bytes: int
     when: float
     why: str = ""
+    rows: int = 0
 
 
 def policy_from_environment() -> Policy:
@@ -100,10 +106,21 @@ def used_bytes(store: Store) -> int:
 
 def _runs(store: Store) -> Iterator[Entry]:
     """Runs that have ended and are not pinned, with the bytes of their files."""
+    rows = _row_bytes(store)
     for record in store.runs(limit=1_000_000, states=("finished", "failed", "cancelled")):
         if not record.pinned:
             size = _size(store.journal(record.key).folder) + _size(store.exports.path(record.key))
-            yield Entry(kind="run", key=record.key, bytes=size, when=record.ended or record.submitted)
+            yield Entry(kind="run", key=record.key, bytes=size, when=record.ended or record.submitted, rows=rows[record.key])
+
+
+def _row_bytes(store: Store) -> Counter[str]:
+    """About the bytes of a run's rows in both databases, by its key; nothing of one that is damaged."""
+    found: Counter[str] = Counter()
+    for table in store.tables:
+        with suppress(sqlite3.DatabaseError):
+            for name, size in table.query("SELECT key, size + coalesce(length(value), 0) FROM Cache", ()):
+                found[str(name).rpartition("-")[2]] += cast(int, size)
+    return found
 
 
 def _grams(store: Store) -> Iterator[Entry]:
@@ -125,7 +142,7 @@ def _left_over(store: Store, now: float) -> Iterator[Entry]:
 
 
 def _because(entry: Entry, why: str) -> Entry:
-    return Entry(kind=entry.kind, key=entry.key, bytes=entry.bytes, when=entry.when, why=why)
+    return replace(entry, why=why)
 
 
 def _size(path: Path) -> int:

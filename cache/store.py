@@ -112,6 +112,11 @@ class Store(RunList):
         """The rows besides the records."""
         return self._documents
 
+    @property
+    def tables(self) -> tuple[CheckedRows, CheckedRows]:
+        """The rows of records, and those besides them."""
+        return self._records, self._documents
+
     def document(self, name: str) -> str | None:
         """Text of a row besides the records, by its full name; None if there is none."""
         return self._documents.get(name)

@@ -41,6 +41,8 @@ def wait_words(wait: Wait | None) -> str:
     place = f"Waiting, number {wait.position} in the queue"
     if wait.queue_paused:
         return f"{place}, which is paused: resume it on the Runs page"
+    if wait.no_worker:
+        return f"{place}; it begins when there is a worker"
     if wait.seconds is None:
         return f"{place}; no estimate of when it begins, since no run of that model has been computed here"
     return f"{place}, begins {f'in about {numbers.seconds(wait.seconds)}' if wait.seconds >= _SOON else 'as soon as a worker is free'}"

@@ -44,7 +44,8 @@ class RunQueue:
         """All that waits, by the names of the tasks. At most a second old; `anew`: of this moment."""
         looked, found = self._waits
         if anew or time.monotonic() > looked + _WAIT_SECONDS:
-            found = waiting.look(self.store, workers=self._connection.workers(), now=time.time(), left=self._left)
+            workers = 0 if self._connection.no_worker() else self._connection.workers()
+            found = waiting.look(self.store, workers=workers, now=time.time(), left=self._left)
             self._waits = time.monotonic(), found
         return found
 

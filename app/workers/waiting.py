@@ -25,6 +25,7 @@ class Wait(FrozenModel):
     seconds: float | None = None
     paused: bool = False  # it, not the queue
     queue_paused: bool = False
+    no_worker: bool = False  # nobody is there to take anything up
 
 
 Usual = Callable[[Job], float | None]
@@ -32,7 +33,7 @@ Usual = Callable[[Job], float | None]
 
 def waits(ordered: Iterable[Job], *, workers: int, now: float, usual: Usual = lambda job: None,
           left: Mapping[str, float] | None = None, queue_paused: bool = False) -> dict[str, Wait]:
-    """Expected starts, by the names of the jobs that wait. `ordered`: as the queue has them. `left`: seconds that running jobs say they
+    """Expected starts, by the names of the jobs that wait; none without workers. `ordered`: as the queue has them. `left`: seconds that running jobs say they
     still take."""
     free = [0.0] * max(1, workers)
     found: dict[str, Wait] = {}
@@ -48,8 +49,8 @@ def waits(ordered: Iterable[Job], *, workers: int, now: float, usual: Usual = la
             continue
         place += 1
         begins = free[0]
-        found[job.name] = Wait(position=place, seconds=begins if math.isfinite(begins) and not queue_paused else None,
-                               queue_paused=queue_paused)
+        found[job.name] = Wait(position=place, seconds=begins if math.isfinite(begins) and workers and not queue_paused else None,
+                               queue_paused=queue_paused, no_worker=not workers)
         heapq.heapreplace(free, begins + (math.inf if seconds is None else seconds))
     return found
 

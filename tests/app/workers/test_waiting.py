@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from app.runs.queue_line import words
 from app.shared.run_progress import wait_words
 from app.workers.queue import Job
+from app.workers.run_queue import RunQueue
 from app.workers.waiting import Wait, look, summary, waits
 from cache import Store
 from core.spec import RunSpec, make_method
@@ -43,6 +46,18 @@ def test_what_cannot_be_estimated_makes_no_number_up():
     assert starts(jobs, workers=2) == {"a": 0.0, "b": 0.0, "c": 10.0}
     assert starts(jobs, usual=lambda job: 7.0) == {"a": 0.0, "b": 10.0, "c": 17.0}
     assert starts(jobs, queue_paused=True) == {"a": None, "b": None, "c": None}
+
+
+def test_without_a_worker_nothing_is_said_to_begin(tmp_path):
+    jobs = [job("a", 10.0), job("b", 5.0)]
+    assert starts(jobs, workers=0) == {"a": None, "b": None}
+    assert wait_words(waits(jobs, workers=0, now=0.0)[jobs[1].name]) == "Waiting, number 2 in the queue; it begins when there is a worker"
+    store = Store(tmp_path)
+    store.put_record(record_of(1, state="queued", estimated=10.0))
+    for reason, begins in ((None, 0.0), ("No worker that computes runs is connected.", None)):
+        connection = SimpleNamespace(workers=lambda: 1, no_worker=lambda reason=reason: reason, client=lambda: None)
+        (wait,) = RunQueue(store, connection).waits().values()
+        assert wait.seconds == begins
 
 
 def test_paused_runs_take_no_place():
