@@ -33,8 +33,8 @@ Usual = Callable[[Job], float | None]
 
 def waits(ordered: Iterable[Job], *, workers: int, now: float, usual: Usual = lambda job: None,
           left: Mapping[str, float] | None = None, queue_paused: bool = False) -> dict[str, Wait]:
-    """Expected starts, by the names of the jobs that wait; none without workers. `ordered`: as the queue has them. `left`: seconds that running jobs say they
-    still take."""
+    """Expected starts, by the names of the jobs that wait; none without workers. `ordered`: as the queue has them. `left`: seconds that
+    running jobs say they still take."""
     free = [0.0] * max(1, workers)
     found: dict[str, Wait] = {}
     place = 0
