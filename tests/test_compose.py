@@ -2,6 +2,10 @@
 
 import argparse
 import re
+import socket
+import ssl
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +13,7 @@ import yaml
 
 from app.server.access_token import required
 from app.workers.__main__ import _parser
+from app.workers.keys import make_keys
 
 ROOT = Path(__file__).parents[1]
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
@@ -42,6 +47,22 @@ def test_all_meet_at_one_scheduler_with_its_keys():
     assert "keys:/keys" in SERVICES["scheduler"]["volumes"]
     assert str(port) in SERVICES["scheduler"]["healthcheck"]["test"][-1]
     assert "healthcheck" not in SERVICES["server"]  # the image's own
+
+
+def test_the_scheduler_is_healthy_once_it_speaks_tls_with_its_keys(tmp_path, monkeypatch):
+    """A check that connects without keys would be a warning in its log every ten seconds."""
+    monkeypatch.setenv("PRUNESCOPE_KEYS", str(tmp_path / "tls"))
+    make_keys()
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=tmp_path / "tls" / "cert.pem")
+    tls.load_cert_chain(tmp_path / "tls" / "cert.pem", tmp_path / "tls" / "key.pem")
+    tls.verify_mode = ssl.CERT_REQUIRED
+    *_, flag, code = SERVICES["scheduler"]["healthcheck"]["test"]
+    assert flag == "-c"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        checking = subprocess.Popen([sys.executable, "-c", code.replace("8786", str(server.getsockname()[1]))])
+        accepted, _ = server.accept()
+        with tls.wrap_socket(accepted, server_side=True):
+            assert checking.wait(timeout=20) == 0
 
 
 def test_only_the_pages_are_published_and_they_ask_for_a_token():

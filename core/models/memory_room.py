@@ -38,7 +38,12 @@ def require_room(needed: int, stage: str, remedy: str) -> None:
     """Raises OutOfMemory where `needed` bytes more are not there. `stage`: what they are for, as in "loading NAME"."""
     room = memory_room()
     if needed > room:
-        raise OutOfMemory(stage, f"{remedy} At least {needed / 1e9:.2g} GB are needed, and {room / 1e9:.2g} GB are free for this process.")
+        raise OutOfMemory(stage, f"{remedy} At least {_gigabytes(needed)} are needed, and {_gigabytes(room)} are free for this process.")
+
+
+def _gigabytes(count: int) -> str:
+    """A number of bytes in gigabytes: two digits, and all before the point."""
+    return f"{count / 1e9:.2g} GB" if count < 99e9 else f"{count / 1e9:.0f} GB"
 
 
 def _bounded() -> tuple[int, ...]:

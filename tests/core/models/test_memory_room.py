@@ -59,3 +59,5 @@ def test_what_does_not_fit_is_refused_with_both_figures(machine):
     require_room(23 * GB, "loading x", "Do less.")
     with pytest.raises(OutOfMemory, match=r"while loading x\. Do less\. At least 24 GB are needed, and 23 GB are free"):
         require_room(24 * GB, "loading x", "Do less.")
+    with pytest.raises(OutOfMemory, match="At least 211 GB are needed, and 23 GB are free"):
+        require_room(211 * GB, "loading x", "Do less.")
