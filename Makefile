@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 # Threads that wait for work spin a little, then sleep: on a shared machine endless spinning costs several times the work itself.
 export GOMP_SPINCOUNT ?= 10000
 export PYTHONUNBUFFERED ?= 1
+# Bytecode is kept: some hundred processes that tests start would compile the same modules anew each.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run setup test test-all faults check check-lines check-types check-structure bench bench-ui demo-model gallery chromium clean
 

@@ -1,7 +1,8 @@
 """What every test gets: a private PRUNESCOPE_HOME, the repository on the path, few threads (PRUNESCOPE_THREADS, by default 1).
 
 And their order: the longest files first, those that wait for browsers and workers beside those that compute, so that no process is left
-alone with a long file at the end.
+alone with a long file at the end. The files of each line of TOGETHER go to one process, where
+they share a server, a cluster or a heavy import.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
@@ -27,6 +29,10 @@ LONGEST = tuple(f"tests/{name}.py" for name in (
     "pages/test_learn", "pages/test_outliers", "core/cli/test_commands", "core/linalg/test_products", "core/methods/test_textbook",
     "core/linalg/test_swaps", "core/run/test_allocation",
 ))
+TOGETHER = (
+    ("tests/browser/",), ("tests/app/workers/jobs/",),
+    ("tests/core/evaluate/", "tests/core/cli/test_tasks", "tests/app/workers/test_scoring"),
+)
 
 # Before anything imports numpy or torch, so that neither they nor the tests' subprocesses start one thread a core: threads of several
 # processes on two cores wait for each other, and the suite takes twice as long. Tests of several threads set their number.
@@ -46,6 +52,20 @@ importlib.import_module("distributed")  # a page imports it in a thread, with lo
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {ROOT / name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+class _Scheduling(LoadFileScheduling):
+    """Whole files to a process, and those of a line of TOGETHER to one process."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return next((line[0] for line in TOGETHER if file.startswith(line)), file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Scheduling | None:
+    """For `make test`; another --dist than loadfile stays what it is."""
+    return _Scheduling(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session", autouse=True)

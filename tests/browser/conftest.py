@@ -81,17 +81,17 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def visit(server: Server, browser: Browser) -> Iterator[Callable[[str], Page]]:
-    """visit(path): a page in a browser context of its own, as another person would see it. Fails on requests to other hosts and on
-    what the page's own Content-Security-Policy forbids."""
+def visit(server: Server, browser: Browser) -> Iterator[Callable[..., Page]]:
+    """visit(path, width=1440, height=900): a page in a browser context of its own, as another person would see it. Fails on requests to
+    other hosts and on what the page's own Content-Security-Policy forbids."""
     contexts, strangers, forbidden = [], [], []
 
     def watch(url: str) -> None:
         if not url.startswith((server.url, "data:", "blob:")):
             strangers.append(url)
 
-    def open_page(path: str = "/") -> Page:
-        context = browser.new_context(viewport={"width": 1440, "height": 900})
+    def open_page(path: str = "/", *, width: int = 1440, height: int = 900) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": height})
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: forbidden.append(message.text) if "Content Security Policy" in message.text else None)

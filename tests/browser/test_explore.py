@@ -44,11 +44,17 @@ def test_run_thanos_and_see_both_perplexities_and_every_layer(visit, finished):
     assert finished["seen"].count("→") == 1
 
 
+@pytest.mark.long
 def test_the_link_opens_the_same_result_in_another_browser(visit, finished):
+    if not finished:
+        run_thanos(visit, finished)
     assert see_result(visit(f"/?{finished['link']}")) == finished["seen"]
 
 
+@pytest.mark.long
 def test_the_key_alone_sets_the_controls(visit, finished):
+    if not finished:
+        run_thanos(visit, finished)
     page = visit("/?" + finished["link"].partition("&")[0])
     see_result(page)
     expect(page).to_have_url(re.compile("evaluation_windows=4"))
@@ -69,7 +75,7 @@ def test_the_link_outlives_the_web_server(visit, finished, server):
 
 def test_controls_write_the_link_and_back_returns(visit, finished):
     page = visit(f"/?{finished['link']}")
-    see_result(page)
+    assert see_result(page) == finished["seen"], "the same in another browser"
     page.get_by_role("radio", name="n:m").or_(page.get_by_text("n:m", exact=True)).first.click()
     expect(page).to_have_url(re.compile("pattern=2%3A4"))
     expect(page.locator(".st-key-old-answer, .st-key-preview").first).to_be_visible()  # said to be earlier, until that comes
@@ -78,6 +84,7 @@ def test_controls_write_the_link_and_back_returns(visit, finished):
     assert see_result(page) == finished["seen"]
 
 
+@pytest.mark.long
 def test_nonsense_in_a_link_is_told(visit):
     page = visit("/?pattern=9:4&alpha=lots&run=xyz&foo=%3Cscript%3E")
     note = page.get_by_role("alert").first

@@ -77,9 +77,7 @@ def test_the_navigation_stays_where_it_is_and_shows_its_focus(visit):
 
 @pytest.mark.parametrize("name", [name if name in ("explore", "runs") else pytest.param(name, marks=pytest.mark.long) for name in TITLES])
 def test_no_page_is_wider_than_a_phone(visit, name):
-    page = visit("/explore")
-    page.set_viewport_size({"width": 390, "height": 844})
-    page.goto(page.url.partition("?")[0].rstrip("/") + f"/{name}")
+    page = visit(f"/{name}", width=390, height=844)
     expect(page.locator(".ps-question")).to_be_visible()
     settle(page)
     main = page.get_by_test_id("stMain")

@@ -73,9 +73,11 @@ def test_b_moves_along_its_curve_to_the_optimum(visit):
     expect(page).to_have_url(re.compile("block=12"))
 
 
+RESTORED = f"stop=3&{DRAWN}&seed=7&rows=4&columns=8&block=3&focus=obc&step=5&row=1&column=6"
+
+
 def test_a_link_restores_what_was_seen_and_nonsense_in_it_is_told(visit):
-    words = f"stop=3&{DRAWN}&seed=7&rows=4&columns=8&block=3&focus=obc&step=5&row=1&column=6"
-    page = visit(f"/learn?{words}&sparsity=lots")
+    page = visit(f"/learn?{RESTORED}&sparsity=lots")
     expect(page.get_by_text("4 × 8, drawn with seed 7").first).to_be_visible()  # twice for a moment, while notes move what is below
     expect(page.get_by_text("step 5 of 16 of").first).to_be_visible()
     expect(page.locator(".st-key-learn_block input").first).to_have_value("3")
@@ -83,6 +85,12 @@ def test_a_link_restores_what_was_seen_and_nonsense_in_it_is_told(visit):
     page.get_by_role("button", name="Dismiss").click()
     expect(page.get_by_text("sparsity: 'lots'")).to_have_count(0)
     expect(page).to_have_url(re.compile("seed=7"))
+
+
+@pytest.mark.long
+def test_another_stop_is_a_step_of_its_own_that_back_takes_back(visit):
+    page = visit(f"/learn?{RESTORED}")
+    expect(page.get_by_text("step 5 of 16 of").first).to_be_visible()
     settle(page)
     page.locator(".st-key-learn_stop").get_by_text("1 One weight").click()
     expect(page.locator(".ps-finding").first).to_contain_text("row 1, input 6")

@@ -1,5 +1,6 @@
 """Damaged, flipped, emptied databases: what can be read is kept, what cannot is missing and told, and nothing false is served."""
 
+import shutil
 import sqlite3
 
 import pytest
@@ -14,27 +15,35 @@ from tests.cache.examples import key_of, layer_record, record_of, result_of
 pytestmark = pytest.mark.faults
 
 
-@pytest.fixture
-def home(tmp_path):
-    store = Store(tmp_path)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    store = Store(folder)
     for index in range(400):
         store.put_record(record_of(index, submitted=float(index), error="why " * 200))
     store.put_result(key_of(0), result_of())
     assert store.damage() == ()
     store.close()
-    return tmp_path
+    for table in ("records", "documents"):
+        checkpoint(folder, table)
+    return folder
+
+
+@pytest.fixture
+def home(whole, tmp_path):
+    """A copy of the store that a test may damage."""
+    return shutil.copytree(whole, tmp_path / "home")
 
 
 def database(home, table):
     return home / "store" / table / "cache.db"
 
 
-def checkpoint(home):
+def checkpoint(home, table):
     """Everything in the one file, as after a clean end."""
-    for table in ("records", "documents"):
-        connection = sqlite3.connect(database(home, table))
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        connection.close()
+    connection = sqlite3.connect(database(home, table))
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
 
 
 def test_a_flipped_digit_is_a_missing_row_and_told(home):
@@ -85,7 +94,6 @@ def test_a_database_without_its_head_is_told_with_what_to_do(home):
 
 @pytest.mark.parametrize("place", [0.3, 0.6, 0.9])
 def test_a_bad_page_keeps_what_can_be_read_and_says_what_to_do(home, place):
-    checkpoint(home)
     file = database(home, "records")
     size = 4096
     page = int(file.stat().st_size / size * place)
@@ -103,7 +111,6 @@ def test_a_bad_page_keeps_what_can_be_read_and_says_what_to_do(home, place):
 
 
 def test_a_file_that_is_cut_off_ends_in_words(home):
-    checkpoint(home)
     file = database(home, "documents")
     with file.open("r+b") as raw:
         raw.truncate(file.stat().st_size // 2 // 4096 * 4096)
@@ -116,7 +123,6 @@ def test_a_file_that_is_cut_off_ends_in_words(home):
 
 @pytest.mark.parametrize("how", ["emptied", "removed"])
 def test_an_emptied_database_is_no_empty_store(home, how):
-    checkpoint(home)
     file = database(home, "records")
     if how == "emptied":
         file.write_bytes(b"")
@@ -135,7 +141,6 @@ def test_emptied_rows_are_told_while_results_are_there(home):
 
 
 def test_what_is_written_to_a_damaged_file_is_not_lost_in_silence(home):
-    checkpoint(home)
     store = Store(home)
     with database(home, "records").open("r+b") as raw:
         raw.seek(4096)

@@ -22,10 +22,10 @@ FAMILIES: dict[str, dict[str, object]] = {
 LINEARS = {"llama": 7, "opt": 6, "qwen3": 7, "mistral": 7, "gemma": 7, "gpt_neox": 4, "phi": 6, "gpt2": 4}
 
 
-def save_family(family: str, folder: Path) -> Path:
+def save_family(family: str, folder: Path, **changes: object) -> Path:
     """A model of the family with weights that matter (spread 0.1), and token windows beside it (windows.npy)."""
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(family, **FAMILIES[family]))
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(family, **{**FAMILIES[family], **changes}))
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim == 2:

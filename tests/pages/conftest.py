@@ -45,6 +45,14 @@ def _one_look_for_components() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _rough_optima() -> Iterator[None]:
+    """Optima of previews to some percent: pages show them, and their own tests say what they are. Half the time of a preview."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("core.layer.optimum._GAIN", 0.05)
+        yield
+
+
 @pytest.fixture
 def without_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PRUNESCOPE_SCHEDULER", NOBODY)

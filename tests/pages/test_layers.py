@@ -8,7 +8,7 @@ import pytest
 from app.layers import view
 from app.layers.questions import HistogramQuestion, LayerQuestion, MethodsQuestion, PartsQuestion, WeightsQuestion
 from app.shared import resources
-from app.shared.questions.preview import PreviewQuestion
+from app.shared.questions.preview import LayersQuestion, PreviewQuestion
 from app.workers.answers import Answers, Asked
 from core.spec import METHOD_LABELS
 from tests.pages.conftest import charts, link, said
@@ -105,12 +105,13 @@ def test_a_link_opens_a_layer_and_the_list_another(page, answers_here):
 
 @pytest.mark.parametrize("name", ["layers", "masks", "outliers"])
 def test_the_layer_of_a_link_stays_until_the_model_is_open(visit, answers_here, monkeypatch, name):
-    in_time = Answers.ask
-    monkeypatch.setattr(Answers, "ask", lambda *_, **__: Asked(state="computing"))
+    in_time, late = Answers.ask, Asked(state="computing")
+    monkeypatch.setattr(Answers, "ask", lambda *_, **__: late)
     session = visit(name, words={**WORDS, "layer": DOWN})
     assert link(session)["layer"] == DOWN
     assert "cannot be used" not in said(session)
-    monkeypatch.setattr(Answers, "ask", in_time)
+    monkeypatch.setattr(Answers, "ask", lambda self, asked, **given: (
+        in_time(self, asked, **given) if isinstance(asked, LayersQuestion) else late))
     session.run()
     assert link(session)["layer"] == DOWN
 

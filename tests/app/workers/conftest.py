@@ -9,7 +9,7 @@ from app.workers import cluster
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """One cluster for the tests that leave it as it is."""
+    """One cluster for the tests that leave it whole."""
     folder = tmp_path_factory.mktemp("shared-home")
     yield folder
     cluster.stop_cluster(folder)

@@ -44,16 +44,16 @@ def test_workers_listen_on_loopback_and_compute_with_all_cores_in_the_root(home)
 
 
 @pytest.mark.parametrize("mend", [True, pytest.param(False, marks=pytest.mark.long)])
-def test_a_missing_worker_is_seen_while_connected(own_home, mend, monkeypatch):
+def test_a_missing_worker_is_seen_while_connected(home, mend, monkeypatch):
     """When a run is asked for, and else now and then while a page asks: the scheduler alone would keep it waiting for ever."""
-    connection = Connection(own_home, lambda client: None)
+    connection = Connection(home, lambda client: None)
     client = connection.wait()
-    before = processes(own_home)
+    before = processes(home)
     kill(before["device-0"])
     monkeypatch.setattr("app.workers.connection._LOOK_SECONDS", 1000.0 if mend else 0.0)
     assert connection.client(mend=mend) is client
     wait_for_the_look(connection)
-    assert {name for name, pid in processes(own_home).items() if before[name] != pid} == {"device-0"}
+    assert {name for name, pid in processes(home).items() if before[name] != pid} == {"device-0"}
     assert client.submit(os.getpid, resources={"device": 1}).result(timeout=30) > 0
     connection.close()
 
@@ -126,26 +126,26 @@ class Sluice:
         return address
 
 
-def test_what_is_lost_during_a_look_is_looked_for_once_more(own_home, monkeypatch):
+def test_what_is_lost_during_a_look_is_looked_for_once_more(home, monkeypatch):
     """A scheduler that dies while a page's look goes on takes the queue with it, and nobody may ask again."""
-    connection = Connection(own_home, lambda client: None)
+    connection = Connection(home, lambda client: None)
     client = connection.wait()
     wait_for_the_look(connection)
     sluice = Sluice()
     monkeypatch.setattr("app.workers.connection.ensure_cluster", sluice)
     connection.client(mend=True)
     assert sluice.looked.wait(timeout=30)
-    before = processes(own_home)
+    before = processes(home)
     kill(before["device-0"])
     assert connection.client(mend=True) is client
     sluice.go.set()
     wait_for_the_look(connection)
-    assert {name for name, pid in processes(own_home).items() if before[name] != pid} == {"device-0"}
+    assert {name for name, pid in processes(home).items() if before[name] != pid} == {"device-0"}
     connection.close()
 
 
 @pytest.mark.parametrize("fault", ["no cluster", "no hand-over"])
-def test_what_must_be_mended_is_tried_until_it_is(own_home, fault, monkeypatch):
+def test_what_must_be_mended_is_tried_until_it_is(home, fault, monkeypatch):
     tried, met = [], []
 
     def first_fails() -> None:
@@ -165,7 +165,7 @@ def test_what_must_be_mended_is_tried_until_it_is(own_home, fault, monkeypatch):
 
     monkeypatch.setattr("app.workers.connection.ensure_cluster", ensure)
     monkeypatch.setattr("app.workers.connection._RETRY_SECONDS", 0.1)
-    connection = Connection(own_home, hand_over)
+    connection = Connection(home, hand_over)
     connection.client(mend=True)
     wait_for_the_look(connection)
     assert (len(tried), connection.error) == (2, None)
@@ -173,10 +173,10 @@ def test_what_must_be_mended_is_tried_until_it_is(own_home, fault, monkeypatch):
     connection.close()
 
 
-def test_what_is_asked_for_during_the_hand_over_finds_the_client(own_home):
+def test_what_is_asked_for_during_the_hand_over_finds_the_client(home):
     """Else a run that is asked for after the queue was read would be given to nobody."""
     met = []
-    connection = Connection(own_home, lambda client: met.append((client, connection.client())))
+    connection = Connection(home, lambda client: met.append((client, connection.client())))
     client = connection.wait()
     wait_for_the_look(connection)
     assert met == [(client, client)]

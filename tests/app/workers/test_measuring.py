@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from app.workers import measuring
@@ -15,7 +17,8 @@ def store(stories260k, monkeypatch, tmp_path):
         yield opened
 
 
-def test_a_run_is_measured_and_goes_with_its_measurement(store):
+def test_a_run_is_measured_and_goes_with_its_measurement(store, monkeypatch):
+    monkeypatch.setattr("core.evaluate.size_and_speed.fitting", lambda usual, context: replace(usual, prompt=16, tokens=4))
     key = Jobs(store).measuring.submit(SPEC)
     measuring.measure(key, store.measurements.requests.read(key).submitted)
     done, found = store.measurements.requests.read(key), store.measurements.of_run(key)

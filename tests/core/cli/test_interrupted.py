@@ -6,11 +6,8 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 import zipfile
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -18,10 +15,10 @@ from typer.testing import CliRunner
 from core.cli.commands import app
 from core.cli.interrupted import SweepResults
 from core.run.kept_blocks import FORGOTTEN
+from tests.core.cli.forked import Command
 from tests.core.families import save_family
 
 pytestmark = pytest.mark.faults
-ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -30,16 +27,6 @@ def words(tmp_path, monkeypatch):
     monkeypatch.setenv("PRUNESCOPE_MODELS", str(tmp_path / "models"))
     text = f"windows:{save_family('llama', tmp_path / 'models') / 'windows.npy'}"
     return ["--model", "llama", "--windows", "8", "--calibration", text, "--evaluation", text]
-
-
-def start(*words: str, code: str = "") -> subprocess.Popen:
-    """`python -m core` in a process of its own, after some lines of code."""
-    program = f"import sys\nsys.argv[0] = 'core'\n{code}\nfrom core.cli.commands import main\nmain()"
-    return subprocess.Popen([sys.executable, "-c", program, *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def end(process: subprocess.Popen) -> tuple[str, str]:
-    return process.communicate(timeout=240)
 
 
 def call(*words: str):
@@ -51,12 +38,16 @@ KILLED = "import os, signal\ndef die(): os.kill(os.getpid(), signal.SIGKILL)\n"
 AFTER_A_BLOCK = KILLED + SLOW + "def write(*given):\n    real(*given)\n    die()\nfiles.TensorFiles.write = write\n"
 
 
+def killed(code: str, *words: str) -> None:
+    process = Command(*words, code=code)
+    process.end()
+    assert process.returncode == -signal.SIGKILL
+
+
 def test_a_killed_command_goes_on_after_its_finished_blocks(words, tmp_path, prunescope_home):
     asked = ["prune", *words, "--method", "wanda"]
     assert call(*asked, "--json", str(tmp_path / "whole.json")).exit_code == 0
-    process = start(*asked, "--json", str(tmp_path / "killed.json"), code=AFTER_A_BLOCK)
-    end(process)
-    assert process.returncode == -signal.SIGKILL
+    killed(AFTER_A_BLOCK, *asked, "--json", str(tmp_path / "killed.json"))
     assert not (tmp_path / "killed.json").exists()
     done = call(*asked, "--json", str(tmp_path / "killed.json"))
     assert done.exit_code == 0, done.output
@@ -91,13 +82,6 @@ AFTER_A_MOVE = KILLED + (
     "pathlib.Path.replace = replace\n")
 
 
-def killed(code: str, *words: str) -> None:
-    process = start(*words, code=code)
-    end(process)
-    assert process.returncode == -signal.SIGKILL
-
-
-@pytest.mark.long
 def test_a_save_that_is_killed_between_two_moves_does_not_load_and_goes_on(words, tmp_path):
     saved, other = tmp_path / "models" / "saved", tmp_path / "models" / "other"
     asked = ["prune", *words, "--method", "wanda", "--save", str(saved)]
@@ -127,7 +111,6 @@ def test_a_save_that_is_killed_behind_its_last_move_is_whole_and_is_not_overwrit
     assert call("evaluate", "--model", "saved", "--evaluation", words[-1]).exit_code == 0
 
 
-@pytest.mark.long
 def test_a_zip_that_is_killed_behind_its_last_move_is_whole_and_leaves_nothing(words, tmp_path):
     asked = ["prune", *words, "--method", "wanda", "--zip", str(tmp_path / "model.zip")]
     killed(KILLED + "import core.export.folder_journal as journal\njournal.FolderJournal.close = lambda self: die()\n", *asked)
@@ -173,9 +156,9 @@ def test_a_sweep_without_a_file_goes_on_after_its_finished_runs(words, prunescop
 
 def test_two_sweeps_into_one_file_both_keep_their_results(words, tmp_path):
     file = tmp_path / "s.json"
-    both = [start("sweep", *words, "--json", str(file), "--methods", methods) for methods in ("wanda,magnitude", "sparsegpt,dsnot")]
+    both = [Command("sweep", *words, "--json", str(file), "--methods", methods) for methods in ("wanda,magnitude", "sparsegpt,dsnot")]
     for process in both:
-        _, said = end(process)
+        _, said = process.end()
         assert process.returncode == 0, said
     found = sorted(run["spec"]["method"]["name"] for run in json.loads(file.read_text())["runs"])
     assert found == ["dsnot", "magnitude", "sparsegpt", "wanda"]
@@ -183,10 +166,10 @@ def test_two_sweeps_into_one_file_both_keep_their_results(words, tmp_path):
 
 def test_one_table_is_written_by_one_sweep(words, tmp_path):
     sweep = ["sweep", *words, "--methods", "wanda", "--csv", str(tmp_path / "s.csv")]
-    first = start(*sweep, code=SLOW + "def write(*given):\n    pathlib.Path(sys.argv[-1] + '.ready').touch()\n    time.sleep(60)\n"
+    first = Command(*sweep, code=SLOW + "def write(*given):\n    pathlib.Path(sys.argv[-1] + '.ready').touch()\n    time.sleep(60)\n"
                                       "files.TensorFiles.write = write\n")
     while not (tmp_path / "s.csv.ready").exists():
-        assert first.poll() is None, end(first)
+        assert first.returncode is None, first.end()
         time.sleep(0.05)
     refused = call(*sweep)
     assert refused.exit_code == 2
@@ -195,7 +178,7 @@ def test_one_table_is_written_by_one_sweep(words, tmp_path):
     assert same_run.exit_code == 0, same_run.output
     assert "computing this very run" in same_run.output
     first.kill()
-    end(first)
+    first.end()
     assert call(*sweep).exit_code == 0
 
 

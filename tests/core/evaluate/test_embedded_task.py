@@ -26,7 +26,7 @@ def test_rows_are_held_out_sentences_with_one_word_that_was_used_before():
 
 
 def test_the_dense_demo_is_far_above_chance():
-    (task,) = open_tasks([NAME], limit=60)
+    (task,) = open_tasks([NAME], limit=30)
     scores = score_tasks(RunSpec(device="cpu"), [task])[NAME]
     assert scores.chance == 1 / ANSWERS
     assert scores.scores["acc"].value > scores.chance + 5 * scores.scores["acc"].stderr

@@ -110,7 +110,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("model", VARIANTS)
+@pytest.mark.parametrize("model", [pytest.param("demo", marks=pytest.mark.long), "stories260K", "gpt2"])
 def test_a_run_is_the_same_to_the_bit(model: str, models: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     texts: dict[str, Any] = SMALL
     if model == "stories260K":

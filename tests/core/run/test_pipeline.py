@@ -141,8 +141,8 @@ class Interrupted(MemoryJournal):
             raise KeyboardInterrupt
 
 
-def test_interrupted_run_continues_with_the_same_bits(monkeypatch):
-    spec = RunSpec(**SMALL)
+def test_interrupted_run_continues_with_the_same_bits(models, monkeypatch):
+    spec = windowed(save_family("llama", models, num_hidden_layers=4))
     whole = MemoryJournal()
     expected = result_of(spec, journal=whole)
     journal = Interrupted()
@@ -162,8 +162,8 @@ def test_interrupted_run_continues_with_the_same_bits(monkeypatch):
     assert timeless[0] == timeless[1]
 
 
-def test_rerun_has_the_same_bits_and_known_dense_perplexity_is_taken_over():
-    spec = RunSpec(method=make_method("sparsegpt"), pattern=parse_pattern("2:4"), **SMALL)
+def test_rerun_has_the_same_bits_and_known_dense_perplexity_is_taken_over(models):
+    spec = windowed(save_family("llama", models), method=make_method("sparsegpt"), pattern=parse_pattern("2:4"))
     first = result_of(spec)
     again = result_of(spec, dense=first.dense)
     assert again.pruned.perplexity == first.pruned.perplexity
@@ -179,8 +179,8 @@ def test_the_same_spec_gives_the_same_bits(method, models):
     assert all(torch.equal(weight, again.weights[name]) for name, weight in first.weights.items())
 
 
-def test_true_sequential_lets_later_layers_see_earlier_ones():
-    spec = RunSpec(method=make_method("wanda"), pattern=parse_pattern("0.7"), **SMALL)
+def test_true_sequential_lets_later_layers_see_earlier_ones(models):
+    spec = windowed(save_family("llama", models), method=make_method("wanda"), pattern=parse_pattern("0.7"))
     plain = {layer.name: layer for layer in result_of(spec).layers}
     sequential = {layer.name: layer for layer in result_of(spec.model_copy(update={"true_sequential": True})).layers}
     first, last = "model.layers.0.self_attn.q_proj", "model.layers.0.mlp.down_proj"
@@ -194,9 +194,8 @@ def test_sparsity_zero_changes_nothing():
     assert result.pruned.perplexity == result.dense.perplexity
 
 
-def test_refit_lowers_every_layer_to_its_optimum():
-    spec = RunSpec(method=make_method("wanda"), refit=True, calibration=Calibration(windows=16, length=128),
-                   evaluation=Evaluation(windows=2, length=64))
+def test_refit_lowers_every_layer_to_its_optimum(models):
+    spec = windowed(save_family("llama", models), method=make_method("wanda"), refit=True)
     assert result_of(spec).median_gap < 0.05
 
 
@@ -219,14 +218,14 @@ def test_a_run_leaves_the_optimum_out_and_changes_nothing_else(models):
     assert RunResult.model_validate_json(without.model_dump_json()) == without
 
 
-def test_events_tell_where_the_run_is():
-    events = list(prune(RunSpec(**SMALL)))
+def test_events_tell_where_the_run_is(models):
+    events = list(prune(windowed(save_family("llama", models, num_hidden_layers=4))))
     fractions = [event.fraction for event in events if event.kind == "progress"]
     assert fractions == sorted(fractions)
     assert fractions[-1] > 0.9
     done = [event.done for event in events if event.kind == "layer"]
-    assert done == list(range(1, 43))
-    assert [event.block for event in events if event.kind == "block"] == list(range(6))
+    assert done == list(range(1, 29))
+    assert [event.block for event in events if event.kind == "block"] == list(range(4))
 
 
 def test_pattern_that_does_not_fit_is_refused_before_anything_is_computed():

@@ -220,7 +220,7 @@ def test_points_are_solutions(session):
     assert drawn.counted_sparsity == pytest.approx(whole.counted_sparsity)
 
 
-@pytest.mark.parametrize("method", ["thanos", "frontier"])
+@pytest.mark.parametrize("method", ["thanos", pytest.param("frontier", marks=pytest.mark.long)])
 def test_points_weigh_outputs_as_a_preview_does(session, method):
     spec = RunSpec(**SMALL, method=make_method(method), pattern=parse_pattern("columns:0.3", alpha=0.1), fisher=1.0)
     name = session.layers[0].name
@@ -245,6 +245,7 @@ def test_without_outlier_rows_there_is_nothing_to_draw(session):
     assert solve_keeping(session.problem(name), spec).dense_rows.tolist() == []
 
 
+@pytest.mark.long
 def test_the_sign_of_alpha_on_the_demo_is_not_told_before_it_can_be():
     """Columns 30 %, Thanos, α = 0.1: a run on 64 windows is 1.3 % lower in perplexity; 4 windows said 0.1 to 0.5 % higher."""
     spec = RunSpec(method=make_method("thanos"), pattern=parse_pattern("columns:0.3"))

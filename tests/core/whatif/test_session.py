@@ -102,7 +102,8 @@ def test_every_method_can_be_asked(session):
 
 
 def test_at_once_a_slow_method_is_estimated_from_a_few_rows_and_a_fast_one_is_not(session, monkeypatch):
-    fast, slow = (RunSpec(**SMALL, method=make_method(name), pattern=parse_pattern("0.6")) for name in ("wanda", "admm-grad"))
+    fast, slow = (RunSpec(**SMALL, method=method, pattern=parse_pattern("0.6"))
+                  for method in (make_method("wanda"), make_method("admm-grad", iterations=4)))
     assert session.preview(fast, at_once=True).rows is None
     monkeypatch.setattr("core.whatif.session._AT_ONCE", 0.01)
     guess, preview = session.preview(slow, at_once=True), session.preview(slow)

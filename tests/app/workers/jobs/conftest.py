@@ -1,4 +1,4 @@
-"""One home, and so one cluster, for each file of tests here."""
+"""One home, and so one cluster, for all files of tests here: tests/conftest.py gives them to one process."""
 
 from __future__ import annotations
 
@@ -12,15 +12,26 @@ from tests.app.workers.jobs.support import (
 )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def home(tmp_path_factory):
-    folder, models = tmp_path_factory.mktemp("jobs-home"), tmp_path_factory.mktemp("models")
-    save_small_model(models / "small")
+    folder = tmp_path_factory.mktemp("jobs-home")
+    yield folder
+    cluster.stop_cluster(folder)
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    save_small_model(folder / "small")
+    return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _environment(models):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PRUNESCOPE_MODELS", str(models))
         patch.setenv("PRUNESCOPE_THREADS", "1")
-        yield folder
-        cluster.stop_cluster(folder)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +41,7 @@ def prunescope_home(home, monkeypatch):
     return home
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shared(home):
     jobs = Jobs(Store(home))
     yield jobs

@@ -17,7 +17,7 @@ from core.spec import Calibration, Evaluation, RunSpec, SemiStructured, make_met
 from tests.app.workers.processes import wait_for
 
 ROOT = Path(__file__).resolve().parents[4]
-BLOCKS, LAYERS = 12, 84  # of the small model below
+BLOCKS, LAYERS = 8, 56  # of the small model below
 IMPOSSIBLE = SemiStructured(n=512, m=1024)  # no group of 1024 fits into its layers
 
 
@@ -33,7 +33,7 @@ def slow(seed: int) -> RunSpec:
 
 
 def save_small_model(folder: Path) -> None:
-    """A LLaMA of 12 narrow blocks with the demo's tokenizer."""
+    """A LLaMA of 8 narrow blocks with the demo's tokenizer."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
