@@ -193,3 +193,10 @@ def test_a_folder_that_cannot_be_opened_is_said_with_what_to_do(tmp_path):
                       (tmp_path / "damaged", "not a database.*put that folder back from a backup")):
         with pytest.raises(BadInput, match=f"PRUNESCOPE_HOME: .*{why}"):
             Store(home)
+
+
+def test_rows_are_found_by_what_their_keys_begin_with(tmp_path):
+    rows = Store(tmp_path).rows
+    for key in ("jo", "job", "job-1", "jobs", "joc"):
+        rows.set(key, "text")
+    assert sorted(rows.keys_from("job")) == ["job", "job-1", "jobs"]

@@ -65,8 +65,8 @@ def test_a_killed_run_of_blocks_is_not_scored_anew(words, tmp_path, prunescope_h
     assert call(*asked, "--json", str(tmp_path / "whole.json")).exit_code == 0
     killed(AFTER_A_BLOCK, *asked)
     never = SLOW + "import core.structures.left_out as left_out\nleft_out.score = None\n"
-    process = start(*asked, "--json", str(tmp_path / "killed.json"), code=never)
-    _, said = end(process)
+    process = Command(*asked, "--json", str(tmp_path / "killed.json"), code=never)
+    _, said = process.end()
     assert process.returncode == 0, said
     assert "Continuing: an earlier command has finished 1 round of scores" in said
     whole, later = (json.loads((tmp_path / name).read_text()) for name in ("whole.json", "killed.json"))

@@ -113,3 +113,12 @@ def test_a_weight_that_asks_for_gradients_is_pruned_without_them(layer, name):
     solution = solve(changed(problem, weight=weight), name, Unstructured(sparsity=0.5), refit=True)
     assert not solution.weight.requires_grad
     assert torch.equal(solution.weight, solve(problem, name, Unstructured(sparsity=0.5), refit=True).weight)
+
+
+def test_small_inputs_are_no_dead_ones(layer):
+    """ADMM divides by each input's norm, and by 1 where it is dead: the unit of the activations changes nothing."""
+    problem = layer(7, 30, dead=(0, 5))
+    small = changed(problem, gram=problem.gram * 1e-10, mean=problem.mean * 1e-5)
+    here, there = (solve(one, "admm1", PATTERNS["0.5"]) for one in (problem, small))
+    assert torch.equal(there.pruned, here.pruned)
+    torch.testing.assert_close(there.weight, here.weight, rtol=1e-6, atol=1e-9)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
-from core.run.global_threshold import DAMPING, below_one_threshold, histogram, saliency
+from core.layer.steps import drain
+from core.run.global_threshold import DAMPING, below_one_threshold, histogram, saliency, share_by_saliency
 from core.run.pipeline import prune
 from core.spec import Calibration, Evaluation, RunSpec, make_method, parse_pattern
 from tests.core.families import save_family
@@ -57,3 +60,16 @@ def test_a_run_keeps_the_total_and_layers_differ(tmp_path, monkeypatch):
     for word in ("2:4", "columns:0.3", "neurons:0.3"):
         with pytest.raises(ValueError, match="allocation"):
             RunSpec(pattern=parse_pattern(word), allocation="global")
+
+
+def test_a_layer_that_more_tokens_reach_is_not_dearer_for_that(monkeypatch):
+    """As experts of a model are: the same statistics a token, of more of them."""
+    generator = torch.Generator().manual_seed(2)
+    inputs, outputs, weight = (torch.randn(*shape, generator=generator) for shape in ((6, 50), (8, 50), (8, 6)))
+    gram, outputs = inputs @ inputs.T, outputs @ outputs.T
+    linears = [SimpleNamespace(name=name, weight=weight, rows=8, columns=6) for name in ("few", "many")]
+    items = [SimpleNamespace(layers=("few",), gram=gram, tokens=50), SimpleNamespace(layers=("many",), gram=16 * gram, tokens=800)]
+    monkeypatch.setattr("core.run.global_threshold.collect", lambda opened: iter([items]))
+    shares = drain(share_by_saliency(SimpleNamespace(device="cpu"), SimpleNamespace(linears=[linears]), parse_pattern("0.5"),
+                                     {"few": outputs, "many": outputs}))
+    assert [shares[name].target(8, 6).count for name in ("few", "many")] == [24, 24]
