@@ -111,7 +111,8 @@ async def respond(send: Send, status: int, body: str, headers: tuple[tuple[bytes
 
 def _page(place: str, *, wrong: bool) -> str:
     said = "That is not the token of this server. " if wrong else ""
-    return f"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+    return f"""<!doctype html><html lang="en" style="color-scheme: light dark"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
 <title>PruneScope asks for its token</title>
 <body style="font: 16px/1.5 sans-serif; max-width: 34em; margin: 4em auto; padding: 0 1em">
 <h1 style="font-size: 1.4em">PruneScope asks for its token</h1>

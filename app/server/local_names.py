@@ -49,7 +49,7 @@ def _name(scope: Scope) -> str:
 
 
 def _page(name: str) -> str:
-    return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>PruneScope</title>
+    return f"""<!doctype html><html lang="en" style="color-scheme: light dark"><meta charset="utf-8"><title>PruneScope</title>
 <body style="font: 16px/1.5 sans-serif; max-width: 34em; margin: 4em auto; padding: 0 1em">
 <h1 style="font-size: 1.4em">Not under this name</h1>
 <p>This server asks for no token, and is answered as localhost alone; it was asked for as {escape(name[:100])}. Open it as

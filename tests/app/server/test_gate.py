@@ -129,3 +129,7 @@ def test_where_a_token_is_asked_for(address, expected: bool, monkeypatch: pytest
     assert access_token.required(address) == expected
     monkeypatch.setenv("PRUNESCOPE_TOKEN", TOKEN)
     assert access_token.required(address)
+
+
+def test_the_form_has_the_colors_of_the_browsers_own_theme() -> None:
+    assert 'style="color-scheme: light dark"' in ask("/")[2]
