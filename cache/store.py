@@ -19,6 +19,7 @@ from pydantic import BaseModel
 
 from cache.exports import Exports
 from cache.grams import GramFolder
+from cache.guided import GuidedRuns
 from cache.keys import is_key
 from cache.measurements import Collecting, Measurements
 from cache.records import QueuePause
@@ -60,6 +61,7 @@ class Store(RunList):
         self.scores = Scores(self._documents)
         self.exports = Exports(self.home, self._documents)
         self.measurements = Measurements(self._documents)
+        self.guided = GuidedRuns(self._documents)
         self.collecting = Requests(self._documents, "collecting", Collecting)
 
     def damage(self) -> tuple[str, ...]:
@@ -152,7 +154,7 @@ class Store(RunList):
             shutil.rmtree(self.journal(key).folder, ignore_errors=True)
         self._records.delete(key)
         self._documents.delete(f"result-{key}")
-        for kept in (self.scores, self.exports, self.measurements):
+        for kept in (self.scores, self.exports, self.measurements, self.guided):
             kept.delete(key)
 
     def free_bytes(self) -> int:

@@ -8,7 +8,8 @@ from typing import Any, cast
 
 import streamlit as st
 
-from app.curves import offered
+from app.curves import guided, offered
+from app.curves.guided_query import GUIDED
 from app.curves.lists import MOST_SEEDS
 from app.curves.offered import PRE, key
 from app.curves.query import FIRST, TABS, VIEWS, Asked
@@ -17,7 +18,7 @@ from app.shared.charts.series import SCALES
 from app.shared.charts.shapes import OVERS
 from app.shared.controls import KINDS, beyond
 from app.shared.fields import Field, draw, fields_of
-from app.shared.sweeps.grid import SHOWN_PATTERNS, Sweep
+from app.shared.sweeps.grid import FITTING_PATTERNS, SHAPE_PATTERNS, SHOWN_PATTERNS, Sweep
 from core.spec import METHOD_LABELS, Calibration, Evaluation, RunSpec, parse_pattern
 from core.spec.flags import CALIBRATION_WORDS, EVALUATION_WORDS, RUN_WORDS
 from core.spec.patterns import AlphaBudget
@@ -47,6 +48,7 @@ def fill(asked: Asked) -> None:
     state.set_widget(f"{PRE}scale", asked.scale)
     state.set_widget(f"{PRE}over", asked.over)
     state.set_widget(f"{PRE}model", asked.base.model)
+    guided.fill(asked.guided)
     for field in _BASE:
         state.set_widget(field.word, field.read(words.get(field.word.removeprefix(PRE))))
     first = not state.recall("curves_arrived", False)
@@ -55,6 +57,7 @@ def fill(asked: Asked) -> None:
             continue
         for word, texts in (asked.lists if tab == asked.tab else about().lists).items():
             _set(tab, word, texts)
+    _fit_shapes()
 
 
 def draw_tabs() -> None:
@@ -71,6 +74,7 @@ def draw_controls() -> None:
     tab = _tab()
     names = list(dict.fromkeys(["demo", *(model.name for model in resources.models()), state.widget(f"{PRE}model") or "demo"]))
     st.selectbox("Model", names, key=f"{PRE}model", accept_new_options=True, persist_state="session",
+                 on_change=_fit_shapes,
                  help="The shipped demo, a folder below PRUNESCOPE_MODELS, or type a hub id such as owner/name.")
     st.multiselect("Methods", TABS[tab].methods_offered(), key=key(tab, "methods"), format_func=METHOD_LABELS.__getitem__,
                    persist_state="session", help="Each with its own parameters as they are by default.")
@@ -117,9 +121,18 @@ def read() -> Form:
     found = {field.word.removeprefix(PRE): field.write(state.widget(field.word)) for field in _BASE}
     found["model"] = (state.widget(f"{PRE}model") or "").strip() or "demo"
     base, refused = link.check_words({word: text for word, text in found.items() if text is not None})
-    asked = Asked.model_validate({"view": view, "base": base or RunSpec(), "scale": state.widget(f"{PRE}scale") or "auto",
+    per_input, odd = GUIDED.read(guided.words())
+    asked = Asked.model_validate({"view": view, "guided": per_input, "base": base or RunSpec(),
+                                  "scale": state.widget(f"{PRE}scale") or "auto",
                                   "over": state.widget(f"{PRE}over") or "parameters"})
-    return Form(asked=asked, complaints=(*refused, *(str(item.reason) for item in wrong)))
+    return Form(asked=asked, complaints=(*refused, *(str(item.reason) for item in (*wrong, *odd))))
+
+
+def _fit_shapes() -> None:
+    """Where the patterns of shapes are those that are shipped for the demo, or those for any model: take those that fit the model."""
+    now, demo = tuple(state.widget(key("shapes", "patterns")) or ()), (state.widget(f"{PRE}model") or "demo") == "demo"
+    if now == (FITTING_PATTERNS if demo else SHAPE_PATTERNS):
+        _set("shapes", "patterns", SHAPE_PATTERNS if demo else FITTING_PATTERNS)
 
 
 def _set(tab: str, word: str, texts: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from app.curves import guided
 from app.curves.controls import Form
 from app.shared import dataframes, layout, numbers
 from app.shared.charts.accuracy import ScoredPoint
@@ -46,8 +47,9 @@ _FORMS = {"alpha": numbers.setting, "counted_sparsity": numbers.fine_percent, "p
 
 def draw(form: Form, points: Sequence[Point], papers: Sequence[Published], *, charts: bool) -> None:
     """The tabs below the chart. Without `charts` the place of one is left, as at a first paint."""
-    titles = ["How it was measured", "Every point", "Repeat it", *(["Zero-shot accuracy"] if form.asked.tab == "sparsity" else [])]
-    measured, every, repeat, *accuracy = st.tabs(titles, key=f"curves-{form.asked.tab}-details", on_change="rerun",
+    more = {"sparsity": "Zero-shot accuracy", "shapes": "Blocks per input"}.get(form.asked.tab)
+    titles = ["How it was measured", "Every point", "Repeat it", *([more] if more else [])]
+    measured, every, repeat, *last = st.tabs(titles, key=f"curves-{form.asked.tab}-details", on_change="rerun",
                                                  default=titles[-1] if _has_accuracy(form) else titles[0])
     if measured.open:
         with measured:
@@ -59,9 +61,12 @@ def draw(form: Form, points: Sequence[Point], papers: Sequence[Published], *, ch
     if repeat.open:
         repeat.caption("The runs chosen on the left, computed from a terminal:")
         repeat.code("\n".join(form.sweep.commands()), language=None, wrap_lines=True)
-    if accuracy and accuracy[0].open:
-        with accuracy[0]:
-            draw_points(_scored(form), "acc", "Shown are the scored runs with the settings on the left.", charts=charts)
+    if last and last[0].open:
+        with last[0]:
+            if form.asked.tab == "shapes":
+                guided.draw(form.asked.guided, form.asked.base, charts=charts)
+            else:
+                draw_points(_scored(form), "acc", "Shown are the scored runs with the settings on the left.", charts=charts)
 
 
 def _has_accuracy(form: Form) -> bool:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from app.curves import speeds
+from app.curves.fitting import Fitting, fitting
 from app.shared import layout, numbers, resources, run_progress, state, submission
 from app.shared.findings import wording
 from app.shared.sweeps.grid import Grid, Sweep
@@ -28,6 +30,7 @@ class State:
     matching: Matching
     grid: Grid
     missing: tuple[RunSpec, ...]
+    fit: Fitting
     active: tuple[RunRecord, ...]
     failed: tuple[RunRecord, ...]
     problem: str | None
@@ -48,22 +51,26 @@ def look(sweep: Sweep) -> State:
     open_specs = [spec for spec in grid.specs if not done.issuperset(map(asked_anywhere, spec.on_each_text))]
     records = [_record(spec, today) for spec in open_specs]
     pairs = list(zip(open_specs, records, strict=True))
+    missing = tuple(spec for spec, record in pairs if record is None or not record.active)
+    fit = fitting(missing) if sweep.fitting and problem is None else Fitting(specs=missing)
     return State(
-        matching=found, grid=grid, problem=problem,
-        missing=tuple(spec for spec, record in pairs if record is None or not record.active),
+        matching=found, grid=grid, problem=problem, fit=fit, missing=fit.specs,
         active=tuple(record for _, record in pairs if record is not None and record.active),
         failed=tuple(record for _, record in pairs if record is not None and record.state == "failed"))
 
 
-def draw_button(now: State, *, ready: bool) -> None:
-    """The page's one primary button, with what it would take. Not `ready`: something in the controls must be changed first."""
+def draw_button(now: State, *, ready: bool, with_speed: bool) -> None:
+    """The page's one primary button, with what it would take, and the choice of measuring speed. Not `ready`: something in the controls
+    must be changed first."""
     count, can = len(now.missing), ready and now.problem is None
     label = (f"Compute the missing {numbers.plural(count, 'point')}" if count else
              f"Computing {numbers.plural(len(now.active), 'point')}…" if now.active else "Every point is there")
     st.button(label, key="curves_compute", type="primary", width="stretch", disabled=not count or not can,
-              on_click=_compute, args=(now.missing,))
+              on_click=_compute, args=(now.missing, with_speed and speeds.wanted()))
+    if with_speed and count:
+        speeds.draw_option()
     if count and can:
-        asking = _seconds(now)[1]
+        asking = _seconds(now)[1] or now.fit.planning
         st.fragment(_draw_estimate, run_every=1.0 if asking else None)(now, asking)
 
 
@@ -79,12 +86,14 @@ def _record(spec: RunSpec, today: Revisions | None) -> RunRecord | None:
     return resources.store().record(run_key(spec, today.model_copy(update={"method": spec.method.version})))
 
 
-def _compute(specs: Sequence[RunSpec]) -> None:
-    """Ask for all of them. What prevents one is shown as it is."""
+def _compute(specs: Sequence[RunSpec], speed: bool) -> None:
+    """Ask for all of them, with their `speed` where that is wanted. What prevents one is shown as it is."""
     state.forget("curves_refused")
     try:
         for spec in specs:
             resources.jobs().submit(spec, group=f"{submission.asker()}-curves")
+        if speed:
+            speeds.ask(specs)
     except PruneError as error:
         state.remember("curves_refused", str(error))
 
@@ -110,6 +119,7 @@ def _seconds(now: State) -> tuple[float | None, bool]:
 
 def _draw_estimate(now: State, asked: bool) -> None:
     seconds, asking = _seconds(now)
+    asking = asking or (now.fit.planning and fitting(now.missing).planning)
     if asked and not asking:
         st.rerun()  # and ask no more
     if seconds is not None:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 import plotly.graph_objects as go
 import streamlit as st
 
-from app.curves import address, controls, details, missing_runs, text_choice, troubles
+from app.curves import address, controls, details, guided, missing_runs, speeds, text_choice, troubles
 from app.curves.charts import alpha_curves, block_curves, time_curves
 from app.curves.controls import Form
 from app.curves.findings import view_finding
@@ -48,7 +48,7 @@ def draw() -> None:
         text_choice.draw(form.asked.base)
     now = missing_runs.look(form.sweep)
     with button:
-        missing_runs.draw_button(now, ready=not form.complaints)
+        missing_runs.draw_button(now, ready=not form.complaints, with_speed=form.asked.tab == "shapes")
     address.write(form)
     layout.link_notes(notes, on_dismiss=address.dismiss)
     layout.complaints(form.complaints)
@@ -90,6 +90,8 @@ def _draw_view(form: Form, now: State) -> None:
         take_away(f"curves-{tab}", partial(point_rows, points), _protocol(points))
     if left:
         layout.note(left)
+    if tab == "shapes":
+        speeds.draw(shown)
     details.draw(form, points, papers, charts=not first)
 
 
@@ -101,6 +103,9 @@ def _draw_empty(form: Form, now: State, left: str) -> None:
     layout.sentence("Here you will see how perplexity rises with the sparsity that is counted, one curve a method, with the dense model "
                     "as a line; what block size and outlier rows change; and what the methods cost in time and memory. Each point is an "
                     "ordinary run: the button on the left computes those that are missing, and they appear one by one.")
+    if form.asked.tab == "shapes":
+        with st.expander("Blocks per input", key="curves-guided"):
+            guided.draw(form.asked.guided, form.asked.base, charts=not first_paint())
 
 
 def _chart(figure: go.Figure, tab: str, alt: str) -> None:

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal, cast
 
 from pydantic import field_validator
 
+from app.curves.guided_query import GUIDED, GUIDED_WORDS, Guided
 from app.curves.lists import Alphas, BlockMethods, BlockSizes, Budgets, Methods, Patterns, Seeds, Texts
 from app.shared.charts.series import Scale
 from app.shared.charts.shapes import Over
@@ -121,12 +122,13 @@ TABS: dict[str, type[View]] = {"sparsity": SparsityView, "blocks": BlocksView, "
 
 
 class Asked(FrozenModel):
-    """A view, what all runs share, the axis of perplexity, and what the view of shapes has across."""
+    """A view, what all runs share, the axis of perplexity; of the view of shapes what it has across, and its blocks per input."""
 
     view: SparsityView | BlocksView | AlphaView | TimeView | ShapesView = SparsityView()
     base: RunSpec = RunSpec()
     scale: Scale = "auto"
     over: Over = "parameters"
+    guided: Guided = Guided()
 
     @property
     def tab(self) -> TabName:
@@ -143,14 +145,14 @@ class Asked(FrozenModel):
 class _AskedCodec(ModelCodec[Asked]):
     @property
     def words(self) -> tuple[str, ...]:
-        return ("tab", *BASE_WORDS, "scale", "over", *LIST_WORDS)
+        return ("tab", *BASE_WORDS, "scale", "over", *LIST_WORDS, *GUIDED_WORDS)
 
 
 VIEWS: ChoiceCodec[View] = ChoiceCodec(word="tab", kinds=TABS, default=FIRST, title=lambda tab: f"the view {TABS[tab].label}")
 BASES = ModelCodec(model=RunSpec, fields={word: word for word in RUN_WORDS}, parts={
     "calibration": ModelCodec(model=Calibration, fields={word: name for word, name in CALIBRATION_WORDS.items() if word != "seed"}),
     "evaluation": EVALUATIONS})
-CODEC = _AskedCodec(model=Asked, fields={"scale": "scale", "over": "over"}, parts={"view": VIEWS, "base": BASES})
+CODEC = _AskedCodec(model=Asked, fields={"scale": "scale", "over": "over"}, parts={"view": VIEWS, "base": BASES, "guided": GUIDED})
 
 
 def read(words: Mapping[str, str]) -> tuple[Asked, tuple[str, ...]]:

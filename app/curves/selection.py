@@ -70,7 +70,7 @@ def _shape_series(form: Form, points: Sequence[Point]) -> tuple[tuple[Series, ..
     (device, batch), there = max(places.items(), key=lambda entry: len(entry[1]), default=(("", 0), list[Point]()))
     rest = len(points) - len(there)
     words = [f"Measured on {device}, batch {batch}, beside the dense model in turn." if there else "",
-             f"{numbers.plural(rest, 'point')} without a measured speed there left out: Size and speed on Explore measures a run's model."
+             f"{numbers.plural(rest, 'point')} without a measured speed there left out."
              if rest else ""]
     return by_kind(there, MEASURES[over]), " ".join(filter(None, words))
 

@@ -19,7 +19,8 @@ def draw_troubles(now: State) -> None:
         layout.note(record.error or "No reason was recorded.", tone="bad", title=f"{run_title(record.spec)} failed.")
     if len(now.failed) > _SHOWN:
         layout.note(f"{len(now.failed) - _SHOWN} more failed; the Runs page lists them.", tone="bad")
-    for reason in now.grid.refused[:_SHOWN]:
+    told = {record.error for record in now.failed}
+    for reason in (*now.grid.refused[:_SHOWN], *(reason for reason in now.fit.reasons if reason not in told)):
         layout.note(reason)
     for text in _left_out(now):
         layout.note(text)

@@ -17,6 +17,7 @@ from app.workers.answers import Answers
 from app.workers.collecting import CollectingJobs
 from app.workers.connection import Connection
 from app.workers.exporting import ExportJobs
+from app.workers.guiding import GuidingJobs
 from app.workers.keeper import Keeper
 from app.workers.limits import require_place
 from app.workers.measuring import MeasuringJobs
@@ -50,6 +51,7 @@ class Jobs:
         self.exporting = ExportJobs(store, self._connection)
         self.measuring = MeasuringJobs(store, self._connection)
         self.collecting = CollectingJobs(store, self._connection)
+        self.guiding = GuidingJobs(store, self._connection)
         self.readings = Readings(self._connection)
         self._keeper: Keeper | None = None
         self.queue = RunQueue(store, self._connection)

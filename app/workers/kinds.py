@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from app.workers import collecting, exporting, measuring, queue, scoring, tasks
+from app.workers import collecting, exporting, guiding, measuring, queue, scoring, tasks
 
 TASKS: Mapping[str, Callable[[str, float], None]] = {
     queue.RUN: tasks.run, "score": scoring.score, "export": exporting.export, "measure": measuring.measure,
-    "collect": collecting.collect}
+    "collect": collecting.collect, "guide": guiding.guide}

@@ -42,9 +42,11 @@ def measure(key: str, attempt: float) -> None:
 
 def _measure(store: Store, request: Measuring, watch: Watch[Measuring]) -> None:
     from app.workers.weights import pruned_weights
+    from core.evaluate.measured_model import require_whole
     from core.evaluate.size_and_speed import size_and_speed
 
     spec = request.spec
+    require_whole(spec, pruned=not spec.pattern.shrinks, remedy="Save the pruned model, and measure it where memory holds it.")
     found = require_unchanged(spec, request.key)
     watch.tell("Reading the pruned weights", 0.0)
     result, weights = pruned_weights(store, spec, request.key, lambda words, share: watch.tell(words, _READING * share))

@@ -54,7 +54,7 @@ def task_name(kind: str, key: str, submitted: float) -> str:
 def requests_of(store: Store) -> Mapping[str, Requests[Any]]:
     """The requests about runs and models that device workers carry out, by kind."""
     return {"score": store.scores.requests, "export": store.exports.requests, "measure": store.measurements.requests,
-            "collect": store.collecting}
+            "collect": store.collecting, "guide": store.guided.requests}
 
 
 def jobs(store: Store) -> tuple[Job, ...]:
@@ -67,8 +67,12 @@ def jobs(store: Store) -> tuple[Job, ...]:
 
 
 def waiting(store: Store) -> tuple[Job, ...]:
-    """Jobs that may be handed to a worker, in order: none while the queue is paused."""
-    return () if store.queue_pause().since is not None else tuple(job for job in jobs(store) if not job.paused)
+    """Jobs that may be handed to a worker, in order: none while the queue is paused, and no request about a run that comes first."""
+    if store.queue_pause().since is not None:
+        return ()
+    found = [job for job in jobs(store) if not job.paused]
+    runs = {job.key for job in found if job.kind == RUN}
+    return tuple(job for job in found if job.kind == RUN or job.key not in runs or job.state == "running")
 
 
 def move(store: Store, key: str, where: Move) -> None:

@@ -15,8 +15,11 @@ from core.models.sources import ModelSource, describe_model
 from core.spec import RunSpec
 from core.spec.errors import BadInput, InputChanged
 
+WITHOUT_FLAGS = ("Leave out --tasks and --speed: pruning, perplexity and --save read it one block at a time. Measure the saved model where "
+                 "memory holds it.")
 
-def require_whole(spec: RunSpec, *, pruned: bool) -> None:
+
+def require_whole(spec: RunSpec, *, pruned: bool, remedy: str = WITHOUT_FLAGS) -> None:
     """Raises BadInput for a model that memory does not hold, before hours are spent on what is measured of it afterwards. `pruned`: its
     pruned weights are there once more."""
     source = describe_model(spec.model, spec.revision)
@@ -24,8 +27,7 @@ def require_whole(spec: RunSpec, *, pruned: bool) -> None:
     room = memory_room()
     if needed > room:
         raise BadInput("model", spec.model, f"for zero-shot tasks and speed a model that memory holds whole ({needed / 1e9:.3g} GB, and "
-                       f"{room / 1e9:.3g} GB are free for this process)", "Leave out --tasks and --speed: pruning, perplexity and --save "
-                       "read it one block at a time. Measure the saved model where memory holds it.")
+                       f"{room / 1e9:.3g} GB are free for this process)", remedy)
 
 
 def load_measured(spec: RunSpec, device: torch.device, expected: str | None = None) -> tuple[ModelSource, Any]:

@@ -30,7 +30,7 @@ class Guide(FrozenModel):
         if self.clusters > windows:
             raise BadInput("clusters", self.clusters, f"1 to {windows}, the number of calibration windows",
                            "Ask for fewer clusters, or for more windows.")
-        if self.decide_on > min(lengths):
+        if lengths and self.decide_on > min(lengths):
             raise BadInput("decide_on", self.decide_on, f"0 to {min(lengths)}, the tokens of a window", "0 takes the whole window.")
 
 

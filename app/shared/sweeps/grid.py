@@ -27,6 +27,8 @@ SHOWN_PATTERNS = {"unstructured": ("0.3", "0.4", "0.5", "0.6", "0.7"), "semi-str
                   "heads": ("heads:2", "heads:3")}
 SHAPE_METHODS = ("thanos", "influence")  # of zeros, columns and neurons; of blocks
 SHAPE_PATTERNS = tuple(word for kind in ("unstructured", "structured", "neurons", "heads", "blocks") for word in SHOWN_PATTERNS[kind])
+FITTING_PATTERNS = ("0.3", "0.5", "0.7", "columns:0.1", "columns:0.3", "neurons:0.1", "neurons:0.3", "neurons:0.5", "heads:0.25",
+                    "heads:0.5", "blocks:0.15", "blocks:0.3", "blocks:0.45")  # the same for any model, by shares
 SHOWN_BLOCKS = (1, 8, 32, 128, 256, 688)
 SHOWN_ALPHAS = (0.0, 0.05, 0.1, 0.2, 0.3)
 _PARTS = ("methods", "patterns", "block_sizes", "alphas", "budgets", "seeds")

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
-from app.workers import collecting, exporting, measuring, scoring
+from app.workers import collecting, exporting, guiding, measuring, scoring
 from cache import Store
 from core.spec import Calibration, Evaluation, Magnitude, RunSpec
 
 SPEC = RunSpec(model="stories260K", method=Magnitude(), device="cpu", calibration=Calibration(windows=2, length=64),
                evaluation=Evaluation(windows=1, length=64))
-_MODULES: tuple[ModuleType, ...] = (collecting, exporting, measuring, scoring)
+_MODULES: tuple[ModuleType, ...] = (collecting, exporting, guiding, measuring, scoring)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from app.workers import limits, queue
 from app.workers.jobs import Jobs
 from app.workers.queue import Job, in_turns
 from cache import Store
+from cache.measurements import Measuring
 from core.spec import RunSpec
 from core.spec.errors import BadInput
 from tests.cache.examples import key_of, record_of
@@ -147,3 +148,14 @@ def test_limits_hold_where_a_run_is_asked_for(tmp_path, monkeypatch):
     jobs.submit(second, group="bob")
     jobs.close()
     opened.close()
+
+
+def test_a_request_about_a_run_waits_until_the_run_has_ended(tmp_path):
+    store = Store(tmp_path)
+    spec, key = RunSpec(), key_of("a")
+    store.put_record(record_of(key, state="queued", submitted=2.0))
+    for name in (key, key_of("b")):
+        store.measurements.requests.change(name, lambda _, name=name: Measuring(key=name, spec=spec, submitted=1.0))
+    assert {(found.kind, found.key) for found in queue.waiting(store)} == {("run", key), ("measure", key_of("b"))}
+    store.put_record(record_of(key, state="finished", submitted=2.0))
+    assert {(found.kind, found.key) for found in queue.waiting(store)} == {("measure", key), ("measure", key_of("b"))}
