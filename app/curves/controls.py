@@ -129,7 +129,7 @@ def read() -> Form:
 
 
 def _fit_shapes() -> None:
-    """Where the patterns of shapes are those that are shipped for the demo, or those for any model: take those that fit the model."""
+    """Replace the patterns that are shipped for the demo by those for any model, or these by those, as the model asks for."""
     now, demo = tuple(state.widget(key("shapes", "patterns")) or ()), (state.widget(f"{PRE}model") or "demo") == "demo"
     if now == (FITTING_PATTERNS if demo else SHAPE_PATTERNS):
         _set("shapes", "patterns", SHAPE_PATTERNS if demo else FITTING_PATTERNS)

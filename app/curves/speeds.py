@@ -38,7 +38,7 @@ def ask(specs: Sequence[RunSpec]) -> None:
 
 
 def draw(points: Sequence[Point]) -> None:
-    """What is being measured, what failed, and the button for the points of this machine that have no measured speed."""
+    """Progress of measurements, failures, and the button for the points of this machine that have no measured speed."""
     lacking = [point for point in with_measurements(points) if point.worth is None and point.key]
     requests = {point.key: resources.store().measurements.requests.read(point.key) for point in lacking}
     active = [request for request in requests.values() if request is not None and request.active]

@@ -153,9 +153,9 @@ def test_limits_hold_where_a_run_is_asked_for(tmp_path, monkeypatch):
 def test_a_request_about_a_run_waits_until_the_run_has_ended(tmp_path):
     store = Store(tmp_path)
     spec, key = RunSpec(), key_of("a")
-    store.put_record(record_of(key, state="queued", submitted=2.0))
+    store.put_record(record_of("a", state="queued", submitted=2.0))
     for name in (key, key_of("b")):
         store.measurements.requests.change(name, lambda _, name=name: Measuring(key=name, spec=spec, submitted=1.0))
     assert {(found.kind, found.key) for found in queue.waiting(store)} == {("run", key), ("measure", key_of("b"))}
-    store.put_record(record_of(key, state="finished", submitted=2.0))
+    store.put_record(record_of("a", state="finished", submitted=2.0))
     assert {(found.kind, found.key) for found in queue.waiting(store)} == {("measure", key), ("measure", key_of("b"))}
