@@ -87,3 +87,10 @@ def test_a_block_that_was_cut_off_is_not_there(spec: RunSpec, tmp_path: Path) ->
     file = tmp_path / "out" / RUN / "block-00000.safetensors"
     file.write_bytes(file.read_bytes()[:-5])
     assert FolderJournal(tmp_path / "out", spec, shards=True).read(0) is None
+
+
+def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(BadInput, match="a folder that is empty or does not exist yet"):
+        require_empty(tmp_path)
+    require_empty(tmp_path / "new")
