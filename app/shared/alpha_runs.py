@@ -30,7 +30,7 @@ def look(spec: RunSpec, alpha: float, seeds: tuple[int, ...]) -> AlphaRuns:
     """The finished runs of a sweep, and what is missing to tell α from none and from random rows at equal counted sparsity."""
     today = revisions_today(spec)[0]
     points = _points(spec, today)
-    done = {asked_anywhere(point.spec) for point in points}
+    done = [asked_anywhere(point.spec) for point in points]
     missing = [one for one in pairs(spec, alpha, seeds) if asked_anywhere(one) not in done] if alpha else []
     records = {one: None if today is None else resources.store().record(run_key(one, today)) for one in missing}
     return AlphaRuns(

@@ -85,7 +85,8 @@ def test_bytes_that_are_no_text_damage_their_row_and_no_other(home, table, known
 
 
 def test_a_database_without_its_head_is_told_with_what_to_do(home):
-    checkpoint(home)
+    for table in ("records", "documents"):
+        checkpoint(home, table)
     file = database(home, "documents")
     file.write_bytes(bytes(4096) + file.read_bytes()[4096:])
     with pytest.raises(BadInput, match=r"nothing of it can be read .*keep a copy of .*documents; then put that folder back from a backup"):
