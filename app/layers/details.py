@@ -19,6 +19,7 @@ from app.shared.plot import plot
 from app.shared.style import chart_config, method_mark
 from app.workers.questions import Question
 from core.records import LayerRecord
+from core.records.previews import LayerEstimate, is_large
 from core.spec import RunSpec
 
 _ORDERS = ("in place", "greatest first")
@@ -26,6 +27,8 @@ _ORDERS = ("in place", "greatest first")
 
 def draw(spec: RunSpec, layer: str, record: LayerRecord | None, known: Map | None, *, told: str | None = None) -> None:
     """Four tabs. `told`: a reason that the page gives already why there is no answer."""
+    first = isinstance(record, LayerEstimate)
+    behind = record is not None and is_large(*record.shape)
     parts, weights, histogram, measured = st.tabs(["Rows and columns", "Weights", "Histogram", "How it was measured"], key="layers-tabs",
                                                   on_change="rerun")
     color, theme = method_mark(spec.method.name).color, layout.theme()
@@ -34,22 +37,29 @@ def draw(spec: RunSpec, layer: str, record: LayerRecord | None, known: Map | Non
             ordered = st.segmented_control("Order", _ORDERS, default=_ORDERS[0], key="layers_order", required=True,
                                            label_visibility="collapsed", persist_state="session") == _ORDERS[1]
             draw_parts = partial(details.error_parts, ordered=ordered, color=color, theme=theme)
-            _view(PartsQuestion(spec=spec, layer=layer), "parts", draw_parts, findings.parts_finding, _parts_rows, told)
+            _view(PartsQuestion(spec=spec, layer=layer, behind=behind), "parts", draw_parts, findings.parts_finding, _parts_rows, told,
+                  later=first)
     if weights.open:
         with weights:
-            _view(WeightsQuestion(spec=spec, layer=layer), "weights", partial(details.weight_maps, theme=theme),
-                  findings.weights_finding, _weights_rows, told)
+            _view(WeightsQuestion(spec=spec, layer=layer, behind=behind), "weights", partial(details.weight_maps, theme=theme),
+                  findings.weights_finding, _weights_rows, told, later=first and not spec.leaves_kept_weights)
     if histogram.open:
         with histogram:
-            _view(HistogramQuestion(spec=spec, layer=layer), "histogram", partial(details.weight_histogram, color=color, theme=theme),
-                  findings.histogram_finding, _bins_rows, told)
+            _view(HistogramQuestion(spec=spec, layer=layer, behind=behind), "histogram",
+                  partial(details.weight_histogram, color=color, theme=theme), findings.histogram_finding, _bins_rows, told,
+                  later=first and not spec.leaves_kept_weights)
     if measured.open:
         with measured:
             layout.facts(_facts(spec, layer, record, known))
 
 
 def _view(question: Question, place: str, figure: Callable[..., go.Figure], finding: Callable[..., str], rows: Callable[..., Rows],
-          told: str | None) -> None:
+          told: str | None, *, later: bool) -> None:
+    """One of the charts. `later`: not before all rows of a large layer are solved."""
+    if later:
+        answers.leave(place)
+        layout.aside("Shown once this layer is solved on all of its rows.")
+        return
     shown = answers.ask(question, place)
     if shown.problem and shown.problem == told:
         layout.aside("Nothing can be shown here, for the reason above.")

@@ -13,6 +13,7 @@ from app.layers.questions import Array, Bins, Parts, Weights
 from app.shared import numbers
 from app.shared.findings.wording import WEIGHED, listed
 from core.records import LayerRecord
+from core.records.previews import LayerEstimate
 
 _AT_OPTIMUM = 0.005  # a gap below half a percent is none to speak of
 
@@ -64,6 +65,8 @@ def blocks_gone(layers: Sequence[LayerRecord]) -> tuple[int, ...]:
 
 
 def _fault(label: str, record: LayerRecord) -> str:
+    if isinstance(record, LayerEstimate) and record.gap is None:
+        return f"{label} makes an error of about {numbers.error(record.relative_error)}: an {record.error_words}."
     if record.gap is None or record.optimum_error is None:
         return f"{label} makes an error of {numbers.error(record.relative_error)}; the best possible was not computed."
     if record.gap < _AT_OPTIMUM:

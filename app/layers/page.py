@@ -42,7 +42,7 @@ def _draw(spec: RunSpec) -> None:
     if shapes and whole is None:
         return
     layer = layer_choice.wanted(shapes) or ("" if whole or known else next(iter(shapes), ""))
-    seen = view.look(spec, known, layer, whole=bool(whole)) if shapes else None
+    seen = view.look(spec, known, layer, shapes, whole=bool(whole)) if shapes else None
     if seen is None:
         layout.sentence(_PROMISE)
         return

@@ -7,7 +7,7 @@ from functools import partial
 
 import streamlit as st
 
-from app.layers import view
+from app.layers import layer_answers, view
 from app.layers.bars import bar_rows
 from app.layers.charts.layer_map import MEASURES, Measure, layer_map
 from app.layers.charts.method_bars import Bar, method_bars
@@ -20,6 +20,8 @@ from app.shared.layer_choice import Map
 from app.shared.plot import plot
 from app.shared.pressed_marks import pressed_word
 from app.shared.style import chart_config
+from core.records import LayerRecord
+from core.records.previews import LayerEstimate
 from core.spec import METHOD_LABELS, RunSpec
 
 _HEIGHT = 372
@@ -84,9 +86,27 @@ def draw_methods(base: RunSpec, bars: Sequence[Bar], layer: str, shown: Sequence
 def draw_exact(seen: view.View) -> None:
     """The way from an estimated optimum of this layer to the exact one."""
     record = seen.record
-    if record is None or record.optimum_rows is None or not seen.present.fits:
+    if record is None or not seen.present.fits:
         return
+    if isinstance(record, LayerEstimate):
+        _draw_all_rows(seen, record)
+    if seen.present.waiting:
+        layout.aside("Solving this layer on all rows …" if isinstance(record, LayerEstimate) else "Computing its best possible error …")
+    elif record.optimum_rows is not None and not isinstance(record, LayerEstimate):
+        _draw_optimum(seen, record)
+
+
+def _draw_all_rows(seen: view.View, record: LayerEstimate) -> None:
+    layout.aside(f"≈ {record.error_words}: one standard error.")
+    seconds = state.recall(layer_answers.SECONDS, None)
+    if seconds is not None:
+        st.button(f"Solve it on all {numbers.count(record.shape[0])} rows: about {numbers.seconds(seconds)}", key="layers_all_rows",
+                  type="tertiary", on_click=state.remember, args=(layer_answers.ALL_ROWS, (seen.solved, seen.layer)))
+
+
+def _draw_optimum(seen: view.View, record: LayerRecord) -> None:
+    assert record.optimum_rows is not None
     st.button(f"Best possible of this layer from all {numbers.count(record.shape[0])} rows", key="layers_exact", type="tertiary",
-              on_click=state.remember, args=(view.EXACT, (seen.solved, seen.layer)),
+              on_click=state.remember, args=(layer_answers.EXACT, (seen.solved, seen.layer)),
               help=f"Now an {record.optimum_words}. It takes about {numbers.count(round(record.shape[0] / record.optimum_rows))} times as "
               "long.")

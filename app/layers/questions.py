@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from app.workers.questions import SessionQuestion
+from app.workers.questions import OneLayerQuestion, SessionQuestion
 from core.records import LayerRecord
+from core.records.previews import is_large
 from core.spec import RunSpec, make_method
 
 if TYPE_CHECKING:
@@ -25,11 +26,9 @@ def with_method(spec: RunSpec, name: str) -> RunSpec:
     return RunSpec.model_validate({**dict(spec), "method": make_method(name), "update": "own", "refit": False})
 
 
-class LayerQuestion(SessionQuestion):
+class LayerQuestion(OneLayerQuestion):
     """Result of `spec` in one layer."""
 
-    about_a_layer: ClassVar[bool] = True
-    layer: str
     exact: bool = False  # the optimum of a large layer too, from all of its rows
 
     @property
@@ -54,7 +53,8 @@ class Methods:
 
 
 class MethodsQuestion(SessionQuestion):
-    """Results of some methods in one layer at the pattern of `spec`, each with its defaults; the method of `spec` is not read."""
+    """Results of some methods in one layer at the pattern of `spec`, each with its defaults; the method of `spec` is not read. Of a large
+    layer these are first looks, with their optima."""
 
     layer: str
     methods: tuple[str, ...]
@@ -65,19 +65,22 @@ class MethodsQuestion(SessionQuestion):
 
         from core.models.cost import layer_seconds, matrix_rate
         from core.spec.errors import PruneError, input_errors
+        from core.whatif.first_look import first_seconds
 
         records: dict[str, LayerRecord] = {}
         slow: dict[str, float] = {}
         failed: dict[str, str] = {}
         problem = session.problem(self.layer)
         rows, columns = problem.weight.shape
-        rate = matrix_rate(session.opened.device)
+        rate, large = matrix_rate(session.opened.device), is_large(rows, columns)
         for name in self.methods:
             try:
                 spec = with_method(self.spec, name)
-                estimate = layer_seconds(spec, rows, columns, rate)
+                estimate = (first_seconds if large else layer_seconds)(spec, rows, columns, rate)
                 if estimate > self.seconds:
                     slow[name] = estimate
+                elif large:
+                    records[name] = session.first_look(self.layer, spec).record(session, self.layer, optimum=True)
                 else:
                     records[name] = session.record(self.layer, session.solve(self.layer, spec))
             except ValidationError as error:
@@ -100,16 +103,14 @@ class Parts:
     removed: Array  # [b]: the share of each column that is pruned
 
 
-class PartsQuestion(SessionQuestion):
+class PartsQuestion(OneLayerQuestion):
     """Distribution of a layer's error over rows and columns."""
-
-    about_a_layer: ClassVar[bool] = True
-    layer: str
 
     def answer(self, session: Session) -> Parts:
         from core.layer.summaries import error_parts
+        from core.whatif.first_look import solution_without_error
 
-        problem, solution = session.problem(self.layer), session.solve(self.layer, self.spec)
+        problem, solution = session.problem(self.layer), solution_without_error(session, self.layer, self.spec)
         rows, columns = error_parts(problem, solution.weight)
         whole = float(rows.sum())
         scale = 1 / whole if whole > 0 else 0.0
@@ -129,16 +130,15 @@ class Weights:
     shape: tuple[int, int]
 
 
-class WeightsQuestion(SessionQuestion):
+class WeightsQuestion(OneLayerQuestion):
     """A layer's weights before and after."""
-
-    about_a_layer: ClassVar[bool] = True
-    layer: str
 
     def answer(self, session: Session) -> Weights:
         from core.layer.summaries import cell_shape, reduce_blocks
+        from core.whatif.first_look import solution_without_error
 
-        before, after = session.problem(self.layer).weight.float(), session.solve(self.layer, self.spec).weight.float()
+        before = session.problem(self.layer).weight.float()
+        after = solution_without_error(session, self.layer, self.spec).weight.float()
         shape = (int(before.shape[0]), int(before.shape[1]))
         first, second = (reduce_blocks(matrix.abs(), CELLS).cpu().numpy() for matrix in (before, after))
         change = reduce_blocks(after - before, CELLS, "extreme").cpu().numpy()
@@ -155,16 +155,14 @@ class Bins:
     removed_before: Array
 
 
-class HistogramQuestion(SessionQuestion):
+class HistogramQuestion(OneLayerQuestion):
     """Histogram of the weights that stay, before and after, and of those that go."""
-
-    about_a_layer: ClassVar[bool] = True
-    layer: str
 
     def answer(self, session: Session) -> Bins:
         from core.layer.summaries import weight_histogram
+        from core.whatif.first_look import solution_without_error
 
-        found = weight_histogram(session.problem(self.layer).weight, session.solve(self.layer, self.spec))
+        found = weight_histogram(session.problem(self.layer).weight, solution_without_error(session, self.layer, self.spec))
         return Bins(edges=found.edges.numpy(), kept_before=found.kept_before.numpy(), kept_after=found.kept_after.numpy(),
                     removed_before=found.removed_before.numpy())
 

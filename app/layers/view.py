@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app.layers.questions import AT_ONCE, LayerQuestion, MethodsQuestion
+from app.layers import layer_answers
+from app.layers.questions import AT_ONCE, MethodsQuestion
 from app.shared import answers, layer_choice, previews, state
 from app.shared.answers import Shown
 from app.shared.layer_choice import Map
@@ -16,11 +17,10 @@ from app.workers.questions import Question
 from core.records import LayerRecord
 from core.spec import METHODS, RunSpec
 
-_WAIT = 1.0  # seconds for the layer's own answer: drawn without it, the page would take longer than it does to come
 _TOGETHER = 1.2  # seconds in which the others' answers are gathered before the page is drawn anew
 _SETTLED = 0.6  # seconds that the controls must have been left alone before all layers are solved: one layer answers first
 _QUICK_SECONDS = 5.0
-EXACT = "layers-exact"  # place of the layer whose optimum is wanted from all rows
+Shapes = Mapping[str, tuple[int, int]]  # of the layers by name: outputs, inputs
 AT_MOST = 600.0  # seconds: what takes longer is not offered
 
 
@@ -52,7 +52,7 @@ class View:
         return bool(self.trouble and self.preview and self.preview.problem == self.trouble.problem)
 
 
-def look(spec: RunSpec, known: Map | None, layer: str, *, whole: bool = True) -> View | None:
+def look(spec: RunSpec, known: Map | None, layer: str, shapes: Shapes, *, whole: bool = True) -> View | None:
     """Ask for everything the page shows. `known`: the finished run's map; `layer`: the one asked for, empty for the worst.
     `whole`: the map of a preview may be asked for. None while no layer can be chosen."""
     mapped = known is not None or not whole
@@ -63,25 +63,20 @@ def look(spec: RunSpec, known: Map | None, layer: str, *, whole: bool = True) ->
         for place in () if settled else ("quick", *_methods(quick=False), "preview"):
             answers.before(place)  # what these compute leaves its cores to the layer's own answer
         solved = layer_choice.with_own_share(spec, known or _map_before(spec), layer)
-        present = _solve(solved, layer) if layer else None
+        present = layer_answers.solve(solved, layer, shapes[layer]) if layer else None
         others = _ask({**(_others(base_of(solved), layer) if layer else {}), **({} if mapped else {"preview": preview})}, settled)
         seen = None if mapped else previews.best(spec, others.pop("preview"))
     known = _map(spec, seen, settled=settled) if seen else known
-    layer = layer or layer_choice.worst_of(known)
+    layer = layer or layer_choice.worst_of(known) or (next(iter(shapes)) if previews.offered(spec) else "")
     if not layer:
         return None
     own = layer_choice.with_own_share(spec, known if known and known.fits else _map_before(spec), layer)
     if present is None or own != solved:
         solved = own
         with asked:
-            present = _solve(solved, layer)
+            present = layer_answers.solve(solved, layer, shapes[layer])
             others = _ask(_others(base_of(solved), layer), settled)
     return View(layer=layer, solved=solved, present=present, others=tuple(others.values()), map=known, preview=seen)
-
-
-def _solve(spec: RunSpec, layer: str) -> Shown:
-    exact = state.recall(EXACT, None) == (spec, layer)
-    return answers.ask(LayerQuestion(spec=spec, layer=layer, exact=exact), "layer", wait=_WAIT)
 
 
 def _ask(questions: Mapping[str, Question], settled: bool) -> dict[str, Shown]:

@@ -7,6 +7,7 @@ import numpy as np
 from app.masks.questions import Array, Mask, Pair
 from app.shared import numbers
 from app.shared.findings.overlaps import shared_finding
+from core.records.previews import LayerEstimate
 
 
 def mask_finding(mask: Mask) -> str:
@@ -14,7 +15,9 @@ def mask_finding(mask: Mask) -> str:
     record = mask.record
     entries = record.parameters
     gone = round(record.counted_sparsity * entries)
-    text = f"{numbers.count(gone)} of {numbers.count(entries)} weights go, {numbers.percent(record.counted_sparsity)}."
+    about = "" if mask.sampled is None else "about "
+    text = f"{about}{numbers.count(gone)} of {numbers.count(entries)} weights go, {numbers.percent(record.counted_sparsity)}."
+    text = text[0].upper() + text[1:]
     if not gone:
         return text
     text += f" Rows lose {_spread(mask.rows)} of their weights, columns {_spread(mask.columns)}."
@@ -35,7 +38,8 @@ def pair_finding(a: str, b: str, pair: Pair) -> str:
 
 def _errors(pair: Pair) -> str:
     a, b = pair.a, pair.b
-    text = f"A leaves error {numbers.error(a.relative_error)}, B {numbers.error(b.relative_error)}"
+    about = ["about " if isinstance(record, LayerEstimate) else "" for record in (a, b)]
+    text = f"A leaves error {about[0]}{numbers.error(a.relative_error)}, B {about[1]}{numbers.error(b.relative_error)}"
     if a.optimum_error and b.optimum_error and a.optimum_error > 0 and b.optimum_error > 0:
         text += (f"; at best A's mask costs {numbers.error(a.optimum_error)} and B's {numbers.error(b.optimum_error)}, "
                  f"{numbers.times(b.optimum_error / a.optimum_error)} that")

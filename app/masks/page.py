@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.masks import controls
+from app.masks import controls, mask_answers
 from app.masks.findings import mask_finding, pair_finding
 from app.masks.panels import HEIGHT, draw_loupe, draw_overview
 from app.masks.query import OWN, read_window
-from app.masks.questions import Mask, MaskQuestion, Pair, PairQuestion, WindowQuestion
-from app.shared import address, answers, large_model, layer_choice, layout, numbers, run_page, whole_shapes
+from app.masks.questions import Mask, Pair
+from app.shared import address, answers, large_model, layer_choice, layout, numbers, previews, run_page, whole_shapes
 from app.shared.findings import wording
 from app.shared.findings.wording import WEIGHED
 from app.shared.first_paint import first_paint
@@ -41,7 +41,7 @@ def _draw(spec: RunSpec) -> None:
         return
     layer = layer_choice.wanted(shapes)
     known = known or (None if not whole or (layer and spec.allocation == "even") else layer_choice.preview(spec))
-    layer = layer or layer_choice.worst_of(known) or ("" if whole else next(iter(shapes)))
+    layer = layer or layer_choice.worst_of(known) or ("" if whole and not previews.offered(spec) else next(iter(shapes)))
     if not layer:
         layout.sentence(_PROMISE)
         return
@@ -53,15 +53,14 @@ def _draw(spec: RunSpec) -> None:
     one, compared = layer_choice.with_own_share(spec, known, layer), other
     if other and (other.pattern, other.allocation) == (spec.pattern, spec.allocation):
         other = other.model_copy(update={"pattern": one.pattern, "allocation": one.allocation})
-    shown = (answers.ask(MaskQuestion(spec=one, layer=layer), "mask") if other is None else
-             answers.ask(PairQuestion(spec=one, other=other, layer=layer), "pair"))
-    window = answers.ask(WindowQuestion(spec=one, layer=layer, row=start[0], column=start[1], other=other), "window")
+    shown, window = mask_answers.ask(one, other, layer, shapes[layer], start)
     answers.tell(shown, "Solving this layer")
     answer: Mask | Pair | None = shown.answer
     if answer is None:
         return
     with st.container(key="masks" if shown.fits else "old-answer-masks", gap="small"):
         _draw_words(spec, compared or spec, answer)
+        mask_answers.draw_standing(answer, one, layer, shapes[layer])
         if first_paint():
             st.container(height=HEIGHT, border=False)
             return

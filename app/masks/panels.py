@@ -31,6 +31,8 @@ def draw_overview(answer: Mask | Pair, start: tuple[int, int], spec: RunSpec, ot
                     alt="The whole matrix of weights, where they were removed")
     take_away("masks", partial(_rows, answer), (f"A: {spec.title}; B: {other.title}" if other else spec.title, layer,
                                                 "shares of each row and column"))
+    if isinstance(answer, Mask) and answer.sampled is not None:
+        return
     name = f"{layer}-{spec.method.name}-{pattern_word(spec.pattern).replace(':', '-')}.png"
     st.download_button("The whole mask as PNG, one pixel a weight", partial(_png, resources.jobs().answers, spec, layer), name,
                        "image/png", on_click="ignore", key="masks-png", type="tertiary",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from app.workers.questions import SessionQuestion
+from app.workers.questions import OneLayerQuestion
 from core.records import LayerRecord
 from core.spec import RunSpec
 
@@ -35,13 +35,12 @@ class Mask:
     rows: Array
     columns: Array
     dense_rows: Array
+    sampled: int | None = None  # rows that were pruned alone and stand for their neighbors; None: all
 
 
-class MaskQuestion(SessionQuestion):
+class MaskQuestion(OneLayerQuestion):
     """The mask of `spec` in one layer."""
 
-    about_a_layer: ClassVar[bool] = True
-    layer: str
 
     def answer(self, session: Session) -> Mask:
         from core.layer.summaries import reduce_blocks
@@ -52,6 +51,20 @@ class MaskQuestion(SessionQuestion):
         record = session.record(self.layer, solution)
         return Mask(record=record, density=density, points=points, rows=_share(gone, 1), columns=_share(gone, 0),
                     dense_rows=solution.dense_rows.cpu().numpy())
+
+
+class FirstMaskQuestion(OneLayerQuestion):
+    """The mask of `spec` in a large layer, whole where the method moves no weight, else from some rows."""
+
+    def answer(self, session: Session) -> Mask:
+        from core.layer.summaries import reduce_blocks
+
+        look = session.first_look(self.layer, self.spec)
+        record = look.record(session, self.layer, optimum=False)
+        gone = look.mask(record.shape[0])
+        density, points = ((100 * reduce_blocks(gone, most)).round().byte().cpu().numpy() for most in (CELLS, POINTS))
+        return Mask(record=record, density=density, points=points, rows=_share(gone, 1), columns=_share(gone, 0),
+                    dense_rows=look.dense_rows.cpu().numpy(), sampled=None if look.rows is None else len(look.rows))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,21 +88,21 @@ class Pair:
     dense_rows: Array  # of A
 
 
-class PairQuestion(SessionQuestion):
+class PairQuestion(OneLayerQuestion):
     """The mask of `spec`, A, against that of `other`, B: another method or pattern on the same layer and texts."""
 
-    about_a_layer: ClassVar[bool] = True
-    layer: str
     other: RunSpec
 
     def answer(self, session: Session) -> Pair:
         from core.layer.summaries import reduce_blocks
         from core.records.overlaps import count_masks
+        from core.whatif.first_look import record_at_once, solution_without_error
 
-        a, b = session.solve(self.layer, self.spec), session.solve(self.layer, self.other)
+        a, b = (solution_without_error(session, self.layer, spec) for spec in (self.spec, self.other))
         first, second = a.pruned & ~b.pruned, b.pruned & ~a.pruned
         cells = [(100 * reduce_blocks(mask, most)).ceil().byte().cpu().numpy() for most in (CELLS, POINTS) for mask in (first, second)]
-        return Pair(a=session.record(self.layer, a), b=session.record(self.layer, b), overlap=count_masks(a.pruned, b.pruned),
+        return Pair(a=record_at_once(session, self.layer, self.spec), b=record_at_once(session, self.layer, self.other),
+                    overlap=count_masks(a.pruned, b.pruned),
                     only_a=cells[0], only_b=cells[1], points_a=cells[2], points_b=cells[3], dense_rows=a.dense_rows.cpu().numpy(),
                     rows_a=_share(first, 1), rows_b=_share(second, 1), columns_a=_share(first, 0), columns_b=_share(second, 0))
 
@@ -108,17 +121,17 @@ class Window:
     after: Array
 
 
-class WindowQuestion(SessionQuestion):
+class WindowQuestion(OneLayerQuestion):
     """A window of the mask of `spec`, or, with `other`, of both masks."""
 
-    about_a_layer: ClassVar[bool] = True
-    layer: str
     row: int
     column: int
     other: RunSpec | None = None
 
     def answer(self, session: Session) -> Window:
-        solution = session.solve(self.layer, self.spec)
+        from core.whatif.first_look import solution_without_error
+
+        solution = solution_without_error(session, self.layer, self.spec)
         rows, columns = solution.pruned.shape
         row, column = (max(0, min(start, size - WINDOW)) for start, size in ((self.row, rows), (self.column, columns)))
         part = (slice(row, row + WINDOW), slice(column, column + WINDOW))
@@ -127,7 +140,7 @@ class WindowQuestion(SessionQuestion):
         dense = solution.dense_rows - row
         kinds[dense[(dense >= 0) & (dense < len(gone))]] = OUTLIER
         if self.other is not None:
-            also = session.solve(self.layer, self.other).pruned[part]
+            also = solution_without_error(session, self.layer, self.other).pruned[part]
             kinds[gone & ~also] = ONLY_A
             kinds[also & ~gone] = ONLY_B
         before, after = session.problem(self.layer).weight[part], solution.weight[part]
@@ -135,16 +148,15 @@ class WindowQuestion(SessionQuestion):
                       after=after.float().cpu().numpy())
 
 
-class MaskFileQuestion(SessionQuestion):
+class MaskFileQuestion(OneLayerQuestion):
     """The whole mask as a PNG, one pixel a weight."""
 
-    about_a_layer: ClassVar[bool] = True
-    layer: str
 
     def answer(self, session: Session) -> bytes:
         from core.layer.summaries import mask_png
+        from core.whatif.first_look import solution_without_error
 
-        return mask_png(session.solve(self.layer, self.spec).pruned)
+        return mask_png(solution_without_error(session, self.layer, self.spec).pruned)
 
 
 def _share(mask: Any, axis: int) -> Array:

@@ -30,8 +30,10 @@ def draw(spec: RunSpec, view: LayerRows | None) -> None:
             stay = ", ".join(map(str, view.dense_rows)) or "none"
             layout.facts([
                 ("Rows that stay dense", stay),
-                ("Layer error", f"{numbers.error(view.error)} at {numbers.percent(view.counted_sparsity)} counted sparsity; "
-                 f"without outlier rows {numbers.error(view.error_without)} at {numbers.percent(view.counted_without)}")])
+                ("Layer error", ("about " if view.estimated else "")
+                 + f"{numbers.error(view.error)} at {numbers.percent(view.counted_sparsity)} counted sparsity; "
+                 f"without outlier rows {numbers.error(view.error_without)} at {numbers.percent(view.counted_without)}"
+                 + (". Estimated from some rows, as the layer is large." if view.estimated else ""))])
     if measured.open:
         with measured:
             layout.facts([*alpha_effect.facts(spec), ("Models in which α pays more", _SOUGHT)])

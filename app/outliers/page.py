@@ -50,7 +50,9 @@ def _draw(spec: RunSpec) -> None:
                         "may then go, and what that does to each layer's error and to perplexity, beside as many random rows.")
         return
     layer = _chosen(shares)
-    rows = answers.ask(LayerRowsQuestion(spec=spec, layer=layer), "outlier-layer")
+    large = next(item.large for item in shares if item.name == layer)
+    rows = answers.ask(LayerRowsQuestion(spec=spec, layer=layer, first=large, behind=large and not spec.leaves_kept_weights),
+                       "outlier-layer")
     if spec.random_rows is not None:
         layout.aside("This page compares the strongest rows with random ones by itself: “Random rows” on the left counts for "
                      "previews and runs on the other pages.")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from app.workers.questions import SessionQuestion
+from app.workers.questions import OneLayerQuestion, SessionQuestion
 
 if TYPE_CHECKING:
     from core.records.outlier_rows import EnergyShare, LayerRows
@@ -22,13 +22,12 @@ class EnergySharesQuestion(SessionQuestion):
         return energy_shares(session, self.alpha)
 
 
-class LayerRowsQuestion(SessionQuestion):
-    """One layer's rows by energy, and what goes and stays."""
+class LayerRowsQuestion(OneLayerQuestion):
+    """One layer's rows by energy, and what goes and stays. `first`: of a large layer, by first looks."""
 
-    about_a_layer: ClassVar[bool] = True
-    layer: str
+    first: bool = False
 
     def answer(self, session: Session) -> LayerRows:
         from core.whatif.outlier_rows import layer_rows
 
-        return layer_rows(session, self.layer, self.spec)
+        return layer_rows(session, self.layer, self.spec, first=self.first)

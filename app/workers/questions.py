@@ -42,6 +42,18 @@ class SessionQuestion(Question):
         """The answer, on the worker. What a person caused is raised as PruneError."""
 
 
+class OneLayerQuestion(SessionQuestion):
+    """A question about a layer. `behind`: a first look has answered already, or it takes long; what is quick goes before it."""
+
+    about_a_layer: ClassVar[bool] = True
+    layer: str
+    behind: bool = False
+
+    @property
+    def quick(self) -> bool:
+        return super().quick and not self.behind
+
+
 class StoreQuestion(Question):
     """A question about what the store keeps: no model is opened for it."""
 

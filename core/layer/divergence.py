@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from core.layer.problem import LayerProblem
+from core.linalg.cancellation import check_cancelled
 from core.linalg.conjugate_gradients import masked_cg
 from core.linalg.products import product
 from core.spec.errors import Diverged
@@ -80,6 +81,7 @@ def _errors(problem: LayerProblem, weight: Tensor, pruned: Tensor) -> _Errors:
     gram, original, parts = problem.working_gram, problem.working_weight, list[tuple[Tensor, Tensor]]()
     for start in range(0, len(weight), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
+        check_cancelled()
         change = weight[rows].to(problem.dtype) - original[rows]
         pushed = product(change, gram)
         found = (pushed * change).sum(1)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from core.layer.problem import LayerProblem
-from core.layer.row_samples import likely_rows
+from core.layer.row_samples import likely_rows, ratio_estimate
 from core.layer.solution import LayerSolution
 from core.linalg.conjugate_gradients import masked_cg
 from core.spec.errors import BadInput
@@ -89,12 +88,9 @@ def estimated_optimum(problem: LayerProblem, solution: LayerSolution, sample: Sa
                         tolerance=_GAIN)
     own = part.row_errors(start).double().clamp(min=0)
     least = torch.minimum(part.row_errors(best).double().clamp(min=0), own)
-    total = float((own / chance).sum())
-    if total <= 0:
+    if not bool((own > 0).any()):
         return Optimum(error=solution.relative_error, rows=rows, spread=0.0)
-    ratio = float((least / chance).sum()) / total
-    off = (1 - chance).clamp(min=0) * ((least - ratio * own) / chance).square()
-    spread = math.sqrt(float(off.sum()) * rows / (rows - 1)) / total
+    ratio, spread = ratio_estimate(least, own, chance, rows)
     return Optimum(error=ratio * solution.relative_error, rows=rows, spread=spread * solution.relative_error)
 
 

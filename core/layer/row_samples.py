@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -37,3 +39,23 @@ def likely_rows(problem: LayerProblem, dense_rows: Tensor, count: int) -> tuple[
     chosen = torch.searchsorted(chance.cumsum(0), marks).clamp(max=len(chance) - 1)
     whole = torch.ones(sure, dtype=torch.float64, device=order.device)
     return torch.cat([order[:sure], order[sure:][chosen]]), torch.cat([whole, chance[chosen]])
+
+
+def banded_rows(rows: int, count: int) -> Tensor:
+    """int64, ascending: one row at random out of each of `count` bands of consecutive rows; the same ones each time."""
+    size = min(count, rows)
+    edges = torch.arange(size + 1) * rows // size
+    places = torch.rand(size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return edges[:-1] + (places * (edges[1:] - edges[:-1])).long()
+
+
+def ratio_estimate(part: Tensor, whole: Tensor, chance: Tensor, count: int) -> tuple[float, float]:
+    """Σ part / Σ whole over all rows, from those of a sample [k], float64, each there with its `chance`; and its standard error (a ratio
+    estimator: Cochran 1977, Sampling Techniques, ch. 6 and 9A). `count` rows were to be drawn, 2 at least. Both 0 where `whole` is nothing.
+    """
+    total = float((whole / chance).sum())
+    if total <= 0:
+        return 0.0, 0.0
+    ratio = float((part / chance).sum()) / total
+    off = (1 - chance).clamp(min=0) * ((part - ratio * whole) / chance).square()
+    return ratio, math.sqrt(float(off.sum()) * count / max(1, count - 1)) / total

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from core.layer.problem import LayerProblem
 from core.layer.solution import LayerSolution
+from core.linalg.cancellation import check_cancelled
 from core.linalg.products import product
 
 _ROWS_AT_ONCE = 512
@@ -60,6 +61,7 @@ def error_parts(problem: LayerProblem, weight: Tensor) -> tuple[Tensor, Tensor]:
     rows: list[Tensor] = []
     columns = torch.zeros(len(gram), dtype=torch.float64, device=gram.device)
     for start in range(0, len(weight), _ROWS_AT_ONCE):
+        check_cancelled()
         change = weight[start : start + _ROWS_AT_ONCE].to(problem.dtype) - origin[start : start + _ROWS_AT_ONCE]
         parts = (product(change, gram) * change).double()
         rows.append(parts.sum(1))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Generator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,14 @@ def solve(problem: LayerProblem, method: str | Method, pattern: AnyPattern, *,
 def steps(problem: LayerProblem, method: Method, pattern: AnyPattern, *,
           update: Update = "own", refit: bool = False, keep_rows: Tensor | None = None) -> Generator[Step | LazyStep, None, LayerSolution]:
     """The steps of `solve` on one layer; returns the solution. Inputs are never changed."""
+    solution = yield from unchecked_steps(problem, method, pattern, update=update, refit=refit, keep_rows=keep_rows)
+    return checked(problem, method, solution)
+
+
+@torch.no_grad()
+def unchecked_steps(problem: LayerProblem, method: Method, pattern: AnyPattern, *, update: Update = "own", refit: bool = False,
+                    keep_rows: Tensor | None = None) -> Generator[Step | LazyStep, None, LayerSolution]:
+    """The same up to the layer's error, a product of c×b×b: `relative_error` is not a number yet."""
     rows, columns = problem.weight.shape
     method.check(pattern)
     check_update(update, refit)
@@ -78,13 +87,19 @@ def steps(problem: LayerProblem, method: Method, pattern: AnyPattern, *,
             weight, pruned = found, outcome.pruned
     result = _cast(problem, weight, damping, copy=inner is None)
     result[dense] = problem.weight[dense]
-    seconds = now(result.device) - started
-    error, refitted = checked_error(problem, result, pruned, method=method.label, couples=method.couples,
-                                    remedy=remedy(damping, getattr(method, "learning_rate", None)))
-    seconds = now(result.device) - started if refitted else seconds
     return LayerSolution(
-        weight=result, pruned=pruned, relative_error=problem.relative(error), seconds=seconds, dense_rows=dense, refitted_rows=refitted,
+        weight=result, pruned=pruned, relative_error=math.nan, seconds=now(result.device) - started, dense_rows=dense,
         damping=damping, dense_columns=columns % target.m if isinstance(target, Groups) else 0)
+
+
+@torch.no_grad()
+def checked(problem: LayerProblem, method: Method, solution: LayerSolution) -> LayerSolution:
+    """An unchecked solution with its error; rows that have diverged are refitted in place. One product of c×b×b. Raises Diverged."""
+    started = now(solution.weight.device)
+    error, refitted = checked_error(problem, solution.weight, solution.pruned, method=method.label, couples=method.couples,
+                                    remedy=remedy(solution.damping, getattr(method, "learning_rate", None)))
+    more = now(solution.weight.device) - started if refitted else 0.0
+    return replace(solution, relative_error=problem.relative(error), seconds=solution.seconds + more, refitted_rows=refitted)
 
 
 def _cast(problem: LayerProblem, weight: Tensor, damping: float | None, *, copy: bool) -> Tensor:

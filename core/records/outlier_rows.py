@@ -20,6 +20,7 @@ class EnergyShare:
     rows: int
     count: int
     share: float
+    large: bool = False  # what a method does in it is estimated from some of its rows
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,6 +59,7 @@ class LayerRows:
     error_without: float
     counted_without: float
     columns: ColumnFates | None = None
+    estimated: bool = False  # the errors, and of methods that move weights the columns, are from some rows of a large layer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +71,7 @@ class LayerPoint:
     counted_sparsity: float
     error: float
     random: tuple[float, ...] = ()
+    estimated: bool = False  # from some rows of a large layer
 
 
 @dataclass(frozen=True, kw_only=True)

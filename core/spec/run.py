@@ -117,6 +117,11 @@ class RunSpec(FrozenModel):
                      for text in (self.evaluation, *self.further_evaluations))
 
     @property
+    def leaves_kept_weights(self) -> bool:
+        """True if the weights that stay are those of the dense model: no update, no refit."""
+        return not self.method.moves_weights() and self.update == "own" and not self.refit
+
+    @property
     def title(self) -> str:
         """A line for lists: what was done to what."""
         block = self.method.own_block_size

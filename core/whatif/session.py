@@ -29,20 +29,20 @@ from core.models.open_model import OpenModel
 from core.records import Evaluated, LayerRecord
 from core.records.previews import BASE, ROWS, LayerInfo, Preview
 from core.run.layer_choice import own_patterns
-from core.run.one_layer import steps_for_run
 from core.run.results import layer_record
 from core.spec import RunSpec
 from core.spec.errors import BadInput
 from core.spec.patterns import Pattern
 from core.whatif.allocation_estimate import AllocationEstimate
+from core.whatif.first_look import FirstLook, first_look, solved_after
 from core.whatif.fisher_cache import FisherCache
 from core.whatif.model_windows import ModelWindows
 from core.whatif.over_layers import drained, over_layers
 from core.whatif.problems import layer_problems
 from core.whatif.row_sampling import sampled
-from core.whatif.solution_memory import SolutionMemory
+from core.whatif.solution_memory import SolutionMemory, bytes_of
 
-_AT_ONCE = 1.5  # seconds that solving all layers may be estimated at (one to three times what it takes) for a preview without samples
+AT_ONCE = 1.5  # seconds that solving all layers may be estimated at (one to three times what it takes) for a preview without samples
 
 Made = TypeVar("Made")
 
@@ -67,7 +67,7 @@ class Session:
         self._dense: list[Evaluated] = []  # one, once it is measured
         self._outputs = FisherCache(opened)
         self._sharing = AllocationEstimate(self._problems, self.linears, opened.calibration.tokens)
-        self._solved = SolutionMemory()
+        self._solved, self._looks = SolutionMemory[LayerSolution](bytes_of), SolutionMemory[FirstLook](lambda look: bytes_of(look.solution))
         self._weighing = Lock()
 
     def until(self, wanted: Callable[[], bool]) -> Session:
@@ -98,7 +98,7 @@ class Session:
         started = time.perf_counter()
         patterns = self.patterns(spec)
         specs = {name: spec.model_copy(update={"pattern": pattern}) for name, pattern in patterns.items()}
-        few = at_once and self._seconds(specs) > _AT_ONCE
+        few = at_once and self._seconds(specs) > AT_ONCE
         self.weigh(spec, coupled=spec.method.couples and not few)
         solved = self._sample(specs) if few else self.over_layers(lambda name: self._solved_and_recorded(name, specs[name]), specs)
         layers = tuple(record for _, record in solved.values())
@@ -161,12 +161,13 @@ class Session:
 
     def solve(self, name: str, spec: RunSpec) -> LayerSolution:
         """One layer, as a run of `spec` would solve it; the last solutions are remembered. Raises BadInput, IllConditioned."""
-        key = (name, spec.method, spec.pattern, spec.update, spec.refit, spec.fisher, spec.random_rows)
-        known = self._solved.get(key)
-        if known is None:
-            known = drained(steps_for_run(self.weighed(name, spec), spec, spec.pattern, list(self.linears).index(name)), self.wanted)
-            self._solved.put(key, known)
-        return known
+        return self._solved.made(name, spec, lambda: drained(solved_after(
+            self.weighed(name, spec), spec, list(self.linears).index(name), self._looks.known(name, spec)), self.wanted))
+
+    def first_look(self, name: str, spec: RunSpec) -> FirstLook:
+        """The same from some of its rows, for large layers (core/whatif/first_look.py). Raises as `solve`."""
+        return self._looks.made(name, spec, lambda: drained(first_look(self.weighed(name, spec), spec, list(self.linears).index(name)),
+                                                            self.wanted))
 
     def over_layers(self, work: Callable[[str], Made], some: Collection[str] | None = None, *,
                     at_once: int | None = None) -> dict[str, Made]:

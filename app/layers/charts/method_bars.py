@@ -13,6 +13,7 @@ from app.shared.charts.axes import log_axis
 from app.shared.charts.layer_errors import add_legend, hover_of
 from app.shared.style import INKS, Theme, method_mark, template
 from core.records import LayerRecord
+from core.records.previews import LayerEstimate
 
 _LOG_FROM = 12.0  # a linear axis hides the small errors beyond this ratio
 
@@ -72,7 +73,8 @@ def _text(bar: Bar) -> str:
         return "<span style='opacity:.75'>no answer</span>"
     if bar.record is None or bar.stale:
         return "…"
-    words = f"{numbers.error(bar.record.relative_error)}  <span style='opacity:.75'>{numbers.over_optimum(bar.record.gap)}</span>"
+    about = "≈ " if isinstance(bar.record, LayerEstimate) else ""
+    words = f"{about}{numbers.error(bar.record.relative_error)}  <span style='opacity:.75'>{numbers.over_optimum(bar.record.gap)}</span>"
     return f"<b>{words}</b>" if bar.present else words
 
 

@@ -13,6 +13,7 @@ from app.shared.charts.axes import at_edge, edge_marks, log_axis, main_part
 from app.shared.style import INKS, OPTIMUM, Mark, Theme, module_marks, template
 from core.records import LayerRecord
 from core.records.modules import expert_of, kind_of
+from core.records.previews import LayerEstimate
 
 Ends = tuple[float, float]
 _BESIDE = ", and the best possible for its mask"
@@ -94,6 +95,7 @@ def hover_of(layer: LayerRecord, calibration: str) -> str:
     lines = [
         f"<b>{layer.name}</b>  {rows} × {columns}",
         f"error {numbers.error(layer.relative_error)} of the output's energy",
+        *([layer.error_words] if isinstance(layer, LayerEstimate) else []),
         *optimum_lines(layer),
         f"counted sparsity {numbers.percent(layer.counted_sparsity)}",
     ]

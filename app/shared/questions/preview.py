@@ -5,18 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from app.workers.questions import SessionQuestion
-from core.records.previews import Held, LayerInfo, Preview
+from core.records.previews import Held, LayerInfo, Preview, PreviewCost
 
 if TYPE_CHECKING:
     from core.whatif.session import Session
 
 
 class PreviewQuestion(SessionQuestion):
-    """All layer errors and an estimate of perplexity. `at_once`: for a slow method from a few rows of each layer."""
+    """All layer errors and an estimate of perplexity. `at_once`: for a slow method from a few rows of each layer. `patience`: its cost in
+    place of one that is estimated at more seconds."""
 
     at_once: bool = False
+    patience: float | None = None
 
-    def answer(self, session: Session) -> Preview:
+    def answer(self, session: Session) -> Preview | PreviewCost:
+        from core.whatif.preview_cost import preview_cost
+
+        if self.patience is not None and session.whole:
+            cost = preview_cost(session, self.spec)
+            if cost.seconds > self.patience:
+                return cost
         return session.preview(self.spec, at_once=self.at_once)
 
 

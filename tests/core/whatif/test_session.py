@@ -9,6 +9,7 @@ from core.models.open_model import open_model
 from core.run.pipeline import prune
 from core.spec import METHODS, Calibration, Evaluation, RunSpec, make_method, parse_pattern
 from core.spec.errors import Cancelled
+from core.whatif.preview_cost import preview_cost
 from core.whatif.session import Session
 from tests import oracles
 
@@ -161,3 +162,10 @@ def test_all_layers_at_once_are_each_solved_as_alone(session):
 def test_a_layer_that_is_not_there_is_named(session):
     with pytest.raises(BadInput, match=r"model\.layers\.9.*42 layers"):
         session.problem("model.layers.9.self_attn.q_proj")
+
+
+def test_a_preview_of_a_slow_method_is_costed_from_few_rows(session):
+    wanda, slow = (preview_cost(session, RunSpec(**SMALL, method=method, pattern=parse_pattern("0.5")))
+                   for method in (make_method("wanda"), make_method("adaprune", iterations=10_000)))
+    assert wanda.held_bytes == slow.held_bytes == 4 * sum(layer.rows * layer.columns for layer in session.layers)
+    assert 0 < wanda.seconds < slow.seconds < 60
