@@ -58,8 +58,9 @@ class FirstLook:
         """Record of the layer. `optimum`: with the least error for the mask, from a few rows."""
         best = self._optimum(session.problem(name)) if optimum else Optimum(error=None)
         told = session.record(name, self.solution, best)
-        return LayerEstimate(**{**dict(told), "counted_sparsity": self.counted_sparsity, "dense_rows": len(self.dense_rows)},
-                             error_rows=self.sampled, error_spread=self.spread)
+        return LayerEstimate.model_validate({
+            **dict(told), "counted_sparsity": self.counted_sparsity, "dense_rows": len(self.dense_rows), "error_rows": self.sampled,
+            "error_spread": self.spread})
 
     def mask(self, rows: int) -> Tensor:
         """bool [c, b] of a layer with so many rows: each that was not pruned has the mask of the row pruned for its band, and none where it

@@ -40,7 +40,7 @@ from core.whatif.model_windows import ModelWindows
 from core.whatif.over_layers import drained, over_layers
 from core.whatif.problems import layer_problems
 from core.whatif.row_sampling import sampled
-from core.whatif.solution_memory import SolutionMemory, bytes_of
+from core.whatif.solution_memory import LOOK_BYTES, SolutionMemory, bytes_of, remembered_solutions
 
 AT_ONCE = 1.5  # seconds that solving all layers may be estimated at (one to three times what it takes) for a preview without samples
 
@@ -65,10 +65,10 @@ class Session:
         self._problems = layer_problems(opened, self.linears, store) if problems is None else problems
         self._windows = ModelWindows(opened, self.linears)
         self._dense: list[Evaluated] = []  # one, once it is measured
-        self._outputs = FisherCache(opened)
+        self._outputs, self._weighing = FisherCache(opened), Lock()
         self._sharing = AllocationEstimate(self._problems, self.linears, opened.calibration.tokens)
-        self._solved, self._looks = SolutionMemory[LayerSolution](bytes_of), SolutionMemory[FirstLook](lambda look: bytes_of(look.solution))
-        self._weighing = Lock()
+        self._solved = remembered_solutions()
+        self._looks = SolutionMemory[FirstLook](lambda look: bytes_of(look.solution), lambda: LOOK_BYTES)
 
     def until(self, wanted: Callable[[], bool]) -> Session:
         """The same session, all it holds shared, for somebody who may leave: `wanted` is looked at between the steps of a method, and

@@ -10,17 +10,18 @@ from typing import Generic, TypeVar
 from core.layer.solution import LayerSolution
 from core.spec import RunSpec
 
-SOLUTION_BYTES = 512 << 20  # two of a layer of 4096×11008
+SOLUTION_BYTES = 256 << 20  # one of a layer of 4096×11008
+LOOK_BYTES = 2 * SOLUTION_BYTES  # two, to compare their masks
 Solved = TypeVar("Solved")
 
 
 class SolutionMemory(Generic[Solved]):
-    """Keeps solutions, or first looks, by layer and by what was asked; those asked for last, of at most SOLUTION_BYTES together. Any number
+    """Keeps solutions, or first looks, by layer and by what was asked; those asked for last, of at most `most` bytes together. Any number
     of threads. `size`: bytes of one."""
 
-    def __init__(self, size: Callable[[Solved], int]) -> None:
+    def __init__(self, size: Callable[[Solved], int], most: Callable[[], int]) -> None:
         self._solved: OrderedDict[tuple[object, ...], Solved] = OrderedDict()
-        self._guard, self._size = Lock(), size
+        self._guard, self._size, self._most = Lock(), size, most
 
     def known(self, name: str, spec: RunSpec) -> Solved | None:
         """The solution, if it is still there."""
@@ -42,8 +43,13 @@ class SolutionMemory(Generic[Solved]):
         with self._guard:
             self._solved[key] = solution
             size = sum(map(self._size, self._solved.values()))
-            while size > SOLUTION_BYTES and len(self._solved) > 1:
+            while size > self._most() and len(self._solved) > 1:
                 size -= self._size(self._solved.popitem(last=False)[1])
+
+
+def remembered_solutions() -> SolutionMemory[LayerSolution]:
+    """A memory of solutions, of SOLUTION_BYTES."""
+    return SolutionMemory(bytes_of, lambda: SOLUTION_BYTES)
 
 
 def bytes_of(solution: LayerSolution) -> int:

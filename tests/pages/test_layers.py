@@ -24,6 +24,7 @@ def quick(monkeypatch, tmp_path):
     monkeypatch.setattr(view, "_methods", lambda *, quick: ("magnitude", "wanda", "thanos", "dsnot") if quick else ("obc",))
     monkeypatch.setattr("app.layers.bars._in_order", lambda: ["magnitude", "wanda", "thanos", "dsnot", "obc"])
     monkeypatch.setattr("core.models.cost._SOLVE", 1e3)
+    monkeypatch.setattr("app.shared.previews.PATIENCE", 1e9)
     monkeypatch.setattr(view, "_QUICK_SECONDS", 1e9)
     monkeypatch.setattr(view, "AT_MOST", 1e9)
     monkeypatch.setattr(view, "_SETTLED", 0.0)
