@@ -92,7 +92,7 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (ROOM, resource.RLIM_INFINITY))
         server = Server(ROOT, home)
         server.start()
-        resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY,) * 2)
+        resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         try:
             measure(server.url, asked)
         finally:
@@ -115,12 +115,13 @@ def measure(url: str, asked: argparse.Namespace) -> None:
             page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
             page.goto(f"{url}/{place}?method={method}&pattern=0.4{words}&layer=model.layers.1.{LAYERS[shape]}")
             try:
-                found, settled = moves(page, *PAGES[place], asked.times, asked.patience)
+                first, exact = PAGES[place]
+                found, settled = moves(page, first, exact, asked.times, asked.patience)
             except TooLate:
                 print(f"{name:38} not within {asked.patience:.0f} s", flush=True)
             else:
-                exact = f"{statistics.median(settled):9.1f}" if settled else ""
-                print(f"{name:38}{statistics.median(found):9.1f}{exact}", flush=True)
+                behind = f"{statistics.median(settled):9.1f}" if settled else ""
+                print(f"{name:38}{statistics.median(found):9.1f}{behind}", flush=True)
             page.context.close()
         browser.close()
 
