@@ -39,7 +39,7 @@ def test_it_follows_the_controls(visit, keep, small_result, answers_here):
 
 @pytest.mark.long
 def test_a_slow_method_is_estimated_from_a_few_rows_until_its_preview_is_there(visit, answers_here, monkeypatch):
-    monkeypatch.setattr("core.whatif.session._AT_ONCE", 0.001)
+    monkeypatch.setattr("core.whatif.session.AT_ONCE", 0.001)
     at_hand, late = Answers.ask, [True]
 
     def ask(self, question, **options):
@@ -67,7 +67,7 @@ def test_it_says_what_only_the_run_does(visit, answers_here):
 
 @pytest.mark.parametrize(("method", "fisher", "told"), [("frontier", "0.5", True), ("frontier", "0", False), ("obc", "0.5", False)])
 def test_an_estimate_of_coupled_outputs_says_that_it_takes_each_alone(method, fisher, told, visit, answers_here, monkeypatch):
-    monkeypatch.setattr("core.whatif.session._AT_ONCE", 0.001)
+    monkeypatch.setattr("core.whatif.session.AT_ONCE", 0.001)
     at_hand = Answers.ask
 
     def ask(self, question, **options):

@@ -106,7 +106,7 @@ def test_at_once_a_slow_method_is_estimated_from_a_few_rows_and_a_fast_one_is_no
     fast, slow = (RunSpec(**SMALL, method=method, pattern=parse_pattern("0.6"))
                   for method in (make_method("wanda"), make_method("admm-grad", iterations=4)))
     assert session.preview(fast, at_once=True).rows is None
-    monkeypatch.setattr("core.whatif.session._AT_ONCE", 0.01)
+    monkeypatch.setattr("core.whatif.session.AT_ONCE", 0.01)
     guess, preview = session.preview(slow, at_once=True), session.preview(slow)
     assert (guess.rows, preview.rows) == (4, None)
     assert [layer.name for layer in guess.layers] == [layer.name for layer in preview.layers]
