@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import median
 
+from pydantic import ValidationError
+
 from app.shared import alpha_sweep, resources
 from app.shared.alpha_sweep import MODEL_DRAWS, Reading
 from app.shared.sweeps.points import Point, asked_anywhere, matching
@@ -42,13 +44,21 @@ def look(spec: RunSpec, alpha: float, seeds: tuple[int, ...]) -> AlphaRuns:
 
 def pairs(spec: RunSpec, alpha: float, seeds: tuple[int, ...]) -> tuple[RunSpec, ...]:
     """Runs without outlier rows, with the strongest and with random ones, draw by draw, at equal counted sparsity; seed by seed."""
-    equal = None if spec.pattern.budget is None else "iso"
     found: list[RunSpec] = []
     for seed in seeds:
-        kept = alpha_sweep.at(spec, alpha, equal, seed)
+        kept = alpha_sweep.at(spec, alpha, _equal(spec, alpha), seed)
         random = (kept.model_copy(update={"random_rows": draw}) for draw in range(MODEL_DRAWS))
         found += [alpha_sweep.at(spec, 0.0, seed=seed), kept, *random]
     return tuple(found)
+
+
+def _equal(spec: RunSpec, alpha: float) -> str | None:
+    """The α budget of equal counted sparsity; the spec's own where the pattern has no such α: n:m has it at a few alone."""
+    budget = spec.pattern.budget
+    try:
+        return None if budget is None else with_alpha(spec.pattern, alpha, "iso").budget
+    except ValidationError:
+        return budget
 
 
 def _points(spec: RunSpec, today: Revisions | None) -> list[Point]:

@@ -45,9 +45,12 @@ def _one_look_for_components() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _rough_optima() -> Iterator[None]:
-    """Optima of previews to some percent: pages show them, and their own tests say what they are. Half the time of a preview."""
+    """Optima of previews to some percent: pages show them, and their own tests say what they are. Half the time of a preview.
+
+    Of a module, as other tests of the same process follow the pages'.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("core.layer.optimum._GAIN", 0.05)
         yield

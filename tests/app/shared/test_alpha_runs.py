@@ -40,6 +40,8 @@ def test_what_is_missing_is_the_pair_and_its_control_at_equal_sparsity():
     assert [(one.pattern.outlier_rows, one.random_rows) for one in missing] == [(0.1, None), (0.1, 0), (0.1, 1), (0.1, 2)]
     weights = asked("wanda", "0.6", alpha_budget="paper")
     assert {one.pattern.budget for one in alpha_runs.look(weights, 0.1, (0,)).missing if one.pattern.outlier_rows} == {"iso"}
+    groups = asked("wanda", "2:4", alpha_budget="paper")  # no n′:4 keeps the total at α = 0.1
+    assert {one.pattern.budget for one in alpha_runs.look(groups, 0.1, (0,)).missing if one.pattern.outlier_rows} == {"paper"}
 
 
 def test_another_method_block_size_or_option_has_runs_of_its_own():

@@ -8,6 +8,9 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 _context = multiprocessing.get_context("forkserver")
@@ -21,7 +24,9 @@ class Command:
     def __init__(self, *words: str, code: str = "") -> None:
         self._output = Path(tempfile.mkdtemp(dir=os.environ["PRUNESCOPE_HOME"]))
         self._process = _context.Process(target=_main, args=(words, code, dict(os.environ), str(self._output)), daemon=True)
-        self._process.start()
+        with pytest.MonkeyPatch.context() as patch:  # a page that was tested before is __main__, and would be run again in the process
+            patch.setitem(sys.modules, "__main__", ModuleType("__main__"))
+            self._process.start()
 
     @property
     def returncode(self) -> int | None:

@@ -239,7 +239,7 @@ def test_every_word_is_a_documented_flag():
     (["--pattern", "1.5"], "less than 1"), (["--pattern", "-0.1"], "at least 0"), (["--pattern", "5:4"], "0 to m = 4"),
     (["--pattern", "half"], "0.5 or 50%"), (["--block-size", "0"], "at least 1"), (["--alpha", "1"], "less than 1"),
     (["--pattern", "columns:0.9", "--alpha", "0.2"], "lower α or p"), (["--method", "best"], "magnitude, wanda"),
-    (["--model", "../x"], "below PRUNESCOPE_MODELS"), (["--model", "nothing"], "model: 'nothing'"), (["--length", "4096"], "2 to 512"),
+    (["--model", "../x"], "a folder that exists"), (["--model", "nothing"], "model: 'nothing'"), (["--length", "4096"], "2 to 512"),
     (["--calibration", "text:/no/file"], "a file that exists"), (["--method", "wanda", "--block-size", "8"], "a method that has it"),
     (["--pattern", "2:4", "--alpha", "0.1", "--alpha-budget", "iso"], "45.0 % counted"), (["--windows", "99999"], "Use fewer"),
 ])
